@@ -1,0 +1,21 @@
+/* The server log: levels as in Redis, one line a call, written at once. Threads: any.
+ * Library code does not log; the caller that decides does, once. */
+#ifndef SKUA_BASE_LOG_H
+#define SKUA_BASE_LOG_H
+
+#include "base/macros.h"
+#include "base/status.h"
+
+enum log_level { LOG_DEBUG, LOG_VERBOSE, LOG_NOTICE, LOG_WARNING, LOG_NOTHING };
+
+struct log;
+
+/* `path` NULL or "" means standard output. ST_IO when the file cannot be opened for appending. */
+enum status log_open(const char *path, enum log_level level, struct log **ret_log);
+void log_close(struct log *log);
+void log_set_level(struct log *log, enum log_level level);
+
+/* Cheap when the level is off. A NULL log swallows everything (unit tests, simulation). */
+void log_write(struct log *log, enum log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
+
+#endif

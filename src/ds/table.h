@@ -1,0 +1,250 @@
+/* A hash table of pointers that grows and shrinks one bucket at a time (linear hashing, W. Litwin, 1980).
+ *
+ * Principal entry points: table_init, table_find, table_locate, table_insert, table_replace, table_remove,
+ * table_scan, table_random, table_due_sweep.
+ * The table knows nothing of what it holds: a caller gives the hash of an item and a test for equality.
+ *
+ * A bucket is one cache line: a word of seven tags and presence bits, and seven pointers. A full bucket turns
+ * its last slot into a link to a child bucket (lowest bit of the pointer set). There is no second table during
+ * growth: bucket `split` of the current round is divided into itself and its new sibling at the end, so the
+ * load stays the same and nothing pauses. Buckets lie in segments of doubling size that are mapped at once and
+ * touched by and by; a segment never moves.
+ *
+ * Threads: one writer (the owner). Every store that publishes is a release store in an order that lets other
+ * threads look things up at the same time (T3 to T5); until they do, everything runs on the owner.
+ *
+ * T1  bucket_count == 2^round_bits + split, 0 <= split < 2^round_bits.
+ * T2  An item of hash h lies in the chain of bucket h & (2^(round_bits+1) - 1), or, where that is not below
+ *     bucket_count, of h & (2^round_bits - 1).
+ * T3  A slot's pointer is stored before its presence bit; removal clears the bit first.
+ * T4  A split inserts into the sibling before it clears the old place; `generation` is raised in between, so
+ *     that only a miss needs to compare generations.
+ * T5  An entry never moves towards the head of a chain while it can be looked up there.
+ * T6  The due side array holds, for each bucket, a lower bound of the due time of the items in its chain. */
+#ifndef SKUA_DS_TABLE_H
+#define SKUA_DS_TABLE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bug.h"
+#include "base/heap.h"
+#include "base/macros.h"
+#include "base/rng.h"
+#include "base/status.h"
+
+#define TABLE_SLOTS         7
+#define TABLE_SEGMENTS      48
+#define TABLE_FIRST_BITS    3                       /* segment 0 has 2^3 buckets, segment n > 0 2^(3 + n - 1) */
+#define TABLE_DUE_NONE      UINT32_MAX              /* nothing in this bucket will ever be due */
+#define TABLE_PRESENCE_SHIFT 56
+
+/* meta: bits 0..55 seven tags (top byte of the hash), bits 56..62 presence. A child link in the last slot has
+ * no presence bit; it is recognised by bit 0 of the pointer. */
+struct table_bucket {
+    _Atomic uint64_t meta;
+    _Atomic(uintptr_t) slots[TABLE_SLOTS];
+} CACHE_ALIGNED;
+
+struct table_type {
+    uint64_t (*hash)(const void *item, void *context);
+    /* When this item is due, in the units of table_due_note; NULL when items are never due. */
+    uint32_t (*due)(const void *item, void *context);
+};
+
+struct table {
+    _Atomic uint64_t bucket_count; /* T1; together with the segments says where everything lies */
+    _Atomic uint64_t generation;   /* raised by every split, merge and clear */
+    struct table_bucket *segments[TABLE_SEGMENTS];
+    uint32_t *due_segments[TABLE_SEGMENTS]; /* NULL when type->due is NULL */
+    uint64_t item_count;
+    uint64_t child_count;
+    uint64_t due_cursor;           /* bucket at which the sweep goes on */
+    const struct table_type *type;
+    void *context;
+    struct heap *heap;             /* child buckets; NULL: base/alloc.h */
+};
+
+/* Where an item lies. Valid until the next insert, remove or maintenance step. */
+struct table_position {
+    struct table_bucket *bucket;
+    unsigned slot;
+    uint64_t head_index; /* the bucket that the chain belongs to */
+};
+
+/* Takes no memory until the first insert. */
+void table_init(struct table *table, const struct table_type *type, void *context, struct heap *heap);
+
+/* Frees buckets, not items. */
+void table_done(struct table *table);
+
+ALWAYS_INLINE uint64_t table_size(const struct table *table)
+{
+    return table->item_count;
+}
+
+/* Bytes of buckets and side arrays that are in use (touched), without items. */
+size_t table_memory(const struct table *table);
+
+/* ---- Where a hash lives -------------------------------------------------------------------------- */
+
+ALWAYS_INLINE uint64_t table_index_of(uint64_t bucket_count, uint64_t hash)
+{
+    unsigned round_bits = 63 - (unsigned)__builtin_clzll(bucket_count);
+    uint64_t index = hash & (((uint64_t)2 << round_bits) - 1);
+    return index < bucket_count ? index : index & (((uint64_t)1 << round_bits) - 1);
+}
+
+ALWAYS_INLINE unsigned table_segment_of(uint64_t index, uint64_t *ret_offset)
+{
+    if (index < ((uint64_t)1 << TABLE_FIRST_BITS)) {
+        *ret_offset = index;
+        return 0;
+    }
+    unsigned top = 63 - (unsigned)__builtin_clzll(index);
+    *ret_offset = index - ((uint64_t)1 << top);
+    return top - TABLE_FIRST_BITS + 1;
+}
+
+ALWAYS_INLINE struct table_bucket *table_bucket_at(const struct table *table, uint64_t index)
+{
+    uint64_t offset;
+    unsigned segment = table_segment_of(index, &offset);
+    return &table->segments[segment][offset];
+}
+
+ALWAYS_INLINE uint8_t table_tag_of(uint64_t hash)
+{
+    return (uint8_t)(hash >> 56);
+}
+
+/* One bit per slot (0..6) whose tag equals and that is present. Exact: no false candidates beyond equal tags. */
+ALWAYS_INLINE unsigned table_candidates(uint64_t meta, uint8_t tag)
+{
+    uint64_t difference = (meta ^ (0x0001010101010101ull * tag)) & 0x00ffffffffffffffull;
+    /* A zero byte in `difference` is a match; this exact form has no carries between bytes. */
+    uint64_t nonzero = ((difference & 0x007f7f7f7f7f7f7full) + 0x007f7f7f7f7f7f7full) | difference;
+    uint64_t matches = ~nonzero & 0x0080808080808080ull;
+    /* Gather bit 7 of each byte into seven adjacent bits. */
+    unsigned mask = (unsigned)(((matches >> 7) * 0x0001020408102040ull >> 48) & 0x7f);
+    return mask & (unsigned)(meta >> TABLE_PRESENCE_SHIFT) & 0x7f;
+}
+
+/* ---- Lookup -------------------------------------------------------------------------------------- */
+
+typedef bool (*table_equal_fn)(const void *item, const void *key);
+
+/* `equal` should be a static inline function so that the compiler can fold it in. */
+ALWAYS_INLINE bool table_locate(const struct table *table, uint64_t hash, table_equal_fn equal,
+                                const void *key, struct table_position *ret_position)
+{
+    uint64_t bucket_count = atomic_load_explicit(&table->bucket_count, memory_order_acquire);
+    if (bucket_count == 0)
+        return false;
+    uint64_t index = table_index_of(bucket_count, hash);
+    struct table_bucket *bucket = table_bucket_at(table, index);
+    uint8_t tag = table_tag_of(hash);
+    for (;;) {
+        uint64_t meta = atomic_load_explicit(&bucket->meta, memory_order_acquire);
+        for (unsigned set = table_candidates(meta, tag); set; set &= set - 1) {
+            unsigned slot = (unsigned)__builtin_ctz(set);
+            uintptr_t item = atomic_load_explicit(&bucket->slots[slot], memory_order_acquire);
+            if (likely(equal((const void *)item, key))) {
+                *ret_position = (struct table_position){bucket, slot, index};
+                return true;
+            }
+        }
+        uintptr_t last = atomic_load_explicit(&bucket->slots[TABLE_SLOTS - 1], memory_order_acquire);
+        if (likely(!(last & 1)))
+            return false;
+        bucket = (struct table_bucket *)(last & ~(uintptr_t)1);
+    }
+}
+
+ALWAYS_INLINE void *table_item_at(const struct table_position *position)
+{
+    return (void *)atomic_load_explicit(&position->bucket->slots[position->slot], memory_order_relaxed);
+}
+
+ALWAYS_INLINE void *table_find(const struct table *table, uint64_t hash, table_equal_fn equal, const void *key)
+{
+    struct table_position position;
+    return table_locate(table, hash, equal, key, &position) ? table_item_at(&position) : NULL;
+}
+
+/* First stage of a batched lookup: asks for the bucket's line. */
+ALWAYS_INLINE void table_prefetch_bucket(const struct table *table, uint64_t hash)
+{
+    uint64_t bucket_count = atomic_load_explicit(&table->bucket_count, memory_order_relaxed);
+    if (bucket_count)
+        prefetch(table_bucket_at(table, table_index_of(bucket_count, hash)));
+}
+
+/* Second stage: the item that most likely is the one looked for, or NULL. Only a hint; may be dereferenced by
+ * the owner thread until the next change of the table. */
+ALWAYS_INLINE void *table_likely_item(const struct table *table, uint64_t hash)
+{
+    uint64_t bucket_count = atomic_load_explicit(&table->bucket_count, memory_order_relaxed);
+    if (!bucket_count)
+        return NULL;
+    struct table_bucket *bucket = table_bucket_at(table, table_index_of(bucket_count, hash));
+    uint64_t meta = atomic_load_explicit(&bucket->meta, memory_order_relaxed);
+    unsigned set = table_candidates(meta, table_tag_of(hash));
+    if (!set)
+        return NULL;
+    return (void *)atomic_load_explicit(&bucket->slots[__builtin_ctz(set)], memory_order_relaxed);
+}
+
+/* ---- Change -------------------------------------------------------------------------------------- */
+
+/* The caller has made sure that no equal item is there. The item's address must be even.
+ * Splits at most two buckets. ST_NOMEM when a segment or a child bucket cannot be had: nothing changed. */
+enum status table_insert(struct table *table, uint64_t hash, void *item);
+
+/* Puts another item of the same hash and key in an item's place; returns the old one. */
+ALWAYS_INLINE void *table_replace(struct table *table, const struct table_position *position, void *item)
+{
+    (void)table;
+    return (void *)atomic_exchange_explicit(&position->bucket->slots[position->slot], (uintptr_t)item,
+                                            memory_order_release);
+}
+
+/* Takes the item out and returns it. Merges at most one pair of buckets when the table has become sparse. */
+void *table_remove(struct table *table, const struct table_position *position);
+
+/* ---- Visits -------------------------------------------------------------------------------------- */
+
+typedef void (*table_visit_fn)(void *item, void *context);
+
+/* One step of a scan: visits the bucket under `cursor` and all that it was or will be divided into, and returns
+ * the next cursor, 0 at the end. Every item that is present from the first step to the last is visited at
+ * least once, however the table grows or shrinks between the steps (reverse binary order of bucket numbers).
+ * `visit` must not change the table. */
+uint64_t table_scan(const struct table *table, uint64_t cursor, table_visit_fn visit, void *context);
+
+/* A random item, NULL when empty. Each item has nearly the same chance. */
+void *table_random(const struct table *table, struct rng *rng);
+
+/* Takes every item out, at most `buckets_max` buckets a call, handing each to `visit` (which frees it). The
+ * table must not be used otherwise meanwhile. Returns true when nothing is left; table_done may follow. */
+bool table_drain(struct table *table, size_t buckets_max, table_visit_fn visit, void *context);
+
+/* ---- Due times ----------------------------------------------------------------------------------- */
+
+/* Tells that the item of this hash is now due at `due` (lowers the bucket's bound if needed). Must be called
+ * when an item's due time becomes earlier or an item with a due time is inserted or replaced. */
+void table_due_note(struct table *table, uint64_t hash, uint32_t due);
+
+/* Looks through the side array from where the last call stopped, at most `buckets_max` buckets, for bounds
+ * <= now. For such a bucket each item for which type->due(item) <= now is handed to `expire`, which must remove
+ * exactly that item from the table or leave it; then the bound is computed anew. Stops early after
+ * `items_max` items. Returns true when the cursor came around to the beginning. */
+bool table_due_sweep(struct table *table, uint32_t now, size_t buckets_max, size_t items_max,
+                     table_visit_fn expire, void *context, size_t *ret_items);
+
+/* Asserts T1, T2, T6 and the counters by walking everything. For tests. */
+void table_check(const struct table *table);
+
+#endif

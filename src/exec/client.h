@@ -1,0 +1,137 @@
+/* A client: the executor's half of a connection.
+ *
+ * Principal entry points: client_lookup, client_close, client_block, client_unblock, client_describe.
+ * Threads: executor only. The other half (struct conn, io/) belongs to its I/O thread.
+ *
+ * State of a client:
+ *
+ *     open ──run──> running ──all requests done──> open
+ *                     │  ▲
+ *          client_block  client_unblock, timeout
+ *                     ▼  │
+ *                   blocked (runs that arrive wait in `pending`)
+ *     any ──client_close──> closing (no further request is executed) ──exec_client_closed──> gone
+ *
+ * | from            | to      | by                                             |
+ * |-----------------|---------|------------------------------------------------|
+ * | -               | open    | exec_client_opened                             |
+ * | open, running   | blocked | client_block (a command, or CLIENT PAUSE)      |
+ * | blocked         | running | client_unblock -> exec_resume_unblocked        |
+ * | any             | closing | client_close                                   |
+ * | any             | gone    | exec_client_closed                             |
+ *
+ * L1  out holds what has been answered and not yet handed to the port; it is handed over at the end of every
+ *     batch at the latest, in the order of execution.
+ * L2  pending is empty unless blocked or running. */
+#ifndef SKUA_EXEC_CLIENT_H
+#define SKUA_EXEC_CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "exec/port.h"
+#include "protocol/reply.h"
+
+struct db;
+struct exec;
+struct transaction;
+struct subscriptions; /* exec/pubsub.h */
+
+enum block_end_reason {
+    BLOCK_END_TIMEOUT,
+    BLOCK_END_SERVED,  /* what it waited for has happened */
+    BLOCK_END_ERROR,   /* CLIENT UNBLOCK … ERROR */
+    BLOCK_END_GONE,    /* the client is going: no reply */
+};
+
+enum client_flag {
+    CLIENT_CLOSING = 1 << 0,
+    CLIENT_BLOCKED = 1 << 1,        /* client_block */
+    CLIENT_IN_TRANSACTION = 1 << 2, /* after MULTI */
+    CLIENT_DIRTY_CAS = 1 << 3,      /* a watched key has changed: EXEC will fail */
+    CLIENT_DIRTY_EXEC = 1 << 4,     /* an error while queueing: EXEC will abort */
+    CLIENT_MONITOR = 1 << 5,
+    CLIENT_REPLY_OFF = 1 << 6,
+    CLIENT_REPLY_SKIP_NEXT = 1 << 7, /* CLIENT REPLY SKIP was just executed */
+    CLIENT_REPLY_SKIP = 1 << 8,      /* this command's reply is dropped */
+    CLIENT_NO_EVICT = 1 << 9,
+    CLIENT_NO_TOUCH = 1 << 10,
+    CLIENT_OUTPUT_DIRTY = 1 << 11,   /* listed in exec->output_dirty */
+    CLIENT_PAUSED = 1 << 12,         /* blocked by CLIENT PAUSE: its request will be executed again */
+    CLIENT_EXECUTING = 1 << 13,      /* inside EXEC */
+};
+
+struct client {
+    struct exec *exec;
+    uint64_t id;
+    uint32_t flags;            /* enum client_flag */
+    bool authenticated;
+    struct db *db;
+    struct reply out;          /* L1 */
+    struct list_node in_dirty; /* exec->output_dirty */
+
+    struct port *port;
+    struct conn *conn;
+    struct conn_shared *shared;
+
+    /* Runs not finished yet, oldest first (L2). */
+    struct run *pending_head;
+    struct run *pending_tail;
+
+    struct list_node in_clients; /* exec->clients, in the order of ids */
+    char *name;                  /* CLIENT SETNAME, or NULL */
+    char *library_name;          /* CLIENT SETINFO, or NULL */
+    char *library_version;
+    char *user;                  /* "default" */
+    int64_t created_ms;
+    int64_t active_ms;           /* last command */
+    const struct command *last_command;
+    uint64_t commands;           /* executed */
+    uint64_t argument_bytes;     /* of the command under way */
+
+    struct transaction *transaction;   /* NULL outside MULTI */
+    struct list_node watched;          /* exec/watch.h */
+    struct subscriptions *subscriptions; /* NULL when it never subscribed */
+
+    /* Blocking. */
+    int64_t block_deadline_ms;   /* 0: none */
+    void (*block_end)(struct client *client, enum block_end_reason reason);
+    struct list_node in_blocked; /* exec->blocked */
+};
+
+/* How many channels, patterns and shard channels a client listens to. */
+uint32_t client_subscription_count(const struct client *client);
+
+/* The client with this id, NULL when there is none. */
+struct client *client_lookup(struct exec *exec, uint64_t id);
+
+/* No further request of this client is executed; the connection is closed. Safe inside a command of this very
+ * client: with CLOSE_AFTER_REPLIES its own reply still goes out. Idempotent. */
+void client_close(struct client *client, enum close_how how);
+
+/* Bytes for the client outside of a reply to its own request (pushes). Write into the returned reply; it is
+ * sent at the end of the batch. NULL when the client is closing. */
+struct reply *client_push(struct client *client);
+
+/* ---- Blocking ------------------------------------------------------------------------------------- */
+
+/* From inside a command: no reply is written now. `end` is called exactly once, on timeout, unblock or when the
+ * client goes; it writes the reply with client_push (not for BLOCK_END_GONE). deadline 0: never. */
+void client_block(struct client *client, int64_t deadline_ms,
+                  void (*end)(struct client *client, enum block_end_reason reason));
+
+/* Ends the blocking; the client's further requests go on in this or the next batch. */
+void client_unblock(struct client *client, enum block_end_reason reason);
+
+/* ---- Texts ---------------------------------------------------------------------------------------- */
+
+struct buf;
+
+/* One line as CLIENT LIST shows it, without a line end. */
+void client_describe(const struct client *client, struct buf *ret_text);
+
+/* "normal", "pubsub", "replica" (and "master" in later versions). */
+const char *client_type_name(const struct client *client);
+
+#endif

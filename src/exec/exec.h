@@ -1,0 +1,153 @@
+/* The executor: the one thread that owns every change.
+ *
+ * Principal entry points: exec_new, exec_client_opened, exec_submit, exec_run_batch, exec_client_closed,
+ * exec_cron.
+ * See also: exec/call.h (what commands use), exec/client.h, exec/port.h (the way back), io/io.h.
+ * Threads: executor only, unless said.
+ *
+ * X1  Requests of one client are executed in the order in which they arrived.
+ * X2  Between two requests of a batch the keyspace is consistent; a batch is not a transaction.
+ * X3  Nothing here waits, reads, writes or syncs. */
+#ifndef SKUA_EXEC_EXEC_H
+#define SKUA_EXEC_EXEC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/rng.h"
+#include "exec/client.h"
+#include "exec/request.h"
+#include "keyspace/keyspace.h"
+
+struct call;
+struct config;
+struct log;
+struct pubsub;
+struct watch_table;
+struct worker_pool;
+
+/* Requests whose keys are fetched ahead together. 16 to 32 is where memory latency is hidden best; more only
+ * queue up at the processor's fill buffers. */
+#define EXEC_WINDOW 24
+
+/* Statistics of one command. Executor writes, executor reads. */
+struct command_stats {
+    uint64_t calls;
+    uint64_t ns;
+    uint64_t rejected; /* before execution: arity, OOM, auth, … */
+    uint64_t failed;   /* answered with an error */
+    uint32_t *histogram; /* EXEC_HISTOGRAM_BUCKETS by power-of-two nanoseconds, NULL until first used */
+};
+#define EXEC_HISTOGRAM_BUCKETS 40
+
+struct exec_stats {
+    uint64_t commands;
+    uint64_t connections;      /* accepted since start */
+    uint64_t keyspace_hits;
+    uint64_t keyspace_misses;
+    uint64_t expired_keys;
+    uint64_t error_replies;
+    uint64_t expire_cycles;
+    uint64_t batches;
+    uint64_t dirty;            /* changes since start */
+    uint64_t pause_max_ns;     /* longest time between two looks at the queues: one command, one cron step, … */
+    const char *pause_max_by;  /* what it was */
+    uint64_t busy_ns;          /* time spent executing batches */
+};
+
+/* What others want to know of the executor's work (slow log, latency events, monitors). Unset hooks are NULL. */
+struct exec_hooks {
+    void *context;
+    /* After each command that took at least `slow_ns` (exec->slow_ns); the call's arguments are still there. */
+    void (*slow)(void *context, struct call *call, uint64_t ns);
+    /* Something took long: event names are Redis's ("command", "expire-cycle", …). */
+    void (*latency)(void *context, const char *event, uint64_t ns);
+    /* Before each command while monitor_count > 0. */
+    void (*monitor)(void *context, struct call *call);
+};
+
+struct exec {
+    const struct clock *clock;
+    struct config *config;     /* config/config.h: the executor owns it, others read shared options only */
+    struct keyspace *keyspace;
+    struct heap *heap;
+    struct chunk_pool *chunks; /* shared with the I/O code when that runs on this thread */
+    struct log *log;
+    struct rng rng;
+    struct worker_pool *workers;
+
+    int64_t now_ms;            /* wall time, read once per batch */
+    int64_t now_us;
+
+    struct list_node clients;  /* by age */
+    struct table clients_by_id;
+    uint32_t client_count;
+    struct list_node output_dirty;
+    struct list_node blocked;  /* clients in client_block */
+    struct list_node unblocked; /* to be resumed at the end of the batch */
+
+    struct pubsub *pubsub;
+    struct watch_table *watch;
+    unsigned notify_classes;   /* enabled keyspace events */
+    uint32_t monitor_count;
+    bool active_expire;        /* DEBUG SET-ACTIVE-EXPIRE */
+
+    /* CLIENT PAUSE */
+    int64_t pause_until_ms;    /* 0: no pause */
+    bool pause_writes_only;
+
+    uint64_t slow_ns;          /* threshold for hooks.slow, UINT64_MAX: never */
+    uint64_t latency_ns;       /* threshold for hooks.latency, UINT64_MAX: never */
+    struct exec_hooks hooks;
+    struct exec_stats stats;
+    struct command_stats *command_stats; /* by command id */
+    struct table error_stats;            /* code -> count */
+
+    /* Asked for by SHUTDOWN or a signal; the server's main loop acts. */
+    _Atomic int shutdown_requested;
+
+    void *server;              /* for floor 6 only: never dereferenced below it */
+};
+
+struct exec_options {
+    const struct clock *clock;
+    struct config *config;
+    struct log *log;
+    struct chunk_pool *chunks;
+    struct worker_pool *workers; /* may be NULL */
+    uint64_t seed;
+    uint64_t hash_seed;
+};
+
+struct exec *exec_new(const struct exec_options *options);
+void exec_free(struct exec *exec);
+
+/* ---- From the I/O side ---------------------------------------------------------------------------- */
+
+/* A connection has been accepted. */
+struct client *exec_client_opened(struct exec *exec, struct port *port, struct conn *conn, struct conn_shared *shared);
+
+/* The connection has ended: the client is forgotten, its unfinished runs are given back (port->run_done), then
+ * port->forgotten is called. */
+void exec_client_closed(struct exec *exec, struct client *client);
+
+/* Executes the runs in order (each client's own order is that of the array), fetching keys ahead across all of
+ * them, and hands the replies to the ports. */
+void exec_run_batch(struct exec *exec, struct run *const *runs, unsigned count);
+
+/* ---- Upkeep --------------------------------------------------------------------------------------- */
+
+/* Timers of the executor: expiry, blocked clients, reclaiming. To be called when `exec_next_cron_ns` has come
+ * (monotonic), or more often. Bounded work. */
+void exec_cron(struct exec *exec);
+uint64_t exec_next_cron_ns(const struct exec *exec);
+
+/* Hands over whatever pushes and late replies have been written outside of a batch. */
+void exec_flush_output(struct exec *exec);
+
+/* Executes one command as if the client had sent it (EXEC's queue; scripts later). */
+void exec_call(struct call *call);
+
+#endif

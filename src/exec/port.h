@@ -1,0 +1,59 @@
+/* The executor's way back to a connection's I/O thread.
+ *
+ * With `io-threads 0` these are plain calls on the same thread; otherwise each puts a message into the return
+ * ring of the I/O thread. Order is kept: what the executor says first happens first. None of them waits, and
+ * none of them calls back into the executor.
+ * Threads: executor. */
+#ifndef SKUA_EXEC_PORT_H
+#define SKUA_EXEC_PORT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/chunk.h"
+#include "exec/request.h"
+
+enum close_how {
+    CLOSE_AFTER_REPLIES, /* what has been sent so far still goes out */
+    CLOSE_NOW,
+};
+
+struct port {
+    /* Bytes for the connection; the list is taken over and left empty. */
+    void (*output)(struct port *port, struct conn *conn, struct chunk_list *bytes);
+    void (*run_done)(struct port *port, struct run *run);
+    /* Asks the I/O thread to close. It answers with exec_client_closed like for any other end. */
+    void (*close)(struct port *port, struct conn *conn, enum close_how how);
+    /* The executor has forgotten the connection: last message about it. */
+    void (*forgotten)(struct port *port, struct conn *conn);
+};
+
+/* What both sides say about a connection. Fixed parts are written before the connection is handed to the
+ * executor; the rest are relaxed atomics that tell the other side something without need for order. */
+struct conn_shared {
+    /* Fixed. */
+    uint64_t id;
+    char peer[128];      /* "127.0.0.1:50000", "/tmp/s.sock:0" */
+    char local[128];
+    int descriptor;      /* -1 where the transport has none */
+    bool is_local_socket;
+    const char *transport;
+    /* Written by the I/O thread. */
+    _Atomic uint64_t query_bytes;   /* unparsed bytes */
+    _Atomic uint64_t query_free;
+    _Atomic uint64_t output_bytes;  /* not yet sent */
+    _Atomic uint32_t output_chunks;
+    _Atomic uint64_t bytes_in;
+    _Atomic uint64_t bytes_out;
+    _Atomic uint32_t io_thread;
+    /* Written by the executor. */
+    _Atomic bool authenticated;     /* full request limits apply */
+    _Atomic bool exempt_from_idle_timeout;
+    _Atomic uint8_t output_class;   /* enum output_class */
+};
+
+/* client-output-buffer-limit's classes. */
+enum output_class { OUTPUT_NORMAL, OUTPUT_REPLICA, OUTPUT_PUBSUB, OUTPUT_CLASS_COUNT };
+
+#endif

@@ -1,0 +1,51 @@
+/* Requests on their way: what an I/O thread hands to the executor.
+ *
+ * A run is what one connection's bytes gave in one go: up to RUN_REQUESTS complete requests of one pipeline. It
+ * is the unit that crosses the ring, so a pipeline costs one ring slot. The I/O thread fills it and hands it
+ * over; the executor runs the requests in order and gives it back (port->run_done); the I/O thread recycles it.
+ * Threads: whoever holds the run. No field is touched by the other side meanwhile.
+ *
+ * N1  next <= count; requests before `next` have been executed.
+ * N2  Arguments point into the run's chunk (pinned by chunk->refs until the I/O thread recycles the run) or into
+ *     `extra_arguments`.
+ * N3  Runs of one connection are executed in the order in which they were handed over. */
+#ifndef SKUA_EXEC_REQUEST_H
+#define SKUA_EXEC_REQUEST_H
+
+#include <stdint.h>
+
+#include "base/chunk.h"
+#include "base/slice.h"
+#include "exec/command.h"
+
+#define RUN_REQUESTS  32
+#define RUN_ARGUMENTS 128 /* arguments that fit into the run itself */
+
+struct conn;
+struct client;
+
+struct request {
+    const struct command *command; /* NULL: unknown (or `fault` is set) */
+    const struct slice *argv;
+    uint32_t argc;
+    uint32_t bytes;                /* on the wire */
+    uint64_t key_hash;             /* of argv[command->first_key] when has_key */
+    bool has_key;
+    const char *fault;             /* protocol error: answer with this text and close; always the last request */
+};
+
+struct run {
+    struct run *link;              /* next in whatever queue holds the run */
+    struct conn *conn;
+    struct client *client;
+    struct chunk *input;           /* N2 */
+    struct chunk *spare;           /* an empty standard chunk for the executor's replies, or NULL */
+    uint16_t count;
+    uint16_t next;
+    uint16_t argument_count;
+    struct slice *extra_arguments; /* memory for requests with many arguments, or NULL */
+    struct request requests[RUN_REQUESTS];
+    struct slice arguments[RUN_ARGUMENTS];
+};
+
+#endif

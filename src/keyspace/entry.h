@@ -1,0 +1,204 @@
+/* An entry: one block of memory that holds a key, its access clock, its time to live and its value.
+ *
+ *   header 8 | [expire_ms 8] | [long key size 8] | [word 8] | key | value bytes
+ *
+ * Strings up to ENTRY_INLINE_MAX bytes lie in the block behind the key; integers lie in the word; everything
+ * larger or more complex is reached through the word (a pointer to a reference-counted value).
+ * Threads: the executor owns entries. A block that has been published in a table changes only in its access
+ * clock, in its word (one aligned 8-byte store) and in expire_ms (the same): whatever else changes publishes
+ * another block.
+ *
+ * E1  The block's size follows from its header (entry_block_size), so it can be given back without looking up.
+ * E2  has_expire <=> the expire field exists; ENTRY_NO_EXPIRE in it means that the TTL was taken away.
+ * E3  inline_size counts the value bytes behind the key; 0 unless the encoding is ENTRY_INLINE. */
+#ifndef SKUA_KEYSPACE_ENTRY_H
+#define SKUA_KEYSPACE_ENTRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/chunk.h"
+#include "base/heap.h"
+#include "base/macros.h"
+#include "base/num.h"
+#include "base/slice.h"
+
+#define ENTRY_INLINE_MAX  16384
+#define ENTRY_NO_EXPIRE   INT64_MAX
+#define ENTRY_KEY_SIZE_MAX ((size_t)512 << 20)
+
+/* The numbers are internal; types are told to clients by name. */
+enum entry_type { ENTRY_STRING = 0 };
+
+enum entry_encoding {
+    ENTRY_INT = 0,    /* string that is an integer: word is the int64 */
+    ENTRY_INLINE = 1, /* string behind the key */
+    ENTRY_LARGE = 2,  /* string: word is a struct large_string * */
+};
+
+enum entry_flag {
+    ENTRY_HAS_EXPIRE = 1 << 0,
+    ENTRY_LONG_KEY = 1 << 1,  /* key size does not fit 8 bits */
+    ENTRY_EDITED = 1 << 2,    /* a string built by editing: OBJECT ENCODING says raw, whatever its size */
+};
+
+struct entry {
+    uint8_t type_encoding; /* type in the low four bits */
+    uint8_t flags;
+    uint8_t key_size;
+    uint8_t clock_high;    /* access clock, 24 bits: see keyspace.h */
+    uint16_t clock_low;
+    uint16_t inline_size;
+};
+_Static_assert(sizeof(struct entry) == 8, "the header is one word");
+
+/* A string too long to lie in its entry. Its bytes never change while refs > 1 (a reply, later a snapshot,
+ * holds a reference). Owner of the changing: executor. References may be dropped on any thread. */
+struct large_string {
+    _Atomic uint32_t refs;
+    size_t size;
+    size_t capacity;
+    char data[];
+};
+
+ALWAYS_INLINE enum entry_type entry_type(const struct entry *entry)
+{
+    return (enum entry_type)(entry->type_encoding & 0x0f);
+}
+
+ALWAYS_INLINE enum entry_encoding entry_encoding(const struct entry *entry)
+{
+    return (enum entry_encoding)(entry->type_encoding >> 4);
+}
+
+ALWAYS_INLINE bool entry_has_expire(const struct entry *entry)
+{
+    return entry->flags & ENTRY_HAS_EXPIRE;
+}
+
+/* Offset of the word (or of the key where there is none). */
+ALWAYS_INLINE size_t entry_word_offset(const struct entry *entry)
+{
+    return sizeof(struct entry) + (entry->flags & ENTRY_HAS_EXPIRE ? 8 : 0) +
+           (entry->flags & ENTRY_LONG_KEY ? 8 : 0);
+}
+
+ALWAYS_INLINE int64_t *entry_expire_field(const struct entry *entry)
+{
+    return (int64_t *)((char *)entry + sizeof(struct entry));
+}
+
+/* Milliseconds since 1970, ENTRY_NO_EXPIRE when the key lives for ever. */
+ALWAYS_INLINE int64_t entry_expire_ms(const struct entry *entry)
+{
+    return entry_has_expire(entry) ? *entry_expire_field(entry) : ENTRY_NO_EXPIRE;
+}
+
+ALWAYS_INLINE int64_t *entry_word(const struct entry *entry)
+{
+    return (int64_t *)((char *)entry + entry_word_offset(entry));
+}
+
+ALWAYS_INLINE struct large_string *entry_large(const struct entry *entry)
+{
+    return (struct large_string *)(uintptr_t)*entry_word(entry);
+}
+
+ALWAYS_INLINE size_t entry_key_size(const struct entry *entry)
+{
+    if (likely(!(entry->flags & ENTRY_LONG_KEY)))
+        return entry->key_size;
+    return *(uint64_t *)((char *)entry + entry_word_offset(entry) - 8);
+}
+
+ALWAYS_INLINE const char *entry_key_data(const struct entry *entry)
+{
+    return (const char *)entry + entry_word_offset(entry) +
+           (entry_encoding(entry) == ENTRY_INLINE ? 0 : 8);
+}
+
+ALWAYS_INLINE struct slice entry_key(const struct entry *entry)
+{
+    return (struct slice){entry_key_data(entry), entry_key_size(entry)};
+}
+
+ALWAYS_INLINE size_t entry_block_size(const struct entry *entry)
+{
+    return (size_t)(entry_key_data(entry) - (const char *)entry) + entry_key_size(entry) + entry->inline_size;
+}
+
+/* The bytes of a string of encoding ENTRY_INLINE or ENTRY_LARGE. */
+ALWAYS_INLINE struct slice entry_bytes(const struct entry *entry)
+{
+    if (likely(entry_encoding(entry) == ENTRY_INLINE))
+        return (struct slice){entry_key_data(entry) + entry_key_size(entry), entry->inline_size};
+    const struct large_string *large = entry_large(entry);
+    return (struct slice){large->data, large->size};
+}
+
+ALWAYS_INLINE uint32_t entry_clock(const struct entry *entry)
+{
+    return (uint32_t)entry->clock_high << 16 | entry->clock_low;
+}
+
+ALWAYS_INLINE void entry_set_clock(struct entry *entry, uint32_t clock)
+{
+    entry->clock_high = (uint8_t)(clock >> 16);
+    entry->clock_low = (uint16_t)clock;
+}
+
+/* Room in scratch space for the text of an integer entry. */
+typedef char entry_scratch[NUM_I64_TEXT_MAX];
+
+/* The value of any string entry as bytes; integers are written into `scratch`. */
+ALWAYS_INLINE struct slice entry_string(const struct entry *entry, entry_scratch scratch)
+{
+    if (unlikely(entry_encoding(entry) == ENTRY_INT))
+        return (struct slice){scratch, num_format_i64(*entry_word(entry), scratch)};
+    return entry_bytes(entry);
+}
+
+/* ---- Building (executor; not yet published) ------------------------------------------------------- */
+
+struct entry_options {
+    int64_t expire_ms;   /* ENTRY_NO_EXPIRE: no field is reserved */
+    uint32_t clock;
+    bool edited;         /* ENTRY_EDITED */
+};
+
+/* A string entry with a copy of key and value; an integer text becomes ENTRY_INT unless `edited`.
+ * NULL when memory is refused or the key is over ENTRY_KEY_SIZE_MAX. */
+struct entry *entry_new_string(struct heap *heap, struct slice key, struct slice value,
+                               const struct entry_options *options);
+
+/* As above with `size` value bytes for the caller to fill in (through entry_bytes; they are not initialised).
+ * Never becomes ENTRY_INT. */
+struct entry *entry_new_blank(struct heap *heap, struct slice key, size_t size,
+                              const struct entry_options *options);
+
+struct entry *entry_new_int(struct heap *heap, struct slice key, int64_t value,
+                            const struct entry_options *options);
+
+/* A string entry that takes over one reference of `large`. */
+struct entry *entry_new_large(struct heap *heap, struct slice key, struct large_string *large,
+                              const struct entry_options *options);
+
+/* The same value under another key or with another expire field (a large value is shared by reference). */
+struct entry *entry_copy(struct heap *heap, const struct entry *entry, struct slice key,
+                         const struct entry_options *options);
+
+/* Gives the block and its reference to a large value back at once. */
+void entry_free(struct heap *heap, struct entry *entry);
+
+/* Bytes that the entry occupies, its value included (MEMORY USAGE). */
+size_t entry_memory(const struct entry *entry);
+
+/* ---- Large strings -------------------------------------------------------------------------------- */
+
+/* refs == 1, size == `size`, bytes not initialised. `capacity` >= size. NULL when memory is refused. */
+struct large_string *large_string_new(size_t size, size_t capacity);
+struct large_string *large_string_ref(struct large_string *large);
+/* Any thread. Matches chunk's release callback. */
+void large_string_unref(void *large);
+
+#endif

@@ -1,0 +1,138 @@
+/* The keyspace: numbered databases of entries, their expiry, and the memory they give back.
+ *
+ * Principal entry points: keyspace_new, db_locate, db_insert, db_replace, db_remove, db_set_expire,
+ * keyspace_flush, keyspace_swap, keyspace_expire_step, keyspace_reclaim_step.
+ * Knows nothing of clients, commands or replies: notifications and watched keys are the executor's business
+ * (exec/), which calls here.
+ * Threads: executor only.
+ *
+ * K1  Every entry in a database's table was allocated from the keyspace's heap.
+ * K2  volatile_count is the number of entries with an expire time other than ENTRY_NO_EXPIRE.
+ * K3  An entry that has been replaced or removed goes through keyspace_retire, never straight to entry_free:
+ *     there is the one place where readers on other threads will be waited for.
+ * K4  Flushing detaches the table and frees it in steps; the database is empty at once. */
+#ifndef SKUA_KEYSPACE_KEYSPACE_H
+#define SKUA_KEYSPACE_KEYSPACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "ds/table.h"
+#include "keyspace/entry.h"
+
+struct worker_pool;
+
+struct db {
+    struct table keys;
+    uint32_t number;
+    uint64_t volatile_count; /* K2 */
+    struct keyspace *keyspace;
+};
+
+struct keyspace {
+    struct heap *heap;
+    struct db *dbs;
+    uint32_t db_count;
+    uint64_t hash_seed;
+    int64_t due_origin_ms;        /* zero of the tables' due times */
+    uint32_t clock_now;           /* access clock now: seconds since 1970, 24 bits (keyspace_set_time) */
+    int64_t now_ms;               /* time of the current batch (keyspace_set_time) */
+    struct rng rng;
+    struct list_node draining;    /* detached tables on their way out */
+    uint64_t lazyfree_pending;    /* items in them */
+    uint64_t lazyfreed;
+    struct worker_pool *workers;  /* frees values over KEYSPACE_LAZY_FREE_MIN; NULL: freed in place */
+};
+
+/* Values of at least this many bytes are freed by a worker. */
+#define KEYSPACE_LAZY_FREE_MIN ((size_t)64 << 10)
+
+/* `workers` may be NULL. The seed is for hashes. */
+struct keyspace *keyspace_new(uint32_t db_count, uint64_t hash_seed, int64_t now_ms, struct worker_pool *workers);
+void keyspace_free(struct keyspace *keyspace);
+
+/* Sets the time that lookups and clocks use until the next call. */
+void keyspace_set_time(struct keyspace *keyspace, int64_t now_ms);
+
+/* ---- Lookup --------------------------------------------------------------------------------------- */
+
+ALWAYS_INLINE bool entry_key_equal(const void *item, const void *key)
+{
+    const struct entry *entry = item;
+    const struct slice *wanted = key;
+    return entry_key_size(entry) == wanted->size &&
+           memcmp(entry_key_data(entry), wanted->data, wanted->size) == 0;
+}
+
+ALWAYS_INLINE uint64_t keyspace_hash(const struct keyspace *keyspace, struct slice key)
+{
+    return hash_slice(key, keyspace->hash_seed);
+}
+
+/* Finds an entry, expired or not. */
+ALWAYS_INLINE struct entry *db_locate(const struct db *db, struct slice key, uint64_t hash,
+                                      struct table_position *ret_position)
+{
+    if (!table_locate(&db->keys, hash, entry_key_equal, &key, ret_position))
+        return NULL;
+    return table_item_at(ret_position);
+}
+
+/* At or past its time. */
+ALWAYS_INLINE bool db_is_expired(const struct db *db, const struct entry *entry)
+{
+    return unlikely(entry_has_expire(entry)) && *entry_expire_field(entry) <= db->keyspace->now_ms;
+}
+
+/* ---- Change --------------------------------------------------------------------------------------- */
+
+/* Publishes a new entry for a key that is not there. ST_NOMEM: the entry stays the caller's. */
+enum status db_insert(struct db *db, struct entry *entry, uint64_t hash);
+
+/* Publishes `entry` in place of the one at `position` (same key) and retires that one. */
+void db_replace(struct db *db, const struct table_position *position, struct entry *entry, uint64_t hash);
+
+/* Takes the entry out and retires it. */
+void db_remove(struct db *db, const struct table_position *position);
+
+/* As db_remove, but the caller becomes the owner of the entry (RENAME, MOVE). */
+struct entry *db_take(struct db *db, const struct table_position *position);
+
+/* Sets, changes or (ENTRY_NO_EXPIRE) takes away the time to live of the entry at `position`; publishes another
+ * block where the field does not exist. ST_NOMEM: nothing changed. */
+enum status db_set_expire(struct db *db, const struct table_position *position, uint64_t hash, int64_t expire_ms);
+
+/* Frees an entry that is in no table any more (K3); large values go to a worker. */
+void keyspace_retire(struct keyspace *keyspace, struct entry *entry);
+
+/* Empties the database at once; the memory follows in keyspace_reclaim_step. Returns the number of keys. */
+uint64_t db_flush(struct db *db);
+
+/* Exchanges the contents of two databases. */
+void keyspace_swap(struct keyspace *keyspace, uint32_t a, uint32_t b);
+
+/* A random live entry, NULL when there is none (expired ones are skipped, up to a bounded number of tries). */
+struct entry *db_random(struct db *db);
+
+/* ---- Upkeep --------------------------------------------------------------------------------------- */
+
+/* Called for each key that active expiry found; must remove it (db_locate, notify, db_remove). */
+typedef void (*keyspace_expired_fn)(struct db *db, struct slice key, uint64_t hash, void *context);
+
+/* One bounded step of active expiry over all databases (at most a few hundred microseconds). Returns the
+ * number of keys handed to `expired`; *ret_more tells whether it makes sense to go on at once. */
+size_t keyspace_expire_step(struct keyspace *keyspace, keyspace_expired_fn expired, void *context, bool *ret_more);
+
+/* One bounded step of freeing detached tables and of giving empty slabs back. Returns true when there is more. */
+bool keyspace_reclaim_step(struct keyspace *keyspace);
+
+/* Sum over all databases: tables, entries in slabs. Large values are counted by mem_used only. */
+size_t keyspace_memory(const struct keyspace *keyspace);
+
+/* Asserts K1, K2 and the tables' own invariants. For tests. */
+void keyspace_check(const struct keyspace *keyspace);
+
+#endif

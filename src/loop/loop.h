@@ -1,0 +1,61 @@
+/* An event loop: file descriptors, timers, and a bell that other threads can ring.
+ *
+ * Principal entry points: loop_new, loop_add, loop_poll, loop_wake, loop_timer_start.
+ * Threads: one owner; only loop_wake may be called by others.
+ * A simulated loop (loop_options.simulated) never looks at descriptors or sleeps: its timers follow the hooked
+ * clock, and simulated transports mark their streams ready themselves.
+ *
+ * E1  A callback may add, change and remove any descriptor or timer, its own included; a removed one is not
+ *     called again, also not within the same loop_poll.
+ * E2  Readiness is level style: what is not consumed is reported again. */
+#ifndef SKUA_LOOP_LOOP_H
+#define SKUA_LOOP_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/status.h"
+
+struct loop;
+
+enum loop_event { LOOP_READABLE = 1, LOOP_WRITABLE = 2, LOOP_HANGUP = 4 };
+
+struct loop_source {
+    int fd;
+    unsigned interest; /* enum loop_event; set by loop_add and loop_change */
+    void (*ready)(struct loop_source *source, unsigned events);
+};
+
+struct loop_timer {
+    uint64_t due_ns; /* monotonic */
+    void (*fire)(struct loop_timer *timer);
+    uint32_t heap_index; /* place in the loop's heap + 1; 0: not running */
+};
+
+struct loop_options {
+    const struct clock *clock;
+    bool simulated;
+};
+
+enum status loop_new(const struct loop_options *options, struct loop **ret_loop);
+void loop_free(struct loop *loop);
+
+/* The source belongs to the caller and must stay until loop_remove. ST_IO: see errno.
+ * `exclusive`: a listening socket that several loops watch; one of them is woken. */
+enum status loop_add(struct loop *loop, struct loop_source *source, unsigned interest, bool exclusive);
+enum status loop_change(struct loop *loop, struct loop_source *source, unsigned interest);
+void loop_remove(struct loop *loop, struct loop_source *source);
+
+/* One shot; starting a running timer moves it. */
+void loop_timer_start(struct loop *loop, struct loop_timer *timer, uint64_t due_ns);
+void loop_timer_stop(struct loop *loop, struct loop_timer *timer);
+
+/* Waits until something is ready, a timer is due, the bell rings or `timeout_ns` is over (UINT64_MAX: no limit,
+ * 0: does not wait), calls the callbacks, and returns the number of callbacks called. */
+unsigned loop_poll(struct loop *loop, uint64_t timeout_ns);
+
+/* Any thread: makes the current or the next loop_poll return. Rings made before it returns are one ring. */
+void loop_wake(struct loop *loop);
+
+#endif

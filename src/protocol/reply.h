@@ -1,0 +1,120 @@
+/* Writes replies: typed values of RESP2 or RESP3 into a list of chunks.
+ *
+ * Principal entry points: reply_bulk, reply_int, reply_array, reply_error, reply_status.
+ * Each call writes one value (aggregate calls write the header; the caller writes the elements). What RESP2
+ * lacks is written as Redis does: maps as flat arrays, sets and pushes as arrays, doubles as bulk strings,
+ * booleans as integers, null as $-1.
+ * Threads: one at a time; a reply may be handed to another thread whole.
+ *
+ * R1  room <= chunk end: [cursor, limit) is free space of the list's last chunk.
+ * R2  bytes written since reply_init == reply_size. */
+#ifndef SKUA_PROTOCOL_REPLY_H
+#define SKUA_PROTOCOL_REPLY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/chunk.h"
+#include "base/macros.h"
+#include "base/slice.h"
+
+#define REPLY_ERROR_CODE_MAX 32
+
+struct reply {
+    char *cursor; /* next free byte, NULL when there is no chunk yet */
+    char *limit;
+    struct chunk_list list;   /* list.bytes lags behind while a chunk is open: use reply_size */
+    struct chunk_pool *pool;
+    uint8_t resp;             /* 2 or 3 */
+    uint32_t error_count;     /* errors written since reply_init */
+    char error_code[REPLY_ERROR_CODE_MAX]; /* first word of the last error */
+};
+
+void reply_init(struct reply *reply, struct chunk_pool *pool, int resp);
+/* Drops what was written. */
+void reply_clear(struct reply *reply);
+
+/* Moves everything written to the end of `to`; the reply is empty afterwards and can be used on. */
+void reply_take(struct reply *reply, struct chunk_list *to);
+
+static inline bool reply_is_empty(const struct reply *reply)
+{
+    return reply->list.head == NULL;
+}
+
+uint64_t reply_size(const struct reply *reply);
+
+/* ---- Place marks ---------------------------------------------------------------------------------- */
+
+/* For taking back what a command wrote (CLIENT REPLY OFF). Valid until reply_take. */
+struct reply_mark {
+    struct chunk *chunk;
+    uint64_t end;
+};
+struct reply_mark reply_mark(const struct reply *reply);
+void reply_rollback(struct reply *reply, struct reply_mark mark);
+
+/* ---- Raw ------------------------------------------------------------------------------------------ */
+
+NO_INLINE void reply_raw_slow(struct reply *reply, const void *bytes, size_t size);
+
+ALWAYS_INLINE void reply_raw(struct reply *reply, const void *bytes, size_t size)
+{
+    if (likely((size_t)(reply->limit - reply->cursor) >= size)) {
+        memcpy(reply->cursor, bytes, size);
+        reply->cursor += size;
+        return;
+    }
+    reply_raw_slow(reply, bytes, size);
+}
+
+#define reply_literal(reply, text) reply_raw(reply, "" text, sizeof(text) - 1)
+
+/* ---- Values --------------------------------------------------------------------------------------- */
+
+ALWAYS_INLINE void reply_ok(struct reply *reply)
+{
+    reply_literal(reply, "+OK\r\n");
+}
+
+/* "+text\r\n"; the text must not hold line ends. */
+void reply_status(struct reply *reply, const char *text);
+
+/* "-text\r\n": `format` begins with the error code ("ERR ", "WRONGTYPE "). Line ends in it become spaces. */
+void reply_error(struct reply *reply, const char *format, ...) PRINTF_LIKE(2, 3);
+
+void reply_int(struct reply *reply, int64_t value);
+void reply_bulk(struct reply *reply, struct slice value);
+void reply_bulk_string(struct reply *reply, const char *value);
+/* An integer as a bulk string. */
+void reply_bulk_int(struct reply *reply, int64_t value);
+
+/* A bulk string whose bytes are not copied: takes over one reference of `owner`. */
+void reply_bulk_pinned(struct reply *reply, struct slice value, void (*release)(void *owner), void *owner);
+
+void reply_null(struct reply *reply);       /* RESP2 $-1 */
+void reply_null_array(struct reply *reply); /* RESP2 *-1 */
+void reply_bool(struct reply *reply, bool value);
+void reply_double(struct reply *reply, double value);
+/* `format` is three letters ("txt", "mkd"); RESP2: a bulk string. */
+void reply_verbatim(struct reply *reply, const char *format, struct slice value);
+void reply_big_number(struct reply *reply, struct slice digits);
+
+void reply_array(struct reply *reply, uint64_t count);
+void reply_map(struct reply *reply, uint64_t pairs);
+void reply_set(struct reply *reply, uint64_t count);
+void reply_push(struct reply *reply, uint64_t count);
+void reply_attribute(struct reply *reply, uint64_t pairs);
+
+/* ---- Aggregates whose length is known only at the end --------------------------------------------- */
+
+enum reply_kind { REPLY_ARRAY, REPLY_MAP, REPLY_SET };
+
+/* Opens an aggregate; write the elements, then close it with their number. Nesting is allowed. */
+struct reply_open {
+    struct chunk *chunk;
+};
+struct reply_open reply_open(struct reply *reply);
+void reply_close(struct reply *reply, struct reply_open open, enum reply_kind kind, uint64_t count);
+
+#endif

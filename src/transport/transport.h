@@ -1,0 +1,155 @@
+/* What every transport is: the contract between bytes and the rest of the server.
+ *
+ * Principal entry points: transport_listen, listener callbacks, stream_recv, stream_send, stream_want,
+ * stream_close.
+ * There is no file descriptor in this contract: shared memory and RDMA come in behind it. Filters (TLS, proxy
+ * protocol) stack on a stream by implementing the same operations on top of another stream.
+ * Threads: a stream belongs to one thread (the one whose loop it is attached to); a listener likewise.
+ *
+ * S1  A transport calls back only to say "ready" (stream->ready) or "accepted"; these callbacks may only mark.
+ *     The owner then drains from its own loop. No callback ever frees a stream.
+ * S2  Readiness is level style: as long as stream_recv could return bytes and receiving is wanted, `ready` is
+ *     called again in each loop_poll.
+ * S3  stream_send takes any prefix of what is offered; ST_AGAIN means nothing was taken. After ST_AGAIN or a
+ *     short send the owner asks for STREAM_WANT_SEND and waits for `ready`.
+ * S4  After ST_EOF or ST_IO the only permitted operations are stream_describe and stream_close.
+ * S5  stream_detach and stream_attach move a stream from one loop to another between two operations. */
+#ifndef SKUA_TRANSPORT_TRANSPORT_H
+#define SKUA_TRANSPORT_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "base/status.h"
+
+struct loop;
+struct stream;
+struct listener;
+
+enum stream_want { STREAM_WANT_RECV = 1, STREAM_WANT_SEND = 2 };
+enum stream_ready { STREAM_CAN_RECV = 1, STREAM_CAN_SEND = 2 };
+
+enum transport_capability {
+    TRANSPORT_OWN_RECEIVE_MEMORY = 1, /* hands out its own memory instead of filling the caller's */
+    TRANSPORT_ZERO_COPY_SEND = 2,     /* can send pinned memory and reports when it is free again */
+    TRANSPORT_PEER_IDENTITY = 4,      /* knows who the peer is (Unix credentials) */
+};
+
+struct stream_description {
+    char peer[128];
+    char local[128];
+    int descriptor;      /* for CLIENT LIST's fd=, -1 where there is none */
+    bool is_loopback;    /* the peer is on this host: protected mode lets it in */
+    bool is_local_socket; /* Unix socket or another local-only transport */
+};
+
+struct listen_options;
+
+struct transport {
+    const char *name;
+    unsigned capabilities;
+    enum status (*listen)(const struct transport *transport, struct loop *loop, const struct listen_options *options,
+                          struct listener **ret_listener);
+    enum status (*connect)(const struct transport *transport, struct loop *loop, const char *address,
+                           struct stream **ret_stream);
+};
+
+struct stream_ops {
+    enum status (*recv)(struct stream *stream, void *ret_bytes, size_t capacity, size_t *ret_size);
+    enum status (*send)(struct stream *stream, const struct slice *slices, size_t count, size_t *ret_sent);
+    void (*want)(struct stream *stream, unsigned wants);
+    enum status (*attach)(struct stream *stream, struct loop *loop);
+    void (*detach)(struct stream *stream);
+    void (*close)(struct stream *stream);
+    void (*describe)(const struct stream *stream, struct stream_description *ret_description);
+    void (*set_keepalive)(struct stream *stream, unsigned seconds);
+};
+
+/* The part that every transport's stream begins with. */
+struct stream {
+    const struct stream_ops *ops;
+    const struct transport *transport;
+    unsigned wants; /* enum stream_want, as last asked for */
+    /* S1. Set by the owner. `events` is a set of enum stream_ready. */
+    void (*ready)(struct stream *stream, unsigned events);
+    void *owner;
+};
+
+struct listen_options {
+    const char *address;   /* tcp: "127.0.0.1", "::1", "*", "-::*" (a leading '-': may be missing); unix: path */
+    uint16_t port;         /* tcp; 0: any (tests; see listener_port) */
+    int backlog;
+    unsigned permissions;  /* unix: mode bits of the socket, 0: leave */
+    /* S1. Called with each accepted stream, which is attached to no loop yet and now belongs to the callee. */
+    void (*accepted)(void *context, struct stream *stream);
+    void *context;
+};
+
+struct listener {
+    const struct transport *transport;
+    void (*close)(struct listener *listener); /* also removes a Unix socket's file */
+    uint16_t port;
+};
+
+extern const struct transport transport_tcp;
+extern const struct transport transport_unix;
+
+/* ST_IO with errno, ST_INVALID for an address that is none. */
+static inline enum status transport_listen(const struct transport *transport, struct loop *loop,
+                                           const struct listen_options *options, struct listener **ret_listener)
+{
+    return transport->listen(transport, loop, options, ret_listener);
+}
+
+/* Starts connecting; the stream is usable when it says STREAM_CAN_SEND. tcp: "host:port", unix: path. */
+static inline enum status transport_connect(const struct transport *transport, struct loop *loop,
+                                            const char *address, struct stream **ret_stream)
+{
+    return transport->connect(transport, loop, address, ret_stream);
+}
+
+/* ST_OK with *ret_size > 0, ST_AGAIN, ST_EOF, ST_IO. */
+static inline enum status stream_recv(struct stream *stream, void *ret_bytes, size_t capacity, size_t *ret_size)
+{
+    return stream->ops->recv(stream, ret_bytes, capacity, ret_size);
+}
+
+/* ST_OK with *ret_sent > 0 (maybe fewer than offered), ST_AGAIN, ST_IO. At most STREAM_SLICES_MAX slices. */
+#define STREAM_SLICES_MAX 64
+static inline enum status stream_send(struct stream *stream, const struct slice *slices, size_t count,
+                                      size_t *ret_sent)
+{
+    return stream->ops->send(stream, slices, count, ret_sent);
+}
+
+/* Which readiness is reported from now on. A new attached stream wants nothing. */
+static inline void stream_want(struct stream *stream, unsigned wants)
+{
+    if (stream->wants != wants)
+        stream->ops->want(stream, wants);
+}
+
+static inline enum status stream_attach(struct stream *stream, struct loop *loop)
+{
+    return stream->ops->attach(stream, loop);
+}
+
+static inline void stream_detach(struct stream *stream)
+{
+    stream->ops->detach(stream);
+}
+
+/* Ends the connection and frees the stream. */
+static inline void stream_close(struct stream *stream)
+{
+    stream->ops->close(stream);
+}
+
+static inline void stream_describe(const struct stream *stream, struct stream_description *ret_description)
+{
+    stream->ops->describe(stream, ret_description);
+}
+
+#endif

@@ -31,6 +31,7 @@ struct chunk {
     bool pinned;
     void (*release)(void *owner); /* pinned only; may be called on any thread */
     void *owner;
+    void *route;                  /* whom the list that this chunk heads is for, while it is in a ring */
 };
 
 #define CHUNK_CAPACITY (CHUNK_BLOCK_SIZE - sizeof(struct chunk))

@@ -60,6 +60,9 @@ enum client_flag {
     CLIENT_OUTPUT_DIRTY = 1 << 11,   /* listed in exec->output_dirty */
     CLIENT_PAUSED = 1 << 12,         /* blocked by CLIENT PAUSE: its request will be executed again */
     CLIENT_EXECUTING = 1 << 13,      /* inside EXEC */
+    CLIENT_MOVING = 1 << 14,         /* between two I/O threads: output waits */
+    CLIENT_CLOSE_SENT = 1 << 15,     /* the port has been told to close */
+    CLIENT_UNBLOCKED = 1 << 16,      /* listed in exec->unblocked */
 };
 
 struct client {
@@ -70,6 +73,8 @@ struct client {
     struct db *db;
     struct reply out;          /* L1 */
     struct list_node in_dirty; /* exec->output_dirty */
+    enum close_how close_how;  /* while CLIENT_CLOSING */
+    int64_t output_soft_since_ms; /* when the output passed the soft limit, 0: it has not */
 
     struct port *port;
     struct conn *conn;
@@ -97,7 +102,7 @@ struct client {
     /* Blocking. */
     int64_t block_deadline_ms;   /* 0: none */
     void (*block_end)(struct client *client, enum block_end_reason reason);
-    struct list_node in_blocked; /* exec->blocked */
+    struct list_node in_blocked; /* exec->blocked, exec->paused or exec->unblocked */
 };
 
 /* How many channels, patterns and shard channels a client listens to. */

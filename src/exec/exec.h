@@ -66,6 +66,10 @@ struct exec_hooks {
     void (*latency)(void *context, const char *event, uint64_t ns);
     /* Before each command while monitor_count > 0. */
     void (*monitor)(void *context, struct call *call);
+    /* A client is about to be forgotten. */
+    void (*client_gone)(void *context, struct client *client);
+    /* Every 100 milliseconds: for sampled rates. */
+    void (*cron)(void *context);
 };
 
 struct exec {
@@ -86,7 +90,10 @@ struct exec {
     uint32_t client_count;
     struct list_node output_dirty;
     struct list_node blocked;  /* clients in client_block */
+    struct list_node paused;    /* clients whose next request waits for CLIENT PAUSE to end */
     struct list_node unblocked; /* to be resumed at the end of the batch */
+    uint32_t blocked_count;     /* clients in blocked and paused */
+    int64_t block_deadline_ms;  /* earliest deadline among blocked, INT64_MAX: none */
 
     struct pubsub *pubsub;
     struct watch_table *watch;
@@ -104,6 +111,12 @@ struct exec {
     struct exec_stats stats;
     struct command_stats *command_stats; /* by command id */
     struct table error_stats;            /* code -> count */
+
+    uint64_t next_cron_ns;
+    uint64_t next_sample_ns;
+    /* For telling the executor's own pauses from those of the machine (exec/pause.h). */
+    uint64_t cpu_sample_ns;
+    uint64_t cpu_sample_ticks;
 
     /* Asked for by SHUTDOWN or a signal; the server's main loop acts. */
     _Atomic int shutdown_requested;

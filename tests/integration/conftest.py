@@ -1,0 +1,148 @@
+"""Fixtures of the integration specs. docs/testing.md tells how to write one.
+
+    server        a running server, one per module and cell of the matrix; emptied before each test
+    r             a RESP2 connection to it           r3    the same in RESP3
+    connect       connect(resp=2): one more connection, closed after the test
+    config        config(name=value, …): CONFIG SET now, the old values come back after the test
+    start         start(option=value, …): a further server just for this test, stopped and checked afterwards
+
+The matrix is {tcp, unix} x io-threads {0, 1, 4}; SKUA_MATRIX="tcp:0,unix:4" or --matrix takes some cells,
+--server redis runs the specs on redis-server 7.0 instead, which shows that a spec tells the truth.
+
+Marks: `once` (needs no matrix: first cell only), `core` (also under ASan and UBSan), `threads` (also under TSan),
+`skua_only(reason)` (there is no such thing in redis-server 7.0, or it differs there for that reason).
+"""
+import os
+
+import pytest
+
+from harness.server import REDIS, SKUA, Server
+
+FULL_MATRIX = "tcp:0,tcp:1,tcp:4,unix:0,unix:1,unix:4"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--server", default=os.environ.get("SKUA_TEST_SERVER", SKUA), choices=[SKUA, REDIS],
+                     help="which server the specs run on")
+    parser.addoption("--matrix", default=os.environ.get("SKUA_MATRIX", FULL_MATRIX),
+                     help="cells transport:io-threads, separated by commas")
+
+
+def cells(config):
+    """The matrix as (transport, io_threads); redis-server's threads are none of our business."""
+    chosen = [cell.split(":") for cell in config.getoption("--matrix").split(",")]
+    chosen = [(transport, int(threads)) for transport, threads in chosen]
+    if config.getoption("--server") == REDIS:
+        chosen = sorted({(transport, 0) for transport, _ in chosen})
+    return chosen
+
+
+def pytest_generate_tests(metafunc):
+    if "cell" in metafunc.fixturenames:
+        chosen = cells(metafunc.config)
+        if metafunc.definition.get_closest_marker("once"):
+            chosen = chosen[:1]
+        metafunc.parametrize("cell", chosen, ids=[f"{transport}-{threads}" for transport, threads in chosen],
+                             scope="module")
+
+
+def pytest_collection_modifyitems(config, items):
+    for item in items:
+        only = item.get_closest_marker("skua_only")
+        if only and config.getoption("--server") == REDIS:
+            item.add_marker(pytest.mark.skip(reason=only.args[0]))
+        # One worker runs all tests of a module and cell, so that they share one server.
+        cell = getattr(item, "callspec", None) and item.callspec.params.get("cell")
+        item.add_marker(pytest.mark.xdist_group(f"{item.module.__name__}-{cell}"))
+
+
+@pytest.fixture(scope="module")
+def server(request, cell):
+    """The server of this module and cell; a module's CONFIG = {…} gives options."""
+    transport, threads = cell
+    running = Server(request.config.getoption("--server"), transport, threads, getattr(request.module, "CONFIG", None))
+    running.start()
+    try:
+        yield running
+    except BaseException:
+        running.kill()
+        raise
+    running.stop()
+
+
+@pytest.fixture(autouse=True)
+def clean_server(request):
+    """After each test that used the shared server: it lives, and nothing of the test stays in it."""
+    if "server" not in request.fixturenames:
+        yield
+        return
+    running = request.getfixturevalue("server")
+    yield
+    running.close_clients()
+    running.check_alive()
+    with running.connect() as client:
+        assert client("FLUSHALL") == "OK"
+    running.clients.clear()
+
+
+@pytest.fixture
+def connect(server):
+    return server.connect
+
+
+@pytest.fixture
+def r(server):
+    return server.connect()
+
+
+@pytest.fixture
+def r3(server):
+    return server.connect(resp=3)
+
+
+@pytest.fixture
+def config(server):
+    """config(name=value, …) sets options for the length of the test; '_' in names stands for '-'."""
+    saved = {}
+
+    def change(**options):
+        with server.connect() as client:
+            for name, value in options.items():
+                name = name.replace("_", "-")
+                old = client("CONFIG", "GET", name)
+                assert len(old) == 2, f"no option {name}"
+                saved.setdefault(name, old[1])
+                assert client("CONFIG", "SET", name, value) == "OK", name
+
+    yield change
+    with server.connect() as client:
+        for name, value in saved.items():
+            reply = client("CONFIG", "SET", name, value)
+            assert reply == "OK", (name, value, reply)
+
+
+@pytest.fixture
+def start(request, cell):
+    """start(option=value, …) starts a further server of the same cell. It must be running and sound at the end,
+    unless the test has stopped it itself."""
+    started = []
+
+    def starter(arguments=(), transport=None, env=None, **options):
+        own = Server(request.config.getoption("--server"), transport or cell[0], cell[1],
+                     {name.replace("_", "-"): value for name, value in options.items()}, arguments, env)
+        started.append(own)
+        return own.start()
+
+    yield starter
+    for own in started:
+        try:
+            if own.process and own.process.poll() is None:
+                own.stop()
+        finally:
+            own.kill()
+            own.remove()
+
+
+@pytest.fixture
+def is_redis(request):
+    return request.config.getoption("--server") == REDIS

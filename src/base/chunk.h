@@ -1,6 +1,6 @@
 /* Chunks: the pieces of memory that bytes travel in, from a socket to the parser and from a reply to a socket.
  *
- * Principal entry points: chunk_pool_get, chunk_pool_put, chunk_list_append, chunk_list_take.
+ * Principal entry points: chunk_pool_get, chunk_new, chunk_put, chunk_list_append, chunk_list_move.
  * A chunk carries bytes [start, end) of its own memory, or refers to bytes that somebody else keeps alive
  * (a large value): then `pinned` is set, and `release` is called when the bytes are no longer needed.
  * Threads: a pool has one owner; a chunk may be filled on one thread and put back on another if it was

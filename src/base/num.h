@@ -16,18 +16,20 @@
 bool num_parse_i64(struct slice text, int64_t *ret_value);
 bool num_parse_u64(struct slice text, uint64_t *ret_value);
 
-/* The whole text is a number as strtod/strtold reads it (also inf, nan is refused), without leading spaces. */
+/* The whole text is a number as strtod/strtold reads it (inf too, nan is refused), without leading spaces and
+ * shorter than NUM_LONG_DOUBLE_TEXT_MAX. */
 bool num_parse_double(struct slice text, double *ret_value);
 bool num_parse_long_double(struct slice text, long double *ret_value);
 
-/* "1gb", "512mb", "64k" (1000), "64kb" (1024), "123b", "123". */
+/* "1gb", "512mb", "64k" (1000), "64kb" (1024), "123b", "123"; at most INT64_MAX bytes. */
 bool num_parse_memory(struct slice text, int64_t *ret_bytes);
 
 /* Write without a terminating zero byte and return the length. */
 size_t num_format_i64(int64_t value, char ret_text[static NUM_I64_TEXT_MAX]);
 size_t num_format_u64(uint64_t value, char ret_text[static NUM_I64_TEXT_MAX]);
 
-/* Shortest text that reads back as the same double ("3.1", "1e+100", "inf", "-inf", "nan"). */
+/* Shortest digits that read back as the same double, laid out as %.17g does ("3.1", "1e+100", "inf", "-inf",
+ * "nan"). */
 size_t num_format_double(double value, char ret_text[static NUM_DOUBLE_TEXT_MAX]);
 
 /* As INCRBYFLOAT answers: fixed notation, 17 decimals, trailing zeros removed. */

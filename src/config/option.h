@@ -1,0 +1,49 @@
+/* What is known of an option beside its value: the rows of the generated table. Private to src/config.
+ * Immutable; any thread. */
+#ifndef SKUA_CONFIG_OPTION_H
+#define SKUA_CONFIG_OPTION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/config.h"
+
+enum config_type {
+    CONFIG_TYPE_BOOL,
+    CONFIG_TYPE_INTEGER,
+    CONFIG_TYPE_MEMORY,
+    CONFIG_TYPE_OCTAL,
+    CONFIG_TYPE_ENUM,
+    CONFIG_TYPE_STRING,
+    CONFIG_TYPE_STRINGS,
+    CONFIG_TYPE_NUMBERS,
+    CONFIG_TYPE_OUTPUT_LIMITS,
+};
+
+enum config_apply {
+    CONFIG_APPLY_START,   /* read once */
+    CONFIG_APPLY_READ,    /* read each time */
+    CONFIG_APPLY_HANDLER, /* somebody has to act: needs a handler */
+};
+
+struct config_option_info {
+    const char *name;
+    const char *alias; /* NULL: none */
+    const char *family;
+    enum config_type type;
+    enum config_apply apply;
+    size_t offset;          /* of the field in struct config */
+    size_t announce_offset; /* of `<option>_is_set`, 0: none */
+    const char *default_text;
+    int64_t min;
+    int64_t max;
+    const char *const *values; /* enum: names by value, then NULL */
+    const char *const *accept; /* the only values accepted, then NULL; NULL: all */
+    const char *refusal;       /* what any other value is answered with */
+    const char *letters;       /* string: the allowed characters, NULL: any */
+    const char *letters_error;
+};
+
+extern const struct config_option_info config_options[CONFIG_OPTION_COUNT];
+
+#endif

@@ -1,4 +1,6 @@
 /* The server log: levels as in Redis, one line a call, written at once. Threads: any.
+ * A file that was renamed or removed (log rotation) is opened anew within a second. Control characters in a text
+ * are written as spaces.
  * Library code does not log; the caller that decides does, once. */
 #ifndef SKUA_BASE_LOG_H
 #define SKUA_BASE_LOG_H
@@ -13,6 +15,8 @@ struct log;
 /* `path` NULL or "" means standard output. ST_IO when the file cannot be opened for appending. */
 enum status log_open(const char *path, enum log_level level, struct log **ret_log);
 void log_close(struct log *log);
+/* The descriptor that lines go to, for the crash report (base/crash.h); standard error for a NULL log. */
+int log_descriptor(const struct log *log);
 void log_set_level(struct log *log, enum log_level level);
 
 /* Cheap when the level is off. A NULL log swallows everything (unit tests, simulation). */

@@ -7,9 +7,14 @@
 
 struct worker_pool;
 
+/* Work waiting for a thread. What is submitted beyond that runs at once on the thread that submits it, which
+ * slows the source of the work down. */
+#define WORKER_QUEUE_MAX (1u << 20)
+
+/* With 0 threads, or when the system gives none, work runs within worker_submit: a simulation does that. */
 struct worker_pool *worker_pool_new(unsigned thread_count);
 
-/* Runs everything that was submitted, then ends the threads. */
+/* Runs everything that was submitted, also by the work itself, then ends the threads. */
 void worker_pool_free(struct worker_pool *pool);
 
 /* Runs work(argument) on some worker, in no particular order with other work. */

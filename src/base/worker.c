@@ -1,0 +1,148 @@
+/* The pool of worker threads.
+ *
+ * Principal entry points: worker_pool_new, worker_submit, worker_pool_free.
+ * Threads: any may submit, also a worker from within its work.
+ *
+ * W1  queued is the length of the list from `first` to `last`, at most WORKER_QUEUE_MAX.
+ * W2  pending counts work from its submission to its end; it is raised before the work can be seen by a
+ * worker and lowered (release) after the work's last step. */
+#include "base/worker.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/alloc.h"
+#include "base/bug.h"
+#include "base/crash.h"
+#include "base/role.h"
+
+struct job {
+    struct job *next;
+    void (*work)(void *argument);
+    void *argument;
+};
+
+struct worker_pool {
+    pthread_mutex_t lock;
+    pthread_cond_t some; /* with lock: the queue is not empty, or ending */
+    struct job *first;   /* lock */
+    struct job *last;    /* lock */
+    uint32_t queued;     /* lock */
+    uint32_t sleeping;   /* lock; threads in pthread_cond_wait */
+    bool ending;         /* lock */
+    _Atomic uint64_t pending;
+    unsigned thread_count; /* fixed */
+    pthread_t threads[];   /* fixed */
+};
+
+static struct job *take_job(struct worker_pool *pool)
+{
+    struct job *job = pool->first;
+    if (job == NULL)
+        return NULL;
+    pool->first = job->next;
+    if (pool->first == NULL)
+        pool->last = NULL;
+    pool->queued--;
+    return job;
+}
+
+static void run_job(struct worker_pool *pool, void (*work)(void *argument), void *argument)
+{
+    work(argument);
+    atomic_fetch_sub_explicit(&pool->pending, 1, memory_order_release);
+}
+
+static void *worker_main(void *argument)
+{
+    struct worker_pool *pool = argument;
+    role_set(ROLE_WORKER);
+    crash_thread_enter("skua-worker");
+    pthread_mutex_lock(&pool->lock);
+    for (;;) {
+        struct job *job = take_job(pool);
+        if (job == NULL) {
+            if (pool->ending)
+                break;
+            pool->sleeping++;
+            pthread_cond_wait(&pool->some, &pool->lock);
+            pool->sleeping--;
+            continue;
+        }
+        pthread_mutex_unlock(&pool->lock);
+        struct job copy = *job;
+        mem_free(job);
+        run_job(pool, copy.work, copy.argument);
+        pthread_mutex_lock(&pool->lock);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    crash_thread_leave();
+    return NULL;
+}
+
+struct worker_pool *worker_pool_new(unsigned thread_count)
+{
+    struct worker_pool *pool = mem_calloc(1, sizeof(*pool) + thread_count * sizeof(pool->threads[0]));
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->some, NULL);
+    /* Signals belong to the main thread: workers inherit a mask that blocks all but those of a crash. */
+    sigset_t all, before;
+    sigfillset(&all);
+    crash_signals_remove(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (pool->thread_count < thread_count &&
+           pthread_create(&pool->threads[pool->thread_count], NULL, worker_main, pool) == 0)
+        pool->thread_count++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return pool;
+}
+
+void worker_pool_free(struct worker_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->ending = true;
+    pthread_cond_broadcast(&pool->some);
+    pthread_mutex_unlock(&pool->lock);
+    for (unsigned i = 0; i < pool->thread_count; i++)
+        pthread_join(pool->threads[i], NULL);
+    ASSERT(pool->first == NULL);
+    pthread_cond_destroy(&pool->some);
+    pthread_mutex_destroy(&pool->lock);
+    mem_free(pool);
+}
+
+void worker_submit(struct worker_pool *pool, void (*work)(void *argument), void *argument)
+{
+    atomic_fetch_add_explicit(&pool->pending, 1, memory_order_relaxed);
+    if (pool->thread_count == 0) {
+        run_job(pool, work, argument);
+        return;
+    }
+    struct job *job = mem_alloc(sizeof(*job));
+    *job = (struct job){.work = work, .argument = argument};
+    pthread_mutex_lock(&pool->lock);
+    bool full = pool->queued >= WORKER_QUEUE_MAX;
+    bool wake = !full && pool->sleeping > 0;
+    if (!full) {
+        if (pool->last)
+            pool->last->next = job;
+        else
+            pool->first = job;
+        pool->last = job;
+        pool->queued++;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (full) {
+        mem_free(job);
+        run_job(pool, work, argument);
+    } else if (wake) {
+        pthread_cond_signal(&pool->some);
+    }
+}
+
+uint64_t worker_pending(struct worker_pool *pool)
+{
+    return atomic_load_explicit(&pool->pending, memory_order_acquire);
+}

@@ -43,7 +43,7 @@ def pytest_generate_tests(metafunc):
         if metafunc.definition.get_closest_marker("once"):
             chosen = chosen[:1]
         metafunc.parametrize("cell", chosen, ids=[f"{transport}-{threads}" for transport, threads in chosen],
-                             scope="module")
+                             indirect=True, scope="module")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -54,6 +54,12 @@ def pytest_collection_modifyitems(config, items):
         # One worker runs all tests of a module and cell, so that they share one server.
         cell = getattr(item, "callspec", None) and item.callspec.params.get("cell")
         item.add_marker(pytest.mark.xdist_group(f"{item.module.__name__}-{cell}"))
+
+
+@pytest.fixture(scope="module")
+def cell(request):
+    """(transport, io_threads)"""
+    return request.param
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ The matrix is {tcp, unix} x io-threads {0, 1, 4}; SKUA_MATRIX="tcp:0,unix:4" or 
 Marks: `once` (needs no matrix: first cell only), `core` (also under ASan and UBSan), `threads` (also under TSan),
 `skua_only(reason)` (there is no such thing in redis-server 7.0, or it differs there for that reason).
 """
+import functools
 import os
 
 import pytest
@@ -28,18 +29,19 @@ def pytest_addoption(parser):
                      help="cells transport:io-threads, separated by commas")
 
 
-def cells(config):
-    """The matrix as (transport, io_threads); redis-server's threads are none of our business."""
-    chosen = [cell.split(":") for cell in config.getoption("--matrix").split(",")]
-    chosen = [(transport, int(threads)) for transport, threads in chosen]
-    if config.getoption("--server") == REDIS:
+@functools.cache
+def cells(matrix, kind):
+    """The matrix as (transport, io_threads); redis-server's threads are none of our business. Cached, because
+    pytest keeps a module's fixture only while its parameter is the very same object."""
+    chosen = [(transport, int(threads)) for transport, threads in (cell.split(":") for cell in matrix.split(","))]
+    if kind == REDIS:
         chosen = sorted({(transport, 0) for transport, _ in chosen})
     return chosen
 
 
 def pytest_generate_tests(metafunc):
     if "cell" in metafunc.fixturenames:
-        chosen = cells(metafunc.config)
+        chosen = cells(metafunc.config.getoption("--matrix"), metafunc.config.getoption("--server"))
         if metafunc.definition.get_closest_marker("once"):
             chosen = chosen[:1]
         metafunc.parametrize("cell", chosen, ids=[f"{transport}-{threads}" for transport, threads in chosen],

@@ -1,14 +1,16 @@
 /* Finds complete requests in a connection's bytes: RESP arrays of bulk strings, and inline commands.
  *
  * Principal entry points: parser_init, parser_next.
- * Nothing is copied: arguments are slices of the caller's buffer (inline commands with quotes are unescaped in
- * place). The parser remembers how far it came by offsets from the request's first byte, so the caller may move
- * an incomplete request to another buffer between two calls.
- * Threads: the owner of the connection. The bytes are not trusted.
+ * Nothing is copied: arguments are slices of the caller's buffer (inline commands with quotes are unescaped
+ * in place). The parser remembers how far it came by offsets from the request's first byte, so the caller may
+ * move an incomplete request to another buffer between two calls. Threads: the owner of the connection. The
+ * bytes are not trusted.
  *
  * P1  argument n is complete only when parser_next said PARSER_REQUEST; slices are then valid until the
  *     caller reuses the buffer.
- * P2  Memory: sizeof(struct parser_arg) for each argument that has really arrived, never for announced ones. */
+ * P2  Memory: at most twice sizeof(struct parser_arg) for each argument that has really arrived, never for
+ *     announced ones.
+ * P3  The result does not depend on how the bytes were split between calls. */
 #ifndef SKUA_PROTOCOL_PARSER_H
 #define SKUA_PROTOCOL_PARSER_H
 
@@ -16,34 +18,53 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/buf.h"
 #include "base/slice.h"
 
 #define PARSER_INLINE_MAX ((size_t)64 << 10) /* longest inline command and longest length line */
+#define PARSER_ARGS_KEEP  1024               /* memory for more arguments is given back after the request */
+
+#define PARSER_UNAUTHENTICATED_ARGS 10
+#define PARSER_UNAUTHENTICATED_BULK 16384
 
 struct parser_limits {
     int64_t bulk_max;      /* proto-max-bulk-len */
-    int64_t multibulk_max; /* arguments of one request */
-    bool authenticated;    /* otherwise: 10 arguments of 16384 bytes, as Redis */
+    int64_t multibulk_max; /* arguments of one request; INT32_MAX at most */
+    bool authenticated;    /* otherwise PARSER_UNAUTHENTICATED_ARGS and _BULK hold too, as in Redis */
 };
 
 enum parser_result {
     PARSER_REQUEST,   /* one complete request; *ret_size bytes belong to it (argc may be 0: empty line) */
-    PARSER_NEED_MORE, /* incomplete: *ret_size is a lower bound of the bytes the request will have in all */
-    PARSER_ERROR,     /* *ret_error: text for the client without '-' and CRLF; the connection must be closed */
+    PARSER_NEED_MORE, /* incomplete: *ret_size is a lower bound of the bytes the request will have in all; it
+                         covers the bulk string under way with its line end, whatever its size */
+    PARSER_ERROR, /* *ret_error: text for the client ("ERR Protocol error: …", one line, without '-' and line
+                     end); the connection must be closed */
+};
+
+/* What the next byte of the request belongs to.
+ *
+ * | from  | to    | when                                              | by             |
+ * |-------|-------|---------------------------------------------------|----------------|
+ * | START | ARGS  | "*n" with n > 0 was read                          | read_count     |
+ * | START | START | an inline command, or "*n" with n <= 0, is whole  | parser_next    |
+ * | ARGS  | START | the last bulk string is whole                     | read_arguments |
+ */
+enum parser_phase {
+    PARSER_START, /* nothing but perhaps a part of the first line has been seen */
+    PARSER_ARGS,  /* args_left > 0 bulk strings are to come */
 };
 
 struct parser {
     /* Progress inside the current request. */
-    uint32_t phase;
-    int64_t args_left;  /* bulk strings still to come */
-    int64_t bulk_size;  /* length of the one under way, -1 when its header is not complete */
-    size_t position;    /* bytes of the request that have been understood */
-    size_t scanned;     /* bytes behind `position` that hold no line end */
+    enum parser_phase phase;
+    int64_t args_left; /* bulk strings still to come */
+    int64_t bulk_size; /* length of the one under way, -1 when its header is not complete */
+    size_t position;   /* bytes of the request that have been understood */
+    size_t scanned;    /* bytes behind `position` that hold no line end */
     /* Arguments found so far, as offsets; owned by the parser and reused. */
     struct parser_arg *args;
     uint32_t arg_count;
     uint32_t arg_capacity;
+    char error[48]; /* text of an error that names a byte of the input */
 };
 
 struct parser_arg {
@@ -54,10 +75,12 @@ struct parser_arg {
 void parser_init(struct parser *parser);
 void parser_done(struct parser *parser);
 
-/* `bytes` is the first byte of the current request, `size` what has arrived of it and behind it. After
- * PARSER_REQUEST the arguments are parser->args[0 .. arg_count) relative to `bytes`, and the next call starts a
- * new request. The text of an error stays valid until the next call. Bytes may be unescaped in place. */
-enum parser_result parser_next(struct parser *parser, char *bytes, size_t size, const struct parser_limits *limits,
-                               size_t *ret_size, const char **ret_error);
+/* `bytes` is the first byte of the current request, `size` what has arrived of it and behind it (never less
+ * than in the call before for the same request). After PARSER_REQUEST the arguments are parser->args[0 ..
+ * arg_count) relative to `bytes`, and the next call starts a new request at bytes + *ret_size. The text of an
+ * error stays valid until the next call; after an error the parser may only be done. Bytes may be unescaped
+ * in place. */
+enum parser_result parser_next(struct parser *parser, char *bytes, size_t size,
+                               const struct parser_limits *limits, size_t *ret_size, const char **ret_error);
 
 #endif

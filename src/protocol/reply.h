@@ -6,8 +6,9 @@
  * booleans as integers, null as $-1.
  * Threads: one at a time; a reply may be handed to another thread whole.
  *
- * R1  room <= chunk end: [cursor, limit) is free space of the list's last chunk.
- * R2  bytes written since reply_init == reply_size. */
+ * R1  cursor != NULL <=> the list's last chunk is open: [cursor, limit) is its free space, and its `end` and
+ *     list.bytes may lag behind the cursor.
+ * R2  bytes written since reply_init (less those rolled back and taken) == reply_size. */
 #ifndef SKUA_PROTOCOL_REPLY_H
 #define SKUA_PROTOCOL_REPLY_H
 
@@ -19,17 +20,19 @@
 #include "base/slice.h"
 
 #define REPLY_ERROR_CODE_MAX 32
+#define REPLY_ERROR_MAX      4096 /* longest text of an error; the rest is cut off */
 
 struct reply {
     char *cursor; /* next free byte, NULL when there is no chunk yet */
     char *limit;
-    struct chunk_list list;   /* list.bytes lags behind while a chunk is open: use reply_size */
+    struct chunk_list list; /* list.bytes lags behind while a chunk is open: use reply_size */
     struct chunk_pool *pool;
-    uint8_t resp;             /* 2 or 3 */
-    uint32_t error_count;     /* errors written since reply_init */
+    uint8_t resp;                          /* 2 or 3 */
+    uint32_t error_count;                  /* errors written since reply_init */
     char error_code[REPLY_ERROR_CODE_MAX]; /* first word of the last error */
 };
 
+/* `pool` must outlive the reply. `resp` is 2 or 3; it may be changed later by assignment. */
 void reply_init(struct reply *reply, struct chunk_pool *pool, int resp);
 /* Drops what was written. */
 void reply_clear(struct reply *reply);
@@ -61,7 +64,8 @@ NO_INLINE void reply_raw_slow(struct reply *reply, const void *bytes, size_t siz
 ALWAYS_INLINE void reply_raw(struct reply *reply, const void *bytes, size_t size)
 {
     if (likely((size_t)(reply->limit - reply->cursor) >= size)) {
-        memcpy(reply->cursor, bytes, size);
+        if (size > 0)
+            memcpy(reply->cursor, bytes, size);
         reply->cursor += size;
         return;
     }
@@ -80,7 +84,8 @@ ALWAYS_INLINE void reply_ok(struct reply *reply)
 /* "+text\r\n"; the text must not hold line ends. */
 void reply_status(struct reply *reply, const char *text);
 
-/* "-text\r\n": `format` begins with the error code ("ERR ", "WRONGTYPE "). Line ends in it become spaces. */
+/* "-text\r\n": `format` begins with the error code ("ERR ", "WRONGTYPE "). Line ends in it become spaces;
+ * zero bytes end an argument of %.*s. */
 void reply_error(struct reply *reply, const char *format, ...) PRINTF_LIKE(2, 3);
 
 void reply_int(struct reply *reply, int64_t value);
@@ -89,7 +94,8 @@ void reply_bulk_string(struct reply *reply, const char *value);
 /* An integer as a bulk string. */
 void reply_bulk_int(struct reply *reply, int64_t value);
 
-/* A bulk string whose bytes are not copied: takes over one reference of `owner`. */
+/* A bulk string whose bytes are not copied: takes over one reference of `owner`. Worth it from some KB on: it
+ * costs two chunks. */
 void reply_bulk_pinned(struct reply *reply, struct slice value, void (*release)(void *owner), void *owner);
 
 void reply_null(struct reply *reply);       /* RESP2 $-1 */
@@ -104,15 +110,18 @@ void reply_array(struct reply *reply, uint64_t count);
 void reply_map(struct reply *reply, uint64_t pairs);
 void reply_set(struct reply *reply, uint64_t count);
 void reply_push(struct reply *reply, uint64_t count);
+/* RESP3 only: RESP2 has nothing to put in its place. */
 void reply_attribute(struct reply *reply, uint64_t pairs);
 
 /* ---- Aggregates whose length is known only at the end --------------------------------------------- */
 
 enum reply_kind { REPLY_ARRAY, REPLY_MAP, REPLY_SET };
 
-/* Opens an aggregate; write the elements, then close it with their number. Nesting is allowed. */
+/* Opens an aggregate; write the elements, then close it with their number. Nesting is allowed; the innermost
+ * is closed first. No reply_take in between. */
 struct reply_open {
-    struct chunk *chunk;
+    struct chunk *chunk; /* holds a gap for the header */
+    uint64_t offset;     /* of the gap in the chunk's memory */
 };
 struct reply_open reply_open(struct reply *reply);
 void reply_close(struct reply *reply, struct reply_open open, enum reply_kind kind, uint64_t count);

@@ -7,9 +7,9 @@
  * A1  A counter is written by its thread only; others read it with relaxed loads. A counter may be negative:
  *     blocks are freed on other threads than the one that allocated them. Only the sum means something.
  * A2  The list and the total of ended threads change under `counters_lock`; a thread's counter leaves the
- * list and is added to the total in one step, so that mem_used never misses or doubles it. A3  What a thread
- * allocates or frees after its counter has left the list (in later destructors of thread-specific data) goes
- * to the total directly. */
+ *     list and is added to the total in one step, so that mem_used never misses or doubles it.
+ * A3  What a thread allocates or frees after its counter has left the list (in later destructors of thread-
+ *     specific data) goes to the total directly. */
 #include "base/alloc.h"
 
 #include <pthread.h>

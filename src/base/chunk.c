@@ -22,6 +22,7 @@ static struct chunk *chunk_init(struct chunk *chunk, size_t capacity)
     chunk->pinned = false;
     chunk->release = NULL;
     chunk->owner = NULL;
+    chunk->route = NULL;
     return chunk;
 }
 

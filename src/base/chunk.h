@@ -23,7 +23,7 @@
 
 struct chunk {
     struct chunk *next;
-    char *data;        /* the memory behind this header, or foreign bytes when pinned */
+    char *data; /* the memory behind this header, or foreign bytes when pinned */
     uint64_t start;
     uint64_t end;
     uint64_t capacity; /* bytes at `data` */
@@ -31,7 +31,7 @@ struct chunk {
     bool pinned;
     void (*release)(void *owner); /* pinned only; may be called on any thread */
     void *owner;
-    void *route;                  /* whom the list that this chunk heads is for, while it is in a ring */
+    void *route; /* whom the list that this chunk heads is for, while it is in a ring */
 };
 
 #define CHUNK_CAPACITY (CHUNK_BLOCK_SIZE - sizeof(struct chunk))

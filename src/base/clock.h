@@ -10,10 +10,10 @@
 #include <stdint.h>
 
 struct clock {
-    int64_t (*wall_us)(void *context);      /* microseconds since 1970 */
+    int64_t (*wall_us)(void *context); /* microseconds since 1970 */
     uint64_t (*monotonic_ns)(void *context);
     void *context;
-    bool use_tsc;            /* ticks are the processor's invariant time stamp counter */
+    bool use_tsc;             /* ticks are the processor's invariant time stamp counter */
     uint64_t tick_multiplier; /* nanoseconds = (ticks * tick_multiplier) >> 32 */
 };
 

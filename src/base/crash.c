@@ -6,7 +6,7 @@
  * (crash_install makes that call).
  *
  * K1  One thread reports. `reporter` is its number; a second thread that crashes waits for the end, and a
- * crash within the report gives up the report. */
+ *     crash within the report gives up the report. */
 #include "base/crash.h"
 
 #include <errno.h>

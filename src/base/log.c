@@ -5,7 +5,8 @@
  * mode, so lines of several threads do not mix and need no lock.
  *
  * L1  The descriptor's number never changes. When the file was renamed or removed (log rotation), a new one
- * is put under the same number by dup2, so that a writer on another thread finds either file, never none. */
+ *     is put under the same number by dup2, so that a writer on another thread finds either file, never
+ *     none. */
 #include "base/log.h"
 
 #include <fcntl.h>

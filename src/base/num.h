@@ -8,8 +8,8 @@
 
 #include "base/slice.h"
 
-#define NUM_I64_TEXT_MAX    21 /* "-9223372036854775808" and a zero byte */
-#define NUM_DOUBLE_TEXT_MAX 32
+#define NUM_I64_TEXT_MAX         21 /* "-9223372036854775808" and a zero byte */
+#define NUM_DOUBLE_TEXT_MAX      32
 #define NUM_LONG_DOUBLE_TEXT_MAX 5120 /* 17 decimals after the largest integer part */
 
 /* Exactly an optional '-', no leading zeros, no '+', no spaces: the text that num_format_i64 would write. */

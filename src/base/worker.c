@@ -5,7 +5,7 @@
  *
  * W1  queued is the length of the list from `first` to `last`, at most WORKER_QUEUE_MAX.
  * W2  pending counts work from its submission to its end; it is raised before the work can be seen by a
- * worker and lowered (release) after the work's last step. */
+ *     worker and lowered (release) after the work's last step. */
 #include "base/worker.h"
 
 #include <pthread.h>

@@ -2,8 +2,8 @@
  *
  * Principal entry points: loop_new, loop_add, loop_poll, loop_wake, loop_timer_start.
  * Threads: one owner; only loop_wake may be called by others.
- * A simulated loop (loop_options.simulated) never looks at descriptors or sleeps: its timers follow the hooked
- * clock, and simulated transports mark their streams ready themselves.
+ * A simulated loop (loop_options.simulated) never looks at descriptors or sleeps: its timers follow the
+ * hooked clock, and simulated transports mark their streams ready themselves.
  *
  * E1  A callback may add, change and remove any descriptor or timer, its own included; a removed one is not
  *     called again, also not within the same loop_poll.
@@ -23,7 +23,8 @@ enum loop_event { LOOP_READABLE = 1, LOOP_WRITABLE = 2, LOOP_HANGUP = 4 };
 
 struct loop_source {
     int fd;
-    unsigned interest; /* enum loop_event; set by loop_add and loop_change */
+    unsigned interest; /* LOOP_READABLE and LOOP_WRITABLE; set by loop_add and loop_change */
+    bool exclusive;    /* set by loop_add */
     void (*ready)(struct loop_source *source, unsigned events);
 };
 
@@ -41,18 +42,29 @@ struct loop_options {
 enum status loop_new(const struct loop_options *options, struct loop **ret_loop);
 void loop_free(struct loop *loop);
 
-/* The source belongs to the caller and must stay until loop_remove. ST_IO: see errno.
- * `exclusive`: a listening socket that several loops watch; one of them is woken. */
+/* The source belongs to the caller and must stay until loop_remove. ST_IO: see errno; source->interest then
+ * tells what is still watched. ST_UNSUPPORTED: the loop is simulated. loop_remove comes before the descriptor
+ * is closed. With interest 0 nothing is reported, not even a hangup, and with any interest a
+ * hangup comes together with all that the source is interested in, so that its next operation finds the
+ * error. `exclusive`: a listening socket that several loops watch; one of them is woken. */
 enum status loop_add(struct loop *loop, struct loop_source *source, unsigned interest, bool exclusive);
 enum status loop_change(struct loop *loop, struct loop_source *source, unsigned interest);
 void loop_remove(struct loop *loop, struct loop_source *source);
 
-/* One shot; starting a running timer moves it. */
+/* One shot; starting a running timer moves it. A timer started by another's callback fires in a later
+ * loop_poll. */
 void loop_timer_start(struct loop *loop, struct loop_timer *timer, uint64_t due_ns);
 void loop_timer_stop(struct loop *loop, struct loop_timer *timer);
 
-/* Waits until something is ready, a timer is due, the bell rings or `timeout_ns` is over (UINT64_MAX: no limit,
- * 0: does not wait), calls the callbacks, and returns the number of callbacks called. */
+/* The loop's clock, from which due times are counted. */
+uint64_t loop_now_ns(const struct loop *loop);
+
+/* When the first timer is due, UINT64_MAX when none is running: a simulation sets its clock there. */
+uint64_t loop_next_due_ns(const struct loop *loop);
+
+/* Waits until something is ready, a timer is due, the bell rings or `timeout_ns` is over (UINT64_MAX: no
+ * limit, 0: does not wait), calls the callbacks, and returns the number of callbacks called. A signal ends
+ * the wait too. At most 256 sources a call. */
 unsigned loop_poll(struct loop *loop, uint64_t timeout_ns);
 
 /* Any thread: makes the current or the next loop_poll return. Rings made before it returns are one ring. */

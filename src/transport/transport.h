@@ -40,9 +40,13 @@ enum transport_capability {
 struct stream_description {
     char peer[128];
     char local[128];
-    int descriptor;      /* for CLIENT LIST's fd=, -1 where there is none */
-    bool is_loopback;    /* the peer is on this host: protected mode lets it in */
+    int descriptor;       /* for CLIENT LIST's fd=, -1 where there is none */
+    bool is_loopback;     /* the peer is on this host: protected mode lets it in */
     bool is_local_socket; /* Unix socket or another local-only transport */
+    /* Only with TRANSPORT_PEER_IDENTITY: who connected; pid 0 where it is not known. */
+    int peer_pid;
+    unsigned peer_uid;
+    unsigned peer_gid;
 };
 
 struct listen_options;
@@ -50,8 +54,8 @@ struct listen_options;
 struct transport {
     const char *name;
     unsigned capabilities;
-    enum status (*listen)(const struct transport *transport, struct loop *loop, const struct listen_options *options,
-                          struct listener **ret_listener);
+    enum status (*listen)(const struct transport *transport, struct loop *loop,
+                          const struct listen_options *options, struct listener **ret_listener);
     enum status (*connect)(const struct transport *transport, struct loop *loop, const char *address,
                            struct stream **ret_stream);
 };
@@ -78,10 +82,11 @@ struct stream {
 };
 
 struct listen_options {
-    const char *address;   /* tcp: "127.0.0.1", "::1", "*", "-::*" (a leading '-': may be missing); unix: path */
-    uint16_t port;         /* tcp; 0: any (tests; see listener_port) */
+    const char *address; /* tcp: "127.0.0.1", "::1", a name, "*" (all of IPv4), "::*" (all of IPv6), "-::*" (a
+                          * leading '-': may be missing); unix: path */
+    uint16_t port;       /* tcp; 0: any (tests; see listener->port) */
     int backlog;
-    unsigned permissions;  /* unix: mode bits of the socket, 0: leave */
+    unsigned permissions; /* unix: mode bits of the socket, 0: leave */
     /* S1. Called with each accepted stream, which is attached to no loop yet and now belongs to the callee. */
     void (*accepted)(void *context, struct stream *stream);
     void *context;
@@ -90,20 +95,26 @@ struct listen_options {
 struct listener {
     const struct transport *transport;
     void (*close)(struct listener *listener); /* also removes a Unix socket's file */
-    uint16_t port;
+    uint16_t port;                            /* tcp: as bound, also when 0 was asked for */
 };
 
 extern const struct transport transport_tcp;
 extern const struct transport transport_unix;
 
-/* ST_IO with errno, ST_INVALID for an address that is none. */
+/* ST_INVALID: the address is none. ST_NOT_FOUND: an optional address does not exist on this machine.
+ * ST_RANGE: a path longer than a Unix socket can have. ST_EXISTS: a server answers at that path, or what lies
+ * there is no socket; it is left alone. ST_UNSUPPORTED: the loop is simulated. ST_IO with errno for the rest. */
 static inline enum status transport_listen(const struct transport *transport, struct loop *loop,
-                                           const struct listen_options *options, struct listener **ret_listener)
+                                           const struct listen_options *options,
+                                           struct listener **ret_listener)
 {
     return transport->listen(transport, loop, options, ret_listener);
 }
 
-/* Starts connecting; the stream is usable when it says STREAM_CAN_SEND. tcp: "host:port", unix: path. */
+/* Starts connecting; the stream is attached, wants nothing, and is usable when it says STREAM_CAN_SEND; a
+ * failure shows in the first stream_send or stream_recv. tcp: "127.0.0.1:6379" or "[::1]:6379" (names are not
+ * looked up, that would wait), unix: path. ST_AGAIN: a Unix socket's queue is full. Others as
+ * transport_listen. */
 static inline enum status transport_connect(const struct transport *transport, struct loop *loop,
                                             const char *address, struct stream **ret_stream)
 {
@@ -111,7 +122,8 @@ static inline enum status transport_connect(const struct transport *transport, s
 }
 
 /* ST_OK with *ret_size > 0, ST_AGAIN, ST_EOF, ST_IO. */
-static inline enum status stream_recv(struct stream *stream, void *ret_bytes, size_t capacity, size_t *ret_size)
+static inline enum status stream_recv(struct stream *stream, void *ret_bytes, size_t capacity,
+                                      size_t *ret_size)
 {
     return stream->ops->recv(stream, ret_bytes, capacity, ret_size);
 }
@@ -124,7 +136,7 @@ static inline enum status stream_send(struct stream *stream, const struct slice 
     return stream->ops->send(stream, slices, count, ret_sent);
 }
 
-/* Which readiness is reported from now on. A new attached stream wants nothing. */
+/* Which readiness is reported from now on; on an attached stream only. A newly attached stream wants nothing. */
 static inline void stream_want(struct stream *stream, unsigned wants)
 {
     if (stream->wants != wants)
@@ -147,6 +159,14 @@ static inline void stream_close(struct stream *stream)
     stream->ops->close(stream);
 }
 
+/* After this much silence the peer is asked for a sign of life, and given up after as long again. 0: never.
+ * Does nothing where the transport needs no such thing. */
+static inline void stream_set_keepalive(struct stream *stream, unsigned seconds)
+{
+    stream->ops->set_keepalive(stream, seconds);
+}
+
+/* Costs system calls: for the start of a connection and for people, not for each request. */
 static inline void stream_describe(const struct stream *stream, struct stream_description *ret_description)
 {
     stream->ops->describe(stream, ret_description);

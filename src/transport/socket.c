@@ -1,0 +1,247 @@
+/* Streams and listeners over kernel sockets, whatever their address family.
+ *
+ * Principal entry points: see transport/socket.h.
+ * Threads: a stream and a listener belong to the thread of the loop they are attached to.
+ *
+ * T1  stream.wants and source.interest say the same while a stream is attached: a change of what is wanted
+ *     costs one system call, asking again for the same costs none.
+ * T2  A stream that wants nothing is not watched at all (loop E3), so the end of its peer cannot make the
+ *     loop spin; it is noticed when the stream wants something again.
+ * T3  A listener accepts at most ACCEPTS_PER_POLL connections a poll; the rest is reported again.
+ * T4  When descriptors or memory are short, a listener rests for ACCEPT_PAUSE_NS: the waiting connection
+ *     keeps the socket readable, and without a rest the loop would spin until somebody closes something. */
+#include "transport/socket.h"
+
+#include <errno.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/bug.h"
+
+#define ACCEPTS_PER_POLL 128
+#define ACCEPT_PAUSE_NS  UINT64_C(100000000)
+
+/* A slice is sent as it is: the kernel's vector has the same shape. */
+_Static_assert(sizeof(struct slice) == sizeof(struct iovec), "slice is iovec");
+_Static_assert(offsetof(struct slice, data) == offsetof(struct iovec, iov_base), "slice is iovec");
+_Static_assert(offsetof(struct slice, size) == offsetof(struct iovec, iov_len), "slice is iovec");
+
+static struct socket_stream *socket_of(struct stream *stream)
+{
+    return container_of(stream, struct socket_stream, stream);
+}
+
+enum status socket_give_up(int fd, enum status status)
+{
+    int error = errno;
+    close(fd);
+    errno = error;
+    return status;
+}
+
+static void on_stream_ready(struct loop_source *source, unsigned events)
+{
+    struct stream *stream = &container_of(source, struct socket_stream, source)->stream;
+    unsigned ready = 0;
+    if (events & LOOP_READABLE)
+        ready |= STREAM_CAN_RECV;
+    if (events & LOOP_WRITABLE)
+        ready |= STREAM_CAN_SEND;
+    if (ready != 0)
+        stream->ready(stream, ready);
+}
+
+struct stream *socket_stream_new(const struct transport *transport, const struct stream_ops *ops, int fd)
+{
+    struct socket_stream *socket = mem_calloc(1, sizeof(*socket));
+    socket->stream.ops = ops;
+    socket->stream.transport = transport;
+    socket->source.fd = fd;
+    socket->source.ready = on_stream_ready;
+    return &socket->stream;
+}
+
+enum status socket_recv(struct stream *stream, void *ret_bytes, size_t capacity, size_t *ret_size)
+{
+    DEBUG_ASSERT(capacity > 0);
+    for (;;) {
+        ssize_t size = recv(socket_descriptor(stream), ret_bytes, capacity, 0);
+        if (likely(size > 0)) {
+            *ret_size = (size_t)size;
+            return ST_OK;
+        }
+        if (size == 0)
+            return ST_EOF;
+        if (errno == EAGAIN)
+            return ST_AGAIN;
+        if (errno != EINTR)
+            return ST_IO;
+    }
+}
+
+enum status socket_send(struct stream *stream, const struct slice *slices, size_t count, size_t *ret_sent)
+{
+    DEBUG_ASSERT(count > 0 && count <= STREAM_SLICES_MAX);
+    struct msghdr message = {.msg_iov = (struct iovec *)slices, .msg_iovlen = count};
+    int fd = socket_descriptor(stream);
+    for (;;) {
+        ssize_t size = count == 1 ? send(fd, slices[0].data, slices[0].size, MSG_NOSIGNAL)
+                                  : sendmsg(fd, &message, MSG_NOSIGNAL);
+        if (likely(size > 0)) {
+            *ret_sent = (size_t)size;
+            return ST_OK;
+        }
+        if (size == 0 || errno == EAGAIN)
+            return ST_AGAIN;
+        if (errno != EINTR)
+            return ST_IO;
+    }
+}
+
+void socket_want(struct stream *stream, unsigned wants)
+{
+    struct socket_stream *socket = socket_of(stream);
+    unsigned interest = 0;
+    ASSERT(socket->loop != NULL);
+    if (wants & STREAM_WANT_RECV)
+        interest |= LOOP_READABLE;
+    if (wants & STREAM_WANT_SEND)
+        interest |= LOOP_WRITABLE;
+    stream->wants = wants;
+    if (unlikely(loop_change(socket->loop, &socket->source, interest) != ST_OK)) {
+        /* The kernel has no memory to watch it. Nobody would ever hear of this stream again, so it ends here;
+         * the owner learns that when it next receives. */
+        shutdown(socket->source.fd, SHUT_RDWR);
+        stream->ready(stream, STREAM_CAN_RECV | STREAM_CAN_SEND);
+    }
+}
+
+enum status socket_attach(struct stream *stream, struct loop *loop)
+{
+    struct socket_stream *socket = socket_of(stream);
+    ASSERT(socket->loop == NULL);
+    enum status status = loop_add(loop, &socket->source, 0, false);
+    if (status == ST_OK)
+        socket->loop = loop;
+    return status;
+}
+
+void socket_detach(struct stream *stream)
+{
+    struct socket_stream *socket = socket_of(stream);
+    if (socket->loop == NULL)
+        return;
+    loop_remove(socket->loop, &socket->source);
+    socket->loop = NULL;
+    stream->wants = 0;
+}
+
+void socket_close(struct stream *stream)
+{
+    struct socket_stream *socket = socket_of(stream);
+    socket_detach(stream);
+    close(socket->source.fd);
+    mem_free(socket);
+}
+
+enum status socket_connect(const struct transport *transport, const struct stream_ops *ops, struct loop *loop,
+                           int fd, const struct sockaddr *address, socklen_t address_size,
+                           struct stream **ret_stream)
+{
+    if (connect(fd, address, address_size) != 0 && errno != EINPROGRESS)
+        return socket_give_up(fd, errno == EAGAIN ? ST_AGAIN : ST_IO);
+    struct stream *stream = socket_stream_new(transport, ops, fd);
+    enum status status = socket_attach(stream, loop);
+    if (status != ST_OK) {
+        socket_close(stream);
+        return status;
+    }
+    *ret_stream = stream;
+    return ST_OK;
+}
+
+static void rest(struct socket_listener *listener)
+{
+    if (loop_change(listener->loop, &listener->source, 0) == ST_OK)
+        loop_timer_start(listener->loop, &listener->pause, loop_now_ns(listener->loop) + ACCEPT_PAUSE_NS);
+}
+
+static void on_pause_over(struct loop_timer *timer)
+{
+    struct socket_listener *listener = container_of(timer, struct socket_listener, pause);
+    if (loop_change(listener->loop, &listener->source, LOOP_READABLE) != ST_OK)
+        rest(listener);
+}
+
+/* Whether the error belongs to the one connection that was waiting, so that the next may be fine. */
+static bool error_is_of_connection(int error)
+{
+    switch (error) {
+    case ECONNABORTED:
+    case EINTR:
+    case EPROTO:
+    case EPERM: /* a firewall rule */
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case ENONET:
+    case ETIMEDOUT: return true;
+    default: return false;
+    }
+}
+
+static void on_connection_waiting(struct loop_source *source, unsigned events)
+{
+    struct socket_listener *listener = container_of(source, struct socket_listener, source);
+    for (int i = 0; i < ACCEPTS_PER_POLL; i++) {
+        int fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            listener->accepted(listener->context,
+                               socket_stream_new(listener->listener.transport, listener->ops, fd));
+            continue;
+        }
+        if (errno == EAGAIN)
+            return;
+        if (!error_is_of_connection(errno)) {
+            rest(listener);
+            return;
+        }
+    }
+}
+
+enum status socket_listener_new(const struct transport *transport, const struct stream_ops *ops,
+                                struct loop *loop, int fd, const struct listen_options *options,
+                                struct socket_listener **ret_listener)
+{
+    struct socket_listener *listener = mem_calloc(1, sizeof(*listener));
+    listener->listener.transport = transport;
+    listener->listener.close = socket_listener_close;
+    listener->source.fd = fd;
+    listener->source.ready = on_connection_waiting;
+    listener->pause.fire = on_pause_over;
+    listener->loop = loop;
+    listener->ops = ops;
+    listener->accepted = options->accepted;
+    listener->context = options->context;
+    enum status status = loop_add(loop, &listener->source, LOOP_READABLE, false);
+    if (status != ST_OK) {
+        mem_free(listener);
+        return socket_give_up(fd, status);
+    }
+    *ret_listener = listener;
+    return ST_OK;
+}
+
+void socket_listener_close(struct listener *listener)
+{
+    struct socket_listener *socket = container_of(listener, struct socket_listener, listener);
+    loop_timer_stop(socket->loop, &socket->pause);
+    loop_remove(socket->loop, &socket->source);
+    close(socket->source.fd);
+    mem_free(socket->path);
+    mem_free(socket);
+}

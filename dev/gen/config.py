@@ -18,7 +18,7 @@ KINDS = {
     "memory": ({"min", "max"}, "_Atomic uint64_t {0};"),
     "octal": ({"min", "max"}, "_Atomic int64_t {0};"),
     "enum": ({"values"}, "_Atomic int {0}; /* enum config_{0} */"),
-    "string": ({"letters", "letters_error", "announce"}, "char *{0};"),
+    "string": ({"letters", "letters_all", "letters_error", "announce"}, "char *{0};"),
     "strings": (set(), "struct config_strings {0};"),
     "numbers": ({"min", "max", "unit"}, "struct config_numbers {0};"),
     "output-limits": (set(), "struct config_output_limit {0}[CONFIG_OUTPUT_CLASS_COUNT];"),
@@ -86,6 +86,10 @@ class Option:
             raise ValueError("accept and refusal go together")
         if ("letters" in row) != ("letters_error" in row):
             raise ValueError("letters and letters_error go together")
+        self.letters = row.get("letters", "")
+        self.all_letter, self.all_letters = row.get("letters_all", ["", ""])
+        if set(self.all_letters) - set(self.letters) or self.all_letter and self.all_letter in self.letters:
+            raise ValueError("letters_all does not fit letters")
         self.check_value(self.default)
         if not row["example"].startswith(self.name + " "):
             raise ValueError("the example must be a line with this option")
@@ -106,7 +110,7 @@ class Option:
                 self.check_range(float(word))
         if self.kind == "enum" and text not in self.values:
             raise ValueError(f"'{text}' is none of the values")
-        if self.kind == "string" and "letters" in self.row and set(text) - set(self.row["letters"]):
+        if self.letters and set(text) - set(self.letters + self.all_letter):
             raise ValueError(f"'{text}' has letters that are not allowed")
         if self.kind == "output-limits":
             words = text.split()
@@ -206,7 +210,8 @@ def table_row(option):
     if option.accept is not None:
         fields += [f".accept = accepted_by_{option.field}", f".refusal = {c_string(row['refusal'])}"]
     if "letters" in row:
-        fields += [f".letters = {c_string(row['letters'])}", f".letters_error = {c_string(row['letters_error'])}"]
+        fields += [f".letters = {c_string(option.letters)}", f".all_letter = {c_string(option.all_letter)}",
+                   f".all_letters = {c_string(option.all_letters)}", f".letters_error = {c_string(row['letters_error'])}"]
     if row.get("announce"):
         fields.append(f".announce_offset = offsetof(struct config, {option.field}_is_set)")
     body = ",\n".join("        " + field for field in fields)
@@ -287,7 +292,7 @@ def grammar(families):
         rows.append({"name": option.name, "type": option.kind, "default": option.default,
                      "example": option.row["example"], "apply": option.row["apply"],
                      "min": option.min, "max": option.max, "values": option.values, "accept": option.accept,
-                     "letters": option.row.get("letters")})
+                     "letters": option.letters + option.all_letter})
     return json.dumps({"options": rows}, indent=1) + "\n"
 
 

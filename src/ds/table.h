@@ -8,7 +8,7 @@
  * its last slot into a link to a child bucket (lowest bit of the pointer set). There is no second table during
  * growth: bucket `split` of the current round is divided into itself and its new sibling at the end, so the
  * load stays the same and nothing pauses. Buckets lie in segments of doubling size that are mapped at once and
- * touched by and by; a segment never moves.
+ * touched by and by; a segment never moves while it is in use.
  *
  * Threads: one writer (the owner). Every store that publishes is a release store in an order that lets other
  * threads look things up at the same time (T3 to T5); until they do, everything runs on the owner.
@@ -19,8 +19,11 @@
  * T3  A slot's pointer is stored before its presence bit; removal clears the bit first.
  * T4  A split inserts into the sibling before it clears the old place; `generation` is raised in between, so
  *     that only a miss needs to compare generations.
- * T5  An entry never moves towards the head of a chain while it can be looked up there.
- * T6  The due side array holds, for each bucket, a lower bound of the due time of the items in its chain. */
+ * T5  Chains are dense: only the last bucket of a chain has free slots, and a child has at least two items. The
+ *     hole that a removal leaves is filled from the end: inserted first, then `generation` is raised, then the
+ *     old place is cleared.
+ * T6  The due side array holds, for each bucket, a lower bound of the due time of the items in its chain.
+ * T7  Every bucket at or past bucket_count reads as zeros. */
 #ifndef SKUA_DS_TABLE_H
 #define SKUA_DS_TABLE_H
 
@@ -36,8 +39,11 @@
 #include "base/status.h"
 
 #define TABLE_SLOTS         7
-#define TABLE_SEGMENTS      48
+#define TABLE_SEGMENTS      40
 #define TABLE_FIRST_BITS    3                       /* segment 0 has 2^3 buckets, segment n > 0 2^(3 + n - 1) */
+#define TABLE_LOAD          5                       /* items for each bucket: more make the table grow */
+#define TABLE_LOAD_MIN_NUM  5                       /* fewer than 5/2 for each make it shrink */
+#define TABLE_LOAD_MIN_DEN  2
 #define TABLE_DUE_NONE      UINT32_MAX              /* nothing in this bucket will ever be due */
 #define TABLE_PRESENCE_SHIFT 56
 
@@ -58,10 +64,13 @@ struct table {
     _Atomic uint64_t bucket_count; /* T1; together with the segments says where everything lies */
     _Atomic uint64_t generation;   /* raised by every split, merge and clear */
     struct table_bucket *segments[TABLE_SEGMENTS];
-    uint32_t *due_segments[TABLE_SEGMENTS]; /* NULL when type->due is NULL */
+    uint32_t *due_segments[TABLE_SEGMENTS]; /* bounds, inverted so that zero says never; NULL: never for all */
+    uint32_t pieces[TABLE_SEGMENTS];        /* pieces of each segment that are in use: see table_memory.c */
+    uint32_t due_pieces[TABLE_SEGMENTS];
     uint64_t item_count;
     uint64_t child_count;
     uint64_t due_cursor;           /* bucket at which the sweep goes on */
+    size_t mapped_bytes;           /* of segments and side arrays, as far as touched */
     const struct table_type *type;
     void *context;
     struct heap *heap;             /* child buckets; NULL: base/alloc.h */
@@ -77,7 +86,7 @@ struct table_position {
 /* Takes no memory until the first insert. */
 void table_init(struct table *table, const struct table_type *type, void *context, struct heap *heap);
 
-/* Frees buckets, not items. */
+/* Frees buckets, not items. Takes long on a large table that has not been drained. */
 void table_done(struct table *table);
 
 ALWAYS_INLINE uint64_t table_size(const struct table *table)
@@ -151,7 +160,8 @@ ALWAYS_INLINE bool table_locate(const struct table *table, uint64_t hash, table_
         for (unsigned set = table_candidates(meta, tag); set; set &= set - 1) {
             unsigned slot = (unsigned)__builtin_ctz(set);
             uintptr_t item = atomic_load_explicit(&bucket->slots[slot], memory_order_acquire);
-            if (likely(equal((const void *)item, key))) {
+            /* Odd: it became a child link after `meta` was read, and the child has the item. */
+            if (likely(!(item & 1) && equal((const void *)item, key))) {
                 *ret_position = (struct table_position){bucket, slot, index};
                 return true;
             }
@@ -200,7 +210,8 @@ ALWAYS_INLINE void *table_likely_item(const struct table *table, uint64_t hash)
 /* ---- Change -------------------------------------------------------------------------------------- */
 
 /* The caller has made sure that no equal item is there. The item's address must be even.
- * Splits at most two buckets. ST_NOMEM when a segment or a child bucket cannot be had: nothing changed. */
+ * Splits at most two buckets; a split that cannot get memory is put off. ST_NOMEM when the first segment or a
+ * child bucket for this item cannot be had: nothing changed. */
 enum status table_insert(struct table *table, uint64_t hash, void *item);
 
 /* Puts another item of the same hash and key in an item's place; returns the old one. */
@@ -211,7 +222,7 @@ ALWAYS_INLINE void *table_replace(struct table *table, const struct table_positi
                                             memory_order_release);
 }
 
-/* Takes the item out and returns it. Merges at most one pair of buckets when the table has become sparse. */
+/* Takes the item out and returns it. Merges at most two pairs of buckets when the table has become sparse. */
 void *table_remove(struct table *table, const struct table_position *position);
 
 /* ---- Visits -------------------------------------------------------------------------------------- */
@@ -234,11 +245,12 @@ bool table_drain(struct table *table, size_t buckets_max, table_visit_fn visit, 
 /* ---- Due times ----------------------------------------------------------------------------------- */
 
 /* Tells that the item of this hash is now due at `due` (lowers the bucket's bound if needed). Must be called
- * when an item's due time becomes earlier or an item with a due time is inserted or replaced. */
+ * when an item's due time becomes earlier or an item with a due time is inserted or replaced. The table must
+ * have an item. */
 void table_due_note(struct table *table, uint64_t hash, uint32_t due);
 
 /* Looks through the side array from where the last call stopped, at most `buckets_max` buckets, for bounds
- * <= now. For such a bucket each item for which type->due(item) <= now is handed to `expire`, which must remove
+ * <= now (which is below TABLE_DUE_NONE). For such a bucket each item for which type->due(item) <= now is handed to `expire`, which must remove
  * exactly that item from the table or leave it; then the bound is computed anew. Stops early after
  * `items_max` items. Returns true when the cursor came around to the beginning. */
 bool table_due_sweep(struct table *table, uint32_t now, size_t buckets_max, size_t items_max,

@@ -23,7 +23,7 @@
  *     hole that a removal leaves is filled from the end: inserted first, then `generation` is raised, then the
  *     old place is cleared.
  * T6  The due side array holds, for each bucket, a lower bound of the due time of the items in its chain.
- * T7  Every bucket at or past bucket_count reads as zeros. */
+ * T7  A bucket at or past bucket_count has no item, no child and no due time. */
 #ifndef SKUA_DS_TABLE_H
 #define SKUA_DS_TABLE_H
 
@@ -38,13 +38,13 @@
 #include "base/rng.h"
 #include "base/status.h"
 
-#define TABLE_SLOTS         7
-#define TABLE_SEGMENTS      40
-#define TABLE_FIRST_BITS    3                       /* segment 0 has 2^3 buckets, segment n > 0 2^(3 + n - 1) */
-#define TABLE_LOAD          5                       /* items for each bucket: more make the table grow */
-#define TABLE_LOAD_MIN_NUM  5                       /* fewer than 5/2 for each make it shrink */
-#define TABLE_LOAD_MIN_DEN  2
-#define TABLE_DUE_NONE      UINT32_MAX              /* nothing in this bucket will ever be due */
+#define TABLE_SLOTS          7
+#define TABLE_SEGMENTS       40
+#define TABLE_FIRST_BITS     3 /* segment 0 has 2^3 buckets, segment n > 0 2^(3 + n - 1) */
+#define TABLE_LOAD           5 /* items for each bucket: more make the table grow */
+#define TABLE_LOAD_MIN_NUM   5 /* fewer than 5/2 for each make it shrink */
+#define TABLE_LOAD_MIN_DEN   2
+#define TABLE_DUE_NONE       UINT32_MAX /* nothing in this bucket will ever be due */
 #define TABLE_PRESENCE_SHIFT 56
 
 /* meta: bits 0..55 seven tags (top byte of the hash), bits 56..62 presence. A child link in the last slot has
@@ -63,17 +63,18 @@ struct table_type {
 struct table {
     _Atomic uint64_t bucket_count; /* T1; together with the segments says where everything lies */
     _Atomic uint64_t generation;   /* raised by every split, merge and clear */
-    struct table_bucket *segments[TABLE_SEGMENTS];
-    uint32_t *due_segments[TABLE_SEGMENTS]; /* bounds, inverted so that zero says never; NULL: never for all */
-    uint32_t pieces[TABLE_SEGMENTS];        /* pieces of each segment that are in use: see table_memory.c */
-    uint32_t due_pieces[TABLE_SEGMENTS];
     uint64_t item_count;
     uint64_t child_count;
-    uint64_t due_cursor;           /* bucket at which the sweep goes on */
-    size_t mapped_bytes;           /* of segments and side arrays, as far as touched */
+    uint64_t due_cursor; /* bucket at which the sweep goes on */
+    size_t mapped_bytes; /* of segments and side arrays, as far as touched */
     const struct table_type *type;
     void *context;
-    struct heap *heap;             /* child buckets; NULL: base/alloc.h */
+    struct heap *heap; /* child buckets; NULL: base/alloc.h */
+    struct table_bucket *segments[TABLE_SEGMENTS];
+    uint32_t
+        *due_segments[TABLE_SEGMENTS]; /* bounds, inverted so that zero says never; NULL: never for all */
+    uint32_t pieces[TABLE_SEGMENTS];   /* pieces of each segment that are in use: see table_memory.c */
+    uint32_t due_pieces[TABLE_SEGMENTS];
 };
 
 /* Where an item lies. Valid until the next insert, remove or maintenance step. */
@@ -178,7 +179,8 @@ ALWAYS_INLINE void *table_item_at(const struct table_position *position)
     return (void *)atomic_load_explicit(&position->bucket->slots[position->slot], memory_order_relaxed);
 }
 
-ALWAYS_INLINE void *table_find(const struct table *table, uint64_t hash, table_equal_fn equal, const void *key)
+ALWAYS_INLINE void *table_find(const struct table *table, uint64_t hash, table_equal_fn equal,
+                               const void *key)
 {
     struct table_position position;
     return table_locate(table, hash, equal, key, &position) ? table_item_at(&position) : NULL;

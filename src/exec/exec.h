@@ -115,8 +115,10 @@ struct exec {
     uint64_t next_cron_ns;
     uint64_t next_sample_ns;
     /* For telling the executor's own pauses from those of the machine (exec/pause.h). */
+    uint64_t tick_mark; /* end of the last command: the next one's time counts from here */
     uint64_t cpu_sample_ns;
-    uint64_t cpu_sample_ticks;
+    uint64_t cpu_resample_ticks;
+    uint64_t cpu_sample_interval_ticks;
 
     /* Asked for by SHUTDOWN or a signal; the server's main loop acts. */
     _Atomic int shutdown_requested;

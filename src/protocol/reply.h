@@ -37,6 +37,9 @@ void reply_init(struct reply *reply, struct chunk_pool *pool, int resp);
 /* Drops what was written. */
 void reply_clear(struct reply *reply);
 
+/* Hands the reply an empty chunk to write into, instead of one from its pool. Only while cursor is NULL. */
+void reply_give_chunk(struct reply *reply, struct chunk *chunk);
+
 /* Moves everything written to the end of `to`; the reply is empty afterwards and can be used on. */
 void reply_take(struct reply *reply, struct chunk_list *to);
 

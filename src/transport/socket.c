@@ -213,6 +213,25 @@ static void on_connection_waiting(struct loop_source *source, unsigned events)
     }
 }
 
+static enum status socket_listener_attach(struct listener *listener, struct loop *loop)
+{
+    struct socket_listener *socket = container_of(listener, struct socket_listener, listener);
+    enum status status = loop_add(loop, &socket->source, LOOP_READABLE, false);
+    if (status == ST_OK)
+        socket->loop = loop;
+    return status;
+}
+
+static void socket_listener_detach(struct listener *listener)
+{
+    struct socket_listener *socket = container_of(listener, struct socket_listener, listener);
+    if (!socket->loop)
+        return;
+    loop_timer_stop(socket->loop, &socket->pause);
+    loop_remove(socket->loop, &socket->source);
+    socket->loop = NULL;
+}
+
 enum status socket_listener_new(const struct transport *transport, const struct stream_ops *ops,
                                 struct loop *loop, int fd, const struct listen_options *options,
                                 struct socket_listener **ret_listener)
@@ -220,6 +239,8 @@ enum status socket_listener_new(const struct transport *transport, const struct 
     struct socket_listener *listener = mem_calloc(1, sizeof(*listener));
     listener->listener.transport = transport;
     listener->listener.close = socket_listener_close;
+    listener->listener.attach = socket_listener_attach;
+    listener->listener.detach = socket_listener_detach;
     listener->source.fd = fd;
     listener->source.ready = on_connection_waiting;
     listener->pause.fire = on_pause_over;
@@ -239,8 +260,7 @@ enum status socket_listener_new(const struct transport *transport, const struct 
 void socket_listener_close(struct listener *listener)
 {
     struct socket_listener *socket = container_of(listener, struct socket_listener, listener);
-    loop_timer_stop(socket->loop, &socket->pause);
-    loop_remove(socket->loop, &socket->source);
+    socket_listener_detach(listener);
     close(socket->source.fd);
     mem_free(socket->path);
     mem_free(socket);

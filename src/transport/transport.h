@@ -95,7 +95,10 @@ struct listen_options {
 struct listener {
     const struct transport *transport;
     void (*close)(struct listener *listener); /* also removes a Unix socket's file */
-    uint16_t port;                            /* tcp: as bound, also when 0 was asked for */
+    /* A listener starts attached to the loop it was made for, and can move to another thread's. */
+    enum status (*attach)(struct listener *listener, struct loop *loop);
+    void (*detach)(struct listener *listener);
+    uint16_t port; /* tcp: as bound, also when 0 was asked for */
 };
 
 extern const struct transport transport_tcp;

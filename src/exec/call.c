@@ -1,0 +1,180 @@
+/* What a command's function may use: keys, changes, usual answers. The rules are in call.h.
+ *
+ * Threads: executor only. */
+#include "exec/call.h"
+
+#include "base/role.h"
+#include "exec/dispatch.h"
+#include "exec/notify.h"
+#include "exec/watch.h"
+
+/* From this size on a string travels to the socket by reference instead of being copied into the reply. */
+#define REPLY_PINNED_MIN ENTRY_INLINE_MAX
+
+/* ---- Keys ----------------------------------------------------------------------------------------- */
+
+static bool locate(struct call *call, struct slice name, struct key *ret_key)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    ret_key->name = name;
+    if (call->has_key_hash && likely(name.data == call->argv[call->command->first_key].data))
+        ret_key->hash = call->key_hash;
+    else
+        ret_key->hash = keyspace_hash(call->exec->keyspace, name);
+    ret_key->entry = db_locate(call->db, name, ret_key->hash, &ret_key->position);
+    if (unlikely(ret_key->entry && db_is_expired(call->db, ret_key->entry))) {
+        dispatch_expire_key(call->exec, call->db, name, ret_key->hash);
+        ret_key->entry = NULL;
+    }
+    return ret_key->entry != NULL;
+}
+
+static void touch(struct call *call, struct entry *entry)
+{
+    uint32_t clock = call->exec->keyspace->clock_now;
+    /* Most reads find the clock as it is: no write, the line stays clean. */
+    if (unlikely(entry_clock(entry) != clock) && !(call->client->flags & CLIENT_NO_TOUCH))
+        entry_set_clock(entry, clock);
+}
+
+bool call_read_key(struct call *call, struct slice name, struct key *ret_key)
+{
+    if (!locate(call, name, ret_key)) {
+        call->exec->stats.keyspace_misses++;
+        notify_publish(call->exec, NOTIFY_KEY_MISS, "keymiss", name, call->db);
+        return false;
+    }
+    call->exec->stats.keyspace_hits++;
+    touch(call, ret_key->entry);
+    return true;
+}
+
+bool call_write_key(struct call *call, struct slice name, struct key *ret_key)
+{
+    if (!locate(call, name, ret_key))
+        return false;
+    touch(call, ret_key->entry);
+    return true;
+}
+
+bool call_peek_key(struct call *call, struct slice name, struct key *ret_key)
+{
+    return locate(call, name, ret_key);
+}
+
+static bool is_string_or_missing(struct call *call, const struct key *key)
+{
+    if (unlikely(key->entry && entry_type(key->entry) != ENTRY_STRING)) {
+        call_wrong_type(call);
+        return false;
+    }
+    return true;
+}
+
+bool call_read_string(struct call *call, struct slice name, struct key *ret_key)
+{
+    call_read_key(call, name, ret_key);
+    return is_string_or_missing(call, ret_key);
+}
+
+bool call_write_string(struct call *call, struct slice name, struct key *ret_key)
+{
+    call_write_key(call, name, ret_key);
+    return is_string_or_missing(call, ret_key);
+}
+
+bool call_store(struct call *call, struct key *key, struct entry *entry)
+{
+    if (unlikely(!entry)) {
+        call_oom(call);
+        return false;
+    }
+    if (key->entry) {
+        db_replace(call->db, &key->position, entry, key->hash);
+    } else if (unlikely(db_insert(call->db, entry, key->hash) != ST_OK)) {
+        entry_free(call->exec->heap, entry);
+        call_oom(call);
+        return false;
+    }
+    key->entry = entry;
+    return true;
+}
+
+void call_delete(struct call *call, struct key *key)
+{
+    db_remove(call->db, &key->position);
+    key->entry = NULL;
+}
+
+struct entry_options call_entry_options(const struct call *call, const struct key *key, bool keep_expire)
+{
+    return (struct entry_options){
+        .expire_ms = keep_expire && key->entry ? entry_expire_ms(key->entry) : ENTRY_NO_EXPIRE,
+        .clock = call->exec->keyspace->clock_now,
+    };
+}
+
+void call_changed_in(struct call *call, struct db *db, unsigned event_class, const char *event, struct slice key)
+{
+    struct exec *exec = call->exec;
+    exec->stats.dirty++;
+    watch_touch(exec->watch, db, key);
+    if (unlikely(exec->notify_classes))
+        notify_publish(exec, event_class, event, key, db);
+}
+
+void call_changed(struct call *call, unsigned event_class, const char *event, struct slice key)
+{
+    call_changed_in(call, call->db, event_class, event, key);
+}
+
+/* ---- Usual answers -------------------------------------------------------------------------------- */
+
+void call_wrong_type(struct call *call)
+{
+    reply_error(call->out, "WRONGTYPE Operation against a key holding the wrong kind of value");
+}
+
+void call_syntax_error(struct call *call)
+{
+    reply_error(call->out, "ERR syntax error");
+}
+
+void call_not_integer(struct call *call)
+{
+    reply_error(call->out, "ERR value is not an integer or out of range");
+}
+
+void call_not_float(struct call *call)
+{
+    reply_error(call->out, "ERR value is not a valid float");
+}
+
+void call_oom(struct call *call)
+{
+    reply_error(call->out, "OOM not enough memory for this command");
+}
+
+void call_no_such_key(struct call *call)
+{
+    reply_error(call->out, "ERR no such key");
+}
+
+void call_string_too_long(struct call *call)
+{
+    reply_error(call->out, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+}
+
+void call_reply_string(struct call *call, const struct entry *entry)
+{
+    if (unlikely(entry_encoding(entry) == ENTRY_INT)) {
+        reply_bulk_int(call->out, *entry_word(entry));
+        return;
+    }
+    struct slice bytes = entry_bytes(entry);
+    if (unlikely(bytes.size >= REPLY_PINNED_MIN && entry_encoding(entry) == ENTRY_LARGE)) {
+        reply_bulk_pinned(call->out, bytes, large_string_unref, large_string_ref(entry_large(entry)));
+        return;
+    }
+    reply_bulk(call->out, bytes);
+}

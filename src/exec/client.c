@@ -1,0 +1,145 @@
+/* Clients: lookup, closing, pushes, and waiting.
+ *
+ * Principal entry points: client_lookup, client_close, client_push, client_block, client_unblock.
+ * See also: client_text.c (CLIENT LIST), exec.c (life). The states are drawn in client.h.
+ * Threads: executor only. */
+#include "exec/client.h"
+
+#include "base/role.h"
+#include "exec/dispatch.h"
+#include "exec/exec.h"
+#include "exec/pubsub.h"
+
+struct client *client_lookup(struct exec *exec, uint64_t id)
+{
+    return table_find(&exec->clients_by_id, dispatch_hash_id(id), dispatch_client_id_equal, &id);
+}
+
+uint32_t client_subscription_count(const struct client *client)
+{
+    return pubsub_client_count(client, PUBSUB_CHANNEL) + pubsub_client_count(client, PUBSUB_PATTERN) +
+           pubsub_client_count(client, PUBSUB_SHARD);
+}
+
+void client_mark_dirty(struct client *client)
+{
+    if (!list_is_listed(&client->in_dirty))
+        list_append(&client->exec->output_dirty, &client->in_dirty);
+}
+
+void client_close(struct client *client, enum close_how how)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    if (client->flags & CLIENT_CLOSING)
+        return;
+    client->flags |= CLIENT_CLOSING;
+    client->close_how = how;
+    client_mark_dirty(client);
+}
+
+struct reply *client_push(struct client *client)
+{
+    if (client->flags & CLIENT_CLOSING)
+        return NULL;
+    client_mark_dirty(client);
+    return &client->out;
+}
+
+/* ---- Waiting -------------------------------------------------------------------------------------- */
+
+static void leave_waiting(struct client *client)
+{
+    list_remove(&client->in_blocked);
+    client->flags &= ~(CLIENT_BLOCKED | CLIENT_PAUSED);
+    client->exec->blocked_count--;
+}
+
+/* Its pending requests go on at the end of the batch. */
+static void make_runnable(struct client *client)
+{
+    client->flags |= CLIENT_UNBLOCKED;
+    list_append(&client->exec->unblocked, &client->in_blocked);
+}
+
+void client_block(struct client *client, int64_t deadline_ms,
+                  void (*end)(struct client *client, enum block_end_reason reason))
+{
+    struct exec *exec = client->exec;
+    DEBUG_ASSERT(!(client->flags & (CLIENT_BLOCKED | CLIENT_PAUSED)));
+    if (client->flags & CLIENT_UNBLOCKED) {
+        list_remove(&client->in_blocked);
+        client->flags &= ~CLIENT_UNBLOCKED;
+    }
+    client->flags |= CLIENT_BLOCKED;
+    client->block_deadline_ms = deadline_ms;
+    client->block_end = end;
+    list_append(&exec->blocked, &client->in_blocked);
+    exec->blocked_count++;
+    if (deadline_ms && deadline_ms < exec->block_deadline_ms)
+        exec->block_deadline_ms = deadline_ms;
+}
+
+void client_unblock(struct client *client, enum block_end_reason reason)
+{
+    if (!(client->flags & CLIENT_BLOCKED))
+        return;
+    leave_waiting(client);
+    client_mark_dirty(client);
+    client->block_end(client, reason);
+    make_runnable(client);
+}
+
+void client_forget_block(struct client *client)
+{
+    if (client->flags & CLIENT_UNBLOCKED) {
+        list_remove(&client->in_blocked);
+        client->flags &= ~CLIENT_UNBLOCKED;
+    }
+    bool blocked = client->flags & CLIENT_BLOCKED;
+    if (!blocked && !(client->flags & CLIENT_PAUSED))
+        return;
+    leave_waiting(client);
+    if (blocked)
+        client->block_end(client, BLOCK_END_GONE);
+}
+
+void client_pause(struct client *client)
+{
+    if (client->flags & CLIENT_UNBLOCKED) {
+        list_remove(&client->in_blocked);
+        client->flags &= ~CLIENT_UNBLOCKED;
+    }
+    client->flags |= CLIENT_PAUSED;
+    list_append(&client->exec->paused, &client->in_blocked);
+    client->exec->blocked_count++;
+}
+
+static void end_pause(struct exec *exec)
+{
+    exec->pause_until_ms = 0;
+    list_for_each (&exec->paused, node) {
+        struct client *client = list_entry(node, struct client, in_blocked);
+        leave_waiting(client);
+        make_runnable(client);
+    }
+}
+
+void client_end_due_blocks(struct exec *exec)
+{
+    if (exec->pause_until_ms && exec->pause_until_ms <= exec->now_ms)
+        end_pause(exec);
+    else if (!exec->pause_until_ms && !list_is_empty(&exec->paused))
+        end_pause(exec); /* CLIENT UNPAUSE */
+    if (exec->block_deadline_ms > exec->now_ms)
+        return;
+    exec->block_deadline_ms = INT64_MAX;
+    list_for_each (&exec->blocked, node) {
+        struct client *client = list_entry(node, struct client, in_blocked);
+        if (!client->block_deadline_ms)
+            continue;
+        if (client->block_deadline_ms <= exec->now_ms)
+            client_unblock(client, BLOCK_END_TIMEOUT);
+        else if (client->block_deadline_ms < exec->block_deadline_ms)
+            exec->block_deadline_ms = client->block_deadline_ms;
+    }
+}

@@ -1,0 +1,317 @@
+/* One request on its way through the executor: checks, transaction queue, execution, accounting.
+ *
+ * Principal entry points: dispatch_request, exec_call.
+ * See also: exec.c (batches), call.c (what commands use), transaction.c.
+ * Threads: executor only.
+ *
+ * The order of the checks is the order in which Redis makes them, because clients see which error wins:
+ * protocol fault, unknown command, arity, transaction-only rules, authentication, memory, subscriber mode, pause,
+ * queueing. */
+#include "exec/dispatch.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/role.h"
+#include "config/config.h"
+#include "exec/call.h"
+#include "exec/error_stats.h"
+#include "exec/notify.h"
+#include "exec/pause.h"
+#include "exec/transaction.h"
+#include "exec/watch.h"
+
+#define SHOWN_COMMAND_MAX   128 /* bytes of an unknown command's name, and of all its arguments, in the error */
+
+/* ---- Refusals ------------------------------------------------------------------------------------- */
+
+/* An error before execution: also spoils an open transaction. */
+static void refuse(struct client *client, const struct command *command, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+static void refuse(struct client *client, const struct command *command, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (client->flags & CLIENT_IN_TRANSACTION)
+        client->flags |= CLIENT_DIRTY_EXEC;
+    if (command)
+        client->exec->command_stats[command->id].rejected++;
+    reply_error(&client->out, "%s", text);
+}
+
+static int shown_size(struct slice slice, size_t size_max)
+{
+    return (int)(slice.size < size_max ? slice.size : size_max);
+}
+
+static void refuse_unknown(struct client *client, const struct request *request)
+{
+    const struct slice *argv = request->argv;
+    struct buf shown = {0};
+    for (uint32_t i = 1; i < request->argc && shown.size < SHOWN_COMMAND_MAX; i++)
+        buf_printf(&shown, "'%.*s' ", shown_size(argv[i], SHOWN_COMMAND_MAX - shown.size), argv[i].data);
+    refuse(client, NULL, "ERR unknown command '%.*s', with args beginning with: %s",
+           shown_size(argv[0], SHOWN_COMMAND_MAX), argv[0].data, buf_string(&shown));
+    buf_done(&shown);
+}
+
+static void refuse_unknown_subcommand(struct client *client, const struct request *request)
+{
+    char container[32];
+    size_t size = 0;
+    for (const char *c = request->command->name; *c && size < sizeof container - 1; c++)
+        container[size++] = (char)(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
+    container[size] = 0;
+    refuse(client, request->command, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+           shown_size(request->argv[1], SHOWN_COMMAND_MAX), request->argv[1].data, container);
+}
+
+/* ---- Checks --------------------------------------------------------------------------------------- */
+
+static bool is_well_formed(struct client *client, const struct request *request)
+{
+    const struct command *command = request->command;
+    if (unlikely(!command)) {
+        refuse_unknown(client, request);
+        return false;
+    }
+    if (unlikely(command->flags & CMD_CONTAINER && !command->run && request->argc > 1)) {
+        refuse_unknown_subcommand(client, request);
+        return false;
+    }
+    if (unlikely(request->argc < command->args_min || request->argc > command->args_max || !command->run)) {
+        refuse(client, command, "ERR wrong number of arguments for '%s' command", command->full_name);
+        return false;
+    }
+    return true;
+}
+
+static bool is_allowed_in_subscriber_mode(const struct command *command)
+{
+    static const char *const names[] = {"ping",        "subscribe",    "unsubscribe", "psubscribe", "punsubscribe",
+                                        "ssubscribe",  "sunsubscribe", "quit",        "reset"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (strcmp(command->full_name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool is_over_maxmemory(const struct exec *exec)
+{
+    int64_t limit = exec->config->maxmemory;
+    return limit > 0 && mem_used() > (uint64_t)limit;
+}
+
+static bool is_allowed(struct client *client, const struct command *command)
+{
+    struct exec *exec = client->exec;
+    if (unlikely(!client->authenticated && !(command->flags & CMD_NO_AUTH))) {
+        refuse(client, command, "NOAUTH Authentication required.");
+        return false;
+    }
+    if (unlikely(client->flags & CLIENT_IN_TRANSACTION && command->flags & CMD_NO_MULTI)) {
+        refuse(client, command, "ERR Command not allowed inside a transaction");
+        return false;
+    }
+    if (unlikely(command->flags & CMD_DENYOOM && is_over_maxmemory(exec))) {
+        refuse(client, command, "OOM command not allowed when used memory > 'maxmemory'.");
+        return false;
+    }
+    if (unlikely(client->subscriptions && client->out.resp == 2 && client_subscription_count(client) > 0 &&
+                 !is_allowed_in_subscriber_mode(command))) {
+        refuse(client, command,
+               "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in "
+               "this context",
+               command->full_name);
+        return false;
+    }
+    return true;
+}
+
+static bool must_pause(const struct client *client, const struct command *command)
+{
+    const struct exec *exec = client->exec;
+    if (likely(exec->pause_until_ms == 0))
+        return false;
+    if (!exec->pause_writes_only)
+        return true;
+    unsigned flags = command->flags;
+    if (client->transaction && strcmp(command->full_name, "exec") == 0)
+        flags |= client->transaction->flags_any;
+    return flags & (CMD_WRITE | CMD_MAY_REPLICATE);
+}
+
+/* Inside MULTI everything waits for EXEC but the commands that end or watch over the transaction. */
+static bool must_queue(const struct client *client, const struct command *command)
+{
+    if (likely(!(client->flags & CLIENT_IN_TRANSACTION)))
+        return false;
+    static const char *const names[] = {"exec", "discard", "multi", "watch", "quit", "reset"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (strcmp(command->full_name, names[i]) == 0)
+            return false;
+    return true;
+}
+
+static void queue(struct client *client, const struct request *request)
+{
+    switch (transaction_queue(client, request->command, request->argv, request->argc)) {
+    case ST_OK: reply_literal(&client->out, "+QUEUED\r\n"); return;
+    case ST_LIMIT: refuse(client, request->command, "ERR too many commands in a transaction"); return;
+    default: refuse(client, request->command, "OOM not enough memory to queue the command"); return;
+    }
+}
+
+/* ---- Execution ------------------------------------------------------------------------------------ */
+
+static unsigned histogram_bucket(uint64_t ns)
+{
+    unsigned bucket = ns ? 64 - (unsigned)__builtin_clzll(ns) : 0;
+    return bucket < EXEC_HISTOGRAM_BUCKETS ? bucket : EXEC_HISTOGRAM_BUCKETS - 1;
+}
+
+/* Accounts for a command that has just ended. */
+static void account(struct call *call, struct command_stats *stats, uint64_t ns)
+{
+    struct exec *exec = call->exec;
+    stats->calls++;
+    stats->ns += ns;
+    exec->stats.commands++;
+    exec->stats.busy_ns += ns;
+    if (unlikely(!stats->histogram))
+        stats->histogram = mem_calloc(EXEC_HISTOGRAM_BUCKETS, sizeof *stats->histogram);
+    stats->histogram[histogram_bucket(ns)]++;
+    if (unlikely(ns >= exec->slow_ns) && exec->hooks.slow && !(call->command->flags & CMD_SKIP_SLOWLOG))
+        exec->hooks.slow(exec->hooks.context, call, ns);
+    if (unlikely(ns >= exec->latency_ns) && exec->hooks.latency)
+        exec->hooks.latency(exec->hooks.context, call->command->flags & CMD_FAST ? "fast-command" : "command", ns);
+    pause_note(exec, call->command->full_name, ns);
+}
+
+void exec_call(struct call *call)
+{
+    struct exec *exec = call->exec;
+    struct command_stats *stats = &exec->command_stats[call->command->id];
+    uint32_t errors = call->out->error_count;
+    if (unlikely(exec->monitor_count) && exec->hooks.monitor && !(call->command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)))
+        exec->hooks.monitor(exec->hooks.context, call);
+    call->command->run(call);
+    uint64_t ticks = clock_ticks(exec->clock);
+    uint64_t ns = clock_ticks_to_ns(exec->clock, ticks - exec->tick_mark);
+    exec->tick_mark = ticks;
+    if (unlikely(call->out->error_count != errors)) {
+        stats->failed++;
+        error_stats_count(exec, call->out->error_code, call->out->error_count - errors);
+        call->out->error_count = errors; /* counted: EXEC, which this may be part of, does not count it again */
+    }
+    account(call, stats, ns);
+}
+
+/* Drops the reply of a command while CLIENT REPLY says so. */
+static void apply_reply_mode(struct client *client, struct reply_mark before)
+{
+    if (client->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP))
+        reply_rollback(&client->out, before);
+    client->flags &= ~CLIENT_REPLY_SKIP;
+    if (client->flags & CLIENT_REPLY_SKIP_NEXT) {
+        client->flags &= ~CLIENT_REPLY_SKIP_NEXT;
+        client->flags |= CLIENT_REPLY_SKIP;
+    }
+}
+
+static void execute(struct client *client, const struct request *request)
+{
+    struct call call = {
+        .exec = client->exec,
+        .client = client,
+        .command = request->command,
+        .argv = request->argv,
+        .argc = request->argc,
+        .db = client->db,
+        .out = &client->out,
+        .key_hash = request->key_hash,
+        .has_key_hash = request->has_key,
+    };
+    client->last_command = request->command;
+    client->commands++;
+    exec_call(&call);
+}
+
+static void fault(struct client *client, const char *text)
+{
+    log_write(client->exec->log, LOG_VERBOSE, "client id=%llu addr=%s: %s", (unsigned long long)client->id,
+              client->shared->peer, text);
+    reply_error(&client->out, "ERR %s", text);
+    client_close(client, CLOSE_AFTER_REPLIES);
+}
+
+/* Returns false when the request was refused, queued or must wait. */
+static bool is_to_be_executed(struct client *client, const struct request *request)
+{
+    if (!is_well_formed(client, request) || !is_allowed(client, request->command))
+        return false;
+    if (unlikely(must_pause(client, request->command))) {
+        client_pause(client);
+        return false;
+    }
+    if (unlikely(must_queue(client, request->command))) {
+        queue(client, request);
+        return false;
+    }
+    return true;
+}
+
+void dispatch_request(struct client *client, struct run *run, const struct request *request)
+{
+    struct exec *exec = client->exec;
+    client_mark_dirty(client);
+    client->active_ms = exec->now_ms;
+    client->argument_bytes = request->bytes;
+    if (run->spare && !client->out.cursor) {
+        reply_give_chunk(&client->out, run->spare);
+        run->spare = NULL;
+    }
+    if (unlikely(request->fault)) {
+        fault(client, request->fault);
+        return;
+    }
+    if (likely(!(client->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT)))) {
+        uint32_t errors = client->out.error_count;
+        if (likely(is_to_be_executed(client, request)))
+            execute(client, request);
+        else if (client->out.error_count != errors)
+            error_stats_count(exec, client->out.error_code, client->out.error_count - errors);
+        /* CLIENT REPLY OFF and SKIP answer nothing themselves; what they switch begins here. */
+        if (unlikely(client->flags & CLIENT_REPLY_SKIP_NEXT)) {
+            client->flags &= ~CLIENT_REPLY_SKIP_NEXT;
+            client->flags |= CLIENT_REPLY_SKIP;
+        }
+        return;
+    }
+    struct reply_mark before = reply_mark(&client->out);
+    if (is_to_be_executed(client, request))
+        execute(client, request);
+    if (!(client->flags & CLIENT_PAUSED))
+        apply_reply_mode(client, before);
+}
+
+/* ---- Expiry --------------------------------------------------------------------------------------- */
+
+void dispatch_expire_key(struct exec *exec, struct db *db, struct slice key, uint64_t hash)
+{
+    struct table_position position;
+    if (!db_locate(db, key, hash, &position))
+        return;
+    exec->stats.expired_keys++;
+    exec->stats.dirty++;
+    watch_touch(exec->watch, db, key);
+    notify_publish(exec, NOTIFY_EXPIRED, "expired", key, db);
+    db_remove(db, &position);
+}

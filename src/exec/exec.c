@@ -1,0 +1,410 @@
+/* The executor's life: clients that come and go, batches, output, and upkeep.
+ *
+ * Principal entry points: exec_new, exec_client_opened, exec_run_batch, exec_client_closed, exec_cron.
+ * See also: dispatch.c (one request), client.c, call.c.
+ * Threads: executor only. */
+#include "exec/exec.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/role.h"
+#include "base/worker.h"
+#include "config/config.h"
+#include "exec/dispatch.h"
+#include "exec/error_stats.h"
+#include "exec/pause.h"
+#include "exec/pubsub.h"
+#include "exec/transaction.h"
+#include "exec/watch.h"
+
+#define SAMPLE_INTERVAL_NS 100000000ull
+#define CRON_SOON_NS       1000000ull /* the next step when one was cut short */
+
+/* ---- Clients by id -------------------------------------------------------------------------------- */
+
+static uint64_t client_hash(const void *item, void *context)
+{
+    return dispatch_hash_id(((const struct client *)item)->id);
+}
+
+static const struct table_type clients_by_id_type = {.hash = client_hash};
+
+/* ---- Life ----------------------------------------------------------------------------------------- */
+
+struct exec *exec_new(const struct exec_options *options)
+{
+    struct exec *exec = mem_calloc(1, sizeof *exec);
+    exec->clock = options->clock;
+    exec->config = options->config;
+    exec->log = options->log;
+    exec->chunks = options->chunks;
+    exec->workers = options->workers;
+    exec->now_us = clock_wall_us(exec->clock);
+    exec->now_ms = exec->now_us / 1000;
+    rng_seed(&exec->rng, options->seed);
+    exec->keyspace = keyspace_new((uint32_t)exec->config->databases, options->hash_seed, exec->now_ms, options->workers);
+    exec->heap = exec->keyspace->heap;
+    list_init(&exec->clients);
+    list_init(&exec->output_dirty);
+    list_init(&exec->blocked);
+    list_init(&exec->paused);
+    list_init(&exec->unblocked);
+    exec->block_deadline_ms = INT64_MAX;
+    table_init(&exec->clients_by_id, &clients_by_id_type, NULL, NULL);
+    error_stats_init(exec);
+    exec->pubsub = pubsub_new(exec);
+    exec->watch = watch_table_new(exec);
+    exec->active_expire = true;
+    exec->slow_ns = UINT64_MAX;
+    exec->latency_ns = UINT64_MAX;
+    exec->command_stats = mem_calloc(command_count, sizeof *exec->command_stats);
+    exec->cpu_sample_interval_ticks = PAUSE_SAMPLE_NS;
+    if (exec->clock->use_tsc && exec->clock->tick_multiplier)
+        exec->cpu_sample_interval_ticks = ((uint64_t)PAUSE_SAMPLE_NS << 32) / exec->clock->tick_multiplier;
+    return exec;
+}
+
+void exec_free(struct exec *exec)
+{
+    ASSERT(exec->client_count == 0);
+    pubsub_free(exec->pubsub);
+    watch_table_free(exec->watch);
+    table_done(&exec->clients_by_id);
+    error_stats_done(exec);
+    for (uint32_t i = 0; i < command_count; i++)
+        mem_free(exec->command_stats[i].histogram);
+    mem_free(exec->command_stats);
+    keyspace_free(exec->keyspace);
+    mem_free(exec);
+}
+
+/* Reads the clocks once for everything that follows. */
+static void set_time(struct exec *exec)
+{
+    exec->now_us = clock_wall_us(exec->clock);
+    exec->now_ms = exec->now_us / 1000;
+    keyspace_set_time(exec->keyspace, exec->now_ms);
+}
+
+/* ---- Clients come and go -------------------------------------------------------------------------- */
+
+struct client *exec_client_opened(struct exec *exec, struct port *port, struct conn *conn, struct conn_shared *shared)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    struct client *client = mem_calloc(1, sizeof *client);
+    client->exec = exec;
+    client->id = shared->id;
+    client->db = &exec->keyspace->dbs[0];
+    client->port = port;
+    client->conn = conn;
+    client->shared = shared;
+    client->authenticated = exec->config->requirepass[0] == 0;
+    atomic_store_explicit(&shared->authenticated, client->authenticated, memory_order_relaxed);
+    reply_init(&client->out, exec->chunks, 2);
+    list_init(&client->watched);
+    client->user = mem_strdup("default");
+    exec->now_ms = clock_wall_us(exec->clock) / 1000;
+    client->created_ms = client->active_ms = exec->now_ms;
+    list_append(&exec->clients, &client->in_clients);
+    if (table_insert(&exec->clients_by_id, dispatch_hash_id(client->id), client) != ST_OK)
+        fatal("out of memory for a client");
+    exec->client_count++;
+    exec->stats.connections++;
+    return client;
+}
+
+void exec_client_closed(struct exec *exec, struct client *client)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    client->flags |= CLIENT_CLOSING | CLIENT_CLOSE_SENT;
+    client_forget_block(client);
+    if (exec->hooks.client_gone)
+        exec->hooks.client_gone(exec->hooks.context, client);
+    transaction_discard(client);
+    pubsub_client_gone(exec->pubsub, client);
+    if (list_is_listed(&client->in_dirty))
+        list_remove(&client->in_dirty);
+    reply_clear(&client->out);
+    struct run *run = client->pending_head;
+    while (run) {
+        struct run *next = run->link;
+        client->port->run_done(client->port, run);
+        run = next;
+    }
+    client->port->forgotten(client->port, client->conn);
+
+    struct table_position position;
+    if (table_locate(&exec->clients_by_id, dispatch_hash_id(client->id), dispatch_client_id_equal, &client->id, &position))
+        table_remove(&exec->clients_by_id, &position);
+    list_remove(&client->in_clients);
+    exec->client_count--;
+    mem_free(client->name);
+    mem_free(client->library_name);
+    mem_free(client->library_version);
+    mem_free(client->user);
+    mem_free(client);
+}
+
+/* ---- Output --------------------------------------------------------------------------------------- */
+
+/* client-output-buffer-limit: closes a client that does not read what it is sent. `pending` counts everything
+ * that has been handed over and not been sent yet. */
+static void enforce_output_limit(struct client *client, uint64_t pending)
+{
+    struct exec *exec = client->exec;
+    unsigned class = atomic_load_explicit(&client->shared->output_class, memory_order_relaxed);
+    const struct config_output_limit *limit = &exec->config->client_output_buffer_limit[class];
+    bool over = limit->hard_bytes > 0 && pending > (uint64_t)limit->hard_bytes;
+    if (!over && limit->soft_bytes > 0 && pending > (uint64_t)limit->soft_bytes) {
+        if (client->output_soft_since_ms == 0)
+            client->output_soft_since_ms = exec->now_ms;
+        over = exec->now_ms - client->output_soft_since_ms > limit->soft_seconds * 1000;
+    } else if (!over) {
+        client->output_soft_since_ms = 0;
+    }
+    if (!over)
+        return;
+    log_write(exec->log, LOG_WARNING,
+              "client id=%llu addr=%s closed for exceeding its output buffer limit (%llu bytes not read)",
+              (unsigned long long)client->id, client->shared->peer, (unsigned long long)pending);
+    client_close(client, CLOSE_NOW);
+}
+
+static void flush_client(struct client *client)
+{
+    if (unlikely(client->flags & CLIENT_MOVING))
+        return;
+    list_remove(&client->in_dirty);
+    bool dropped = client->flags & CLIENT_CLOSING && client->close_how == CLOSE_NOW;
+    if (!reply_is_empty(&client->out) && !dropped) {
+        struct chunk_list bytes = {0};
+        reply_take(&client->out, &bytes);
+        uint64_t size = bytes.bytes;
+        uint64_t pending =
+            size + atomic_fetch_add_explicit(&client->shared->output_bytes, size, memory_order_relaxed);
+        client->port->output(client->port, client->conn, &bytes);
+        enforce_output_limit(client, pending);
+    }
+    if (unlikely(client->flags & CLIENT_CLOSING)) {
+        reply_clear(&client->out);
+        if (list_is_listed(&client->in_dirty))
+            list_remove(&client->in_dirty);
+        if (!(client->flags & CLIENT_CLOSE_SENT)) {
+            client->flags |= CLIENT_CLOSE_SENT;
+            client->port->close(client->port, client->conn, client->close_how);
+        }
+    }
+}
+
+void exec_flush_output(struct exec *exec)
+{
+    list_for_each (&exec->output_dirty, node)
+        flush_client(list_entry(node, struct client, in_dirty));
+}
+
+/* ---- Runs ----------------------------------------------------------------------------------------- */
+
+static void finish_run(struct client *client, struct run *run)
+{
+    client->pending_head = run->link;
+    if (!client->pending_head)
+        client->pending_tail = NULL;
+    run->link = NULL;
+    client->port->run_done(client->port, run);
+}
+
+/* Executes the client's oldest pending request, unless it has to wait. Returns false when it has to. */
+static bool step(struct client *client)
+{
+    struct run *run = client->pending_head;
+    if (unlikely(client->flags & (CLIENT_BLOCKED | CLIENT_PAUSED)))
+        return false;
+    if (likely(!(client->flags & CLIENT_CLOSING)))
+        dispatch_request(client, run, &run->requests[run->next]);
+    if (unlikely(client->flags & CLIENT_PAUSED))
+        return false; /* the request will be executed again */
+    if (++run->next >= run->count)
+        finish_run(client, run);
+    return true;
+}
+
+/* Goes on with clients whose waiting has ended, until they wait again or have nothing left. */
+static void resume_unblocked(struct exec *exec)
+{
+    while (!list_is_empty(&exec->unblocked)) {
+        struct client *client = list_entry(exec->unblocked.next, struct client, in_blocked);
+        list_remove(&client->in_blocked);
+        client->flags &= ~CLIENT_UNBLOCKED;
+        while (client->pending_head && step(client))
+            ;
+    }
+}
+
+static void append_pending(struct client *client, struct run *run)
+{
+    run->link = NULL;
+    if (client->pending_tail)
+        client->pending_tail->link = run;
+    else
+        client->pending_head = run;
+    client->pending_tail = run;
+}
+
+/* The requests of one window, in order. */
+struct window {
+    unsigned count;
+    struct client *clients[EXEC_WINDOW];
+    struct request *requests[EXEC_WINDOW];
+};
+
+/* Where the window's filling has come to in the batch. */
+struct batch_cursor {
+    struct run *const *runs;
+    unsigned run_count;
+    unsigned run;
+    unsigned request;
+};
+
+/* Takes the next requests of the batch and asks for their keys' buckets (first stage). */
+static void window_fill(struct window *window, struct batch_cursor *cursor)
+{
+    window->count = 0;
+    while (window->count < EXEC_WINDOW && cursor->run < cursor->run_count) {
+        struct run *run = cursor->runs[cursor->run];
+        if (cursor->request >= run->count) {
+            cursor->run++;
+            cursor->request = 0;
+            continue;
+        }
+        struct request *request = &run->requests[cursor->request++];
+        if (request->has_key)
+            table_prefetch_bucket(&run->client->db->keys, request->key_hash);
+        window->clients[window->count] = run->client;
+        window->requests[window->count++] = request;
+    }
+}
+
+/* Second and third stage: the entries that probably hold the keys, then the rest of what will be read. */
+static void window_fetch(const struct window *window)
+{
+    const void *items[EXEC_WINDOW];
+    for (unsigned i = 0; i < window->count; i++) {
+        items[i] = NULL;
+        if (window->requests[i]->has_key)
+            items[i] = table_likely_item(&window->clients[i]->db->keys, window->requests[i]->key_hash);
+        prefetch(items[i]);
+    }
+    for (unsigned i = 0; i < window->count; i++) {
+        if (!items[i])
+            continue;
+        const struct entry *entry = items[i];
+        if (entry_encoding(entry) == ENTRY_INLINE && window->requests[i]->command->flags & CMD_READONLY) {
+            size_t size = entry_block_size(entry);
+            for (size_t line = CACHE_LINE; line < size && line < 16 * CACHE_LINE; line += CACHE_LINE)
+                prefetch((const char *)entry + line);
+        }
+    }
+}
+
+void exec_run_batch(struct exec *exec, struct run *const *runs, unsigned count)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    set_time(exec);
+    exec->stats.batches++;
+    for (unsigned i = 0; i < count; i++)
+        append_pending(runs[i]->client, runs[i]);
+
+    struct batch_cursor cursor = {runs, count, 0, 0};
+    struct window windows[2];
+    struct window *now = &windows[0], *next = &windows[1];
+    window_fill(now, &cursor);
+    while (now->count) {
+        window_fetch(now);
+        window_fill(next, &cursor); /* its buckets travel while this window is executed */
+        exec->tick_mark = pause_begin(exec);
+        /* A run may be finished and recycled inside the loop, so only the clients are looked at. A client
+         * that has to wait keeps its requests pending. */
+        for (unsigned i = 0; i < now->count; i++) {
+            if (likely(now->clients[i]->pending_head))
+                step(now->clients[i]);
+        }
+        struct window *executed = now;
+        now = next;
+        next = executed;
+    }
+    resume_unblocked(exec);
+    exec_flush_output(exec);
+}
+
+/* ---- Upkeep --------------------------------------------------------------------------------------- */
+
+static void expired_by_sweep(struct db *db, struct slice key, uint64_t hash, void *context)
+{
+    dispatch_expire_key(context, db, key, hash);
+}
+
+/* Returns true when there is more to do at once. */
+static bool expire_step(struct exec *exec)
+{
+    bool more = false;
+    if (!exec->active_expire)
+        return false;
+    uint64_t begin = pause_begin(exec);
+    exec->stats.expire_cycles++;
+    keyspace_expire_step(exec->keyspace, expired_by_sweep, exec, &more);
+    uint64_t ns = clock_ticks_to_ns(exec->clock, clock_ticks(exec->clock) - begin);
+    pause_note(exec, "expire-cycle", ns);
+    if (unlikely(ns >= exec->latency_ns) && exec->hooks.latency)
+        exec->hooks.latency(exec->hooks.context, "expire-cycle", ns);
+    return more;
+}
+
+static bool reclaim_step(struct exec *exec)
+{
+    uint64_t begin = pause_begin(exec);
+    bool more = keyspace_reclaim_step(exec->keyspace);
+    pause_note(exec, "reclaim", clock_ticks_to_ns(exec->clock, clock_ticks(exec->clock) - begin));
+    return more;
+}
+
+void exec_cron(struct exec *exec)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    uint64_t now_ns = clock_monotonic_ns(exec->clock);
+    set_time(exec);
+    bool more = expire_step(exec);
+    more |= reclaim_step(exec);
+    client_end_due_blocks(exec);
+    resume_unblocked(exec);
+    if (now_ns >= exec->next_sample_ns) {
+        exec->next_sample_ns = now_ns + SAMPLE_INTERVAL_NS;
+        if (exec->hooks.cron)
+            exec->hooks.cron(exec->hooks.context);
+    }
+    exec_flush_output(exec);
+    exec->next_cron_ns = now_ns + (more ? CRON_SOON_NS : 1000000000ull / (uint64_t)exec->config->hz);
+}
+
+uint64_t exec_next_cron_ns(const struct exec *exec)
+{
+    int64_t deadline_ms = exec->block_deadline_ms;
+    if (exec->pause_until_ms && exec->pause_until_ms < deadline_ms)
+        deadline_ms = exec->pause_until_ms;
+    if (deadline_ms == INT64_MAX)
+        return exec->next_cron_ns;
+    /* Deadlines are wall time; what is left of them is added to the monotonic clock. */
+    int64_t left_us = deadline_ms * 1000 - clock_wall_us(exec->clock);
+    uint64_t due_ns = clock_monotonic_ns(exec->clock) + (left_us > 0 ? (uint64_t)left_us * 1000 : 0);
+    return due_ns < exec->next_cron_ns ? due_ns : exec->next_cron_ns;
+}
+
+void pause_note_slow(struct exec *exec, const char *what, uint64_t ns)
+{
+    uint64_t cpu_ns = clock_thread_cpu_ns() - exec->cpu_sample_ns;
+    if (cpu_ns < ns)
+        ns = cpu_ns;
+    if (ns <= exec->stats.pause_max_ns)
+        return;
+    exec->stats.pause_max_ns = ns;
+    exec->stats.pause_max_by = what;
+}

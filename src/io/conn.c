@@ -1,0 +1,538 @@
+/* One connection: bytes in, requests out, replies in, bytes out. States and invariants are in conn.h.
+ *
+ * Threads: the owning io only. */
+#include "io/conn.h"
+
+#include <errno.h>
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/role.h"
+#include "config/config.h"
+#include "exec/request.h"
+
+/* A request that is known to be longer than this gets memory step by step as its bytes arrive, so that announcing
+ * a size costs a client as much as it costs the server. */
+#define CONN_TRUSTED_SIZE ((uint64_t)1 << 20)
+
+/* Room beside what has arrived, where the size of the request is not known yet. */
+#define CONN_ROOM_MIN 2048
+
+/* ---- Admission ------------------------------------------------------------------------------------ */
+
+static void refuse(struct io *io, struct stream *stream, const char *text)
+{
+    struct slice slice = slice_from_string(text);
+    size_t sent;
+    /* One try: a fresh socket takes a line, and a peer that does not is not waited for. */
+    (void)stream_send(stream, &slice, 1, &sent);
+    stream_close(stream);
+    atomic_fetch_add_explicit(&io->group->rejected, 1, memory_order_relaxed);
+}
+
+static bool is_admitted(struct io *io, struct stream *stream, const struct stream_description *description)
+{
+    const struct config *config = io->group->options.config;
+    uint64_t limit = (uint64_t)config->maxclients;
+    if (atomic_load_explicit(&io->group->conn_count, memory_order_relaxed) >= limit) {
+        refuse(io, stream, "-ERR max number of clients reached\r\n");
+        return false;
+    }
+    if (config->protected_mode && !description->is_loopback && !description->is_local_socket &&
+        !config_has_password(config)) {
+        refuse(io, stream,
+               "-DENIED Skua is running in protected mode: no password is set for the default user, so only "
+               "connections from this host are accepted. To serve other hosts, set a password (requirepass) or, "
+               "if the network is trusted, switch protected-mode off.\r\n");
+        return false;
+    }
+    return true;
+}
+
+static void on_ready(struct stream *stream, unsigned events)
+{
+    struct conn *conn = stream->owner;
+    conn->ready_events |= events;
+    if (!list_is_listed(&conn->in_ready))
+        list_append(&conn->io->ready, &conn->in_ready);
+}
+
+static void describe(struct conn *conn, const struct stream_description *description)
+{
+    struct conn_shared *shared = &conn->shared;
+    memcpy(shared->peer, description->peer, sizeof shared->peer);
+    memcpy(shared->local, description->local, sizeof shared->local);
+    shared->descriptor = description->descriptor;
+    shared->is_local_socket = description->is_local_socket;
+    shared->transport = conn->stream->transport->name;
+}
+
+static void enlist(struct conn *conn, struct io *io)
+{
+    conn->io = io;
+    list_append(&io->conns, &conn->in_conns);
+    io_count(&io->counters.connections, 1);
+    atomic_store_explicit(&conn->shared.io_thread, io->index, memory_order_relaxed);
+}
+
+static void delist(struct conn *conn)
+{
+    list_remove(&conn->in_conns);
+    io_count(&conn->io->counters.connections, (uint64_t)-1);
+    struct list_node *nodes[] = {&conn->in_ready, &conn->in_unsent, &conn->in_stalled, &conn->in_moving};
+    for (size_t i = 0; i < ARRAY_COUNT(nodes); i++)
+        if (list_is_listed(nodes[i]))
+            list_remove(nodes[i]);
+}
+
+static void update_wants(struct conn *conn)
+{
+    unsigned wants = 0;
+    bool has_room = !conn->input || conn->input->end < conn->input->capacity;
+    if (conn->state == CONN_OPEN && !conn->faulty && (!conn->halted || has_room))
+        wants |= STREAM_WANT_RECV;
+    if (conn->send_blocked)
+        wants |= STREAM_WANT_SEND;
+    stream_want(conn->stream, wants);
+}
+
+void conn_new(struct io *io, struct stream *stream)
+{
+    struct stream_description description;
+    stream_describe(stream, &description);
+    if (!is_admitted(io, stream, &description))
+        return;
+    if (stream_attach(stream, io->loop) != ST_OK) {
+        log_write(io->group->options.log, LOG_WARNING, "cannot watch a new connection: %s", strerror(errno));
+        stream_close(stream);
+        return;
+    }
+    struct conn *conn = mem_calloc(1, sizeof *conn);
+    conn->state = CONN_OPEN;
+    conn->stream = stream;
+    conn->active_ns = io->now_ns;
+    conn->shared.id = atomic_fetch_add_explicit(&io->group->next_client_id, 1, memory_order_relaxed);
+    parser_init(&conn->parser);
+    describe(conn, &description);
+    stream->owner = conn;
+    stream->ready = on_ready;
+    if (stream->ops->set_keepalive && io->group->options.config->tcp_keepalive > 0)
+        stream->ops->set_keepalive(stream, (unsigned)io->group->options.config->tcp_keepalive);
+    atomic_fetch_add_explicit(&io->group->conn_count, 1, memory_order_relaxed);
+    enlist(conn, io);
+    io_tell(io, IO_OPENED, conn);
+    update_wants(conn);
+}
+
+/* ---- Input: memory -------------------------------------------------------------------------------- */
+
+/* Drops one reference to a receive chunk. */
+static void release_input(struct io *io, struct chunk *chunk)
+{
+    if (--chunk->refs == 0)
+        chunk_put(io->chunks, chunk);
+}
+
+/* Moves the unparsed bytes into another chunk of at least `capacity` bytes. False when memory is refused. */
+static bool replace_input(struct conn *conn, uint64_t capacity)
+{
+    struct chunk *old = conn->input;
+    uint64_t unparsed = old->end - conn->parsed;
+    struct chunk *chunk = chunk_new(conn->io->chunks, capacity);
+    if (!chunk)
+        return false;
+    memcpy(chunk->data, old->data + conn->parsed, unparsed);
+    chunk->end = unparsed;
+    chunk->refs = 1;
+    conn->input = chunk;
+    conn->parsed = 0;
+    release_input(conn->io, old);
+    return true;
+}
+
+/* How large the next chunk for an incomplete request should be. */
+static uint64_t next_capacity(const struct conn *conn, uint64_t unparsed)
+{
+    uint64_t capacity = conn->wanted;
+    if (capacity > CONN_TRUSTED_SIZE && capacity > unparsed * 2)
+        capacity = unparsed * 2 > CONN_TRUSTED_SIZE ? unparsed * 2 : CONN_TRUSTED_SIZE;
+    if (capacity < unparsed + CONN_ROOM_MIN)
+        capacity = unparsed + CONN_ROOM_MIN;
+    return capacity;
+}
+
+/* Makes room for a receive call. False: no room now (parsing is halted), or the connection has been ended. */
+static bool make_room(struct conn *conn)
+{
+    if (!conn->input) {
+        conn->input = chunk_pool_get(conn->io->chunks);
+        conn->input->refs = 1;
+        conn->parsed = 0;
+        return true;
+    }
+    struct chunk *input = conn->input;
+    uint64_t unparsed = input->end - conn->parsed;
+    uint64_t room = input->capacity - input->end;
+    bool fits = conn->parsed + conn->wanted <= input->capacity;
+    if (room > 0 && (fits || input->capacity >= next_capacity(conn, unparsed)))
+        return true;
+    if (conn->halted)
+        return room > 0;
+    if (replace_input(conn, next_capacity(conn, unparsed)))
+        return true;
+    log_write(conn->io->group->options.log, LOG_WARNING, "client id=%llu closed: no memory for its request",
+              (unsigned long long)conn->shared.id);
+    conn_end(conn);
+    return false;
+}
+
+/* After parsing: a chunk without unparsed bytes goes back, or starts over. */
+static void tidy_input(struct conn *conn)
+{
+    struct chunk *input = conn->input;
+    if (!input || conn->parsed < input->end)
+        return;
+    conn->parsed = 0;
+    conn->input = NULL;
+    release_input(conn->io, input);
+}
+
+/* ---- Input: requests ------------------------------------------------------------------------------ */
+
+/* Slices for the arguments: in the run, or in memory of its own for a request with many. */
+static struct slice *take_slices(struct run *run, uint32_t count)
+{
+    if (count <= (uint32_t)(RUN_ARGUMENTS - run->argument_count)) {
+        struct slice *slices = &run->arguments[run->argument_count];
+        run->argument_count = (uint16_t)(run->argument_count + count);
+        return slices;
+    }
+    run->extra_arguments = mem_try_alloc(count * sizeof *run->extra_arguments);
+    return run->extra_arguments;
+}
+
+static const struct command *lookup(const struct slice *argv, uint32_t argc)
+{
+    const struct command *command = command_lookup(argv[0]);
+    if (command && command->subcommand_count && argc > 1) {
+        const struct command *subcommand = command_lookup_subcommand(command, argv[1]);
+        if (subcommand)
+            return subcommand;
+    }
+    return command;
+}
+
+/* Adds the request that the parser has just found. False when memory for its arguments is refused. */
+static bool add_request(struct conn *conn, struct run *run, const char *bytes, uint64_t size)
+{
+    const struct parser *parser = &conn->parser;
+    uint32_t argc = parser->arg_count;
+    struct slice *argv = take_slices(run, argc);
+    if (!argv)
+        return false;
+    for (uint32_t i = 0; i < argc; i++)
+        argv[i] = slice_make(bytes + parser->args[i].offset, parser->args[i].size);
+    struct request *request = &run->requests[run->count++];
+    const struct command *command = lookup(argv, argc);
+    *request = (struct request){.command = command, .argv = argv, .argc = argc,
+                                .bytes = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX};
+    if (command && command->first_key > 0 && argc > (uint32_t)command->first_key) {
+        request->has_key = true;
+        request->key_hash = hash_slice(argv[command->first_key], conn->io->group->options.hash_seed);
+    }
+    return true;
+}
+
+static struct run *begin_run(struct conn *conn)
+{
+    struct run *run = io_run_get(conn->io);
+    run->conn = conn;
+    run->input = conn->input;
+    conn->input->refs++;
+    return run;
+}
+
+static void submit(struct conn *conn, struct run *run)
+{
+    conn->outstanding++;
+    conn->io->outstanding++;
+    io_count(&conn->io->counters.requests, run->count);
+    io_tell(conn->io, IO_RUN, run);
+}
+
+static bool is_run_full(const struct run *run)
+{
+    return run->count == RUN_REQUESTS || run->extra_arguments || run->argument_count == RUN_ARGUMENTS;
+}
+
+static void note_fault(struct conn *conn, struct run *run, const char *text)
+{
+    run->requests[run->count++] = (struct request){.fault = text};
+    conn->faulty = true;
+}
+
+static void halt(struct conn *conn)
+{
+    conn->halted = true;
+    if (conn->outstanding < CONN_RUNS_MAX && !list_is_listed(&conn->in_stalled))
+        list_append(&conn->io->stalled, &conn->in_stalled);
+}
+
+static void get_limits(const struct conn *conn, struct parser_limits *ret_limits)
+{
+    const struct config *config = conn->io->group->options.config;
+    ret_limits->bulk_max = config->proto_max_bulk_len;
+    ret_limits->multibulk_max = INT32_MAX;
+    ret_limits->authenticated = atomic_load_explicit(&conn->shared.authenticated, memory_order_relaxed);
+}
+
+/* Finds requests until the bytes end, the run is full or something is wrong. Returns false at the end of the
+ * bytes (or of the connection's good faith). */
+static bool fill_run(struct conn *conn, struct run *run, const struct parser_limits *limits)
+{
+    while (!is_run_full(run)) {
+        char *bytes = conn->input->data + conn->parsed;
+        size_t size;
+        const char *error;
+        if (conn->parsed == conn->input->end)
+            return false;
+        switch (parser_next(&conn->parser, bytes, conn->input->end - conn->parsed, limits, &size, &error)) {
+        case PARSER_NEED_MORE: conn->wanted = size; return false;
+        case PARSER_ERROR: note_fault(conn, run, error); return false;
+        case PARSER_REQUEST:
+            conn->parsed += size;
+            conn->wanted = 0;
+            if (conn->parser.arg_count > 0 && !add_request(conn, run, bytes, size)) {
+                note_fault(conn, run, "no memory for the arguments of this request");
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+void conn_parse(struct conn *conn)
+{
+    struct parser_limits limits;
+    get_limits(conn, &limits);
+    conn->halted = false;
+    bool more = conn->input && !conn->faulty;
+    /* On io 0 a submitted run may be executed at once, and may end this very connection. */
+    while (more && conn->state == CONN_OPEN) {
+        if (conn->outstanding >= CONN_RUNS_MAX || !io_has_room(conn->io)) {
+            halt(conn);
+            break;
+        }
+        struct run *run = begin_run(conn);
+        more = fill_run(conn, run, &limits);
+        if (run->count)
+            submit(conn, run);
+        else
+            io_run_put(conn->io, run);
+    }
+    tidy_input(conn);
+    if (unlikely(conn->state != CONN_OPEN))
+        return;
+    uint64_t unparsed = conn->input ? conn->input->end - conn->parsed : 0;
+    atomic_store_explicit(&conn->shared.query_bytes, unparsed, memory_order_relaxed);
+    atomic_store_explicit(&conn->shared.query_free, conn->input ? conn->input->capacity - conn->input->end : 0,
+                          memory_order_relaxed);
+    if (unlikely(unparsed > (uint64_t)conn->io->group->options.config->client_query_buffer_limit)) {
+        log_write(conn->io->group->options.log, LOG_WARNING,
+                  "client id=%llu addr=%s closed for exceeding its query buffer limit",
+                  (unsigned long long)conn->shared.id, conn->shared.peer);
+        conn_end(conn);
+        return;
+    }
+    update_wants(conn);
+}
+
+void conn_receive(struct conn *conn)
+{
+    if (conn->state != CONN_OPEN || conn->faulty || !make_room(conn))
+        return;
+    struct chunk *input = conn->input;
+    size_t size;
+    enum status status = stream_recv(conn->stream, input->data + input->end, input->capacity - input->end, &size);
+    if (status == ST_AGAIN) {
+        tidy_input(conn);
+        return;
+    }
+    if (status != ST_OK) {
+        conn_end(conn);
+        return;
+    }
+    input->end += size;
+    conn->active_ns = conn->io->now_ns;
+    io_count(&conn->shared.bytes_in, size);
+    io_count(&conn->io->counters.bytes_in, size);
+    io_count(&conn->io->counters.reads, 1);
+    if (conn->halted)
+        update_wants(conn);
+    else
+        conn_parse(conn);
+}
+
+/* ---- Output --------------------------------------------------------------------------------------- */
+
+static void count_sent(struct conn *conn, uint64_t size)
+{
+    atomic_fetch_sub_explicit(&conn->shared.output_bytes, size, memory_order_relaxed);
+}
+
+void conn_queue_output(struct conn *conn, struct chunk_list *bytes)
+{
+    if (conn->state == CONN_ENDED) {
+        count_sent(conn, bytes->bytes);
+        chunk_list_clear(bytes, conn->io->chunks);
+        return;
+    }
+    chunk_list_move(&conn->output, bytes);
+    if (!conn->send_blocked && !list_is_listed(&conn->in_unsent))
+        list_append(&conn->io->unsent, &conn->in_unsent);
+}
+
+/* Takes `size` sent bytes off the front of the output. */
+static void consume_output(struct conn *conn, uint64_t size)
+{
+    count_sent(conn, size);
+    conn->output.bytes -= size;
+    while (size > 0) {
+        struct chunk *chunk = conn->output.head;
+        uint64_t part = chunk->end - chunk->start;
+        if (size < part) {
+            chunk->start += size;
+            return;
+        }
+        size -= part;
+        conn->output.head = chunk->next;
+        if (!conn->output.head)
+            conn->output.tail = NULL;
+        chunk_put(conn->io->chunks, chunk);
+    }
+}
+
+static size_t gather(const struct conn *conn, struct slice slices[static STREAM_SLICES_MAX])
+{
+    size_t count = 0;
+    for (struct chunk *chunk = conn->output.head; chunk && count < STREAM_SLICES_MAX; chunk = chunk->next)
+        if (chunk->end > chunk->start)
+            slices[count++] = slice_make(chunk->data + chunk->start, chunk->end - chunk->start);
+    return count;
+}
+
+void conn_send(struct conn *conn)
+{
+    if (conn->state == CONN_ENDED)
+        return;
+    conn->send_blocked = false;
+    while (conn->output.bytes > 0) {
+        struct slice slices[STREAM_SLICES_MAX];
+        size_t sent;
+        enum status status = stream_send(conn->stream, slices, gather(conn, slices), &sent);
+        if (status == ST_AGAIN) {
+            conn->send_blocked = true;
+            break;
+        }
+        if (status != ST_OK) {
+            conn_end(conn);
+            return;
+        }
+        consume_output(conn, sent);
+        io_count(&conn->shared.bytes_out, sent);
+        io_count(&conn->io->counters.bytes_out, sent);
+        io_count(&conn->io->counters.writes, 1);
+    }
+    if (conn->state == CONN_FINISHING && conn->output.bytes == 0) {
+        conn_end(conn);
+        return;
+    }
+    update_wants(conn);
+}
+
+/* ---- Ends ----------------------------------------------------------------------------------------- */
+
+void conn_finish(struct conn *conn)
+{
+    if (conn->state == CONN_ENDED)
+        return;
+    conn->state = CONN_FINISHING;
+    conn_send(conn);
+}
+
+void conn_end(struct conn *conn)
+{
+    struct io *io = conn->io;
+    if (conn->state == CONN_ENDED)
+        return;
+    conn->state = CONN_ENDED;
+    delist(conn);
+    stream_close(conn->stream);
+    conn->stream = NULL;
+    count_sent(conn, conn->output.bytes);
+    chunk_list_clear(&conn->output, io->chunks);
+    io->unforgotten++;
+    list_append(&io->closing, &conn->in_closing);
+}
+
+void conn_run_done(struct conn *conn, struct run *run)
+{
+    DEBUG_ASSERT(conn->outstanding > 0);
+    conn->outstanding--;
+    conn->io->outstanding--;
+    io_run_put(conn->io, run);
+    if (unlikely(conn->halted) && conn->state == CONN_OPEN && !list_is_listed(&conn->in_stalled))
+        list_append(&conn->io->stalled, &conn->in_stalled);
+}
+
+void conn_free(struct conn *conn)
+{
+    ASSERT(conn->state == CONN_ENDED && conn->outstanding == 0);
+    if (list_is_listed(&conn->in_closing))
+        list_remove(&conn->in_closing);
+    if (conn->input)
+        release_input(conn->io, conn->input);
+    parser_done(&conn->parser);
+    conn->io->unforgotten--;
+    atomic_fetch_sub_explicit(&conn->io->group->conn_count, 1, memory_order_relaxed);
+    mem_free(conn);
+}
+
+/* ---- Moving --------------------------------------------------------------------------------------- */
+
+void conn_move(struct conn *conn)
+{
+    if (conn->state != CONN_OPEN)
+        return;
+    conn->state = CONN_MOVING;
+    update_wants(conn);
+    list_append(&conn->io->moving, &conn->in_moving);
+}
+
+void conn_depart(struct conn *conn)
+{
+    if (conn->state != CONN_MOVING)
+        return;
+    struct io *from = conn->io;
+    delist(conn);
+    stream_detach(conn->stream);
+    from->outstanding -= conn->outstanding;
+    io_ask_some(from->group, IO_TAKE_CONN, conn);
+}
+
+void conn_arrive(struct conn *conn, struct io *io)
+{
+    enlist(conn, io);
+    io->outstanding += conn->outstanding;
+    conn->state = CONN_OPEN;
+    conn->ready_events = 0;
+    io_tell(io, IO_ADOPTED, conn);
+    if (stream_attach(conn->stream, io->loop) != ST_OK) {
+        conn_end(conn);
+        return;
+    }
+    if (conn->output.bytes > 0 && !list_is_listed(&conn->in_unsent))
+        list_append(&io->unsent, &conn->in_unsent);
+    conn_parse(conn);
+}

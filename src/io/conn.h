@@ -1,0 +1,98 @@
+/* A connection: the I/O thread's half of a client.
+ *
+ * Principal entry points: conn_new, conn_receive, conn_parse, conn_send, conn_close.
+ * Threads: the owning io only. `client` is written and read by the executor only.
+ *
+ *     open ──conn_finish──> finishing ──all sent──> ended ──executor has forgotten it──> freed
+ *      │ ▲                      │                     ▲
+ *      │ └── conn_arrive ┐      └──error──────────────┤
+ *      ├──conn_move──> moving ──────────error─────────┤
+ *      └──────────────end of stream, error────────────┘
+ *
+ * | state     | reads | sends | stream | what ends it                                           |
+ * |-----------|-------|-------|--------|--------------------------------------------------------|
+ * | open      | yes   | yes   | there  | EOF, error, CLOSE_* from the executor, a move           |
+ * | finishing | no    | yes   | there  | everything sent, or an error                            |
+ * | moving    | no    | yes   | there  | IO_MOVED, then conn_arrive at the new io; or an error   |
+ * | ended     | no    | no    | closed | IO_FORGOTTEN: the executor holds nothing of it any more |
+ *
+ * O1  outstanding is the number of runs of this connection at the executor (or on the way to or from it).
+ * O2  input, if any, holds unparsed bytes at [parsed, end); runs keep it alive by chunk->refs, the connection
+ *     holds one reference of its own.
+ * O3  shared.output_bytes counts what the executor has handed over and the stream has not taken. */
+#ifndef SKUA_IO_CONN_H
+#define SKUA_IO_CONN_H
+
+#include "base/chunk.h"
+#include "base/list.h"
+#include "exec/port.h"
+#include "io/internal.h"
+#include "protocol/parser.h"
+
+/* Runs of one connection at the executor; more wait unparsed, so a pipeline cannot queue up without limit. */
+#define CONN_RUNS_MAX 8
+
+enum conn_state { CONN_OPEN, CONN_FINISHING, CONN_MOVING, CONN_ENDED };
+
+struct conn {
+    enum conn_state state;
+    struct io *io;
+    struct stream *stream;
+    struct client *client; /* the executor's */
+    struct conn_shared shared;
+
+    struct parser parser;
+    struct chunk *input;     /* O2 */
+    uint64_t parsed;         /* offset in input->data of the request under way */
+    uint64_t wanted;         /* bytes that the request under way needs in all, as far as known */
+    uint32_t outstanding;    /* O1 */
+    bool halted;             /* parsing waits for outstanding runs or for room in the ring */
+    bool faulty;             /* a protocol error was found: nothing more is parsed */
+    bool send_blocked;       /* the stream takes nothing now */
+    unsigned ready_events;
+
+    struct chunk_list output;
+    uint64_t active_ns;      /* last receive */
+
+    struct list_node in_conns;
+    struct list_node in_ready;
+    struct list_node in_unsent;
+    struct list_node in_stalled;
+    struct list_node in_closing;
+    struct list_node in_moving;
+};
+
+/* Takes the stream over: checks admission, tells the executor. The stream may have been refused and closed. */
+void conn_new(struct io *io, struct stream *stream);
+
+/* After the stream said that it can receive. */
+void conn_receive(struct conn *conn);
+
+/* Goes on with bytes that are already there. */
+void conn_parse(struct conn *conn);
+
+/* Adds bytes to the output. */
+void conn_queue_output(struct conn *conn, struct chunk_list *bytes);
+
+/* Sends as much as the stream takes. */
+void conn_send(struct conn *conn);
+
+/* Closes after what is queued has been sent. */
+void conn_finish(struct conn *conn);
+
+/* Ends the connection: at once for the peer, at the end of the turn for the executor. */
+void conn_end(struct conn *conn);
+
+/* A run has come back. */
+void conn_run_done(struct conn *conn, struct run *run);
+
+/* Stops reading and asks the executor, at the end of the turn, for permission to move; conn_depart and
+ * conn_arrive do it. */
+void conn_move(struct conn *conn);
+void conn_depart(struct conn *conn);
+void conn_arrive(struct conn *conn, struct io *io);
+
+/* The executor has forgotten it. */
+void conn_free(struct conn *conn);
+
+#endif

@@ -1,0 +1,249 @@
+/* The group of all ios: start, number of threads, end, statistics.
+ *
+ * Principal entry points: io_group_new, io_group_serve, io_group_set_threads, io_group_close_all.
+ * Threads: executor, unless io.h says otherwise. */
+#include <sched.h>
+#include <signal.h>
+
+#include "base/alloc.h"
+#include "base/bug.h"
+#include "base/log.h"
+#include "base/role.h"
+#include "exec/exec.h"
+#include "io/conn.h"
+#include "io/internal.h"
+
+static struct io *io_new(struct io_group *group, unsigned index, struct loop *loop)
+{
+    struct io *io = mem_calloc(1, sizeof *io);
+    io->group = group;
+    io->index = index;
+    io->loop = loop;
+    io->port = io_port;
+    chunk_pool_init(&io->chunks_own, IO_CHUNKS_KEPT);
+    io->chunks = index ? &io->chunks_own : group->options.exec->chunks;
+    list_init(&io->conns);
+    list_init(&io->ready);
+    list_init(&io->unsent);
+    list_init(&io->stalled);
+    list_init(&io->closing);
+    list_init(&io->moving);
+    pthread_mutex_init(&io->inbox_lock, NULL);
+    if (index) {
+        ring_init(&io->to_exec, IO_RING_SLOTS);
+        ring_init(&io->from_exec, IO_RING_SLOTS);
+    }
+    return io;
+}
+
+static unsigned count_processors(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    return (unsigned)CPU_COUNT(&set);
+}
+
+struct io_group *io_group_new(const struct io_options *options)
+{
+    struct io_group *group = mem_calloc(1, sizeof *group);
+    group->options = *options;
+    group->processors = count_processors();
+    group->accepting = true;
+    atomic_init(&group->next_client_id, 1);
+    group->ios[0] = io_new(group, 0, options->loop);
+    group->ios[0]->running = true;
+    atomic_init(&group->io_count, 1);
+    return group;
+}
+
+void io_group_add_listener(struct io_group *group, struct listener *listener)
+{
+    io_ask(io_acceptor(group), IO_TAKE_LISTENER, listener);
+}
+
+void io_group_accept(void *argument, struct stream *stream)
+{
+    io_ask_some(argument, IO_TAKE_STREAM, stream);
+}
+
+bool io_group_serve(struct io_group *group)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    bool some = io_turn(group->ios[0]);
+    some |= io_bridge_serve(group);
+    /* While connections move, requests on one side can make pushes for the other. */
+    if (!list_is_empty(&group->ios[0]->unsent))
+        some |= io_turn(group->ios[0]);
+    io_bridge_publish(group);
+    return some;
+}
+
+uint64_t io_group_spin_ns(const struct io_group *group)
+{
+    unsigned active = atomic_load_explicit(&group->active, memory_order_relaxed);
+    return active && group->processors > active + 1 ? IO_SPIN_NS : 0;
+}
+
+/* ---- Number of threads ---------------------------------------------------------------------------- */
+
+static enum status start_thread(struct io_group *group, unsigned index)
+{
+    struct io *io = group->ios[index];
+    if (!io) {
+        struct loop_options loop_options = {.clock = group->options.clock};
+        struct loop *loop;
+        if (loop_new(&loop_options, &loop) != ST_OK)
+            return ST_IO;
+        io = group->ios[index] = io_new(group, index, loop);
+        atomic_store_explicit(&group->io_count, index + 1, memory_order_release);
+    }
+    if (io->running)
+        return io->draining_asked ? ST_AGAIN : ST_OK;
+    io->draining = io->draining_asked = false;
+    io->inbox_closed = false;
+    /* Signals are the main thread's. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&io->thread, NULL, io_thread_main, io);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed) {
+        io->inbox_closed = true;
+        return ST_IO;
+    }
+    io->running = true;
+    return ST_OK;
+}
+
+/* Every io looks at what it carries with the new number of threads in force. */
+static void announce(struct io_group *group)
+{
+    unsigned active = atomic_load_explicit(&group->active, memory_order_relaxed);
+    unsigned count = atomic_load_explicit(&group->io_count, memory_order_relaxed);
+    for (unsigned i = 0; i < count; i++) {
+        struct io *io = group->ios[i];
+        if (!io->running)
+            continue;
+        bool drains = i > active;
+        if (drains)
+            io->draining_asked = true;
+        io_ask(io, IO_GIVE_LISTENERS, NULL);
+        io_ask(io, drains ? IO_DRAIN : IO_SPREAD, NULL);
+    }
+}
+
+enum status io_group_set_threads(struct io_group *group, unsigned count)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    unsigned before = atomic_load_explicit(&group->active, memory_order_relaxed);
+    if (count > IO_THREADS_MAX)
+        return ST_RANGE;
+    if (count == before)
+        return ST_OK;
+    for (unsigned i = before + 1; i <= count; i++) {
+        enum status status = start_thread(group, i);
+        if (status != ST_OK)
+            return status;
+    }
+    atomic_store_explicit(&group->active, count, memory_order_release);
+    announce(group);
+    return ST_OK;
+}
+
+unsigned io_group_thread_count(const struct io_group *group)
+{
+    return atomic_load_explicit(&group->active, memory_order_relaxed);
+}
+
+/* ---- End ------------------------------------------------------------------------------------------ */
+
+static void ask_all(struct io_group *group, enum io_request_kind kind)
+{
+    unsigned count = atomic_load_explicit(&group->io_count, memory_order_relaxed);
+    for (unsigned i = 0; i < count; i++)
+        if (group->ios[i]->running)
+            io_ask(group->ios[i], kind, NULL);
+}
+
+void io_group_stop_accepting(struct io_group *group)
+{
+    group->accepting = false;
+    ask_all(group, IO_CLOSE_LISTENERS);
+}
+
+void io_group_close_all(struct io_group *group)
+{
+    ask_all(group, IO_CLOSE_ALL);
+}
+
+uint64_t io_group_connection_count(const struct io_group *group)
+{
+    return atomic_load_explicit(&group->conn_count, memory_order_relaxed);
+}
+
+static void io_done(struct io *io)
+{
+    ASSERT(list_is_empty(&io->conns));
+    while (io->free_runs) {
+        struct run *run = io->free_runs;
+        io->free_runs = run->link;
+        if (run->spare)
+            chunk_put(io->chunks, run->spare);
+        mem_free(run);
+    }
+    chunk_pool_done(&io->chunks_own);
+    io_overflow_done(&io->to_exec_overflow);
+    io_overflow_done(&io->from_exec_overflow);
+    if (io->index) {
+        ring_done(&io->to_exec);
+        ring_done(&io->from_exec);
+        loop_free(io->loop);
+    }
+    pthread_mutex_destroy(&io->inbox_lock);
+    mem_free(io);
+}
+
+void io_group_free(struct io_group *group)
+{
+    (void)io_group_set_threads(group, 0);
+    unsigned count = atomic_load_explicit(&group->io_count, memory_order_relaxed);
+    for (unsigned i = 1; i < count; i++) {
+        while (group->ios[i]->running) {
+            if (!io_group_serve(group))
+                loop_poll(group->options.loop, IO_TICK_NS);
+        }
+    }
+    for (unsigned i = 0; i < count; i++)
+        io_done(group->ios[i]);
+    mem_free(group);
+}
+
+/* ---- Statistics ----------------------------------------------------------------------------------- */
+
+static void add_counters(const struct io *io, struct io_totals *totals)
+{
+    const struct io_counters *counters = &io->counters;
+    totals->bytes_in += atomic_load_explicit(&counters->bytes_in, memory_order_relaxed);
+    totals->bytes_out += atomic_load_explicit(&counters->bytes_out, memory_order_relaxed);
+    totals->reads += atomic_load_explicit(&counters->reads, memory_order_relaxed);
+    totals->writes += atomic_load_explicit(&counters->writes, memory_order_relaxed);
+    totals->requests += atomic_load_explicit(&counters->requests, memory_order_relaxed);
+    totals->connections += atomic_load_explicit(&counters->connections, memory_order_relaxed);
+    totals->busy_ns += atomic_load_explicit(&counters->busy_ns, memory_order_relaxed);
+}
+
+void io_group_thread_totals(const struct io_group *group, unsigned index, struct io_totals *ret_totals)
+{
+    *ret_totals = (struct io_totals){0};
+    if (index < atomic_load_explicit(&group->io_count, memory_order_acquire))
+        add_counters(group->ios[index], ret_totals);
+}
+
+void io_group_totals(const struct io_group *group, struct io_totals *ret_totals)
+{
+    *ret_totals = (struct io_totals){.rejected = atomic_load_explicit(&group->rejected, memory_order_relaxed)};
+    unsigned count = atomic_load_explicit(&group->io_count, memory_order_acquire);
+    for (unsigned i = 0; i < count; i++)
+        add_counters(group->ios[i], ret_totals);
+}

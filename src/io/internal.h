@@ -1,0 +1,172 @@
+/* What the files of io/ share: one io, its rings and its inbox. Not for other folders. */
+#ifndef SKUA_IO_INTERNAL_H
+#define SKUA_IO_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/chunk.h"
+#include "base/list.h"
+#include "base/ring.h"
+#include "exec/port.h"
+#include "io/io.h"
+#include "loop/loop.h"
+#include "protocol/parser.h"
+#include "transport/transport.h"
+
+#define IO_RING_SLOTS      1024
+#define IO_CHUNKS_KEPT     256  /* free chunks that an io keeps */
+#define IO_RUNS_KEPT       256
+#define IO_BATCH_RUNS      32   /* runs executed together */
+#define IO_BATCH_REQUESTS  96   /* io 0 stops reading further connections at this many and executes */
+#define IO_TICK_NS         100000000ull
+#define IO_SPIN_NS         40000 /* about one wake-up of a sleeping core */
+
+/* Both directions of a ring carry pointers whose low bits say what they are. */
+enum io_message {
+    /* I/O thread -> executor */
+    IO_RUN = 0,     /* struct run */
+    IO_OPENED = 1,  /* struct conn: a new connection */
+    IO_CLOSED = 2,  /* struct conn: its stream is gone */
+    IO_MOVE = 3,    /* struct conn: wants to move to another io */
+    IO_ADOPTED = 4, /* struct conn: has arrived at another io */
+    IO_EXITED = 5,  /* struct io: the thread is ending, last message */
+    /* executor -> I/O thread */
+    IO_RUN_DONE = 0,       /* struct run */
+    IO_OUTPUT = 1,         /* struct chunk: head of a list, for conn `route` */
+    IO_CLOSE_AFTER = 2,    /* struct conn: CLOSE_AFTER_REPLIES */
+    IO_CLOSE_NOW = 3,      /* struct conn */
+    IO_FORGOTTEN = 4,      /* struct conn: the executor's last word about it */
+    IO_MOVED = 5,          /* struct conn: may be handed to its new io */
+};
+#define IO_MESSAGE_MASK ((uintptr_t)7)
+
+/* A queue of messages that did not fit into a ring; owned by the ring's producer. */
+struct io_overflow {
+    void **items;
+    uint32_t first, count, capacity;
+};
+
+/* What other threads ask of an io, rarely. */
+enum io_request_kind {
+    IO_TAKE_STREAM,    /* struct stream: a new connection */
+    IO_TAKE_CONN,      /* struct conn: from another io */
+    IO_TAKE_LISTENER,  /* struct listener */
+    IO_GIVE_LISTENERS, /* hand all listeners to the group's acceptor */
+    IO_SPREAD,         /* move connections so that all ios carry the same */
+    IO_DRAIN,          /* move everything away, then end the thread */
+    IO_CLOSE_ALL,      /* close every connection after its output */
+    IO_CLOSE_LISTENERS,
+};
+
+struct io_request {
+    struct io_request *next;
+    enum io_request_kind kind;
+    void *subject;
+};
+
+struct io_counters {
+    _Atomic uint64_t bytes_in, bytes_out, reads, writes, requests, connections, busy_ns;
+};
+
+struct io {
+    struct io_group *group;
+    unsigned index; /* 0: the executor's own */
+    struct loop *loop;
+    struct port port;
+    uint64_t now_ns; /* monotonic, once per turn */
+
+    /* Owner thread. */
+    struct chunk_pool chunks_own;
+    struct chunk_pool *chunks; /* io 0: the executor's, others: chunks_own */
+    struct run *free_runs;
+    uint32_t free_run_count;
+    struct list_node conns;
+    struct list_node ready;   /* conns with readiness not looked at */
+    struct list_node unsent;  /* conns with output to send */
+    struct list_node stalled; /* conns whose parsing waits for room in the ring */
+    struct list_node closing; /* conns to be reported as closed at the end of the turn */
+    struct list_node moving;  /* conns that are to ask the executor for a move */
+    struct listener *listeners[16];
+    unsigned listener_count;
+    uint64_t outstanding;     /* runs at the executor */
+    uint64_t unforgotten;     /* conns reported as closed and not forgotten by the executor yet */
+    uint64_t next_tick_ns;
+    bool draining;
+
+    /* To the executor (owner produces) and back (executor produces). Unused by io 0. */
+    struct ring to_exec;
+    struct io_overflow to_exec_overflow;
+    struct ring from_exec;
+    struct io_overflow from_exec_overflow;
+
+    pthread_t thread;
+    bool running;             /* executor */
+    bool draining_asked;      /* executor */
+
+    pthread_mutex_t inbox_lock;
+    struct io_request *inbox_head, *inbox_tail;
+    bool inbox_closed;        /* guarded by inbox_lock */
+    _Atomic bool inbox_filled;
+
+    struct io_counters counters;
+};
+
+struct io_group {
+    struct io_options options;
+    struct io *ios[IO_THREADS_MAX + 1]; /* never freed before the group: another thread may hold one */
+    _Atomic unsigned io_count;          /* ios that exist */
+    _Atomic unsigned active;            /* wanted I/O threads; 0: io 0 carries everything */
+    _Atomic unsigned next_target;
+    _Atomic uint64_t next_client_id;
+    _Atomic uint64_t rejected;
+    _Atomic uint64_t conn_count;
+    unsigned processors;
+    bool accepting;                     /* executor */
+    /* The executor's batch under construction. */
+    struct run *batch[IO_BATCH_RUNS];
+    unsigned batch_count;
+    unsigned batch_requests;
+};
+
+/* ---- thread.c -------------------------------------------------------------------------------------- */
+
+/* One turn: what the executor sent, the inbox, ready connections, output, ends. True when there was something. */
+bool io_turn(struct io *io);
+void *io_thread_main(void *io);
+/* Any thread. False when the io's thread is ending. */
+bool io_ask(struct io *io, enum io_request_kind kind, void *subject);
+/* Like io_ask, to whichever io should carry the next connection. */
+void io_ask_some(struct io_group *group, enum io_request_kind kind, void *subject);
+struct io *io_acceptor(struct io_group *group);
+
+/* ---- bridge.c -------------------------------------------------------------------------------------- */
+
+extern const struct port io_port;
+
+/* Owner thread: says something to the executor (io 0: done at once). */
+void io_tell(struct io *io, enum io_message message, void *subject);
+/* Makes what was told visible. */
+void io_publish(struct io *io);
+/* False when the ring to the executor is so full that parsing should wait. */
+bool io_has_room(const struct io *io);
+/* Owner thread of a threaded io: carries out what the executor said. True when there was something. */
+bool io_take_answers(struct io *io);
+/* Executor: takes and executes what the threads have sent. True when there was something. */
+bool io_bridge_serve(struct io_group *group);
+/* Executor: executes the batch under construction. */
+void io_execute_batch(struct io_group *group);
+/* Executor: makes what was answered visible to the threads. */
+void io_bridge_publish(struct io_group *group);
+void io_overflow_done(struct io_overflow *overflow);
+
+struct run *io_run_get(struct io *io);
+void io_run_put(struct io *io, struct run *run);
+
+static inline void io_count(_Atomic uint64_t *counter, uint64_t by)
+{
+    /* One writer: a plain addition that other threads may read. */
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by, memory_order_relaxed);
+}
+
+#endif

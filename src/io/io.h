@@ -1,0 +1,96 @@
+/* Input and output: connections, the threads that own them, and their way to the executor and back.
+ *
+ * Principal entry points: io_group_new, io_group_add_listener, io_group_serve, io_group_set_threads,
+ * io_group_close_all.
+ * See also: io/conn.h (one connection), io/thread.c (an I/O thread's turn), io/bridge.c (the executor's end of the
+ * rings), exec/port.h.
+ *
+ * An io owns connections: it accepts, reads, parses, looks commands up, hashes keys, writes and frees. The io with
+ * index 0 runs on the executor's own thread and calls the executor straight; the others have a thread and a pair
+ * of rings each. With `io-threads 0` all connections are on io 0.
+ *
+ * Threads: io_group_* are for the executor's thread, unless said.
+ *
+ * I1  A connection belongs to one io at a time; it moves only by the protocol in bridge.c.
+ * I2  What one io says to the executor arrives in order; what the executor says to one io arrives in order. */
+#ifndef SKUA_IO_IO_H
+#define SKUA_IO_IO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+struct clock;
+struct config;
+struct exec;
+struct io_group;
+struct listener;
+struct log;
+struct loop;
+struct stream;
+struct buf;
+
+#define IO_THREADS_MAX 128
+
+struct io_options {
+    const struct clock *clock;
+    const struct config *config;
+    struct exec *exec;
+    struct loop *loop; /* the executor's: io 0 works on it */
+    struct log *log;
+    uint64_t hash_seed;
+};
+
+struct io_group *io_group_new(const struct io_options *options);
+
+/* Ends the threads and frees everything. All connections must have been closed (io_group_close_all). */
+void io_group_free(struct io_group *group);
+
+/* The listener's accepted streams go to io_group_accept. The group closes it at the end. */
+void io_group_add_listener(struct io_group *group, struct listener *listener);
+
+/* For listen_options.accepted, with the group as context. Any I/O thread. */
+void io_group_accept(void *group, struct stream *stream);
+
+/* One turn of the executor's side: takes what the rings and io 0's connections have, executes it, writes replies.
+ * Returns true when there was something to do. */
+bool io_group_serve(struct io_group *group);
+
+/* For how long the executor may look for work before it sleeps; 0 where spinning would take the processor from
+ * the threads that it waits for. */
+uint64_t io_group_spin_ns(const struct io_group *group);
+
+/* Changes the number of I/O threads; connections move by and by. ST_IO when a thread cannot be had, ST_AGAIN when
+ * one that is needed is still on its way out from an earlier change. Not from inside a command. */
+enum status io_group_set_threads(struct io_group *group, unsigned count);
+
+/* Closes listeners at once. */
+void io_group_stop_accepting(struct io_group *group);
+
+/* Asks every connection to close after its pending output; io_group_serve carries it out.
+ * io_group_connection_count says when all are gone. */
+void io_group_close_all(struct io_group *group);
+uint64_t io_group_connection_count(const struct io_group *group);
+
+/* ---- Statistics ----------------------------------------------------------------------------------- */
+
+struct io_totals {
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    uint64_t reads;       /* recv calls that gave bytes */
+    uint64_t writes;      /* send calls that took bytes */
+    uint64_t requests;    /* parsed */
+    uint64_t rejected;    /* connections refused: maxclients, protected mode */
+    uint64_t connections; /* now */
+    uint64_t busy_ns;     /* not waiting in the event loop */
+};
+
+/* Sum over all ios. Any thread. */
+void io_group_totals(const struct io_group *group, struct io_totals *ret_totals);
+/* One io, 0 .. io_group_thread_count. Any thread. */
+void io_group_thread_totals(const struct io_group *group, unsigned index, struct io_totals *ret_totals);
+/* Running I/O threads (without io 0). Any thread. */
+unsigned io_group_thread_count(const struct io_group *group);
+
+#endif

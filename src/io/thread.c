@@ -1,0 +1,308 @@
+/* An io's turn: what the executor answered, requests from other threads, ready connections, output, ends.
+ *
+ * Principal entry points: io_turn (also called by the executor for io 0), io_thread_main, io_ask.
+ * Threads: the owner of the io; io_ask: any.
+ *
+ * The order within a turn is: read everything that is ready, parse it all, execute, write everything. io 0 executes
+ * and writes whenever IO_BATCH_REQUESTS have come together, so that buffers are used again while they are still in
+ * the cache. */
+#include "io/internal.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/role.h"
+#include "config/config.h"
+#include "exec/exec.h"
+#include "io/conn.h"
+
+/* ---- Inbox ---------------------------------------------------------------------------------------- */
+
+bool io_ask(struct io *io, enum io_request_kind kind, void *subject)
+{
+    struct io_request *request = mem_alloc(sizeof *request);
+    *request = (struct io_request){.kind = kind, .subject = subject};
+    pthread_mutex_lock(&io->inbox_lock);
+    bool open = !io->inbox_closed;
+    if (open) {
+        if (io->inbox_tail)
+            io->inbox_tail->next = request;
+        else
+            io->inbox_head = request;
+        io->inbox_tail = request;
+        atomic_store_explicit(&io->inbox_filled, true, memory_order_release);
+    }
+    pthread_mutex_unlock(&io->inbox_lock);
+    if (!open) {
+        mem_free(request);
+        return false;
+    }
+    loop_wake(io->loop);
+    return true;
+}
+
+void io_ask_some(struct io_group *group, enum io_request_kind kind, void *subject)
+{
+    for (;;) {
+        unsigned active = atomic_load_explicit(&group->active, memory_order_acquire);
+        unsigned index = 0;
+        if (active)
+            index = 1 + atomic_fetch_add_explicit(&group->next_target, 1, memory_order_relaxed) % active;
+        if (io_ask(group->ios[index], kind, subject))
+            return;
+    }
+}
+
+struct io *io_acceptor(struct io_group *group)
+{
+    return group->ios[atomic_load_explicit(&group->active, memory_order_acquire) ? 1 : 0];
+}
+
+static void take_listener(struct io *io, struct listener *listener)
+{
+    if (listener->attach(listener, io->loop) != ST_OK) {
+        log_write(io->group->options.log, LOG_WARNING, "a listening socket cannot be watched; it is closed");
+        listener->close(listener);
+        return;
+    }
+    io->listeners[io->listener_count++] = listener;
+}
+
+static void give_listeners(struct io *io)
+{
+    while (io->listener_count && io_acceptor(io->group) != io) {
+        struct listener *listener = io->listeners[--io->listener_count];
+        listener->detach(listener);
+        while (!io_ask(io_acceptor(io->group), IO_TAKE_LISTENER, listener))
+            ;
+    }
+}
+
+static void close_listeners(struct io *io)
+{
+    while (io->listener_count) {
+        struct listener *listener = io->listeners[--io->listener_count];
+        listener->close(listener);
+    }
+}
+
+/* Moves away what other ios should carry: everything when draining, else the part above an equal share. */
+static void spread(struct io *io)
+{
+    unsigned active = atomic_load_explicit(&io->group->active, memory_order_acquire);
+    uint64_t keep = 0;
+    if (!io->draining && (active == 0 || io->index != 0))
+        keep = atomic_load_explicit(&io->group->conn_count, memory_order_relaxed) / (active ? active : 1) + 1;
+    if (active == 0 && io->index == 0)
+        keep = UINT64_MAX;
+    uint64_t place = 0;
+    list_for_each (&io->conns, node) {
+        if (place++ >= keep)
+            conn_move(list_entry(node, struct conn, in_conns));
+    }
+}
+
+static void close_all(struct io *io)
+{
+    list_for_each (&io->conns, node)
+        conn_finish(list_entry(node, struct conn, in_conns));
+}
+
+static void carry_out(struct io *io, const struct io_request *request)
+{
+    switch (request->kind) {
+    case IO_TAKE_STREAM: conn_new(io, request->subject); break;
+    case IO_TAKE_CONN:
+        conn_arrive(request->subject, io);
+        if (io->draining)
+            spread(io);
+        break;
+    case IO_TAKE_LISTENER: take_listener(io, request->subject); break;
+    case IO_GIVE_LISTENERS: give_listeners(io); break;
+    case IO_SPREAD: spread(io); break;
+    case IO_DRAIN:
+        io->draining = true;
+        give_listeners(io);
+        spread(io);
+        break;
+    case IO_CLOSE_ALL: close_all(io); break;
+    case IO_CLOSE_LISTENERS: close_listeners(io); break;
+    }
+}
+
+static bool take_inbox(struct io *io)
+{
+    if (likely(!atomic_load_explicit(&io->inbox_filled, memory_order_acquire)))
+        return false;
+    pthread_mutex_lock(&io->inbox_lock);
+    struct io_request *request = io->inbox_head;
+    io->inbox_head = io->inbox_tail = NULL;
+    atomic_store_explicit(&io->inbox_filled, false, memory_order_relaxed);
+    pthread_mutex_unlock(&io->inbox_lock);
+    while (request) {
+        struct io_request *next = request->next;
+        carry_out(io, request);
+        mem_free(request);
+        request = next;
+    }
+    return true;
+}
+
+/* ---- One turn ------------------------------------------------------------------------------------- */
+
+static void send_unsent(struct io *io)
+{
+    while (!list_is_empty(&io->unsent)) {
+        struct conn *conn = list_entry(io->unsent.next, struct conn, in_unsent);
+        list_remove(&conn->in_unsent);
+        conn_send(conn);
+    }
+}
+
+static bool serve_ready(struct io *io)
+{
+    struct io_group *group = io->group;
+    bool some = !list_is_empty(&io->ready);
+    while (!list_is_empty(&io->ready)) {
+        struct conn *conn = list_entry(io->ready.next, struct conn, in_ready);
+        list_remove(&conn->in_ready);
+        unsigned events = conn->ready_events;
+        conn->ready_events = 0;
+        if (events & STREAM_CAN_SEND && conn->send_blocked)
+            conn_send(conn);
+        if (events & STREAM_CAN_RECV)
+            conn_receive(conn);
+        if (io->index == 0 && group->batch_requests >= IO_BATCH_REQUESTS) {
+            io_execute_batch(group);
+            send_unsent(io);
+        }
+    }
+    return some;
+}
+
+/* Connections whose parsing was halted and may go on. */
+static bool resume_stalled(struct io *io)
+{
+    struct list_node waiting;
+    if (likely(list_is_empty(&io->stalled)) || !io_has_room(io))
+        return false;
+    /* A connection that stalls again goes to the end of the list and waits for the next turn. */
+    list_init(&waiting);
+    while (!list_is_empty(&io->stalled)) {
+        struct list_node *node = io->stalled.next;
+        list_remove(node);
+        list_append(&waiting, node);
+    }
+    while (!list_is_empty(&waiting)) {
+        struct conn *conn = list_entry(waiting.next, struct conn, in_stalled);
+        list_remove(&conn->in_stalled);
+        conn_parse(conn);
+    }
+    return true;
+}
+
+/* Asks the executor about connections that are to move. */
+static bool ask_to_move(struct io *io)
+{
+    bool some = false;
+    while (!list_is_empty(&io->moving)) {
+        struct conn *conn = list_entry(io->moving.next, struct conn, in_moving);
+        list_remove(&conn->in_moving);
+        io_tell(io, IO_MOVE, conn);
+        some = true;
+    }
+    return some;
+}
+
+/* Tells the executor of connections that have ended. */
+static bool report_closed(struct io *io)
+{
+    bool some = false;
+    while (!list_is_empty(&io->closing)) {
+        struct conn *conn = list_entry(io->closing.next, struct conn, in_closing);
+        list_remove(&conn->in_closing);
+        io_tell(io, IO_CLOSED, conn);
+        some = true;
+    }
+    return some;
+}
+
+/* Closes connections that have been silent for longer than `timeout`. */
+static void close_idle(struct io *io)
+{
+    int64_t timeout_s = io->group->options.config->timeout;
+    if (timeout_s <= 0)
+        return;
+    list_for_each (&io->conns, node) {
+        struct conn *conn = list_entry(node, struct conn, in_conns);
+        if (conn->state == CONN_OPEN && conn->outstanding == 0 &&
+            !atomic_load_explicit(&conn->shared.exempt_from_idle_timeout, memory_order_relaxed) &&
+            io->now_ns - conn->active_ns > (uint64_t)timeout_s * 1000000000ull) {
+            log_write(io->group->options.log, LOG_VERBOSE, "client id=%llu closed: idle",
+                      (unsigned long long)conn->shared.id);
+            conn_end(conn);
+        }
+    }
+}
+
+bool io_turn(struct io *io)
+{
+    io->now_ns = clock_monotonic_ns(io->group->options.clock);
+    bool some = take_inbox(io);
+    if (io->index != 0)
+        some |= io_take_answers(io);
+    some |= serve_ready(io);
+    some |= resume_stalled(io);
+    if (io->index == 0)
+        io_execute_batch(io->group);
+    send_unsent(io);
+    if (io->now_ns >= io->next_tick_ns) {
+        io->next_tick_ns = io->now_ns + IO_TICK_NS;
+        close_idle(io);
+    }
+    some |= ask_to_move(io);
+    some |= report_closed(io);
+    io_publish(io);
+    return some;
+}
+
+/* ---- Threads -------------------------------------------------------------------------------------- */
+
+/* A draining io may end when nothing is left that it owns and nobody can give it anything any more. */
+static bool may_exit(struct io *io)
+{
+    if (!io->draining || !list_is_empty(&io->conns) || !list_is_empty(&io->closing) || io->outstanding ||
+        io->to_exec_overflow.count || atomic_load_explicit(&io->counters.connections, memory_order_relaxed) ||
+        io->listener_count || io->unforgotten)
+        return false;
+    pthread_mutex_lock(&io->inbox_lock);
+    bool empty = io->inbox_head == NULL;
+    io->inbox_closed = empty;
+    pthread_mutex_unlock(&io->inbox_lock);
+    return empty;
+}
+
+void *io_thread_main(void *argument)
+{
+    struct io *io = argument;
+    struct io_group *group = io->group;
+    uint64_t spin_until_ns = 0;
+    char name[16];
+    role_set(ROLE_IO);
+    snprintf(name, sizeof name, "skua-io-%u", io->index);
+    pthread_setname_np(pthread_self(), name);
+    while (!may_exit(io)) {
+        bool some = io_turn(io);
+        uint64_t end_ns = clock_monotonic_ns(group->options.clock);
+        io_count(&io->counters.busy_ns, end_ns - io->now_ns);
+        if (some)
+            spin_until_ns = end_ns + (io->outstanding ? io_group_spin_ns(group) : 0);
+        bool spin = some || end_ns < spin_until_ns;
+        loop_poll(io->loop, spin ? 0 : IO_TICK_NS);
+    }
+    chunk_pool_done(&io->chunks_own);
+    io_tell(io, IO_EXITED, io);
+    io_publish(io);
+    return NULL;
+}

@@ -154,8 +154,8 @@ static void enforce_output_limit(struct client *client, uint64_t pending)
     struct exec *exec = client->exec;
     unsigned class = atomic_load_explicit(&client->shared->output_class, memory_order_relaxed);
     const struct config_output_limit *limit = &exec->config->client_output_buffer_limit[class];
-    bool over = limit->hard_bytes > 0 && pending > (uint64_t)limit->hard_bytes;
-    if (!over && limit->soft_bytes > 0 && pending > (uint64_t)limit->soft_bytes) {
+    bool over = limit->hard_bytes > 0 && pending > limit->hard_bytes;
+    if (!over && limit->soft_bytes > 0 && pending > limit->soft_bytes) {
         if (client->output_soft_since_ms == 0)
             client->output_soft_since_ms = exec->now_ms;
         over = exec->now_ms - client->output_soft_since_ms > limit->soft_seconds * 1000;

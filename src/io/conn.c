@@ -40,7 +40,7 @@ static bool is_admitted(struct io *io, struct stream *stream, const struct strea
         return false;
     }
     if (config->protected_mode && !description->is_loopback && !description->is_local_socket &&
-        !config_has_password(config)) {
+        !atomic_load_explicit(&io->group->password_set, memory_order_relaxed)) {
         refuse(io, stream,
                "-DENIED Skua is running in protected mode: no password is set for the default user, so only "
                "connections from this host are accepted. To serve other hosts, set a password (requirepass) or, "

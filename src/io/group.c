@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/bug.h"
+#include "base/crash.h"
 #include "base/log.h"
 #include "base/role.h"
 #include "exec/exec.h"
@@ -79,6 +80,11 @@ bool io_group_serve(struct io_group *group)
     return some;
 }
 
+void io_group_note_password(struct io_group *group, bool is_set)
+{
+    atomic_store_explicit(&group->password_set, is_set, memory_order_relaxed);
+}
+
 uint64_t io_group_spin_ns(const struct io_group *group)
 {
     unsigned active = atomic_load_explicit(&group->active, memory_order_relaxed);
@@ -105,6 +111,7 @@ static enum status start_thread(struct io_group *group, unsigned index)
     /* Signals are the main thread's. */
     sigset_t all, before;
     sigfillset(&all);
+    crash_signals_remove(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = pthread_create(&io->thread, NULL, io_thread_main, io);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -158,23 +165,28 @@ unsigned io_group_thread_count(const struct io_group *group)
 
 /* ---- End ------------------------------------------------------------------------------------------ */
 
-static void ask_all(struct io_group *group, enum io_request_kind kind)
+static void ask_all(struct io_group *group, enum io_request_kind kind, void *subject)
 {
     unsigned count = atomic_load_explicit(&group->io_count, memory_order_relaxed);
     for (unsigned i = 0; i < count; i++)
         if (group->ios[i]->running)
-            io_ask(group->ios[i], kind, NULL);
+            io_ask(group->ios[i], kind, subject);
+}
+
+void io_group_close_listener(struct io_group *group, struct listener *listener)
+{
+    ask_all(group, IO_CLOSE_LISTENER, listener);
 }
 
 void io_group_stop_accepting(struct io_group *group)
 {
     group->accepting = false;
-    ask_all(group, IO_CLOSE_LISTENERS);
+    ask_all(group, IO_CLOSE_LISTENERS, NULL);
 }
 
 void io_group_close_all(struct io_group *group)
 {
-    ask_all(group, IO_CLOSE_ALL);
+    ask_all(group, IO_CLOSE_ALL, NULL);
 }
 
 uint64_t io_group_connection_count(const struct io_group *group)
@@ -204,16 +216,25 @@ static void io_done(struct io *io)
     mem_free(io);
 }
 
+static unsigned running_threads(const struct io_group *group)
+{
+    unsigned count = atomic_load_explicit(&group->io_count, memory_order_relaxed), running = 0;
+    for (unsigned i = 1; i < count; i++)
+        running += group->ios[i]->running;
+    return running;
+}
+
 void io_group_free(struct io_group *group)
 {
     (void)io_group_set_threads(group, 0);
     unsigned count = atomic_load_explicit(&group->io_count, memory_order_relaxed);
-    for (unsigned i = 1; i < count; i++) {
-        while (group->ios[i]->running) {
-            if (!io_group_serve(group))
-                loop_poll(group->options.loop, IO_TICK_NS);
-        }
+    while (io_group_connection_count(group) || running_threads(group)) {
+        /* Repeated: a connection may have been on its way from one io to another. */
+        ask_all(group, IO_DROP_ALL, NULL);
+        if (!io_group_serve(group))
+            loop_poll(group->options.loop, IO_TICK_NS / 10);
     }
+    io_group_serve(group); /* requests that are still in io 0's inbox */
     for (unsigned i = 0; i < count; i++)
         io_done(group->ios[i]);
     mem_free(group);

@@ -15,6 +15,7 @@
 #include "transport/transport.h"
 
 #define IO_RING_SLOTS      1024
+#define IO_LISTENERS_MAX   32
 #define IO_CHUNKS_KEPT     256  /* free chunks that an io keeps */
 #define IO_RUNS_KEPT       256
 #define IO_BATCH_RUNS      32   /* runs executed together */
@@ -56,6 +57,8 @@ enum io_request_kind {
     IO_SPREAD,         /* move connections so that all ios carry the same */
     IO_DRAIN,          /* move everything away, then end the thread */
     IO_CLOSE_ALL,      /* close every connection after its output */
+    IO_DROP_ALL,       /* close every connection now */
+    IO_CLOSE_LISTENER, /* struct listener, if it is here */
     IO_CLOSE_LISTENERS,
 };
 
@@ -87,7 +90,7 @@ struct io {
     struct list_node stalled; /* conns whose parsing waits for room in the ring */
     struct list_node closing; /* conns to be reported as closed at the end of the turn */
     struct list_node moving;  /* conns that are to ask the executor for a move */
-    struct listener *listeners[16];
+    struct listener *listeners[IO_LISTENERS_MAX];
     unsigned listener_count;
     uint64_t outstanding;     /* runs at the executor */
     uint64_t unforgotten;     /* conns reported as closed and not forgotten by the executor yet */
@@ -121,6 +124,7 @@ struct io_group {
     _Atomic uint64_t next_client_id;
     _Atomic uint64_t rejected;
     _Atomic uint64_t conn_count;
+    _Atomic bool password_set;          /* for protected mode: strings of the configuration are the executor's */
     unsigned processors;
     bool accepting;                     /* executor */
     /* The executor's batch under construction. */

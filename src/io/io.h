@@ -44,10 +44,10 @@ struct io_options {
 
 struct io_group *io_group_new(const struct io_options *options);
 
-/* Ends the threads and frees everything. All connections must have been closed (io_group_close_all). */
+/* Drops the connections that are left, ends the threads and frees everything. */
 void io_group_free(struct io_group *group);
 
-/* The listener's accepted streams go to io_group_accept. The group closes it at the end. */
+/* Takes over a detached listener whose accepted streams go to io_group_accept. */
 void io_group_add_listener(struct io_group *group, struct listener *listener);
 
 /* For listen_options.accepted, with the group as context. Any I/O thread. */
@@ -65,7 +65,13 @@ uint64_t io_group_spin_ns(const struct io_group *group);
  * one that is needed is still on its way out from an earlier change. Not from inside a command. */
 enum status io_group_set_threads(struct io_group *group, unsigned count);
 
-/* Closes listeners at once. */
+/* Tells whether the default user has a password: protected mode asks. */
+void io_group_note_password(struct io_group *group, bool is_set);
+
+/* Closes one listener, wherever it is by now. */
+void io_group_close_listener(struct io_group *group, struct listener *listener);
+
+/* Closes all listeners. */
 void io_group_stop_accepting(struct io_group *group);
 
 /* Asks every connection to close after its pending output; io_group_serve carries it out.

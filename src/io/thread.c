@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/crash.h"
 #include "base/log.h"
 #include "base/role.h"
 #include "config/config.h"
@@ -61,7 +62,7 @@ struct io *io_acceptor(struct io_group *group)
 
 static void take_listener(struct io *io, struct listener *listener)
 {
-    if (listener->attach(listener, io->loop) != ST_OK) {
+    if (io->listener_count == IO_LISTENERS_MAX || listener->attach(listener, io->loop) != ST_OK) {
         log_write(io->group->options.log, LOG_WARNING, "a listening socket cannot be watched; it is closed");
         listener->close(listener);
         return;
@@ -76,6 +77,17 @@ static void give_listeners(struct io *io)
         listener->detach(listener);
         while (!io_ask(io_acceptor(io->group), IO_TAKE_LISTENER, listener))
             ;
+    }
+}
+
+static void close_listener(struct io *io, struct listener *listener)
+{
+    for (unsigned i = 0; i < io->listener_count; i++) {
+        if (io->listeners[i] == listener) {
+            listener->close(listener);
+            io->listeners[i] = io->listeners[--io->listener_count];
+            return;
+        }
     }
 }
 
@@ -109,6 +121,12 @@ static void close_all(struct io *io)
         conn_finish(list_entry(node, struct conn, in_conns));
 }
 
+static void drop_all(struct io *io)
+{
+    list_for_each (&io->conns, node)
+        conn_end(list_entry(node, struct conn, in_conns));
+}
+
 static void carry_out(struct io *io, const struct io_request *request)
 {
     switch (request->kind) {
@@ -127,6 +145,8 @@ static void carry_out(struct io *io, const struct io_request *request)
         spread(io);
         break;
     case IO_CLOSE_ALL: close_all(io); break;
+    case IO_DROP_ALL: drop_all(io); break;
+    case IO_CLOSE_LISTENER: close_listener(io, request->subject); break;
     case IO_CLOSE_LISTENERS: close_listeners(io); break;
     }
 }
@@ -291,7 +311,7 @@ void *io_thread_main(void *argument)
     char name[16];
     role_set(ROLE_IO);
     snprintf(name, sizeof name, "skua-io-%u", io->index);
-    pthread_setname_np(pthread_self(), name);
+    crash_thread_enter(name);
     while (!may_exit(io)) {
         bool some = io_turn(io);
         uint64_t end_ns = clock_monotonic_ns(group->options.clock);
@@ -302,6 +322,7 @@ void *io_thread_main(void *argument)
         loop_poll(io->loop, spin ? 0 : IO_TICK_NS);
     }
     chunk_pool_done(&io->chunks_own);
+    crash_thread_leave();
     io_tell(io, IO_EXITED, io);
     io_publish(io);
     return NULL;

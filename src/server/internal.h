@@ -1,0 +1,70 @@
+/* What the files of server/ share. */
+#ifndef SKUA_SERVER_INTERNAL_H
+#define SKUA_SERVER_INTERNAL_H
+
+#include "base/chunk.h"
+#include "config/config.h"
+#include "exec/exec.h"
+#include "io/io.h"
+#include "loop/loop.h"
+#include "observe/observe.h"
+#include "server/server.h"
+#include "transport/transport.h"
+
+#define SERVER_WORKERS       2
+#define SERVER_LISTENERS_MAX 16
+
+/* running -> stopping (listeners closed, connections finish their output) -> ended (no connection left, or the
+ * time for that is over) */
+enum server_state { SERVER_RUNNING, SERVER_STOPPING, SERVER_ENDED };
+
+struct server {
+    enum server_state state;
+    struct config *config;
+    struct clock real_clock;
+    const struct clock *clock;
+    struct log *log;
+    struct worker_pool *workers;
+    struct loop *loop;
+    struct chunk_pool chunks;
+    struct exec *exec;
+    struct io_group *io;
+    struct observe observe;
+    bool simulated;
+    bool io_threads_pending;    /* the number of I/O threads in force is not the configured one yet */
+    uint64_t stop_deadline_ns;
+    uint64_t next_close_ns;     /* while stopping: when to ask the connections again */
+    uint64_t spin_until_ns;
+    bool pidfile_written;
+    struct server_listener {
+        const struct transport *transport;
+        char *address;
+        uint16_t port;
+        struct listener *listener;  /* owned by the I/O side */
+    } listeners[SERVER_LISTENERS_MAX];
+    unsigned listener_count;
+};
+
+/* ---- listen.c ------------------------------------------------------------------------------------- */
+
+/* Opens what bind, port and unixsocket say. Nothing is left open on failure. */
+enum status server_listen(struct server *server, struct buf *ret_error);
+
+/* Listens on what bind and port say now: opens what is new, closes what is no longer wanted, keeps the rest. */
+bool server_listen_again(struct config *config, void *server, struct buf *ret_error);
+
+/* Frees the records; the I/O side has closed the listeners themselves. */
+void server_forget_listeners(struct server *server);
+
+/* How to connect, one line an address; for the start-up message. */
+void server_describe_addresses(const struct server *server, struct buf *ret_text);
+
+/* ---- settings.c ----------------------------------------------------------------------------------- */
+
+/* Puts the options that other parts keep a copy of into force, and registers for their changes. */
+void server_apply_settings(struct server *server);
+
+/* Carries out a change of io-threads; not from inside a command. */
+void server_update_io_threads(struct server *server);
+
+#endif

@@ -1,0 +1,93 @@
+/* The process: command line, signals, and the server's exit status. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/version.h"
+#include "config/config.h"
+#include "server/server.h"
+
+/* The one thing that a signal handler can reach. */
+static struct server *server_of_process;
+
+static void on_stop_signal(int signal_number)
+{
+    if (server_of_process)
+        server_request_shutdown(server_of_process);
+}
+
+static void install_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_stop_signal};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+}
+
+/* Each client needs a descriptor, and some are needed beside them. */
+static void raise_descriptor_limit(const struct config *config)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)config->maxclients + 64;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted;
+    if (limit.rlim_max < wanted)
+        limit.rlim_max = wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+        return;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    fprintf(stderr, "skua-server: only %llu file descriptors are allowed, so fewer than maxclients can connect\n",
+            (unsigned long long)limit.rlim_cur);
+}
+
+static int usage(FILE *out)
+{
+    fputs("Usage: skua-server [FILE | -] [--option value …]…\n"
+          "       skua-server --version | --help\n\n"
+          "FILE is a configuration file, - reads one from standard input. Options override it, for example:\n"
+          "  skua-server --port 7000 --unixsocket /run/skua.sock --io-threads 4\n",
+          out);
+    return out == stderr;
+}
+
+int main(int argc, char **argv)
+{
+    struct buf error = {0};
+    if (argc == 2 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-v") == 0)) {
+        printf("Skua server v=%s\n", SKUA_VERSION);
+        return 0;
+    }
+    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+        return usage(stdout);
+    struct config *config = config_new();
+    if (config_load_arguments(config, argc, argv, &error) != ST_OK) {
+        fprintf(stderr, "skua-server: %s\n", buf_string(&error));
+        buf_done(&error);
+        config_free(config);
+        return 1;
+    }
+    raise_descriptor_limit(config);
+    install_signals();
+
+    struct server *server;
+    struct server_options options = {.config = config};
+    if (server_new(&options, &server, &error) != ST_OK) {
+        fprintf(stderr, "skua-server: %s\n", buf_string(&error));
+        buf_done(&error);
+        return 1;
+    }
+    buf_done(&error);
+    server_of_process = server;
+    int status = server_run(server);
+    server_of_process = NULL;
+    server_free(server);
+    return status;
+}

@@ -1,0 +1,284 @@
+/* The server's life: start, main loop, shutdown.
+ *
+ * Principal entry points: server_new, server_run, server_turn, server_free.
+ * See also: listen.c (addresses), settings.c (options that change at run time), main.c (the process).
+ * Threads: executor. */
+#include "server/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/crash.h"
+#include "base/log.h"
+#include "base/role.h"
+#include "base/version.h"
+#include "base/worker.h"
+#include "observe/latency.h"
+#include "observe/monitor.h"
+#include "observe/slowlog.h"
+#include "server/internal.h"
+
+#define CHUNKS_KEPT       1024
+#define CLOSE_ASK_NS      100000000ull
+#define STOP_TIME_NS      2000000000ull /* for clients to take their last replies */
+
+/* ---- Start ---------------------------------------------------------------------------------------- */
+
+static void client_gone(void *context, struct client *client)
+{
+    struct observe *observe = context;
+    monitor_client_gone(observe->monitor, client);
+}
+
+static void observe_init(struct server *server)
+{
+    struct exec *exec = server->exec;
+    server->observe = (struct observe){
+        .slowlog = slowlog_new(),
+        .latency = latency_new(server->clock),
+        .monitor = monitor_new(exec),
+    };
+    exec->hooks = (struct exec_hooks){
+        .context = &server->observe,
+        .slow = slowlog_hook,
+        .latency = latency_hook,
+        .monitor = monitor_hook,
+        .client_gone = client_gone,
+    };
+}
+
+static void observe_done(struct server *server)
+{
+    slowlog_free(server->observe.slowlog);
+    latency_free(server->observe.latency);
+    monitor_free(server->observe.monitor);
+}
+
+static enum status enter_directory(const struct server *server, struct buf *ret_error)
+{
+    if (!server->config->dir[0] || chdir(server->config->dir) == 0)
+        return ST_OK;
+    buf_printf(ret_error, "cannot change to directory '%s': %s", server->config->dir, strerror(errno));
+    return ST_IO;
+}
+
+static enum status write_pidfile(struct server *server, struct buf *ret_error)
+{
+    const char *path = server->config->pidfile;
+    char text[32];
+    int size = snprintf(text, sizeof text, "%d\n", (int)getpid());
+    if (!path[0])
+        return ST_OK;
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0 || write(fd, text, (size_t)size) != size) {
+        buf_printf(ret_error, "cannot write pidfile '%s': %s", path, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return ST_IO;
+    }
+    close(fd);
+    server->pidfile_written = true;
+    return ST_OK;
+}
+
+/* What only a server on a real machine has. */
+static enum status start_process_parts(struct server *server, struct buf *ret_error)
+{
+    if (server->simulated)
+        return ST_OK;
+    enum status status = enter_directory(server, ret_error);
+    if (status != ST_OK)
+        return status;
+    status = log_open(server->config->logfile, (enum log_level)server->config->loglevel, &server->log);
+    if (status != ST_OK) {
+        buf_printf(ret_error, "cannot open log file '%s': %s", server->config->logfile, strerror(errno));
+        return status;
+    }
+    if (server->config->crash_log_enabled)
+        crash_install(&(struct crash_options){.fd = log_descriptor(server->log), .version = SKUA_VERSION});
+    server->workers = worker_pool_new(SERVER_WORKERS);
+    return ST_OK;
+}
+
+static void start_parts(struct server *server, const struct server_options *options)
+{
+    uint64_t seeds[2] = {options->seed, options->seed ^ 0x5bd1e9955bd1e995ull};
+    if (!server->simulated)
+        rng_system_bytes(seeds, sizeof seeds);
+    chunk_pool_init(&server->chunks, CHUNKS_KEPT);
+    struct exec_options exec_options = {
+        .clock = server->clock,
+        .config = server->config,
+        .log = server->log,
+        .chunks = &server->chunks,
+        .workers = server->workers,
+        .seed = seeds[0],
+        .hash_seed = seeds[1],
+    };
+    server->exec = exec_new(&exec_options);
+    server->exec->server = server;
+    observe_init(server);
+    struct io_options io_options = {
+        .clock = server->clock,
+        .config = server->config,
+        .exec = server->exec,
+        .loop = server->loop,
+        .log = server->log,
+        .hash_seed = seeds[1],
+    };
+    server->io = io_group_new(&io_options);
+    server_apply_settings(server);
+}
+
+enum status server_new(const struct server_options *options, struct server **ret_server, struct buf *ret_error)
+{
+    struct server *server = mem_calloc(1, sizeof *server);
+    server->config = options->config;
+    server->simulated = options->simulated;
+    clock_init_real(&server->real_clock);
+    server->clock = options->clock ? options->clock : &server->real_clock;
+    role_set(ROLE_EXECUTOR | ROLE_IO);
+    enum status status = start_process_parts(server, ret_error);
+    if (status == ST_OK) {
+        struct loop_options loop_options = {.clock = server->clock, .simulated = server->simulated};
+        status = loop_new(&loop_options, &server->loop);
+        if (status != ST_OK)
+            buf_printf(ret_error, "cannot make an event loop: %s", strerror(errno));
+    }
+    if (status != ST_OK) {
+        server_free(server);
+        return status;
+    }
+    start_parts(server, options);
+    if (!server->simulated)
+        status = server_listen(server, ret_error);
+    if (status == ST_OK && !server->simulated)
+        status = write_pidfile(server, ret_error);
+    if (status != ST_OK) {
+        server->state = SERVER_ENDED;
+        server_free(server);
+        return status;
+    }
+    config_start(server->config);
+    *ret_server = server;
+    return ST_OK;
+}
+
+/* ---- Main loop ------------------------------------------------------------------------------------ */
+
+void server_request_shutdown(struct server *server)
+{
+    atomic_store(&server->exec->shutdown_requested, 1);
+    loop_wake(server->loop);
+}
+
+void server_accept(struct server *server, struct stream *stream)
+{
+    io_group_accept(server->io, stream);
+}
+
+struct exec *server_exec(struct server *server)
+{
+    return server->exec;
+}
+
+static void begin_stopping(struct server *server)
+{
+    uint64_t now_ns = clock_monotonic_ns(server->clock);
+    log_write(server->log, LOG_NOTICE, "shutting down");
+    server->state = SERVER_STOPPING;
+    server->stop_deadline_ns = now_ns + STOP_TIME_NS;
+    io_group_stop_accepting(server->io);
+}
+
+/* Asks again from time to time: a connection may have been on its way between two I/O threads. */
+static void go_on_stopping(struct server *server)
+{
+    uint64_t now_ns = clock_monotonic_ns(server->clock);
+    if (io_group_connection_count(server->io) == 0 || now_ns >= server->stop_deadline_ns) {
+        server->state = SERVER_ENDED;
+        return;
+    }
+    if (now_ns >= server->next_close_ns) {
+        server->next_close_ns = now_ns + CLOSE_ASK_NS;
+        io_group_close_all(server->io);
+    }
+}
+
+/* How long the loop may wait. */
+static uint64_t wait_time(struct server *server, bool had_work, uint64_t wait_ns)
+{
+    uint64_t now_ns = clock_monotonic_ns(server->clock);
+    if (had_work) {
+        server->spin_until_ns = now_ns + io_group_spin_ns(server->io);
+        return 0;
+    }
+    if (now_ns < server->spin_until_ns)
+        return 0;
+    uint64_t cron_ns = exec_next_cron_ns(server->exec);
+    uint64_t until_cron_ns = cron_ns > now_ns ? cron_ns - now_ns : 0;
+    return until_cron_ns < wait_ns ? until_cron_ns : wait_ns;
+}
+
+bool server_turn(struct server *server, uint64_t wait_ns)
+{
+    struct exec *exec = server->exec;
+    if (server->state == SERVER_ENDED)
+        return false;
+    if (exec_next_cron_ns(exec) <= clock_monotonic_ns(server->clock))
+        exec_cron(exec);
+    bool had_work = io_group_serve(server->io);
+    if (unlikely(server->io_threads_pending))
+        server_update_io_threads(server);
+    if (unlikely(atomic_load_explicit(&exec->shutdown_requested, memory_order_relaxed)) &&
+        server->state == SERVER_RUNNING)
+        begin_stopping(server);
+    if (unlikely(server->state == SERVER_STOPPING))
+        go_on_stopping(server);
+    if (server->state == SERVER_ENDED)
+        return false;
+    loop_poll(server->loop, wait_time(server, had_work, wait_ns));
+    return true;
+}
+
+int server_run(struct server *server)
+{
+    struct buf addresses = {0};
+    server_describe_addresses(server, &addresses);
+    log_write(server->log, LOG_NOTICE, "ready to accept connections\n%s", buf_string(&addresses));
+    buf_done(&addresses);
+    while (server_turn(server, UINT64_MAX))
+        ;
+    log_write(server->log, LOG_NOTICE, "goodbye");
+    return 0;
+}
+
+/* ---- End ------------------------------------------------------------------------------------------ */
+
+void server_free(struct server *server)
+{
+    if (server->io) {
+        io_group_stop_accepting(server->io);
+        io_group_free(server->io); /* whoever has not taken its last replies by now does not get them */
+    }
+    if (server->exec) {
+        exec_free(server->exec);
+        observe_done(server);
+    }
+    server_forget_listeners(server);
+    chunk_pool_done(&server->chunks);
+    if (server->loop)
+        loop_free(server->loop);
+    if (server->workers)
+        worker_pool_free(server->workers);
+    if (server->pidfile_written)
+        unlink(server->config->pidfile);
+    if (server->log)
+        log_close(server->log);
+    config_free(server->config);
+    mem_free(server);
+}

@@ -1,0 +1,48 @@
+/* The server: puts the parts together, runs them, takes them apart. Glue only.
+ *
+ * Principal entry points: server_new, server_run, server_turn, server_request_shutdown, server_free.
+ * There is no global server: a process may hold several (simulation tests do).
+ * Threads: the thread that calls server_new is the executor; server_request_shutdown may be called from a signal
+ * handler. */
+#ifndef SKUA_SERVER_SERVER_H
+#define SKUA_SERVER_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/status.h"
+
+struct config;
+struct server;
+struct stream;
+
+struct server_options {
+    struct config *config;      /* taken over */
+    const struct clock *clock;  /* NULL: the machine's */
+    bool simulated;             /* no descriptors, no threads, no log: the caller drives server_turn */
+    uint64_t seed;              /* simulated only; otherwise drawn from the system */
+};
+
+/* ST_OK, or an error with *ret_error saying what (a port that is taken, a directory that is not there, …). */
+enum status server_new(const struct server_options *options, struct server **ret_server, struct buf *ret_error);
+
+/* Serves until a shutdown is asked for, then closes all connections and returns the exit status. */
+int server_run(struct server *server);
+
+/* One turn of the main loop; waits for at most `wait_ns`. Returns false when the server has ended. */
+bool server_turn(struct server *server, uint64_t wait_ns);
+
+/* Async-signal-safe. */
+void server_request_shutdown(struct server *server);
+
+/* For simulation: gives the server a connection that a simulated transport has accepted. */
+void server_accept(struct server *server, struct stream *stream);
+
+/* After server_run has returned, or server_turn has said false. */
+void server_free(struct server *server);
+
+struct exec *server_exec(struct server *server);
+
+#endif

@@ -1,0 +1,98 @@
+/* Options that other parts keep a copy of, or must be told about when they change.
+ *
+ * An option that is simply read where it is needed is not here.
+ * Threads: executor. */
+#include "base/log.h"
+#include "exec/notify.h"
+#include "server/internal.h"
+
+static bool apply_slowlog(struct config *config, void *context, struct buf *ret_error)
+{
+    struct server *server = context;
+    int64_t threshold_us = config->slowlog_log_slower_than;
+    server->exec->slow_ns = threshold_us < 0 ? UINT64_MAX : (uint64_t)threshold_us * 1000;
+    return true;
+}
+
+static bool apply_latency_threshold(struct config *config, void *context, struct buf *ret_error)
+{
+    struct server *server = context;
+    int64_t threshold_ms = config->latency_monitor_threshold;
+    server->exec->latency_ns = threshold_ms <= 0 ? UINT64_MAX : (uint64_t)threshold_ms * 1000000;
+    return true;
+}
+
+static bool apply_notify(struct config *config, void *context, struct buf *ret_error)
+{
+    struct server *server = context;
+    return notify_parse(slice_from_string(config->notify_keyspace_events), &server->exec->notify_classes);
+}
+
+static bool apply_password(struct config *config, void *context, struct buf *ret_error)
+{
+    struct server *server = context;
+    io_group_note_password(server->io, config->requirepass[0] != 0);
+    return true;
+}
+
+static bool apply_log_level(struct config *config, void *context, struct buf *ret_error)
+{
+    struct server *server = context;
+    if (server->log)
+        log_set_level(server->log, (enum log_level)config->loglevel);
+    return true;
+}
+
+/* The threads change between two batches, not in the middle of the one that CONFIG SET belongs to. */
+static bool apply_io_threads(struct config *config, void *context, struct buf *ret_error)
+{
+    struct server *server = context;
+    if (server->simulated && config->io_threads > 0) {
+        buf_append_string(ret_error, "a simulated server has no threads");
+        return false;
+    }
+    server->io_threads_pending = true;
+    return true;
+}
+
+void server_update_io_threads(struct server *server)
+{
+    unsigned wanted = (unsigned)server->config->io_threads;
+    unsigned before = io_group_thread_count(server->io);
+    enum status status = io_group_set_threads(server->io, wanted);
+    if (status == ST_AGAIN)
+        return; /* a thread of an earlier change is still on its way out: next turn */
+    server->io_threads_pending = false;
+    if (status == ST_OK) {
+        if (before != wanted)
+            log_write(server->log, LOG_NOTICE, "I/O threads: %u", wanted);
+        return;
+    }
+    log_write(server->log, LOG_WARNING, "cannot start %u I/O threads; staying with %u", wanted, before);
+    server->config->io_threads = before;
+}
+
+void server_apply_settings(struct server *server)
+{
+    static const struct {
+        enum config_option option;
+        config_change_fn apply;
+        bool at_start;
+    } settings[] = {
+        {CONFIG_OPTION_SLOWLOG_LOG_SLOWER_THAN, apply_slowlog, true},
+        {CONFIG_OPTION_LATENCY_MONITOR_THRESHOLD, apply_latency_threshold, true},
+        {CONFIG_OPTION_NOTIFY_KEYSPACE_EVENTS, apply_notify, true},
+        {CONFIG_OPTION_REQUIREPASS, apply_password, true},
+        {CONFIG_OPTION_LOGLEVEL, apply_log_level, true},
+        {CONFIG_OPTION_IO_THREADS, apply_io_threads, true},
+        {CONFIG_OPTION_BIND, server_listen_again, false},
+        {CONFIG_OPTION_PORT, server_listen_again, false},
+    };
+    struct buf error = {0};
+    for (size_t i = 0; i < ARRAY_COUNT(settings); i++) {
+        config_on_change(server->config, settings[i].option, settings[i].apply, server);
+        if (settings[i].at_start)
+            settings[i].apply(server->config, server, &error);
+    }
+    buf_done(&error);
+}

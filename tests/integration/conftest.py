@@ -112,21 +112,20 @@ def r3(server):
 def config(server):
     """config(name=value, …) sets options for the length of the test; '_' in names stands for '-'."""
     saved = {}
+    client = server.connect()  # one and the same: it stays logged in when the password changes
 
     def change(**options):
-        with server.connect() as client:
-            for name, value in options.items():
-                name = name.replace("_", "-")
-                old = client("CONFIG", "GET", name)
-                assert len(old) == 2, f"no option {name}"
-                saved.setdefault(name, old[1])
-                assert client("CONFIG", "SET", name, value) == "OK", name
+        for name, value in options.items():
+            name = name.replace("_", "-")
+            old = client("CONFIG", "GET", name)
+            assert isinstance(old, list) and len(old) == 2, f"no option {name}: {old}"
+            saved.setdefault(name, old[1])
+            assert client("CONFIG", "SET", name, value) == "OK", name
 
     yield change
-    with server.connect() as client:
-        for name, value in saved.items():
-            reply = client("CONFIG", "SET", name, value)
-            assert reply == "OK", (name, value, reply)
+    for name, value in saved.items():
+        reply = client("CONFIG", "SET", name, value)
+        assert reply == "OK", (name, value, reply)
 
 
 @pytest.fixture

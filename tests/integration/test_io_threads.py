@@ -1,0 +1,245 @@
+"""I/O threads: many connections at once, order per connection, and changing their number under load."""
+import random
+import threading
+import time
+
+import pytest
+
+from harness.resp import Client, Error, encode, eventually
+from harness.server import is_slow_build
+
+pytestmark = [pytest.mark.core, pytest.mark.threads]
+
+ROUNDS = 20 if is_slow_build() else 100
+
+
+def run_all(functions):
+    """Runs functions in threads of their own and raises the first failure."""
+    failures = []
+
+    def guarded(function):
+        try:
+            function()
+        except BaseException as failure:  # noqa: B902 - handed on below
+            failures.append(failure)
+
+    threads = [threading.Thread(target=guarded, args=(function,)) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+class Worker:
+    """One connection that sends pipelines of commands on keys of its own and knows every answer beforehand."""
+
+    def __init__(self, client, number, seed=0):
+        self.client = client
+        self.number = number
+        self.rng = random.Random(seed * 1000 + number)
+        self.counter = 0
+        self.value = None
+
+    def step(self):
+        """One pipeline; fails on any reply that is lost, doubled, out of order or somebody else's."""
+        commands, expected = [], []
+        for _ in range(self.rng.choice([1, 1, 2, 5, 16, 50])):
+            match self.rng.randrange(6):
+                case 0:
+                    self.counter += 1
+                    commands.append(encode("INCR", f"n:{self.number}"))
+                    expected.append(self.counter)
+                case 1:
+                    self.value = self.rng.randbytes(self.rng.choice([0, 3, 30, 300, 3000, 30000]))
+                    commands.append(encode("SET", f"v:{self.number}", self.value))
+                    expected.append("OK")
+                case 2:
+                    commands.append(encode("GET", f"v:{self.number}"))
+                    expected.append(self.value)
+                case 3:
+                    word = f"{self.number}:{self.counter}"
+                    commands.append(encode("ECHO", word))
+                    expected.append(word.encode())
+                case 4:
+                    commands.append(encode("MULTI") + encode("INCR", f"n:{self.number}") + encode("EXEC"))
+                    self.counter += 1
+                    expected += ["OK", "QUEUED", [self.counter]]
+                case 5:
+                    commands.append(encode("NOSUCH", str(self.number)))
+                    expected.append(Error(f"ERR unknown command 'NOSUCH', with args beginning with: '{self.number}' "))
+        self.client.send_raw(b"".join(commands))
+        assert self.client.replies(len(expected)) == expected
+
+
+def test_many_connections_get_their_own_replies_in_order(server, connect):
+    def work(number):
+        worker = Worker(server.connect(), number)
+        for _ in range(ROUNDS):
+            worker.step()
+
+    run_all([lambda number=number: work(number) for number in range(12)])
+
+
+def test_connections_come_and_go(server):
+    def work(number):
+        for turn in range(ROUNDS):
+            with Client(server.address) as client:
+                client.send_raw(encode("INCR", f"n:{number}") + encode("PING"))
+                assert client.reply() == turn + 1
+                if turn % 3:
+                    assert client.reply() == "PONG"  # otherwise it leaves with a reply under way
+
+    run_all([lambda number=number: work(number) for number in range(8)])
+    with Client(server.address) as client:
+        eventually(lambda: client.info("clients")["connected_clients"] == "1", "the end of all other connections")
+
+
+@pytest.mark.skua_only("it cannot change them at run time")
+def test_the_number_of_threads_can_be_changed_under_load(server, connect, config):
+    config(io_threads="0")
+    stop = threading.Event()
+    steps = [0] * 8
+
+    def work(number):
+        worker = Worker(server.connect(), number, seed=1)
+        while not stop.is_set():
+            worker.step()
+            steps[number] += 1
+
+    def change():
+        try:
+            client = server.connect()
+            for count in [1, 4, 2, 0, 3, 1, 0, 4, 0, 4, 1, 2, 4, 0]:
+                assert client("CONFIG", "SET", "io-threads", count) == "OK"
+                assert client("CONFIG GET io-threads") == [b"io-threads", str(count).encode()]
+                before = list(steps)
+                # Everybody goes on with each number.
+                eventually(lambda: all(now > then + 1 for now, then in zip(steps, before)) or stop.is_set(),
+                           f"the work of all connections with {count} threads")
+        finally:
+            stop.set()
+
+    run_all([change, *[lambda number=number: work(number) for number in range(8)]])
+    assert connect()("PING") == "PONG"
+
+
+@pytest.mark.skua_only("it cannot change them at run time")
+def test_idle_subscribed_and_blocked_connections_survive_a_change_of_threads(server, connect, config):
+    idle, subscriber, in_transaction, half = [connect() for _ in range(4)]
+    subscriber("SUBSCRIBE news")
+    in_transaction("MULTI")
+    in_transaction("SET k v")
+    half.send_raw(b"*3\r\n$3\r\nSET\r\n$4\r\nha")
+    other = connect()
+    for count in [4, 0, 2, 1, 0]:
+        config(io_threads=str(count))
+        assert other("PUBLISH", "news", count) == 1
+        assert subscriber.reply() == [b"message", b"news", str(count).encode()]
+        assert idle("PING") == "PONG"
+    half.send_raw(b"lf\r\n$1\r\nv\r\n")
+    assert half.reply() == "OK"
+    assert in_transaction("EXEC") == ["OK"]
+
+
+@pytest.mark.skua_only("it cannot change them at run time")
+def test_numbers_of_threads_out_of_range_are_refused(r):
+    for value in ["-1", "x", "100000", ""]:
+        reply = r("CONFIG", "SET", "io-threads", value)
+        assert isinstance(reply, Error) and reply.startswith("ERR CONFIG SET failed"), value
+    assert r("PING") == "PONG"
+
+
+def test_mixed_load_of_everything(server, connect):
+    """What ThreadSanitizer watches: data, messages, transactions, expiry, flushing and listing all at once."""
+    stop = threading.Event()
+    rounds = ROUNDS * 2
+
+    def data(number):
+        client, rng = server.connect(), random.Random(number)
+        for _ in range(rounds):
+            key = f"k:{rng.randrange(50)}"
+            client.pipeline(("SET", key, rng.randbytes(rng.choice([1, 50, 700, 20000]))), ("GET", key),
+                            ("APPEND", key, b"x" * 100), ("PEXPIRE", key, rng.choice(["1", "50", "100000"])),
+                            ("MGET", key, "k:1", "k:2"), ("SETBIT", key, "100", "1"), ("DEL", f"k:{rng.randrange(50)}"),
+                            ("RANDOMKEY",), ("SCAN", "0", "COUNT", "20"))
+
+    def transactions():
+        client = server.connect()
+        for _ in range(rounds):
+            client("WATCH k:1")
+            client("MULTI")
+            client("INCR counter")
+            client("GET k:1")
+            client("EXEC")
+
+    def subscriber():
+        client = server.connect(resp=3)
+        client.send("SUBSCRIBE news")
+        client.push()
+        client.send("PSUBSCRIBE n*")
+        client.push()
+        while not stop.is_set():
+            client.push()
+
+    def publisher():
+        try:
+            client = server.connect()
+            # Ends only when everybody else has: the subscriber waits for its messages.
+            for i in range(rounds * 4):
+                client("PUBLISH", "news", f"message {i}" * (i % 30))
+        finally:
+            stop.set()
+            server.connect()("PUBLISH news end")
+
+    def watcher():
+        client = server.connect()
+        for _ in range(rounds // 4):
+            assert "id=" in client("CLIENT LIST").decode()
+            client.info()
+            client("CONFIG GET *")
+            client("FLUSHALL ASYNC")
+            client("SLOWLOG GET")
+
+    def monitor():
+        client = server.connect()
+        assert client("MONITOR") == "OK"
+        while not stop.is_set():
+            client.reply()
+        client.close()
+
+    run_all([*[lambda number=number: data(number) for number in range(3)], transactions, subscriber, publisher, watcher,
+             monitor])
+    assert connect()("PING") == "PONG"
+
+
+def test_killing_connections_under_load(server, connect):
+    def victim(number):
+        for _ in range(ROUNDS // 4):
+            try:
+                client = server.connect()
+                client("CLIENT", "SETNAME", "victim")
+                for _ in range(200):
+                    client.pipeline(*["PING"] * 10)
+            except (EOFError, BrokenPipeError, ConnectionResetError):
+                pass
+
+    stop = threading.Event()
+
+    def killer():
+        client = server.connect()
+        while not stop.is_set():
+            for other in client.client_list():
+                if other["name"] == "victim":
+                    client("CLIENT", "KILL", "ID", other["id"])
+            time.sleep(0.002)
+
+    thread = threading.Thread(target=killer)
+    thread.start()
+    try:
+        run_all([lambda number=number: victim(number) for number in range(4)])
+    finally:
+        stop.set()
+        thread.join()
+    assert connect()("PING") == "PONG"

@@ -1,0 +1,103 @@
+/* What is told of a client: its line in CLIENT LIST, and its type.
+ *
+ * Principal entry points: client_describe, client_type_name.
+ * See also: client.c.
+ * Threads: executor only. What the I/O thread counts is read relaxed: the numbers of one line may be of slightly
+ * different moments. */
+#include <stdatomic.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "exec/client.h"
+#include "exec/command.h"
+#include "exec/exec.h"
+#include "exec/pubsub.h"
+#include "exec/transaction.h"
+#include "exec/watch.h"
+
+#define RELAXED(field) atomic_load_explicit(&(field), memory_order_relaxed)
+
+const char *client_type_name(const struct client *client)
+{
+    return client_subscription_count(client) > 0 ? "pubsub" : "normal";
+}
+
+/* One letter for each state, in the order in which Redis shows them; N when there is none. */
+static void append_flags(const struct client *client, struct buf *text)
+{
+    uint32_t flags = client->flags;
+    bool close_now = flags & CLIENT_CLOSING && client->close_how == CLOSE_NOW;
+    bool close_later = flags & CLIENT_CLOSING && client->close_how == CLOSE_AFTER_REPLIES;
+    const struct {
+        bool is_set;
+        char letter;
+    } letters[] = {
+        {flags & CLIENT_MONITOR, 'O'},          {client_subscription_count(client) > 0, 'P'},
+        {flags & CLIENT_IN_TRANSACTION, 'x'},   {flags & (CLIENT_BLOCKED | CLIENT_PAUSED), 'b'},
+        {flags & CLIENT_DIRTY_CAS, 'd'},        {close_later, 'c'},
+        {flags & CLIENT_UNBLOCKED, 'u'},        {close_now, 'A'},
+        {client->shared->is_local_socket, 'U'}, {flags & CLIENT_NO_EVICT, 'e'},
+        {flags & CLIENT_NO_TOUCH, 'T'},
+    };
+    size_t size_before = text->size;
+    for (size_t i = 0; i < ARRAY_COUNT(letters); i++)
+        if (letters[i].is_set)
+            buf_append_char(text, letters[i].letter);
+    if (text->size == size_before)
+        buf_append_char(text, 'N');
+}
+
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+static void append_identity(const struct client *client, struct buf *text)
+{
+    int64_t now_ms = client->exec->now_ms;
+    buf_printf(text, "id=%llu addr=%s laddr=%s fd=%d name=%s", (unsigned long long)client->id,
+               client->shared->peer, client->shared->local, client->shared->descriptor,
+               or_empty(client->name));
+    buf_printf(text, " age=%lld idle=%lld flags=", (long long)(now_ms - client->created_ms) / 1000,
+               (long long)(now_ms - client->active_ms) / 1000);
+    append_flags(client, text);
+    buf_printf(text, " db=%u sub=%u psub=%u ssub=%u multi=%lld watch=%u", client->db->number,
+               pubsub_client_count(client, PUBSUB_CHANNEL), pubsub_client_count(client, PUBSUB_PATTERN),
+               pubsub_client_count(client, PUBSUB_SHARD),
+               client->transaction ? (long long)client->transaction->count : -1LL, watch_count(client));
+}
+
+/* rbs and rbp, the sizes of a fixed reply buffer, are those of the chunk that replies are being written into. obl
+ * counts what the executor has not yet handed over, oll and omem what the I/O thread has not yet sent. */
+static void append_memory(const struct client *client, struct buf *text)
+{
+    const struct conn_shared *shared = client->shared;
+    uint64_t query = RELAXED(shared->query_bytes);
+    uint64_t query_free = RELAXED(shared->query_free);
+    uint64_t sent_later = RELAXED(shared->output_bytes);
+    uint64_t held = reply_size(&client->out);
+    uint64_t queued = client->transaction ? client->transaction->memory : 0;
+    uint64_t chunk = reply_is_empty(&client->out) ? 0 : CHUNK_CAPACITY;
+    uint64_t total = sizeof *client + query + query_free + client->argument_bytes + queued + sent_later +
+                     (held > chunk ? held : chunk) + pubsub_client_memory(client);
+    buf_printf(text, " qbuf=%llu qbuf-free=%llu argv-mem=%llu multi-mem=%llu", (unsigned long long)query,
+               (unsigned long long)query_free, (unsigned long long)client->argument_bytes,
+               (unsigned long long)queued);
+    buf_printf(text, " rbs=%llu rbp=%llu obl=%llu oll=%u omem=%llu tot-mem=%llu events=%s",
+               (unsigned long long)chunk, (unsigned long long)chunk, (unsigned long long)held,
+               RELAXED(shared->output_chunks), (unsigned long long)sent_later, (unsigned long long)total,
+               sent_later ? "rw" : "r");
+}
+
+void client_describe(const struct client *client, struct buf *ret_text)
+{
+    const struct conn_shared *shared = client->shared;
+    append_identity(client, ret_text);
+    append_memory(client, ret_text);
+    buf_printf(ret_text, " cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s",
+               client->last_command ? client->last_command->full_name : "NULL", client->user,
+               client->out.resp, or_empty(client->library_name), or_empty(client->library_version));
+    buf_printf(ret_text, " tot-net-in=%llu tot-net-out=%llu tot-cmds=%llu io-thread=%u",
+               (unsigned long long)RELAXED(shared->bytes_in), (unsigned long long)RELAXED(shared->bytes_out),
+               (unsigned long long)client->commands, RELAXED(shared->io_thread));
+}

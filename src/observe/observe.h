@@ -6,6 +6,7 @@
 #define SKUA_OBSERVE_OBSERVE_H
 
 #include "exec/exec.h"
+#include "observe/memory.h"
 
 struct latency;
 struct monitor;
@@ -15,6 +16,7 @@ struct observe {
     struct slowlog *slowlog; /* observe/slowlog.h */
     struct latency *latency; /* observe/latency.h */
     struct monitor *monitor; /* observe/monitor.h */
+    struct memory_watch memory;
 };
 
 static inline struct observe *observe_of(const struct exec *exec)

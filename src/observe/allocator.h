@@ -1,0 +1,28 @@
+/* What the general allocator (jemalloc) tells of itself. Threads: any. */
+#ifndef SKUA_OBSERVE_ALLOCATOR_H
+#define SKUA_OBSERVE_ALLOCATOR_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+
+struct allocator_figures {
+    uint64_t allocated; /* bytes that the program asked for */
+    uint64_t active;    /* in pages that hold at least one of them */
+    uint64_t resident;  /* in pages that the system has backed, an upper bound */
+};
+
+/* All 0 in a build without jemalloc. */
+void allocator_figures(struct allocator_figures *ret_figures);
+
+/* Name and version, "libc" in a build without jemalloc. */
+const char *allocator_name(void);
+
+/* Appends the allocator's own report; false when it has none. Its length is some ten kilobytes. */
+bool allocator_report(struct buf *ret_text);
+
+/* Gives unused pages back to the system. May take milliseconds. The argument is not used: matches
+ * worker_submit. */
+void allocator_purge(void *unused);
+
+#endif

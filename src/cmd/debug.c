@@ -1,0 +1,220 @@
+/* DEBUG: what tests of user-visible behaviour need to see or to force.
+ *
+ * Refused unless `enable-debug-command` allows it: some of it stops the server for others on purpose.
+ * Threads: executor only. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cmd/inspect.h"
+#include "config/config.h"
+#include "exec/call.h"
+#include "gen/args.h"
+
+/* DEBUG SLEEP takes no longer, so that a typing error does not cost a day. */
+#define SLEEP_MAX_S 3600
+
+/* Bytes of a word that is quoted in an error. */
+#define SHOWN_MAX 128
+
+/* ---- May it be used? ------------------------------------------------------------------------------ */
+
+static bool is_local(const struct client *client)
+{
+    const struct conn_shared *shared = client->shared;
+    return shared->is_local_socket || strncmp(shared->peer, "127.0.0.1:", strlen("127.0.0.1:")) == 0 ||
+           strncmp(shared->peer, "[::1]:", strlen("[::1]:")) == 0;
+}
+
+static bool is_enabled(const struct call *call)
+{
+    switch ((enum config_enable_debug_command)call->exec->config->enable_debug_command) {
+    case CONFIG_ENABLE_DEBUG_COMMAND_YES: return true;
+    case CONFIG_ENABLE_DEBUG_COMMAND_LOCAL: return is_local(call->client);
+    case CONFIG_ENABLE_DEBUG_COMMAND_NO: return false;
+    }
+    return false;
+}
+
+/* ---- Subcommands ---------------------------------------------------------------------------------- */
+
+/* The executor really stands still: this is for tests of what others see of a slow command. A signal ends it. */
+static void debug_sleep(struct call *call, const struct slice *argv)
+{
+    double seconds;
+    if (!num_parse_double(argv[0], &seconds)) {
+        call_not_float(call);
+        return;
+    }
+    if (seconds > SLEEP_MAX_S) {
+        reply_error(call->out, "ERR DEBUG SLEEP takes at most %d seconds", SLEEP_MAX_S);
+        return;
+    }
+    if (seconds > 0) {
+        struct timespec time = {.tv_sec = (time_t)seconds};
+        time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
+        nanosleep(&time, NULL);
+    }
+    reply_ok(call->out);
+}
+
+/* Bytes of a value in a snapshot file, without compression: integers of up to 32 bits have a short form, all else
+ * is a length of 1, 2, 5 or 9 bytes and the text. */
+static size_t serialized_size(const struct entry *entry)
+{
+    entry_scratch scratch;
+    if (entry_encoding(entry) == ENTRY_INT) {
+        int64_t value = *entry_word(entry);
+        if (value == (int8_t)value)
+            return 2;
+        if (value == (int16_t)value)
+            return 3;
+        if (value == (int32_t)value)
+            return 5;
+    }
+    size_t size = entry_string(entry, scratch).size;
+    if (size < 64)
+        return 1 + size;
+    if (size < 16384)
+        return 2 + size;
+    return size <= UINT32_MAX ? 5 + size : 9 + size;
+}
+
+static void debug_object(struct call *call, const struct slice *argv)
+{
+    struct key key;
+    if (!call_peek_key(call, argv[0], &key)) {
+        call_no_such_key(call);
+        return;
+    }
+    char text[256];
+    snprintf(text, sizeof text,
+             "Value at:%p refcount:%lld encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%lld",
+             (void *)key.entry, (long long)inspect_reference_count(key.entry),
+             inspect_encoding_name(key.entry), serialized_size(key.entry), entry_clock(key.entry),
+             (long long)inspect_idle_seconds(call, key.entry));
+    reply_status(call->out, text);
+}
+
+static void debug_set_active_expire(struct call *call, const struct slice *argv)
+{
+    int64_t value;
+    if (!num_parse_i64(argv[0], &value)) {
+        call_not_integer(call);
+        return;
+    }
+    call->exec->active_expire = value != 0;
+    reply_ok(call->out);
+}
+
+/* Aborts on a contradiction. */
+static void debug_check(struct call *call, const struct slice *argv)
+{
+    keyspace_check(call->exec->keyspace);
+    reply_ok(call->out);
+}
+
+static void debug_help(struct call *call, const struct slice *argv);
+
+struct subcommand {
+    const char *name;
+    uint32_t argument_count;
+    const char *arguments; /* for DEBUG HELP */
+    const char *help;
+    void (*run)(struct call *call, const struct slice *argv);
+};
+
+static const struct subcommand subcommands[] = {
+    {"check", 0, "", "Walk through the whole keyspace and stop the server on a contradiction.", debug_check},
+    {"object", 1, " <key>", "Show how the value of a key is kept.", debug_object},
+    {"set-active-expire", 1, " <0|1>", "Stop or resume the removal of expired keys that nobody asks for.",
+     debug_set_active_expire},
+    {"sleep", 1, " <seconds>", "Hold the executor up. Fractions are allowed.", debug_sleep},
+    {"help", 0, "", "Show these lines.", debug_help},
+};
+
+static void debug_help(struct call *call, const struct slice *argv)
+{
+    reply_array(call->out, 1 + 2 * ARRAY_COUNT(subcommands));
+    reply_status(call->out, "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+    for (size_t i = 0; i < ARRAY_COUNT(subcommands); i++) {
+        char line[160];
+        size_t size = 0;
+        for (const char *c = subcommands[i].name; *c; c++)
+            line[size++] = (char)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
+        snprintf(line + size, sizeof line - size, "%s", subcommands[i].arguments);
+        reply_status(call->out, line);
+        snprintf(line, sizeof line, "    %s", subcommands[i].help);
+        reply_status(call->out, line);
+    }
+}
+
+/* What DEBUG of Redis can do besides: looking into structures that do not exist here, or breaking the server. */
+static const char *const unsupported[] = {
+    "assert",
+    "change-repl-id",
+    "config-rewrite-force-all",
+    "crash-and-abort",
+    "crash-and-recover",
+    "dict-resizing",
+    "digest",
+    "digest-value",
+    "drop-cluster-packet-filter",
+    "error",
+    "htstats",
+    "htstats-key",
+    "jmap",
+    "leak",
+    "listpack",
+    "loadaof",
+    "log",
+    "mallctl",
+    "mallctl-str",
+    "oom",
+    "panic",
+    "pause-cron",
+    "populate",
+    "protocol",
+    "quicklist",
+    "quicklist-packed-threshold",
+    "reload",
+    "replicate",
+    "replybuffer",
+    "restart",
+    "sdslen",
+    "segfault",
+    "set-disable-deny-scripts",
+    "stringmatch-len",
+    "structsize",
+    "ziplist",
+};
+
+void cmd_debug(struct call *call, const struct args_debug *args)
+{
+    int shown = (int)(args->subcommand.size < SHOWN_MAX ? args->subcommand.size : SHOWN_MAX);
+    if (!is_enabled(call)) {
+        reply_error(call->out, "ERR DEBUG command not allowed. If the enable-debug-command option is set to "
+                               "\"local\", you can run "
+                               "it from a local connection, otherwise you need to set this option in the "
+                               "configuration file, and "
+                               "then restart the server.");
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(subcommands); i++) {
+        if (args->argument_count == subcommands[i].argument_count &&
+            slice_equal_nocase(args->subcommand, subcommands[i].name)) {
+            subcommands[i].run(call, args->argument);
+            return;
+        }
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(unsupported); i++) {
+        if (slice_equal_nocase(args->subcommand, unsupported[i])) {
+            reply_error(call->out, "ERR DEBUG %.*s is not supported by this server", shown,
+                        args->subcommand.data);
+            return;
+        }
+    }
+    reply_error(call->out, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try DEBUG HELP.",
+                shown, args->subcommand.data);
+}

@@ -1,0 +1,157 @@
+/* LATENCY LATEST HISTORY RESET GRAPH DOCTOR HISTOGRAM: what held the executor up. Executor only. */
+#include "observe/latency.h"
+#include <string.h>
+
+#include "base/buf.h"
+#include "config/config.h"
+#include "exec/call.h"
+#include "gen/args.h"
+#include "observe/observe.h"
+
+static struct latency *latency_of(const struct call *call)
+{
+    return observe_of(call->exec)->latency;
+}
+
+static int64_t now_s(const struct call *call)
+{
+    return call->exec->now_ms / 1000;
+}
+
+/* ---- Events --------------------------------------------------------------------------------------- */
+
+void cmd_latency_latest(struct call *call, const struct args_latency_latest *args)
+{
+    const struct latency *latency = latency_of(call);
+    reply_array(call->out, latency->count);
+    for (uint32_t i = 0; i < latency->count; i++) {
+        const struct latency_event *event = &latency->events[i];
+        const struct latency_sample *newest = latency_sample_at(event, event->count - 1);
+        reply_array(call->out, 4);
+        reply_bulk_string(call->out, event->name);
+        reply_int(call->out, newest->time_s);
+        reply_int(call->out, newest->latency_ms);
+        reply_int(call->out, event->max_ms);
+    }
+}
+
+void cmd_latency_history(struct call *call, const struct args_latency_history *args)
+{
+    const struct latency_event *event = latency_find(latency_of(call), args->event);
+    uint32_t count = event ? event->count : 0;
+    reply_array(call->out, count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct latency_sample *sample = latency_sample_at(event, i);
+        reply_array(call->out, 2);
+        reply_int(call->out, sample->time_s);
+        reply_int(call->out, sample->latency_ms);
+    }
+}
+
+void cmd_latency_reset(struct call *call, const struct args_latency_reset *args)
+{
+    struct latency *latency = latency_of(call);
+    int64_t count = 0;
+    if (args->event_count == 0)
+        count = latency_reset_all(latency);
+    for (uint32_t i = 0; i < args->event_count; i++)
+        count += latency_reset(latency, args->event[i]);
+    reply_int(call->out, count);
+}
+
+void cmd_latency_graph(struct call *call, const struct args_latency_graph *args)
+{
+    const struct latency_event *event = latency_find(latency_of(call), args->event);
+    if (!event) {
+        int shown = (int)(args->event.size < 128 ? args->event.size : 128);
+        reply_error(call->out, "ERR No samples available for event '%.*s'", shown, args->event.data);
+        return;
+    }
+    struct buf text = {0};
+    latency_graph(event, now_s(call), &text);
+    reply_verbatim(call->out, "txt", buf_slice(&text));
+    buf_done(&text);
+}
+
+void cmd_latency_doctor(struct call *call, const struct args_latency_doctor *args)
+{
+    struct buf text = {0};
+    latency_report(latency_of(call), now_s(call), call->exec->config->latency_monitor_threshold, &text);
+    reply_verbatim(call->out, "txt", buf_slice(&text));
+    buf_done(&text);
+}
+
+/* ---- Histograms ----------------------------------------------------------------------------------- */
+
+/* Bucket b of a histogram holds times below 2^b ns; what is below this one is told as one microsecond. */
+#define HISTOGRAM_FIRST_BUCKET 10
+
+/* The upper edge of a bucket as clients know it from Redis, whose buckets are kept with two digits: a little above
+ * the power of two, rounded down to microseconds (1 2 4 8 16 33 66 132 …). */
+static int64_t bucket_edge_us(unsigned bucket)
+{
+    return (int64_t)((UINT64_C(1) << bucket) + (UINT64_C(1) << bucket >> 7) - 1) / 1000;
+}
+
+static void reply_histogram(struct call *call, const struct command *command)
+{
+    const struct command_stats *stats = &call->exec->command_stats[command->id];
+    reply_bulk_string(call->out, command->full_name);
+    reply_map(call->out, 2);
+    reply_bulk_string(call->out, "calls");
+    reply_int(call->out, (int64_t)stats->calls);
+    reply_bulk_string(call->out, "histogram_usec");
+    struct reply_open open = reply_open(call->out);
+    uint64_t pairs = 0;
+    uint64_t sum = 0;
+    for (unsigned bucket = 0; bucket < EXEC_HISTOGRAM_BUCKETS; bucket++) {
+        sum += stats->histogram[bucket];
+        bool is_last_of_first = bucket == HISTOGRAM_FIRST_BUCKET && sum > 0;
+        if (bucket < HISTOGRAM_FIRST_BUCKET || (!is_last_of_first && stats->histogram[bucket] == 0))
+            continue;
+        reply_int(call->out, bucket_edge_us(bucket));
+        reply_int(call->out, (int64_t)sum);
+        pairs++;
+    }
+    reply_close(call->out, open, REPLY_MAP, pairs);
+}
+
+/* A container stands for its subcommands. Returns how many histograms were written. */
+static uint64_t reply_histograms_of(struct call *call, const struct command *command)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < command->subcommand_count; i++)
+        count += reply_histograms_of(call, &command->subcommands[i]);
+    const struct command_stats *stats = &call->exec->command_stats[command->id];
+    if (stats->histogram && stats->calls > 0) {
+        reply_histogram(call, command);
+        count++;
+    }
+    return count;
+}
+
+/* "get", "config" or "config|get"; NULL when unknown. */
+static const struct command *command_by_full_name(struct slice name)
+{
+    const char *bar = memchr(name.data, '|', name.size);
+    if (!bar)
+        return command_lookup(name);
+    size_t size = (size_t)(bar - name.data);
+    const struct command *container = command_lookup(slice_make(name.data, size));
+    return container ? command_lookup_subcommand(container, slice_make(bar + 1, name.size - size - 1)) : NULL;
+}
+
+void cmd_latency_histogram(struct call *call, const struct args_latency_histogram *args)
+{
+    struct reply_open open = reply_open(call->out);
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < args->command_count; i++) {
+        const struct command *command = command_by_full_name(args->command[i]);
+        if (command)
+            count += reply_histograms_of(call, command);
+    }
+    for (uint32_t i = 0; args->command_count == 0 && i < command_count; i++)
+        if (!command_by_id[i]->parent)
+            count += reply_histograms_of(call, command_by_id[i]);
+    reply_close(call->out, open, REPLY_MAP, count);
+}

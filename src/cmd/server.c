@@ -1,0 +1,92 @@
+/* Commands about the server as a whole: DBSIZE FLUSHDB FLUSHALL SWAPDB TIME ROLE SHUTDOWN.
+ *
+ * Threads: executor only. */
+#include <stdatomic.h>
+
+#include "cmd/inspect.h"
+#include "exec/call.h"
+#include "exec/watch.h"
+#include "gen/args.h"
+
+/* ---- Databases ------------------------------------------------------------------------------------ */
+
+void cmd_dbsize(struct call *call, const struct args_dbsize *args)
+{
+    reply_int(call->out, (int64_t)table_size(&call->db->keys));
+}
+
+static void flush(struct call *call, struct db *db)
+{
+    watch_touch_db(call->exec->watch, db, NULL);
+    call->exec->stats.dirty += db_flush(db);
+}
+
+/* ASYNC and SYNC are the same: the database is empty at once and its memory is given back in steps, so nobody
+ * waits either way. */
+void cmd_flushdb(struct call *call, const struct args_flushdb *args)
+{
+    flush(call, call->db);
+    reply_ok(call->out);
+}
+
+void cmd_flushall(struct call *call, const struct args_flushall *args)
+{
+    struct keyspace *keyspace = call->exec->keyspace;
+    for (uint32_t i = 0; i < keyspace->db_count; i++)
+        flush(call, &keyspace->dbs[i]);
+    call->exec->stats.dirty++;
+    reply_ok(call->out);
+}
+
+void cmd_swapdb(struct call *call, const struct args_swapdb *args)
+{
+    struct db *first = inspect_db(call, args->index1);
+    struct db *second = first ? inspect_db(call, args->index2) : NULL;
+    if (!second)
+        return;
+    if (first != second) {
+        watch_touch_db(call->exec->watch, first, second);
+        watch_touch_db(call->exec->watch, second, first);
+        keyspace_swap(call->exec->keyspace, first->number, second->number);
+    }
+    call->exec->stats.dirty++;
+    reply_ok(call->out);
+}
+
+/* ---- About the server ----------------------------------------------------------------------------- */
+
+void cmd_time(struct call *call, const struct args_time *args)
+{
+    int64_t now_us = clock_wall_us(call->exec->clock);
+    reply_array(call->out, 2);
+    reply_bulk_int(call->out, now_us / 1000000);
+    reply_bulk_int(call->out, now_us % 1000000);
+}
+
+/* A master at position 0 of its history, without replicas. */
+void cmd_role(struct call *call, const struct args_role *args)
+{
+    reply_array(call->out, 3);
+    reply_bulk_string(call->out, "master");
+    reply_int(call->out, 0);
+    reply_array(call->out, 0);
+}
+
+/* Answers only when it refuses: otherwise the connection ends. */
+void cmd_shutdown(struct call *call, const struct args_shutdown *args)
+{
+    bool saves = args->save_selector == ARGS_SHUTDOWN_SAVE_SELECTOR_SAVE;
+    if (args->abort) {
+        if (args->save_selector != ARGS_SHUTDOWN_SAVE_SELECTOR_NONE || args->now || args->force)
+            call_syntax_error(call);
+        else
+            reply_error(call->out, "ERR No shutdown in progress.");
+        return;
+    }
+    if (saves && !args->force) {
+        reply_error(call->out,
+                    "ERR Errors trying to SHUTDOWN: this version cannot save, use NOSAVE or FORCE");
+        return;
+    }
+    atomic_store_explicit(&call->exec->shutdown_requested, 1, memory_order_release);
+}

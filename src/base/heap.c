@@ -1,0 +1,504 @@
+/* Slab heap, see heap.h.
+ *
+ * A region is 64 MB of address space, aligned to its size, cut into slabs of 64 KB. The first slab of a region
+ * holds one record of 64 bytes for each of the others (and the region's own in the place of its first), so a
+ * block's record is found by arithmetic, and freeing a cold block touches its record only. A slab serves one
+ * class of sizes; a bit set in its bitmap is a free block.
+ *
+ * Each class has a cursor: the slab it allocates from, and up to 64 free blocks of it taken out of the bitmap at
+ * once. The usual heap_alloc takes the lowest bit of that word.
+ *
+ *   FRESH ---> CURRENT ---> FULL ---> PARTIAL ---> CURRENT       slab_acquire, cursor_refill, slab_event
+ *                                        |
+ *                                        +-------> EMPTY ------> CURRENT (of any class)
+ *                                                    +---------> RETURNED ---> CURRENT      heap_trim
+ *
+ * A full slab becomes partial only when one in FULL_SHARE of its blocks is free again: then one visit of a slab
+ * yields several blocks.
+ *
+ * B1  free_count is the number of bits set in the slab's bitmap; blocks cached by a cursor are not among them.
+ * B2  event_count is the free_count at which a slab changes its state in heap_release; NEVER while current.
+ * B3  A slab is in exactly one list: PARTIAL in its class's, EMPTY and RETURNED in the heap's; others in none.
+ * B4  Under AddressSanitizer exactly the bytes of live blocks are not poisoned. */
+#include "base/heap.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/bug.h"
+#include "base/list.h"
+#include "base/map.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define HEAP_POISONS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HEAP_POISONS 1
+#endif
+#endif
+#ifdef HEAP_POISONS
+#include <sanitizer/asan_interface.h>
+#define POISON(address, size)   ASAN_POISON_MEMORY_REGION(address, size)
+#define UNPOISON(address, size) ASAN_UNPOISON_MEMORY_REGION(address, size)
+#else
+#define POISON(address, size)   ((void)(address), (void)(size))
+#define UNPOISON(address, size) ((void)(address), (void)(size))
+#endif
+
+#define REGION_SIZE  ((size_t)64 << 20)
+#define SLAB_SHIFT   16
+#define SLAB_SIZE    ((size_t)1 << SLAB_SHIFT)
+#define REGION_SLABS (REGION_SIZE / SLAB_SIZE)
+#define WORD_BITS    64
+
+/* Classes: steps of 8 bytes to 128, of 16 to 1024, then sizes of which a whole number fills a slab. */
+#define STEP_8_MAX    128
+#define STEP_16_MAX   1024
+#define STEP_16_FIRST (STEP_8_MAX / 8)
+#define SHARE_FIRST   (STEP_16_FIRST + (STEP_16_MAX - STEP_8_MAX) / 16)
+#define SHARE_MAX     (SLAB_SIZE / STEP_16_MAX - 1)
+#define SHARE_MIN     (SLAB_SIZE / HEAP_BLOCK_MAX)
+#define CLASS_COUNT   (SHARE_FIRST + SHARE_MAX - SHARE_MIN + 1)
+
+#define RECIPROCAL_SHIFT 31 /* exact: offset / 8 < 2^13 and size / 8 <= 2^9 */
+
+#define FULL_SHARE    64 /* measured: smaller costs memory, larger time */
+#define EMPTY_RESERVE 16 /* empty slabs that heap_trim leaves */
+#define NEVER         UINT16_MAX
+#define INLINE_WORDS  4
+
+enum slab_state { SLAB_UNUSED = 0, SLAB_CURRENT, SLAB_FULL, SLAB_PARTIAL, SLAB_EMPTY, SLAB_RETURNED };
+
+struct slab {
+    struct list_node node;
+    uint64_t *bitmap; /* inline_bitmap, or a block of base/alloc.h where there are more than 256 blocks */
+    uint16_t free_count;
+    uint16_t event_count;
+    uint8_t class_index;
+    uint8_t state;
+    uint16_t unused;
+    uint64_t inline_bitmap[INLINE_WORDS];
+};
+
+/* Lies where the record of the region's first slab would be. */
+struct region {
+    struct heap *heap;
+    struct region *next;
+    uint32_t used_slabs; /* slabs [1, used_slabs) have been handed out at least once */
+};
+
+_Static_assert(sizeof(struct slab) == CACHE_LINE, "a record is one line");
+_Static_assert(sizeof(struct region) <= sizeof(struct slab), "the region's record fits into its place");
+_Static_assert(CLASS_COUNT <= UINT8_MAX, "a class is a byte");
+_Static_assert(SLAB_SIZE / 8 < NEVER, "a count fits");
+
+struct size_class {
+    uint64_t cached;   /* free blocks of `current`, numbered from cached_first */
+    char *cached_base; /* address of block cached_first */
+    uint32_t size;
+    uint32_t reciprocal; /* index = (offset / 8 * reciprocal) >> RECIPROCAL_SHIFT */
+    struct slab *current;
+    uint16_t block_count;
+    uint16_t word_count;
+    uint16_t word; /* of the bitmap: where `cached` came from */
+    uint16_t full_event;
+    struct list_node partial;
+} CACHE_ALIGNED;
+
+struct heap {
+    struct size_class classes[CLASS_COUNT];
+    int64_t accounted_bytes; /* told to mem_account */
+    int64_t drift_bytes;     /* used_bytes - accounted_bytes */
+    struct region *regions;  /* newest first; only that one has slabs never used */
+    uint64_t region_count;
+    uint64_t touched_slabs; /* all but RETURNED and never used ones */
+    uint64_t empty_slabs;
+    uint64_t bitmap_bytes; /* of bitmaps outside the records */
+    struct list_node empty;
+    struct list_node returned;
+};
+
+#define HEAP_MAP_SIZE ((sizeof(struct heap) + 4095) & ~(size_t)4095)
+
+/* ---- Arithmetic ----------------------------------------------------------------------------------- */
+
+ALWAYS_INLINE unsigned class_of(size_t size)
+{
+    if (size <= STEP_8_MAX)
+        return (unsigned)((size - 1) / 8);
+    if (likely(size <= STEP_16_MAX))
+        return (unsigned)(STEP_16_FIRST + (size - STEP_8_MAX - 1) / 16);
+    uint32_t rounded = ((uint32_t)size + 7) & ~7u;
+    return (unsigned)(SHARE_FIRST + SHARE_MAX - (uint32_t)SLAB_SIZE / rounded);
+}
+
+static size_t class_size(unsigned class_index)
+{
+    if (class_index < STEP_16_FIRST)
+        return (class_index + 1) * 8;
+    if (class_index < SHARE_FIRST)
+        return STEP_8_MAX + (class_index - STEP_16_FIRST + 1) * 16;
+    return SLAB_SIZE / (SHARE_MAX - (class_index - SHARE_FIRST)) & ~(size_t)7;
+}
+
+size_t heap_block_size(size_t size)
+{
+    return size > HEAP_BLOCK_MAX ? size : class_size(class_of(size));
+}
+
+ALWAYS_INLINE struct region *region_of(const void *block)
+{
+    return (struct region *)((uintptr_t)block & ~(REGION_SIZE - 1));
+}
+
+ALWAYS_INLINE struct slab *slab_of(const void *block)
+{
+    return (struct slab *)region_of(block) + (((uintptr_t)block & (REGION_SIZE - 1)) >> SLAB_SHIFT);
+}
+
+/* Address of the first block. */
+static char *slab_start(const struct slab *slab)
+{
+    struct slab *first = (struct slab *)region_of(slab);
+    return (char *)first + (size_t)(slab - first) * SLAB_SIZE;
+}
+
+struct heap *heap_owner(const void *block)
+{
+    return region_of(block)->heap;
+}
+
+/* ---- Life of a heap ------------------------------------------------------------------------------- */
+
+struct heap *heap_new(void)
+{
+    struct heap *heap = map_new(HEAP_MAP_SIZE, CACHE_LINE);
+    if (!heap)
+        fatal("no memory for a heap");
+    mem_account((int64_t)HEAP_MAP_SIZE);
+    list_init(&heap->empty);
+    list_init(&heap->returned);
+    for (unsigned i = 0; i < CLASS_COUNT; i++) {
+        struct size_class *class = &heap->classes[i];
+        class->size = (uint32_t)class_size(i);
+        class->reciprocal =
+            (uint32_t)((((uint64_t)1 << RECIPROCAL_SHIFT) + class->size / 8 - 1) / (class->size / 8));
+        class->block_count = (uint16_t)(SLAB_SIZE / class->size);
+        class->word_count = (uint16_t)((class->block_count + WORD_BITS - 1) / WORD_BITS);
+        class->full_event = (uint16_t)((class->block_count + FULL_SHARE - 1) / FULL_SHARE);
+        list_init(&class->partial);
+    }
+    return heap;
+}
+
+static void bitmap_free(struct heap *heap, struct slab *slab)
+{
+    if (slab->bitmap && slab->bitmap != slab->inline_bitmap) {
+        heap->bitmap_bytes -= heap->classes[slab->class_index].word_count * sizeof(uint64_t);
+        mem_free(slab->bitmap);
+    }
+    slab->bitmap = NULL;
+}
+
+void heap_free(struct heap *heap)
+{
+    if (!heap)
+        return;
+    while (heap->regions) {
+        struct region *region = heap->regions;
+        heap->regions = region->next;
+        for (uint32_t i = 1; i < region->used_slabs; i++)
+            bitmap_free(heap, (struct slab *)region + i);
+        UNPOISON(region, REGION_SIZE);
+        map_free(region, REGION_SIZE);
+    }
+    mem_account(-heap->accounted_bytes - (int64_t)HEAP_MAP_SIZE);
+    map_free(heap, HEAP_MAP_SIZE);
+}
+
+/* ---- Slabs ---------------------------------------------------------------------------------------- */
+
+static bool region_add(struct heap *heap)
+{
+    struct region *region = map_new(REGION_SIZE, REGION_SIZE);
+    if (!region)
+        return false;
+    /* Huge pages from the second on: a small heap shall not take 2 MB. */
+    map_prefer_huge((char *)region + MAP_HUGE_SIZE, REGION_SIZE - MAP_HUGE_SIZE);
+    POISON((char *)region + SLAB_SIZE, REGION_SIZE - SLAB_SIZE);
+    region->heap = heap;
+    region->used_slabs = 1;
+    region->next = heap->regions;
+    heap->regions = region;
+    heap->region_count++;
+    return true;
+}
+
+/* A slab without a class: an empty one, one that was given back, or the next of the newest region. */
+static struct slab *slab_take(struct heap *heap)
+{
+    struct list_node *from = !list_is_empty(&heap->empty) ? &heap->empty : &heap->returned;
+    if (!list_is_empty(from)) {
+        struct slab *slab = list_entry(from->prev, struct slab, node);
+        list_remove(&slab->node);
+        if (slab->state == SLAB_EMPTY)
+            heap->empty_slabs--;
+        else
+            heap->touched_slabs++;
+        return slab;
+    }
+    if ((!heap->regions || heap->regions->used_slabs == REGION_SLABS) && !region_add(heap))
+        return NULL;
+    heap->touched_slabs++;
+    return (struct slab *)heap->regions + heap->regions->used_slabs++;
+}
+
+/* Puts a slab without blocks among the empty ones. */
+static void slab_put_empty(struct heap *heap, struct slab *slab)
+{
+    bitmap_free(heap, slab);
+    slab->state = SLAB_EMPTY;
+    list_append(&heap->empty, &slab->node);
+    heap->empty_slabs++;
+}
+
+static struct slab *slab_new(struct heap *heap, unsigned class_index)
+{
+    struct slab *slab = slab_take(heap);
+    if (!slab)
+        return NULL;
+    struct size_class *class = &heap->classes[class_index];
+    slab->class_index = (uint8_t)class_index;
+    slab->bitmap = slab->inline_bitmap;
+    if (class->word_count > INLINE_WORDS) {
+        slab->bitmap = mem_try_alloc(class->word_count * sizeof(uint64_t));
+        if (!slab->bitmap) {
+            slab_put_empty(heap, slab);
+            return NULL;
+        }
+        heap->bitmap_bytes += class->word_count * sizeof(uint64_t);
+    }
+    memset(slab->bitmap, 0xff, class->word_count * sizeof(uint64_t));
+    if (class->block_count % WORD_BITS)
+        slab->bitmap[class->word_count - 1] = ((uint64_t)1 << class->block_count % WORD_BITS) - 1;
+    slab->free_count = class->block_count;
+    return slab;
+}
+
+/* Makes a slab the one that its class allocates from. */
+static struct slab *slab_acquire(struct heap *heap, unsigned class_index)
+{
+    struct size_class *class = &heap->classes[class_index];
+    struct slab *slab;
+    if (!list_is_empty(&class->partial)) {
+        slab = list_entry(class->partial.next, struct slab, node);
+        list_remove(&slab->node);
+    } else {
+        slab = slab_new(heap, class_index);
+        if (!slab)
+            return NULL;
+    }
+    slab->state = SLAB_CURRENT;
+    slab->event_count = NEVER;
+    return slab;
+}
+
+/* ---- Allocation ----------------------------------------------------------------------------------- */
+
+/* Finds free blocks for a cursor that has none left. False when there is no memory. */
+static NO_INLINE bool cursor_refill(struct heap *heap, unsigned class_index)
+{
+    struct size_class *class = &heap->classes[class_index];
+    struct slab *slab = class->current;
+    unsigned word = class->word + 1u;
+    if (slab && slab->free_count < class->full_event) {
+        slab->state = SLAB_FULL;
+        slab->event_count = class->full_event;
+        slab = NULL;
+    }
+    if (!slab) {
+        class->current = slab = slab_acquire(heap, class_index);
+        if (!slab)
+            return false;
+        word = 0;
+    }
+    /* There is a free block, so this ends; blocks behind the cursor are found by coming around. */
+    for (;; word++) {
+        if (word >= class->word_count)
+            word = 0;
+        if (slab->bitmap[word])
+            break;
+    }
+    class->cached = slab->bitmap[word];
+    class->cached_base = slab_start(slab) + (size_t)word * WORD_BITS * class->size;
+    class->word = (uint16_t)word;
+    slab->bitmap[word] = 0;
+    slab->free_count -= (uint16_t)__builtin_popcountll(class->cached);
+    return true;
+}
+
+ALWAYS_INLINE void heap_count(struct heap *heap, int64_t delta)
+{
+    heap->drift_bytes += delta;
+    if (unlikely(heap->drift_bytes >= HEAP_ACCOUNT_STEP || heap->drift_bytes <= -HEAP_ACCOUNT_STEP)) {
+        mem_account(heap->drift_bytes);
+        heap->accounted_bytes += heap->drift_bytes;
+        heap->drift_bytes = 0;
+    }
+}
+
+void *heap_alloc(struct heap *heap, size_t size)
+{
+    DEBUG_ASSERT(size > 0);
+    if (unlikely(size > HEAP_BLOCK_MAX))
+        return mem_try_alloc(size);
+    unsigned class_index = class_of(size);
+    struct size_class *class = &heap->classes[class_index];
+    if (unlikely(class->cached == 0) && !cursor_refill(heap, class_index))
+        return NULL;
+    char *block = class->cached_base + (size_t)__builtin_ctzll(class->cached) * class->size;
+    class->cached &= class->cached - 1;
+    heap_count(heap, class->size);
+    UNPOISON(block, size);
+    return block;
+}
+
+/* A slab's free_count has reached its event_count. */
+static NO_INLINE void slab_event(struct heap *heap, struct slab *slab)
+{
+    struct size_class *class = &heap->classes[slab->class_index];
+    if (slab->state == SLAB_FULL) {
+        slab->state = SLAB_PARTIAL;
+        slab->event_count = class->block_count;
+        list_append(&class->partial, &slab->node);
+        return;
+    }
+    ASSERT(slab->state == SLAB_PARTIAL);
+    list_remove(&slab->node);
+    slab_put_empty(heap, slab);
+}
+
+void heap_release(struct heap *heap, void *block, size_t size)
+{
+    if (unlikely(size > HEAP_BLOCK_MAX)) {
+        mem_free(block);
+        return;
+    }
+    unsigned class_index = class_of(size);
+    struct size_class *class = &heap->classes[class_index];
+    struct slab *slab = slab_of(block);
+    DEBUG_ASSERT(heap_owner(block) == heap);
+    ASSERT(slab->class_index == class_index);
+    uint64_t offset = (uintptr_t)block & (SLAB_SIZE - 1);
+    unsigned index = (unsigned)(offset / 8 * class->reciprocal >> RECIPROCAL_SHIFT);
+    uint64_t bit = (uint64_t)1 << index % WORD_BITS;
+    uint64_t *word = &slab->bitmap[index / WORD_BITS];
+    ASSERT(!(*word & bit));
+    *word |= bit;
+    POISON(block, class->size);
+    heap_count(heap, -(int64_t) class->size);
+    if (unlikely(++slab->free_count == slab->event_count))
+        slab_event(heap, slab);
+}
+
+void heap_bag_release(struct heap *heap, struct heap_bag *bag)
+{
+    for (uint32_t i = 0; i < bag->count; i++)
+        prefetch(slab_of(bag->items[i].block));
+    for (uint32_t i = 0; i < bag->count; i++)
+        heap_release(heap, bag->items[i].block, bag->items[i].size);
+    bag->count = 0;
+}
+
+/* ---- Upkeep --------------------------------------------------------------------------------------- */
+
+size_t heap_trim(struct heap *heap, size_t slabs_max)
+{
+    size_t count = 0;
+    while (count < slabs_max && heap->empty_slabs > EMPTY_RESERVE) {
+        struct slab *slab = list_entry(heap->empty.next, struct slab, node);
+        list_remove(&slab->node);
+        heap->empty_slabs--;
+        heap->touched_slabs--;
+        map_discard(slab_start(slab), SLAB_SIZE);
+        slab->state = SLAB_RETURNED;
+        list_append(&heap->returned, &slab->node);
+        count++;
+    }
+    return count;
+}
+
+void heap_stats(const struct heap *heap, struct heap_stats *ret_stats)
+{
+    *ret_stats = (struct heap_stats){
+        .used_bytes = (uint64_t)(heap->accounted_bytes + heap->drift_bytes),
+        .slab_bytes = heap->touched_slabs * (SLAB_SIZE + sizeof(struct slab)) + heap->bitmap_bytes,
+        .empty_bytes = heap->empty_slabs * SLAB_SIZE,
+        .reserved_bytes = heap->region_count * REGION_SIZE,
+    };
+}
+
+/* ---- Check ---------------------------------------------------------------------------------------- */
+
+struct check_totals {
+    uint64_t used_bytes;
+    uint64_t touched;
+    uint64_t empty;
+    uint64_t returned;
+    uint64_t partial;
+};
+
+static void check_slab(const struct heap *heap, const struct slab *slab, struct check_totals *totals)
+{
+    const struct size_class *class = &heap->classes[slab->class_index];
+    totals->touched += slab->state != SLAB_RETURNED;
+    totals->empty += slab->state == SLAB_EMPTY;
+    totals->returned += slab->state == SLAB_RETURNED;
+    totals->partial += slab->state == SLAB_PARTIAL;
+    ASSERT(slab->state != SLAB_UNUSED);
+    if (slab->state == SLAB_EMPTY || slab->state == SLAB_RETURNED) {
+        ASSERT(!slab->bitmap);
+        return;
+    }
+    unsigned free_count = 0;
+    for (unsigned i = 0; i < class->word_count; i++)
+        free_count += (unsigned)__builtin_popcountll(slab->bitmap[i]);
+    ASSERT(free_count == slab->free_count);
+    unsigned cached = 0;
+    if (slab->state == SLAB_CURRENT) {
+        ASSERT(class->current == slab && slab->event_count == NEVER);
+        ASSERT((slab->bitmap[class->word] & class->cached) == 0);
+        cached = (unsigned)__builtin_popcountll(class->cached);
+    } else {
+        ASSERT(slab->free_count < slab->event_count);
+    }
+    totals->used_bytes += (uint64_t)(class->block_count - free_count - cached) * class->size;
+}
+
+static uint64_t list_length(const struct list_node *head)
+{
+    uint64_t length = 0;
+    for (const struct list_node *node = head->next; node != head; node = node->next)
+        length++;
+    return length;
+}
+
+void heap_check(const struct heap *heap)
+{
+    struct check_totals totals = {0};
+    uint64_t regions = 0, partial = 0;
+    for (const struct region *region = heap->regions; region; region = region->next) {
+        ASSERT(region->heap == heap && region->used_slabs <= REGION_SLABS);
+        for (uint32_t i = 1; i < region->used_slabs; i++)
+            check_slab(heap, (const struct slab *)region + i, &totals);
+        regions++;
+    }
+    for (unsigned i = 0; i < CLASS_COUNT; i++)
+        partial += list_length(&heap->classes[i].partial);
+    ASSERT(regions == heap->region_count);
+    ASSERT(totals.used_bytes == (uint64_t)(heap->accounted_bytes + heap->drift_bytes));
+    ASSERT(totals.touched == heap->touched_slabs);
+    ASSERT(totals.empty == heap->empty_slabs && totals.empty == list_length(&heap->empty));
+    ASSERT(totals.returned == list_length(&heap->returned));
+    ASSERT(totals.partial == partial);
+}

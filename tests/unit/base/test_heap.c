@@ -1,0 +1,229 @@
+/* Proves that the slab heap gives out blocks that do not overlap, takes them back, reuses empty slabs for other
+ * sizes, counts what it uses, and that its bookkeeping holds after every phase of a random load. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/heap.h"
+#include "base/rng.h"
+
+#define MODEL_BLOCKS 20000
+#define MODEL_STEPS  200000
+
+struct model_block {
+    unsigned char *data;
+    size_t size;
+    unsigned char fill;
+};
+
+static size_t random_size(struct rng *rng)
+{
+    switch (rng_below(rng, 4)) {
+    case 0: return 1 + rng_below(rng, 64);
+    case 1: return 1 + rng_below(rng, 1024);
+    case 2: return 1 + rng_below(rng, HEAP_BLOCK_MAX);
+    default: return 1 + rng_below(rng, 3) * 544 + rng_below(rng, 8);
+    }
+}
+
+static void expect_fill(const struct model_block *block)
+{
+    for (size_t i = 0; i < block->size; i++)
+        assert_int_equal(block->data[i], block->fill);
+}
+
+static void test_every_size(void **state)
+{
+    (void)state;
+    struct heap *heap = heap_new();
+    for (size_t size = 1; size <= HEAP_BLOCK_MAX + 16; size++) {
+        size_t block_size = heap_block_size(size);
+        assert_true(block_size >= size);
+        /* Half of a step at most: 8, 16, or one block fewer in a slab. */
+        size_t step = size <= 128 ? 8 : size <= 1024 ? 16 : size / 15;
+        assert_true(block_size - size < step);
+        unsigned char *a = heap_alloc(heap, size), *b = heap_alloc(heap, size);
+        assert_non_null(a);
+        assert_non_null(b);
+        assert_int_equal((uintptr_t)a % 8, 0);
+        if (size <= HEAP_BLOCK_MAX) {
+            assert_true((size_t)(a < b ? b - a : a - b) >= size);
+            assert_ptr_equal(heap_owner(a), heap);
+            if ((size & (size - 1)) == 0)
+                assert_int_equal((uintptr_t)a % size, 0);
+        }
+        memset(a, 1, size);
+        memset(b, 2, size);
+        assert_int_equal(a[0], 1);
+        assert_int_equal(a[size - 1], 1);
+        heap_release(heap, a, size);
+        heap_release(heap, b, size);
+    }
+    heap_check(heap);
+    struct heap_stats stats;
+    heap_stats(heap, &stats);
+    assert_int_equal(stats.used_bytes, 0);
+    heap_free(heap);
+}
+
+static void test_model(void **state)
+{
+    (void)state;
+    static struct model_block blocks[MODEL_BLOCKS];
+    memset(blocks, 0, sizeof(blocks));
+    size_t used_before = mem_used();
+    struct heap *heap = heap_new();
+    struct rng rng;
+    rng_seed(&rng, 20);
+    uint64_t used = 0;
+    for (size_t step = 0; step < MODEL_STEPS; step++) {
+        /* The number of live blocks swings between phases, so slabs become full, partial and empty. */
+        size_t limit = (step / 20000) % 2 ? MODEL_BLOCKS / 10 : MODEL_BLOCKS;
+        struct model_block *block = &blocks[rng_below(&rng, MODEL_BLOCKS)];
+        if (block->data) {
+            expect_fill(block);
+            heap_release(heap, block->data, block->size);
+            used -= block->size > HEAP_BLOCK_MAX ? 0 : heap_block_size(block->size);
+            block->data = NULL;
+        }
+        if ((size_t)(block - blocks) < limit) {
+            block->size = random_size(&rng);
+            block->fill = (unsigned char)rng_next(&rng);
+            block->data = heap_alloc(heap, block->size);
+            assert_non_null(block->data);
+            memset(block->data, block->fill, block->size);
+            used += block->size > HEAP_BLOCK_MAX ? 0 : heap_block_size(block->size);
+        }
+        if (step % 5000 == 0) {
+            heap_check(heap);
+            heap_trim(heap, 8);
+        }
+    }
+    heap_check(heap);
+    struct heap_stats stats;
+    heap_stats(heap, &stats);
+    assert_int_equal(stats.used_bytes, used);
+    assert_true(stats.slab_bytes >= used);
+    for (size_t i = 0; i < MODEL_BLOCKS; i++) {
+        if (blocks[i].data) {
+            expect_fill(&blocks[i]);
+            heap_release(heap, blocks[i].data, blocks[i].size);
+        }
+    }
+    heap_stats(heap, &stats);
+    assert_int_equal(stats.used_bytes, 0);
+    heap_check(heap);
+    heap_free(heap);
+    assert_int_equal(mem_used(), used_before);
+}
+
+static void test_empty_slabs_serve_other_sizes(void **state)
+{
+    (void)state;
+    enum { COUNT = 40000 };
+    static void *blocks[COUNT];
+    struct heap *heap = heap_new();
+    struct heap_stats stats;
+    for (size_t i = 0; i < COUNT; i++)
+        blocks[i] = heap_alloc(heap, 200);
+    heap_stats(heap, &stats);
+    uint64_t reserved = stats.reserved_bytes, slabs = stats.slab_bytes;
+    for (size_t i = 0; i < COUNT; i++)
+        heap_release(heap, blocks[i], 200);
+    heap_stats(heap, &stats);
+    assert_true(stats.empty_bytes > slabs * 9 / 10);
+    for (size_t i = 0; i < COUNT; i++)
+        blocks[i] = heap_alloc(heap, 100);
+    heap_stats(heap, &stats);
+    assert_int_equal(stats.reserved_bytes, reserved);
+    assert_true(stats.slab_bytes <= slabs + (1 << 16));
+    heap_check(heap);
+    heap_free(heap);
+}
+
+static void test_trim_is_bounded_and_keeps_a_reserve(void **state)
+{
+    (void)state;
+    enum { COUNT = 4000 };
+    static void *blocks[COUNT];
+    struct heap *heap = heap_new();
+    struct heap_stats stats;
+    for (size_t i = 0; i < COUNT; i++)
+        blocks[i] = heap_alloc(heap, 1024);
+    for (size_t i = 0; i < COUNT; i++)
+        heap_release(heap, blocks[i], 1024);
+    assert_int_equal(heap_trim(heap, 5), 5);
+    heap_check(heap);
+    while (heap_trim(heap, 5) > 0)
+        ;
+    heap_stats(heap, &stats);
+    assert_in_range(stats.empty_bytes, 1, 16 << 16);
+    for (size_t i = 0; i < COUNT; i++) {
+        blocks[i] = heap_alloc(heap, 1024);
+        memset(blocks[i], (int)i, 1024);
+    }
+    heap_check(heap);
+    heap_free(heap);
+}
+
+static void test_bag(void **state)
+{
+    (void)state;
+    struct heap *heap = heap_new();
+    struct heap_bag bag = {0};
+    bool full = false;
+    for (size_t i = 0; i < HEAP_BAG_MAX; i++) {
+        assert_false(full);
+        size_t size = i % 8 == 0 ? 5000 : 10 + i * 50;
+        full = heap_bag_add(&bag, heap_alloc(heap, size), size);
+    }
+    assert_true(full);
+    heap_bag_release(heap, &bag);
+    assert_int_equal(bag.count, 0);
+    struct heap_stats stats;
+    heap_stats(heap, &stats);
+    assert_int_equal(stats.used_bytes, 0);
+    heap_check(heap);
+    heap_free(heap);
+}
+
+static void test_refused_sizes(void **state)
+{
+    (void)state;
+    struct heap *heap = heap_new();
+    assert_null(heap_alloc(heap, MEM_SIZE_MAX + 1));
+    heap_check(heap);
+    heap_free(heap);
+}
+
+/* What is used is told to mem_used, within one step. */
+static void test_accounting(void **state)
+{
+    (void)state;
+    struct heap *heap = heap_new();
+    int64_t before = (int64_t)mem_used();
+    for (size_t i = 0; i < 10000; i++)
+        assert_non_null(heap_alloc(heap, 512));
+    int64_t difference = (int64_t)mem_used() - before - 10000 * 512;
+    assert_in_range(difference + HEAP_ACCOUNT_STEP, 0, 2 * HEAP_ACCOUNT_STEP);
+    heap_free(heap);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_size),
+        cmocka_unit_test(test_model),
+        cmocka_unit_test(test_empty_slabs_serve_other_sizes),
+        cmocka_unit_test(test_trim_is_bounded_and_keeps_a_reserve),
+        cmocka_unit_test(test_bag),
+        cmocka_unit_test(test_refused_sizes),
+        cmocka_unit_test(test_accounting),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,167 @@
+/* Building, copying and freeing entries, see entry.h.
+ *
+ * Principal entry points: entry_new_string, entry_new_blank, entry_new_int, entry_new_large, entry_free.
+ * Threads: the executor, but for large_string_unref. */
+#include "keyspace/entry.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/bug.h"
+
+/* Allocates a block with header, expire field, key and, but for ENTRY_INLINE, an uninitialised word. */
+ALWAYS_INLINE struct entry *entry_block_new(struct heap *heap, struct slice key, enum entry_encoding encoding,
+                                            size_t inline_size, const struct entry_options *options)
+{
+    bool has_expire = options->expire_ms != ENTRY_NO_EXPIRE;
+    bool is_long = key.size > UINT8_MAX;
+    if (unlikely(key.size > ENTRY_KEY_SIZE_MAX))
+        return NULL;
+    size_t key_offset =
+        sizeof(struct entry) + (has_expire ? 8 : 0) + (is_long ? 8 : 0) + (encoding == ENTRY_INLINE ? 0 : 8);
+    struct entry *entry = heap_alloc(heap, key_offset + key.size + inline_size);
+    if (unlikely(!entry))
+        return NULL;
+    entry->type_encoding = (uint8_t)(ENTRY_STRING | encoding << 4);
+    entry->flags = (uint8_t)((has_expire ? ENTRY_HAS_EXPIRE : 0) | (is_long ? ENTRY_LONG_KEY : 0) |
+                             (options->edited ? ENTRY_EDITED : 0));
+    entry->key_size = is_long ? 0 : (uint8_t)key.size;
+    entry->inline_size = (uint16_t)inline_size;
+    entry_set_clock(entry, options->clock);
+    if (has_expire)
+        *entry_expire_field(entry) = options->expire_ms;
+    if (unlikely(is_long))
+        *(uint64_t *)((char *)entry + entry_word_offset(entry) - 8) = key.size;
+    memcpy((char *)entry + key_offset, key.data, key.size);
+    return entry;
+}
+
+ALWAYS_INLINE char *entry_inline_data(struct entry *entry)
+{
+    return (char *)entry_key_data(entry) + entry_key_size(entry);
+}
+
+/* Whether the text can be an integer at all; spares most values the call of the parser. */
+ALWAYS_INLINE bool looks_like_integer(struct slice text)
+{
+    if (text.size == 0 || text.size >= NUM_I64_TEXT_MAX)
+        return false;
+    unsigned char last = (unsigned char)text.data[text.size - 1];
+    return last >= '0' && last <= '9';
+}
+
+struct entry *entry_new_string(struct heap *heap, struct slice key, struct slice value,
+                               const struct entry_options *options)
+{
+    int64_t number;
+    if (looks_like_integer(value) && !options->edited && num_parse_i64(value, &number))
+        return entry_new_int(heap, key, number, options);
+    if (unlikely(value.size > ENTRY_INLINE_MAX)) {
+        struct entry *entry = entry_new_blank(heap, key, value.size, options);
+        if (entry)
+            memcpy(entry_large(entry)->data, value.data, value.size);
+        return entry;
+    }
+    struct entry *entry = entry_block_new(heap, key, ENTRY_INLINE, value.size, options);
+    if (likely(entry) && value.size)
+        memcpy(entry_inline_data(entry), value.data, value.size);
+    return entry;
+}
+
+struct entry *entry_new_blank(struct heap *heap, struct slice key, size_t size,
+                              const struct entry_options *options)
+{
+    if (likely(size <= ENTRY_INLINE_MAX))
+        return entry_block_new(heap, key, ENTRY_INLINE, size, options);
+    struct large_string *large = large_string_new(size, size);
+    if (!large)
+        return NULL;
+    struct entry *entry = entry_new_large(heap, key, large, options);
+    if (!entry)
+        large_string_unref(large);
+    return entry;
+}
+
+struct entry *entry_new_int(struct heap *heap, struct slice key, int64_t value,
+                            const struct entry_options *options)
+{
+    struct entry *entry = entry_block_new(heap, key, ENTRY_INT, 0, options);
+    if (likely(entry))
+        *entry_word(entry) = value;
+    return entry;
+}
+
+struct entry *entry_new_large(struct heap *heap, struct slice key, struct large_string *large,
+                              const struct entry_options *options)
+{
+    struct entry *entry = entry_block_new(heap, key, ENTRY_LARGE, 0, options);
+    if (entry)
+        *entry_word(entry) = (int64_t)(uintptr_t)large;
+    return entry;
+}
+
+struct entry *entry_copy(struct heap *heap, const struct entry *entry, struct slice key,
+                         const struct entry_options *options)
+{
+    struct entry_options all = *options;
+    all.edited = options->edited || (entry->flags & ENTRY_EDITED);
+    struct entry *copy = entry_block_new(heap, key, entry_encoding(entry), entry->inline_size, &all);
+    if (!copy)
+        return NULL;
+    switch (entry_encoding(entry)) {
+    case ENTRY_INT: *entry_word(copy) = *entry_word(entry); break;
+    case ENTRY_INLINE: memcpy(entry_inline_data(copy), entry_bytes(entry).data, entry->inline_size); break;
+    case ENTRY_LARGE: *entry_word(copy) = (int64_t)(uintptr_t)large_string_ref(entry_large(entry)); break;
+    }
+    return copy;
+}
+
+void entry_free(struct heap *heap, struct entry *entry)
+{
+    if (unlikely(entry_encoding(entry) == ENTRY_LARGE))
+        large_string_unref(entry_large(entry));
+    heap_release(heap, entry, entry_block_size(entry));
+}
+
+size_t entry_memory(const struct entry *entry)
+{
+    size_t size = entry_block_size(entry);
+    size_t memory = size <= HEAP_BLOCK_MAX ? heap_block_size(size) : mem_usable_size(entry);
+    if (entry_encoding(entry) == ENTRY_LARGE)
+        memory += mem_usable_size(entry_large(entry));
+    return memory;
+}
+
+/* ---- Large strings -------------------------------------------------------------------------------- */
+
+struct large_string *large_string_new(size_t size, size_t capacity)
+{
+    DEBUG_ASSERT(size <= capacity);
+    if (capacity > MEM_SIZE_MAX)
+        return NULL;
+    struct large_string *large = mem_try_alloc(sizeof(*large) + capacity);
+    if (!large)
+        return NULL;
+    atomic_init(&large->refs, 1);
+    large->size = size;
+    large->capacity = capacity;
+    return large;
+}
+
+struct large_string *large_string_ref(struct large_string *large)
+{
+    uint32_t before = atomic_fetch_add_explicit(&large->refs, 1, memory_order_relaxed);
+    ASSERT(before > 0 && before < UINT32_MAX);
+    return large;
+}
+
+void large_string_unref(void *argument)
+{
+    struct large_string *large = argument;
+    /* Release: what this thread read is read before another frees; acquire: the one who frees sees that. */
+    uint32_t before = atomic_fetch_sub_explicit(&large->refs, 1, memory_order_acq_rel);
+    ASSERT(before > 0);
+    if (before == 1)
+        mem_free(large);
+}

@@ -32,7 +32,7 @@ bench: setup-test build
 	@/usr/bin/python3 bench/run.py
 
 fuzz: setup-test
-	@/usr/bin/python3 dev/test --fuzz-seconds $(SECONDS) fuzz
+	@dev/fuzz $(SECONDS)
 
 sanitize: setup-test
 	@/usr/bin/python3 dev/test asan tsan

@@ -1,0 +1,209 @@
+"""Makes random commands from the declarations (gen/commands.json), right ones and wrong ones.
+
+Entry: Grammar.command. All randomness comes from the generator's own random.Random, so a seed is a whole run.
+Values come from small pools, so that commands meet each other's keys and hit the limits of numbers. Nothing here
+may depend on time: a time to live is over already or lies days ahead.
+"""
+import json
+import re
+
+KEYS = [b"k%d" % i for i in range(8)] + [b"", b"a key", b"\0\xff", b"{tag}1", b"{tag}2", b"long" * 40]
+VALUES = [b"", b"0", b"1", b"-1", b"10", b"12345", b"9223372036854775807", b"-9223372036854775808",
+          b"9223372036854775808", b"007", b"1.5", b"-0", b"3.0e3", b"abc", b"hello world", b"\0\x01\xfe\xff",
+          b"x" * 44, b"y" * 45, b"z" * 700, b"\r\n", b"ohmytext", b"mynewtext", b"inf", b"nan", b" 1"]
+INTEGERS = [b"0", b"1", b"-1", b"2", b"3", b"5", b"7", b"8", b"-2", b"-8", b"15", b"100", b"1000", b"65536", b"-100",
+            b"4294967296", b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808", b"1.5", b"abc",
+            b"", b" 1", b"01", b"+1", b"-0"]
+LIKELY_INTEGERS = 12  # of these, those at the front are taken far more often
+DOUBLES = [b"0", b"1", b"-1", b"1.5", b"-0.1", b"1e3", b"1e400", b"inf", b"-inf", b"nan", b"abc", b"", b"0x10", b" 1"]
+PATTERNS = [b"*", b"k*", b"k?", b"k[0-3]", b"k[^0]", b"\\*", b"", b"*key*", b"[", b"{tag}*", b"*\xff"]
+# Positive ones far away whatever their unit, as seconds or milliseconds, as a length of time or a date.
+TIMES = [b"100000000", b"9999999999", b"99999999999999", b"0", b"-1", b"9223372036854775807", b"abc",
+         b"-9223372036854775808", b"9223372036854775"]
+DATABASES = [b"0", b"1", b"2", b"15", b"16", b"-1", b"x"]
+ENCODINGS = [b"u8", b"i8", b"u1", b"i64", b"u63", b"i5", b"u64", b"i0", b"x8"]
+BIT_OFFSETS = [b"0", b"1", b"7", b"8", b"31", b"100", b"#0", b"#1", b"#3", b"-1", b"4294967296", b"#-1", b"#x"]
+SWITCHED_TYPES = [b"string", b"list", b"none", b"STRING", b"foo"]
+
+# Names of arguments that say what they hold better than their type does.
+BY_NAME = {
+    "db": DATABASES, "destination-db": DATABASES, "index": DATABASES, "index1": DATABASES, "index2": DATABASES,
+    "encoding": ENCODINGS, "type": SWITCHED_TYPES, "channel": KEYS[:4], "shardchannel": KEYS[:4],
+}
+TIME_COMMANDS = {b"set", b"setex", b"psetex", b"expire", b"pexpire", b"expireat", b"pexpireat", b"getex", b"restore"}
+
+# Commands that end, block, pause or blind a connection or the server, or whose replies cannot be compared.
+EXCLUDED = {
+    "shutdown", "monitor", "debug", "sync", "psync", "replicaof", "slaveof", "failover", "save", "bgsave",
+    "bgrewriteaof", "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe", "quit",
+    "client|kill", "client|pause", "client|unpause", "client|reply", "client|list", "client|info", "client|id",
+    "client|unblock", "client|no-evict", "client|no-touch", "client|setinfo", "client|tracking", "client|caching",
+    "client|trackinginfo", "client|getredir", "client|capa", "client|import-source",
+    "config", "info", "latency", "slowlog", "lolwut", "memory", "module", "acl", "auth", "hello", "reset",
+    "command", "wait", "waitaof", "role", "replconf", "cluster", "migrate", "dump", "restore", "script", "function",
+    "commandlog", "pfdebug", "pfselftest", "asking", "readonly", "readwrite", "multi", "exec", "discard", "watch",
+    "unwatch", "select", "time", "scan", "object|freq", "publish", "spublish", "pubsub",
+}
+
+
+class Grammar:
+    """Random commands in the shape of the declarations."""
+
+    def __init__(self, path, rng):
+        self.rng = rng
+        self.commands = []
+        self.by_name = {}
+        with open(path, encoding="utf-8") as file:
+            for command in json.load(file):
+                self._add(command, [])
+
+    def _add(self, command, prefix):
+        name = command["full_name"]
+        self.by_name[name] = command
+        if name in EXCLUDED:
+            return
+        if command["container"]:
+            for subcommand in command["subcommands"]:
+                self._add(subcommand, [command["name"]])
+            return
+        words = [*prefix, command["name"].split("|")[-1]]
+        self.commands.append(([word.encode() for word in words], command["args"]))
+
+    def names(self):
+        return [b" ".join(words).decode() for words, _ in self.commands]
+
+    def since(self, name):
+        """The first version that had the command, as a tuple; None for an unknown one."""
+        command = self.by_name.get(name)
+        return tuple(int(part) for part in command["since"].split(".")) if command else None
+
+    # ---- One command ----------------------------------------------------------------------------------
+
+    def command(self):
+        """Arguments of a random command; about a tenth is spoilt in some way."""
+        words, arguments = self.rng.choice(self.commands)
+        result = list(map(self.case, words))
+        for argument in arguments:
+            result += self.argument(argument)
+        if self.rng.random() < 0.1:
+            result = self.spoilt(result, len(words))
+        return without_near_times(result)
+
+    def case(self, word):
+        """The word in lower, upper or mixed case."""
+        match self.rng.randrange(4):
+            case 0:
+                return word.upper()
+            case 1:
+                return bytes(self.rng.choice([byte, byte ^ 0x20]) if chr(byte).isalpha() else byte for byte in word)
+        return word
+
+    def spoilt(self, result, fixed):
+        """Leaves out, doubles, exchanges or adds an argument."""
+        result = list(result)
+        position = self.rng.randrange(fixed, len(result) + 1)
+        match self.rng.randrange(5):
+            case 0:
+                del result[position:]
+            case 1 if position < len(result):
+                del result[position]
+            case 2:
+                result.insert(position, self.value())
+            case 3 if position < len(result):
+                result[position] = self.rng.choice([self.value(), self.key(), b"FOO"])
+            case _:
+                result += result[fixed:]
+        return result
+
+    # ---- Arguments ------------------------------------------------------------------------------------
+
+    def argument(self, argument):
+        """The words of one argument: none when it is optional and left out, several when it may be repeated."""
+        if argument.get("optional") and self.rng.random() < 0.6:
+            return []
+        count = 1
+        if argument.get("multiple"):
+            count = self.rng.choice([1, 1, 1, 2, 2, 3, 5])
+        words = []
+        for i in range(count):
+            if "token" in argument and argument["type"] != "token" and (i == 0 or argument.get("multiple_token")):
+                words.append(self.case(argument["token"].encode()))
+            words += self.one(argument)
+        return words
+
+    def one(self, argument):
+        kind, name = argument["type"], argument["name"]
+        if kind == "token":
+            return [self.case(argument["token"].encode())]
+        if kind == "oneof":
+            return self.argument({**self.rng.choice(argument["args"]), "optional": False})
+        if kind == "block":
+            return [word for inner in argument["args"] for word in self.argument(inner)]
+        if name in BY_NAME:
+            return [self.rng.choice(BY_NAME[name])]
+        if "second" in name or "time" in name or kind == "unix-time":
+            return [self.rng.choice(TIMES)]
+        if kind == "key":
+            return [self.key()]
+        if kind == "integer":
+            return [self.integer()]
+        if kind == "double":
+            return [self.rng.choice(DOUBLES)]
+        if kind == "pattern":
+            return [self.rng.choice(PATTERNS)]
+        return [self.value()]
+
+    def key(self):
+        return self.rng.choice(KEYS[:8] if self.rng.random() < 0.8 else KEYS)
+
+    def value(self):
+        return self.rng.choice(VALUES)
+
+    def integer(self):
+        return self.rng.choice(INTEGERS[:LIKELY_INTEGERS] if self.rng.random() < 0.8 else INTEGERS)
+
+    # ---- Commands with a language of their own, and what the declarations cannot say -------------------
+
+    def bitfield(self):
+        """BITFIELD's and BITFIELD_RO's operations in random order."""
+        rng = self.rng
+        words = [self.case(rng.choice([b"bitfield", b"bitfield", b"bitfield_ro"])), self.key()]
+        for _ in range(rng.randint(0, 4)):
+            kind, offset = rng.choice(ENCODINGS[:6] if rng.random() < 0.9 else ENCODINGS), rng.choice(
+                BIT_OFFSETS[:9] if rng.random() < 0.9 else BIT_OFFSETS)
+            match rng.randrange(4):
+                case 0:
+                    words += [self.case(b"get"), kind, offset]
+                case 1:
+                    words += [self.case(b"set"), kind, offset, self.integer()]
+                case 2:
+                    words += [self.case(b"incrby"), kind, offset, self.integer()]
+                case 3:
+                    words += [self.case(b"overflow"), self.case(rng.choice([b"wrap", b"sat", b"fail", b"foo"]))]
+        return words
+
+    def unknown(self):
+        """Commands and subcommands that neither server has."""
+        rng = self.rng
+        if rng.random() < 0.5:
+            return [self.case(rng.choice([b"client", b"object", b"config", b"command"])), b"nosuch",
+                    *rng.sample(VALUES, rng.randint(0, 2))]
+        return [rng.choice([b"foo", b"GETT", b"", b"x" * 200, b"a b"]), *rng.sample(VALUES, rng.randint(0, 3))]
+
+    def getkeys(self):
+        """COMMAND GETKEYS and GETKEYSANDFLAGS of a random command."""
+        words = self.command()
+        return [b"command", self.rng.choice([b"getkeys", b"getkeysandflags"]), *words]
+
+
+def without_near_times(words):
+    """Makes sure that no key's time runs out while the two servers are compared."""
+    if not words or words[0].lower() not in TIME_COMMANDS:
+        return words
+    first = 3 if words[0].lower() == b"set" else 2
+    if words[0].lower() in (b"setex", b"psetex"):
+        checked = words[2:3]
+    else:
+        checked = words[first:]
+    safe = [b"100000000" if re.fullmatch(rb"[1-9]\d{0,8}", word) else word for word in checked]
+    return words[:first] + safe + words[first + len(safe):]

@@ -1,0 +1,211 @@
+"""Runs sequences of commands on two servers at once and compares every reply, every message and what is stored.
+
+Entry: Duel.run (one sequence), shrink (the shortest sequence that still shows a difference).
+
+A step is (connection, words). Each server has three connections: 0 speaks RESP2, 1 speaks RESP3, "s" subscribes to
+keyspace events and to channels and is read after each other step.
+"""
+from harness.resp import Client, Incomplete, Reader, encode
+
+from .rules import explain
+
+DATABASES = (0, 1, 2, 15)
+
+
+class Tree(Reader):
+    """Reads replies as (kind, content), which keeps apart everything that the wire keeps apart."""
+
+    def _typed(self, kind, rest):
+        match kind:
+            case b"*" | b"~" | b">" if rest != b"-1":
+                return kind.decode(), self._items(int(rest))
+            case b"%":
+                return "%", self._items(2 * int(rest))
+            case b"$" | b"=" if rest != b"-1":
+                return kind.decode(), self._blob(int(rest))
+            case b":":
+                return ":", int(rest)
+            case b"$" | b"*":
+                return kind.decode(), None
+        return kind.decode(), rest.decode("latin-1")
+
+
+class Connection(Client):
+    """A client whose replies are trees."""
+
+    def __init__(self, address, resp):
+        super().__init__(address)
+        self.reader = Tree()
+        self.send("HELLO", str(resp))
+        self.read()
+
+    def do(self, words):
+        self.send_raw(encode(*words))
+        return self.read()
+
+    def drain(self, nonce):
+        """Everything that has arrived by the time a PING is answered."""
+        self.send_raw(encode("PING", nonce))
+        messages = []
+        while (message := self.read()) != ("*", [("$", b"pong"), ("$", nonce)]) and message != ("$", nonce):
+            messages.append(message)
+        return messages
+
+    def read(self):
+        while True:
+            try:
+                return self.reader.next()
+            except Incomplete:
+                self._receive()
+
+
+class Difference(Exception):
+    """Replies differ and no rule explains it."""
+
+    def __init__(self, step, words, ours, theirs):
+        self.step, self.words, self.ours, self.theirs = step, words, ours, theirs
+        super().__init__(f"{show(words)}\n  ours:   {ours!r}\n  theirs: {theirs!r}")
+
+
+class Duel:
+    """Two servers, ours and theirs."""
+
+    def __init__(self, ours, theirs, grammar):
+        self.servers = (ours, theirs)
+        self.grammar = grammar
+        self.explained = {}  # rule name: how often
+        self.connections = {}
+        self.count = 0
+
+    # ---- One sequence ---------------------------------------------------------------------------------
+
+    def run(self, steps, events):
+        """Empties both servers and runs the steps; raises Difference. `events`: compare keyspace events, too."""
+        self._reset(events)
+        queued = {0: None, 1: None}  # commands queued by MULTI, by connection
+        for number, (connection, words) in enumerate(steps):
+            ours, theirs = (pair[connection].do(words) for pair in self.connections)
+            self.count += 1
+            self._compare_queued(number, connection, words, ours, theirs, queued)
+            if events or words[0].lower() in (b"publish", b"spublish"):
+                nonce = b"nonce-%d" % number
+                messages = [pair["s"].drain(nonce) for pair in self.connections]
+                if messages[0] != messages[1]:
+                    raise Difference(number, [b"(messages after)", *words], *messages)
+        self._compare_contents(len(steps))
+
+    def _reset(self, events):
+        for pair in self.connections or ():
+            for client in pair.values():
+                client.close()
+        self.connections = []
+        for server in self.servers:
+            pair = {0: Connection(server.address, 2), 1: Connection(server.address, 3)}
+            pair["s"] = Connection(server.address, 2)
+            pair[0].do([b"FLUSHALL"])
+            pair[0].do([b"CONFIG", b"SET", b"notify-keyspace-events", b"KEA" if events else b""])
+            pair["s"].do([b"SUBSCRIBE", b"k0"])
+            pair["s"].do([b"PSUBSCRIBE", b"__key*__:*"])
+            self.connections.append(pair)
+
+    def _compare_queued(self, number, connection, words, ours, theirs, queued):
+        """Inside MULTI each element of EXEC's reply belongs to the command that was queued for it."""
+        name = words[0].lower()
+        if name == b"exec" and queued[connection] is not None and ours[0] == theirs[0] == "*" and ours[1] is not None \
+                and theirs[1] is not None and len(ours[1]) == len(theirs[1]) == len(queued[connection]):
+            for inner, our_part, their_part in zip(queued[connection], ours[1], theirs[1]):
+                self._compare(number, inner, our_part, their_part)
+        else:
+            self._compare(number, words, ours, theirs)
+        if name in (b"exec", b"discard") and ours[0] != "-" or ours[1] is not None and "EXECABORT" in str(ours[1])[:9]:
+            queued[connection] = None
+        elif name == b"multi" and ours == ("+", "OK"):
+            queued[connection] = []
+        elif ours == ("+", "QUEUED"):
+            queued[connection].append(words)
+
+    def _compare(self, number, words, ours, theirs):
+        if ours == theirs:
+            return
+        rule = explain(words, ours, theirs, self.grammar)
+        if rule is None:
+            raise Difference(number, words, ours, theirs)
+        self.explained[rule.name] = self.explained.get(rule.name, 0) + 1
+
+    # ---- What is stored -------------------------------------------------------------------------------
+
+    def _compare_contents(self, number):
+        ours, theirs = (contents(server.address) for server in self.servers)
+        for key in sorted(set(ours) | set(theirs)):
+            a, b = ours.get(key), theirs.get(key)
+            if a is None or b is None or a[:2] != b[:2] or abs(a[2] - b[2]) > 5000:
+                raise Difference(number, [b"(contents of)", str(key).encode()], a, b)
+
+
+def contents(address):
+    """Every key of the databases in use: (database, key) -> (type, value, time to live)."""
+    found = {}
+    with Client(address) as client:
+        for database in DATABASES:
+            client("SELECT", database)
+            keys = scan_all(client)
+            assert len(keys) == client("DBSIZE"), "SCAN and DBSIZE disagree"
+            for key in keys:
+                found[database, key] = (client("TYPE", key), client("GET", key), client("PTTL", key))
+    return found
+
+
+def scan_all(client, *options):
+    """All that SCAN finds, each once."""
+    keys, cursor = set(), b"0"
+    while True:
+        cursor, page = client("SCAN", cursor, *options)
+        keys.update(page)
+        if cursor == b"0":
+            return keys
+
+
+# ---- Reports --------------------------------------------------------------------------------------------
+
+
+def shrink(duel, steps, events, tries=400):
+    """The shortest sequence found that still shows some difference: drops halves, quarters, … single steps."""
+    def differs(candidate):
+        nonlocal tries
+        tries -= 1
+        try:
+            duel.run(candidate, events)
+        except Difference as difference:
+            return difference
+        return None
+
+    best = differs(steps)
+    if best is None:
+        return steps, None  # it does not show again: it depends on something outside of the steps
+    steps = steps[:best.step + 1]
+    size = max(len(steps) // 2, 1)
+    while tries > 0:
+        position, dropped = 0, False
+        while position < len(steps) and tries > 0:
+            candidate = steps[:position] + steps[position + size:]
+            difference = differs(candidate) if candidate else None
+            if difference:
+                steps, best, dropped = candidate[:difference.step + 1], difference, True
+            else:
+                position += size
+        if size == 1 and not dropped:
+            break
+        size = max(size // 2, 1)
+    return steps, best
+
+
+def show(words):
+    """A command as one would type it into redis-cli."""
+    def quoted(word):
+        text = "".join(chr(byte) if 32 < byte < 127 and byte not in b"\"\\'" else f"\\x{byte:02x}" for byte in word)
+        return f'"{text}"' if "\\" in text or not text else text
+    return " ".join(quoted(bytes(word)) for word in words)
+
+
+def show_steps(steps):
+    return "\n".join(f"  connection {connection} (RESP{connection + 2}): {show(words)}" for connection, words in steps)

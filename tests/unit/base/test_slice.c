@@ -1,0 +1,59 @@
+/* Proves: slices compare by bytes, tokens without regard to case, and each status has a text. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/slice.h"
+#include "base/status.h"
+
+static void equality(void **state)
+{
+    assert_true(slice_equal(SLICE("abc"), slice_from_string("abc")));
+    assert_false(slice_equal(SLICE("abc"), SLICE("abd")));
+    assert_false(slice_equal(SLICE("abc"), SLICE("ab")));
+    assert_true(slice_equal(slice_make(NULL, 0), SLICE("")));
+}
+
+static void order(void **state)
+{
+    assert_int_equal(slice_compare(SLICE("abc"), SLICE("abc")), 0);
+    assert_int_equal(slice_compare(slice_make(NULL, 0), SLICE("")), 0);
+    assert_true(slice_compare(SLICE("ab"), SLICE("abc")) < 0);
+    assert_true(slice_compare(SLICE("abc"), SLICE("ab")) > 0);
+    assert_true(slice_compare(SLICE("a\xff"), SLICE("ab")) > 0); /* bytes are unsigned */
+    assert_true(slice_compare(SLICE("a\0b"), SLICE("a\0c")) < 0);
+}
+
+static void tokens(void **state)
+{
+    assert_true(slice_equal_nocase(SLICE("GeT"), "get"));
+    assert_true(slice_equal_nocase(SLICE("get"), "GET"));
+    assert_true(slice_equal_nocase(SLICE(""), ""));
+    assert_false(slice_equal_nocase(SLICE("ge"), "get"));
+    assert_false(slice_equal_nocase(SLICE("gets"), "get"));
+    assert_false(slice_equal_nocase(SLICE("get\0"), "get"));
+    assert_false(slice_equal_nocase(SLICE("@"), "`")); /* differ in the bit that makes letters small */
+}
+
+static void every_status_has_its_text(void **state)
+{
+    for (int a = ST_OK; a <= ST_UNSUPPORTED; a++) {
+        assert_true(strlen(status_text((enum status)a)) > 0);
+        for (int b = ST_OK; b < a; b++)
+            assert_string_not_equal(status_text((enum status)a), status_text((enum status)b));
+    }
+    assert_string_equal(status_text((enum status)(ST_UNSUPPORTED + 1)), "unknown status");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equality),
+        cmocka_unit_test(order),
+        cmocka_unit_test(tokens),
+        cmocka_unit_test(every_status_has_its_text),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,142 @@
+/* Proves: submitted work runs once each, from any thread and from within work, before the pool ends; without
+ * threads it runs at once; a full queue slows the submitter instead of growing. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/role.h"
+#include "base/worker.h"
+
+#define JOBS 20000
+
+static _Atomic unsigned done;
+static _Atomic bool wrong_role;
+static unsigned char ran[JOBS];
+static struct worker_pool *shared_pool;
+
+static void mark(void *argument)
+{
+    ran[(uintptr_t)argument]++;
+    atomic_fetch_add(&done, 1);
+}
+
+static void everything_runs_once(void **state)
+{
+    size_t before = mem_used();
+    struct worker_pool *pool = worker_pool_new(3);
+    atomic_store(&done, 0);
+    for (uintptr_t i = 0; i < JOBS; i++) {
+        ran[i] = 0;
+        worker_submit(pool, mark, (void *)i);
+    }
+    worker_pool_free(pool);
+    assert_int_equal(atomic_load(&done), JOBS);
+    for (int i = 0; i < JOBS; i++)
+        assert_int_equal(ran[i], 1);
+    assert_int_equal(mem_used(), before);
+}
+
+static void submit_more(void *argument)
+{
+    uintptr_t depth = (uintptr_t)argument;
+    if (role_of_thread != ROLE_WORKER)
+        atomic_store(&wrong_role, true);
+    if (depth > 0) {
+        worker_submit(shared_pool, submit_more, (void *)(depth - 1));
+        worker_submit(shared_pool, submit_more, (void *)(depth - 1));
+    }
+    atomic_fetch_add(&done, 1);
+}
+
+static void work_may_submit_work(void **state)
+{
+    atomic_store(&done, 0);
+    shared_pool = worker_pool_new(2);
+    worker_submit(shared_pool, submit_more, (void *)10);
+    worker_pool_free(shared_pool);
+    assert_int_equal(atomic_load(&done), (1 << 11) - 1);
+    assert_false(atomic_load(&wrong_role));
+}
+
+static void count_own_thread(void *argument)
+{
+    *(pthread_t *)argument = pthread_self();
+}
+
+static void without_threads_work_runs_at_once(void **state)
+{
+    struct worker_pool *pool = worker_pool_new(0);
+    pthread_t where = {0};
+    worker_submit(pool, count_own_thread, &where);
+    assert_true(pthread_equal(where, pthread_self()));
+    assert_int_equal(worker_pending(pool), 0);
+    worker_pool_free(pool);
+}
+
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t opened;
+    _Atomic bool entered;
+    bool open;
+};
+
+static void wait_at_gate(void *argument)
+{
+    struct gate *gate = argument;
+    pthread_mutex_lock(&gate->lock);
+    atomic_store(&gate->entered, true);
+    pthread_cond_broadcast(&gate->opened);
+    while (!gate->open)
+        pthread_cond_wait(&gate->opened, &gate->lock);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+static void nothing(void *argument)
+{
+}
+
+static void note_thread(void *argument)
+{
+    *(_Atomic bool *)argument = role_of_thread != ROLE_WORKER;
+}
+
+/* With its only worker held up, the queue fills; the next work runs on the submitter. */
+static void a_full_queue_slows_the_submitter(void **state)
+{
+    struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
+    struct worker_pool *pool = worker_pool_new(1);
+    _Atomic bool on_submitter = false;
+    worker_submit(pool, wait_at_gate, &gate);
+    pthread_mutex_lock(&gate.lock);
+    while (!atomic_load(&gate.entered))
+        pthread_cond_wait(&gate.opened, &gate.lock);
+    pthread_mutex_unlock(&gate.lock);
+    for (unsigned i = 0; i < WORKER_QUEUE_MAX; i++)
+        worker_submit(pool, nothing, NULL);
+    assert_int_equal(worker_pending(pool), WORKER_QUEUE_MAX + 1);
+    worker_submit(pool, note_thread, &on_submitter);
+    assert_true(atomic_load(&on_submitter));
+    assert_int_equal(worker_pending(pool), WORKER_QUEUE_MAX + 1);
+    pthread_mutex_lock(&gate.lock);
+    gate.open = true;
+    pthread_cond_broadcast(&gate.opened);
+    pthread_mutex_unlock(&gate.lock);
+    worker_pool_free(pool);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(everything_runs_once),
+        cmocka_unit_test(work_may_submit_work),
+        cmocka_unit_test(without_threads_work_runs_at_once),
+        cmocka_unit_test(a_full_queue_slows_the_submitter),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -45,6 +45,7 @@
 #define TABLE_LOAD_MIN_NUM   5 /* fewer than 5/2 for each make it shrink */
 #define TABLE_LOAD_MIN_DEN   2
 #define TABLE_DUE_NONE       UINT32_MAX /* nothing in this bucket will ever be due */
+#define TABLE_DUE_OPEN_COST  512 /* a bucket that a sweep has to open costs as much as passing over so many */
 #define TABLE_PRESENCE_SHIFT 56
 
 /* meta: bits 0..55 seven tags (top byte of the hash), bits 56..62 presence. A child link in the last slot has
@@ -66,6 +67,7 @@ struct table {
     uint64_t item_count;
     uint64_t child_count;
     uint64_t due_cursor; /* bucket at which the sweep goes on */
+    uint64_t due_opened; /* buckets that sweeps had to look into, since the start */
     size_t mapped_bytes; /* of segments and side arrays, as far as touched */
     const struct table_type *type;
     void *context;
@@ -252,7 +254,7 @@ bool table_drain(struct table *table, size_t buckets_max, table_visit_fn visit, 
 void table_due_note(struct table *table, uint64_t hash, uint32_t due);
 
 /* Looks through the side array from where the last call stopped, at most `buckets_max` buckets, for bounds
- * <= now (which is below TABLE_DUE_NONE). For such a bucket each item for which type->due(item) <= now is handed to `expire`, which must remove
+ * <= now (which is below TABLE_DUE_NONE). For such a bucket, which counts as TABLE_DUE_OPEN_COST, each item for which type->due(item) <= now is handed to `expire`, which must remove
  * exactly that item from the table or leave it; then the bound is computed anew. Stops early after
  * `items_max` items. Returns true when the cursor came around to the beginning. */
 bool table_due_sweep(struct table *table, uint32_t now, size_t buckets_max, size_t items_max,

@@ -219,12 +219,12 @@ bool table_due_sweep(struct table *table, uint32_t now, size_t buckets_max, size
         if (buckets_max == 0 || table->due_cursor >= bucket_count ||
             table_due_bound(table, table->due_cursor) > now)
             continue;
+        table->due_opened++;
+        buckets_max -= buckets_max < TABLE_DUE_OPEN_COST ? buckets_max : TABLE_DUE_OPEN_COST;
         handed += due_bucket(table, table->due_cursor, now, items_max - handed, expire, context);
         /* With items_max used up there may be more in this bucket: it is looked at again next time. */
-        if (handed < items_max) {
+        if (handed < items_max)
             table->due_cursor++;
-            buckets_max--;
-        }
     }
     *ret_items = handed;
     return false;

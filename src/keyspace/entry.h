@@ -23,8 +23,8 @@
 #include "base/num.h"
 #include "base/slice.h"
 
-#define ENTRY_INLINE_MAX  16384
-#define ENTRY_NO_EXPIRE   INT64_MAX
+#define ENTRY_INLINE_MAX   16384
+#define ENTRY_NO_EXPIRE    INT64_MAX
 #define ENTRY_KEY_SIZE_MAX ((size_t)512 << 20)
 
 /* The numbers are internal; types are told to clients by name. */
@@ -38,15 +38,15 @@ enum entry_encoding {
 
 enum entry_flag {
     ENTRY_HAS_EXPIRE = 1 << 0,
-    ENTRY_LONG_KEY = 1 << 1,  /* key size does not fit 8 bits */
-    ENTRY_EDITED = 1 << 2,    /* a string built by editing: OBJECT ENCODING says raw, whatever its size */
+    ENTRY_LONG_KEY = 1 << 1, /* key size does not fit 8 bits */
+    ENTRY_EDITED = 1 << 2,   /* a string built by editing: OBJECT ENCODING says raw, whatever its size */
 };
 
 struct entry {
     uint8_t type_encoding; /* type in the low four bits */
     uint8_t flags;
     uint8_t key_size;
-    uint8_t clock_high;    /* access clock, 24 bits: see keyspace.h */
+    uint8_t clock_high; /* access clock, 24 bits: see keyspace.h */
     uint16_t clock_low;
     uint16_t inline_size;
 };
@@ -113,8 +113,7 @@ ALWAYS_INLINE size_t entry_key_size(const struct entry *entry)
 
 ALWAYS_INLINE const char *entry_key_data(const struct entry *entry)
 {
-    return (const char *)entry + entry_word_offset(entry) +
-           (entry_encoding(entry) == ENTRY_INLINE ? 0 : 8);
+    return (const char *)entry + entry_word_offset(entry) + (entry_encoding(entry) == ENTRY_INLINE ? 0 : 8);
 }
 
 ALWAYS_INLINE struct slice entry_key(const struct entry *entry)
@@ -161,9 +160,9 @@ ALWAYS_INLINE struct slice entry_string(const struct entry *entry, entry_scratch
 /* ---- Building (executor; not yet published) ------------------------------------------------------- */
 
 struct entry_options {
-    int64_t expire_ms;   /* ENTRY_NO_EXPIRE: no field is reserved */
+    int64_t expire_ms; /* ENTRY_NO_EXPIRE: no field is reserved */
     uint32_t clock;
-    bool edited;         /* ENTRY_EDITED */
+    bool edited; /* ENTRY_EDITED */
 };
 
 /* A string entry with a copy of key and value; an integer text becomes ENTRY_INT unless `edited`.

@@ -37,21 +37,23 @@ struct keyspace {
     struct db *dbs;
     uint32_t db_count;
     uint64_t hash_seed;
-    int64_t due_origin_ms;        /* zero of the tables' due times */
-    uint32_t clock_now;           /* access clock now: seconds since 1970, 24 bits (keyspace_set_time) */
-    int64_t now_ms;               /* time of the current batch (keyspace_set_time) */
+    int64_t due_origin_ms; /* zero of the tables' due times */
+    uint32_t clock_now;    /* access clock now: seconds since 1970, 24 bits (keyspace_set_time) */
+    int64_t now_ms;        /* time of the current batch (keyspace_set_time) */
     struct rng rng;
-    struct list_node draining;    /* detached tables on their way out */
-    uint64_t lazyfree_pending;    /* items in them */
-    uint64_t lazyfreed;
-    struct worker_pool *workers;  /* frees values over KEYSPACE_LAZY_FREE_MIN; NULL: freed in place */
+    uint32_t expire_db;          /* database at which active expiry goes on */
+    struct list_node draining;   /* detached tables on their way out */
+    uint64_t lazyfree_pending;   /* items in them */
+    uint64_t lazyfreed;          /* items freed from them, and large values handed to workers */
+    struct worker_pool *workers; /* frees values over KEYSPACE_LAZY_FREE_MIN; NULL: freed in place */
 };
 
 /* Values of at least this many bytes are freed by a worker. */
 #define KEYSPACE_LAZY_FREE_MIN ((size_t)64 << 10)
 
 /* `workers` may be NULL. The seed is for hashes. */
-struct keyspace *keyspace_new(uint32_t db_count, uint64_t hash_seed, int64_t now_ms, struct worker_pool *workers);
+struct keyspace *keyspace_new(uint32_t db_count, uint64_t hash_seed, int64_t now_ms,
+                              struct worker_pool *workers);
 void keyspace_free(struct keyspace *keyspace);
 
 /* Sets the time that lookups and clocks use until the next call. */
@@ -103,7 +105,8 @@ struct entry *db_take(struct db *db, const struct table_position *position);
 
 /* Sets, changes or (ENTRY_NO_EXPIRE) takes away the time to live of the entry at `position`; publishes another
  * block where the field does not exist. ST_NOMEM: nothing changed. */
-enum status db_set_expire(struct db *db, const struct table_position *position, uint64_t hash, int64_t expire_ms);
+enum status db_set_expire(struct db *db, const struct table_position *position, uint64_t hash,
+                          int64_t expire_ms);
 
 /* Frees an entry that is in no table any more (K3); large values go to a worker. */
 void keyspace_retire(struct keyspace *keyspace, struct entry *entry);
@@ -119,12 +122,18 @@ struct entry *db_random(struct db *db);
 
 /* ---- Upkeep --------------------------------------------------------------------------------------- */
 
-/* Called for each key that active expiry found; must remove it (db_locate, notify, db_remove). */
+/* Resolution of the tables' due times: active expiry finds a key at most so much later. */
+#define KEYSPACE_DUE_UNIT_MS 64
+
+/* Called for each key that active expiry found; must remove it (db_locate, notify, db_remove). `key` lies in the
+ * entry: it is gone after db_remove. */
 typedef void (*keyspace_expired_fn)(struct db *db, struct slice key, uint64_t hash, void *context);
 
-/* One bounded step of active expiry over all databases (at most a few hundred microseconds). Returns the
- * number of keys handed to `expired`; *ret_more tells whether it makes sense to go on at once. */
-size_t keyspace_expire_step(struct keyspace *keyspace, keyspace_expired_fn expired, void *context, bool *ret_more);
+/* One bounded step of active expiry over all databases (at most a few hundred microseconds, counted in buckets
+ * and keys, not by a clock). Returns the number of keys handed to `expired`; *ret_more tells whether it makes
+ * sense to go on at once. */
+size_t keyspace_expire_step(struct keyspace *keyspace, keyspace_expired_fn expired, void *context,
+                            bool *ret_more);
 
 /* One bounded step of freeing detached tables and of giving empty slabs back. Returns true when there is more. */
 bool keyspace_reclaim_step(struct keyspace *keyspace);

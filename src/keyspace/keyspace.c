@@ -1,0 +1,365 @@
+/* Databases: changes, expiry, flushing, and the memory they give back. See keyspace.h.
+ *
+ * Principal entry points: keyspace_new, db_insert, db_replace, db_remove, db_set_expire, db_flush,
+ * keyspace_expire_step, keyspace_reclaim_step.
+ * Threads: the executor. */
+#include "keyspace/keyspace.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/bug.h"
+#include "base/role.h"
+#include "base/worker.h"
+
+/* Budget of one keyspace_expire_step: passing over a bucket takes less than a nanosecond, opening one about
+ * 200, removing a key up to a microsecond. */
+#define EXPIRE_STEP_BUCKETS ((size_t)1 << 18)
+#define EXPIRE_STEP_KEYS    128
+
+/* Budget of one keyspace_reclaim_step: about 640 entries and half a megabyte of slabs. */
+#define DRAIN_STEP_BUCKETS 128
+#define TRIM_STEP_SLABS    8
+
+#define RANDOM_TRIES_MAX 100
+
+/* A table that a flush has detached from its database. */
+struct detached {
+    struct list_node node;
+    struct table table;
+};
+
+/* ---- What tables ask about entries ----------------------------------------------------------------- */
+
+/* In units since due_origin_ms, rounded up, so that what is due has certainly expired. Saturates below
+ * TABLE_DUE_NONE, which is in eight years. */
+static uint32_t due_of_ms(const struct keyspace *keyspace, int64_t expire_ms)
+{
+    if (expire_ms == ENTRY_NO_EXPIRE)
+        return TABLE_DUE_NONE;
+    if (expire_ms <= keyspace->due_origin_ms)
+        return 0;
+    uint64_t distance_ms = (uint64_t)expire_ms - (uint64_t)keyspace->due_origin_ms;
+    uint64_t units = distance_ms / KEYSPACE_DUE_UNIT_MS + (distance_ms % KEYSPACE_DUE_UNIT_MS != 0);
+    return units < TABLE_DUE_NONE ? (uint32_t)units : TABLE_DUE_NONE - 1;
+}
+
+/* Rounded down: the counterpart of due_of_ms. */
+static uint32_t due_now(const struct keyspace *keyspace)
+{
+    if (keyspace->now_ms <= keyspace->due_origin_ms)
+        return 0;
+    uint64_t units = (uint64_t)(keyspace->now_ms - keyspace->due_origin_ms) / KEYSPACE_DUE_UNIT_MS;
+    return units < TABLE_DUE_NONE ? (uint32_t)units : TABLE_DUE_NONE - 1;
+}
+
+static uint64_t item_hash(const void *item, void *context)
+{
+    const struct keyspace *keyspace = context;
+    return keyspace_hash(keyspace, entry_key(item));
+}
+
+static uint32_t item_due(const void *item, void *context)
+{
+    return due_of_ms(context, entry_expire_ms(item));
+}
+
+static const struct table_type db_table_type = {.hash = item_hash, .due = item_due};
+
+/* ---- Life ------------------------------------------------------------------------------------------ */
+
+struct keyspace *keyspace_new(uint32_t db_count, uint64_t hash_seed, int64_t now_ms,
+                              struct worker_pool *workers)
+{
+    ASSERT(db_count > 0);
+    struct keyspace *keyspace = mem_calloc(1, sizeof(*keyspace));
+    keyspace->heap = heap_new();
+    keyspace->dbs = mem_calloc(db_count, sizeof(*keyspace->dbs));
+    keyspace->db_count = db_count;
+    keyspace->hash_seed = hash_seed;
+    keyspace->due_origin_ms = now_ms;
+    keyspace->workers = workers;
+    rng_seed(&keyspace->rng, hash_seed);
+    list_init(&keyspace->draining);
+    keyspace_set_time(keyspace, now_ms);
+    for (uint32_t i = 0; i < db_count; i++) {
+        struct db *db = &keyspace->dbs[i];
+        db->number = i;
+        db->keyspace = keyspace;
+        table_init(&db->keys, &db_table_type, keyspace, keyspace->heap);
+    }
+    return keyspace;
+}
+
+void keyspace_free(struct keyspace *keyspace)
+{
+    if (!keyspace)
+        return;
+    for (uint32_t i = 0; i < keyspace->db_count; i++) {
+        db_flush(&keyspace->dbs[i]);
+        table_done(&keyspace->dbs[i].keys);
+    }
+    while (!list_is_empty(&keyspace->draining))
+        keyspace_reclaim_step(keyspace);
+    heap_free(keyspace->heap);
+    mem_free(keyspace->dbs);
+    mem_free(keyspace);
+}
+
+void keyspace_set_time(struct keyspace *keyspace, int64_t now_ms)
+{
+    keyspace->now_ms = now_ms;
+    keyspace->clock_now = (uint32_t)(now_ms / 1000) & 0xffffff;
+}
+
+/* ---- Change ---------------------------------------------------------------------------------------- */
+
+/* To be called for each entry that has been published. */
+ALWAYS_INLINE void note_published(struct db *db, const struct entry *entry, uint64_t hash)
+{
+    if (likely(!entry_has_expire(entry)) || *entry_expire_field(entry) == ENTRY_NO_EXPIRE)
+        return;
+    db->volatile_count++;
+    table_due_note(&db->keys, hash, due_of_ms(db->keyspace, *entry_expire_field(entry)));
+}
+
+/* To be called for each entry that has been taken out. */
+ALWAYS_INLINE void note_withdrawn(struct db *db, const struct entry *entry)
+{
+    if (unlikely(entry_has_expire(entry)) && *entry_expire_field(entry) != ENTRY_NO_EXPIRE)
+        db->volatile_count--;
+}
+
+enum status db_insert(struct db *db, struct entry *entry, uint64_t hash)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    enum status status = table_insert(&db->keys, hash, entry);
+    if (unlikely(status != ST_OK))
+        return status;
+    note_published(db, entry, hash);
+    return ST_OK;
+}
+
+void db_replace(struct db *db, const struct table_position *position, struct entry *entry, uint64_t hash)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    struct entry *old = table_replace(&db->keys, position, entry);
+    note_withdrawn(db, old);
+    note_published(db, entry, hash);
+    keyspace_retire(db->keyspace, old);
+}
+
+struct entry *db_take(struct db *db, const struct table_position *position)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    struct entry *entry = table_remove(&db->keys, position);
+    note_withdrawn(db, entry);
+    return entry;
+}
+
+void db_remove(struct db *db, const struct table_position *position)
+{
+    keyspace_retire(db->keyspace, db_take(db, position));
+}
+
+enum status db_set_expire(struct db *db, const struct table_position *position, uint64_t hash,
+                          int64_t expire_ms)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    struct entry *entry = table_item_at(position);
+    if (entry_has_expire(entry)) {
+        note_withdrawn(db, entry);
+        __atomic_store_n(entry_expire_field(entry), expire_ms, __ATOMIC_RELAXED);
+        note_published(db, entry, hash);
+        return ST_OK;
+    }
+    if (expire_ms == ENTRY_NO_EXPIRE)
+        return ST_OK;
+    struct entry_options options = {.expire_ms = expire_ms, .clock = entry_clock(entry)};
+    struct entry *copy = entry_copy(db->keyspace->heap, entry, entry_key(entry), &options);
+    if (!copy)
+        return ST_NOMEM;
+    db_replace(db, position, copy, hash);
+    return ST_OK;
+}
+
+void keyspace_retire(struct keyspace *keyspace, struct entry *entry)
+{
+    if (unlikely(entry_encoding(entry) == ENTRY_LARGE)) {
+        struct large_string *large = entry_large(entry);
+        if (keyspace->workers && large->capacity >= KEYSPACE_LAZY_FREE_MIN) {
+            /* The entry's reference travels with the value. */
+            keyspace->lazyfreed++;
+            worker_submit(keyspace->workers, large_string_unref, large);
+            heap_release(keyspace->heap, entry, entry_block_size(entry));
+            return;
+        }
+    }
+    entry_free(keyspace->heap, entry);
+}
+
+uint64_t db_flush(struct db *db)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    uint64_t count = table_size(&db->keys);
+    if (count == 0)
+        return 0;
+    struct keyspace *keyspace = db->keyspace;
+    struct detached *detached = mem_alloc(sizeof(*detached));
+    detached->table = db->keys;
+    list_append(&keyspace->draining, &detached->node);
+    keyspace->lazyfree_pending += count;
+    table_init(&db->keys, &db_table_type, keyspace, keyspace->heap);
+    db->volatile_count = 0;
+    return count;
+}
+
+void keyspace_swap(struct keyspace *keyspace, uint32_t a, uint32_t b)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    ASSERT(a < keyspace->db_count && b < keyspace->db_count);
+    if (a == b)
+        return;
+    struct db *first = &keyspace->dbs[a], *second = &keyspace->dbs[b];
+    struct table keys = first->keys;
+    uint64_t volatile_count = first->volatile_count;
+    first->keys = second->keys;
+    first->volatile_count = second->volatile_count;
+    second->keys = keys;
+    second->volatile_count = volatile_count;
+}
+
+struct entry *db_random(struct db *db)
+{
+    for (unsigned i = 0; i < RANDOM_TRIES_MAX; i++) {
+        struct entry *entry = table_random(&db->keys, &db->keyspace->rng);
+        if (!entry || !db_is_expired(db, entry))
+            return entry;
+    }
+    return NULL;
+}
+
+/* ---- Upkeep ---------------------------------------------------------------------------------------- */
+
+struct expire_visit {
+    struct db *db;
+    keyspace_expired_fn expired;
+    void *context;
+};
+
+static void visit_due(void *item, void *context)
+{
+    const struct expire_visit *visit = context;
+    const struct entry *entry = item;
+    /* Not so for a due time that was cut off at the end of the scale. */
+    if (!db_is_expired(visit->db, entry))
+        return;
+    struct slice key = entry_key(entry);
+    visit->expired(visit->db, key, keyspace_hash(visit->db->keyspace, key), visit->context);
+}
+
+size_t keyspace_expire_step(struct keyspace *keyspace, keyspace_expired_fn expired, void *context,
+                            bool *ret_more)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    size_t buckets_left = EXPIRE_STEP_BUCKETS, keys_left = EXPIRE_STEP_KEYS;
+    uint64_t opened = 0;
+    uint32_t now = due_now(keyspace);
+    for (uint32_t i = 0; i < keyspace->db_count && buckets_left && keys_left; i++) {
+        struct db *db = &keyspace->dbs[keyspace->expire_db];
+        bool around = true;
+        if (db->volatile_count > 0) {
+            struct expire_visit visit = {db, expired, context};
+            uint64_t cursor_before = db->keys.due_cursor, opened_before = db->keys.due_opened;
+            uint64_t bucket_count = db->keys.bucket_count;
+            size_t handed = 0;
+            around = table_due_sweep(&db->keys, now, buckets_left, keys_left, visit_due, &visit, &handed);
+            uint64_t cursor = around ? bucket_count : db->keys.due_cursor;
+            uint64_t cost = (cursor > cursor_before ? cursor - cursor_before : 0) +
+                            (db->keys.due_opened - opened_before) * TABLE_DUE_OPEN_COST;
+            buckets_left -= cost < buckets_left ? cost : buckets_left;
+            keys_left -= handed;
+            opened += db->keys.due_opened - opened_before;
+        }
+        if (!around)
+            break;
+        keyspace->expire_db = (keyspace->expire_db + 1) % keyspace->db_count;
+    }
+    *ret_more = keys_left == 0 || opened * TABLE_DUE_OPEN_COST >= EXPIRE_STEP_BUCKETS / 2;
+    return EXPIRE_STEP_KEYS - keys_left;
+}
+
+static void visit_drained(void *item, void *context)
+{
+    struct keyspace *keyspace = context;
+    uint64_t freed = keyspace->lazyfreed;
+    keyspace->lazyfree_pending--;
+    keyspace_retire(keyspace, item);
+    keyspace->lazyfreed = freed + 1; /* once, whoever frees its value */
+}
+
+bool keyspace_reclaim_step(struct keyspace *keyspace)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    if (!list_is_empty(&keyspace->draining)) {
+        struct detached *detached = list_entry(keyspace->draining.next, struct detached, node);
+        if (table_drain(&detached->table, DRAIN_STEP_BUCKETS, visit_drained, keyspace)) {
+            list_remove(&detached->node);
+            table_done(&detached->table);
+            mem_free(detached);
+        }
+        return true;
+    }
+    return heap_trim(keyspace->heap, TRIM_STEP_SLABS) == TRIM_STEP_SLABS;
+}
+
+size_t keyspace_memory(const struct keyspace *keyspace)
+{
+    struct heap_stats stats;
+    heap_stats(keyspace->heap, &stats);
+    size_t sum = stats.used_bytes;
+    for (uint32_t i = 0; i < keyspace->db_count; i++)
+        sum += keyspace->dbs[i].keys.mapped_bytes; /* child buckets are the heap's */
+    list_for_each(&keyspace->draining, node) sum +=
+        list_entry(node, struct detached, node)->table.mapped_bytes;
+    return sum;
+}
+
+/* ---- Check ----------------------------------------------------------------------------------------- */
+
+struct check_visit {
+    const struct keyspace *keyspace;
+    uint64_t volatile_count;
+};
+
+static void visit_check(void *item, void *context)
+{
+    struct check_visit *visit = context;
+    const struct entry *entry = item;
+    visit->volatile_count += entry_expire_ms(entry) != ENTRY_NO_EXPIRE;
+    if (entry_block_size(entry) <= HEAP_BLOCK_MAX)
+        ASSERT(heap_owner(entry) == visit->keyspace->heap);
+    ASSERT(entry->inline_size == 0 || entry_encoding(entry) == ENTRY_INLINE);
+    if (entry_encoding(entry) == ENTRY_LARGE)
+        ASSERT(entry_large(entry)->refs > 0 && entry_large(entry)->size <= entry_large(entry)->capacity);
+}
+
+void keyspace_check(const struct keyspace *keyspace)
+{
+    uint64_t pending = 0;
+    for (uint32_t i = 0; i < keyspace->db_count; i++) {
+        const struct db *db = &keyspace->dbs[i];
+        ASSERT(db->number == i && db->keyspace == keyspace);
+        table_check(&db->keys);
+        struct check_visit visit = {keyspace, 0};
+        uint64_t cursor = 0;
+        do {
+            cursor = table_scan(&db->keys, cursor, visit_check, &visit);
+        } while (cursor);
+        ASSERT(visit.volatile_count == db->volatile_count);
+    }
+    list_for_each(&keyspace->draining, node) pending +=
+        table_size(&list_entry(node, struct detached, node)->table);
+    ASSERT(pending == keyspace->lazyfree_pending);
+    heap_check(keyspace->heap);
+}

@@ -218,6 +218,11 @@ void *mem_try_alloc(size_t size)
     return allocate(size, false);
 }
 
+void *mem_try_calloc(size_t size)
+{
+    return allocate(size, true);
+}
+
 void *mem_try_realloc(void *block, size_t size)
 {
     if (block == NULL)

@@ -21,6 +21,8 @@ char *mem_strdup(const char *string) __attribute__((returns_nonnull));
 char *mem_strndup(const char *bytes, size_t size) __attribute__((returns_nonnull));
 
 void *mem_try_alloc(size_t size);
+/* Zeroed. Large blocks come as zero pages from the system, untouched. */
+void *mem_try_calloc(size_t size);
 void *mem_try_realloc(void *block, size_t size);
 
 /* NULL is allowed. */

@@ -135,18 +135,29 @@ size_t entry_memory(const struct entry *entry)
 
 /* ---- Large strings -------------------------------------------------------------------------------- */
 
-struct large_string *large_string_new(size_t size, size_t capacity)
+static struct large_string *large_string_init(struct large_string *large, size_t size, size_t capacity)
 {
     DEBUG_ASSERT(size <= capacity);
-    if (capacity > MEM_SIZE_MAX)
-        return NULL;
-    struct large_string *large = mem_try_alloc(sizeof(*large) + capacity);
     if (!large)
         return NULL;
     atomic_init(&large->refs, 1);
     large->size = size;
     large->capacity = capacity;
     return large;
+}
+
+struct large_string *large_string_new(size_t size, size_t capacity)
+{
+    if (capacity > MEM_SIZE_MAX)
+        return NULL;
+    return large_string_init(mem_try_alloc(sizeof(struct large_string) + capacity), size, capacity);
+}
+
+struct large_string *large_string_new_zeroed(size_t size, size_t capacity)
+{
+    if (capacity > MEM_SIZE_MAX)
+        return NULL;
+    return large_string_init(mem_try_calloc(sizeof(struct large_string) + capacity), size, capacity);
 }
 
 struct large_string *large_string_ref(struct large_string *large)

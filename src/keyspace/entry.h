@@ -196,6 +196,8 @@ size_t entry_memory(const struct entry *entry);
 
 /* refs == 1, size == `size`, bytes not initialised. `capacity` >= size. NULL when memory is refused. */
 struct large_string *large_string_new(size_t size, size_t capacity);
+/* The same with `capacity` zero bytes: a large one costs no work until it is touched. */
+struct large_string *large_string_new_zeroed(size_t size, size_t capacity);
 struct large_string *large_string_ref(struct large_string *large);
 /* Any thread. Matches chunk's release callback. */
 void large_string_unref(void *large);

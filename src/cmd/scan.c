@@ -3,6 +3,7 @@
  * Both go through the table bucket by bucket (table_scan), which visits each key that is there all the time at
  * least once, however the table grows or shrinks between two calls of SCAN.
  * Threads: executor only. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,23 +76,19 @@ static void scan_visit(void *item, void *context)
     walk->entries[walk->count++] = item;
 }
 
-/* As lenient as Redis: what strtoul takes is a cursor, if it begins with no space and is used up wholly. */
+/* As lenient as Redis: whatever strtoul uses up wholly, if it does not begin with a space; nothing at all is 0. */
 static bool parse_cursor(struct slice text, uint64_t *ret_cursor)
 {
     char copy[32];
-    if (text.size == 0 || text.size >= sizeof copy)
+    if (text.size >= sizeof copy || (text.size > 0 && isspace((unsigned char)text.data[0])) ||
+        memchr(text.data, 0, text.size))
         return false;
-    for (size_t i = 0; i < text.size; i++) {
-        bool is_sign = i == 0 && (text.data[i] == '-' || text.data[i] == '+');
-        if (!is_sign && (text.data[i] < '0' || text.data[i] > '9'))
-            return false;
-        copy[i] = text.data[i];
-    }
+    memcpy(copy, text.data, text.size);
     copy[text.size] = 0;
     char *end;
     errno = 0;
     uint64_t cursor = strtoull(copy, &end, 10);
-    if (errno != 0 || *end != 0 || end == copy)
+    if (errno != 0 || *end != 0)
         return false;
     *ret_cursor = cursor;
     return true;

@@ -1,0 +1,116 @@
+"""Where the keys of a command stand: key specifications, the first/last/step of old clients, extraction functions.
+
+Entry points: key_specs, legacy_range, needs_key_function, emit_key_functions.
+"""
+
+import dataclasses
+
+from common import DeclarationError
+from command_model import all_commands
+
+ACCESS_BITS = {"RO": "KEY_READ", "RW": "KEY_READ_WRITE", "OW": "KEY_OVERWRITE", "RM": "KEY_REMOVE",
+               "ACCESS": "KEY_ACCESS", "UPDATE": "KEY_UPDATE", "INSERT": "KEY_INSERT", "DELETE": "KEY_DELETE"}
+
+
+@dataclasses.dataclass
+class KeySpec:
+    """Keys at index, index + step, … up to index + last (from the end of the arguments when last is negative)."""
+    index: int
+    last: int
+    step: int
+    access: list
+    variable: dict | None
+
+    @property
+    def flags(self):
+        return self.access + (["VARIABLE_FLAGS"] if self.variable else [])
+
+
+def access_bits(access):
+    """The C expression for a list of access words; a channel (NOT_KEY) has none."""
+    return " | ".join(ACCESS_BITS[word] for word in access if word in ACCESS_BITS) or "0"
+
+
+def _holds_key(arg):
+    return arg.type == "key" or any(_holds_key(inner) for inner in arg.args)
+
+
+def key_specs(command):
+    """The key specifications in order. Keys have to stand at a known distance from the beginning."""
+    specs = []
+    index = command.words
+    known = True
+    for position, arg in enumerate(command.args):
+        if _holds_key(arg):
+            if not known:
+                raise DeclarationError(f"{command.where}: key '{arg.name}' has no fixed place")
+            _add_spec(command, arg, specs, index, len(command.args) - position - 1)
+        if arg.is_bounded():
+            index += arg.least()
+        else:
+            known = False
+    return specs
+
+
+def _add_spec(command, arg, specs, index, trailing):
+    if arg.type == "key":
+        key, step = arg, 1
+    elif arg.type == "block" and arg.multiple and arg.args[0].type == "key" and \
+            not any(_holds_key(inner) for inner in arg.args[1:]):
+        key, step = arg.args[0], len(arg.args)
+    else:
+        raise DeclarationError(f"{command.where}: key extraction does not know the shape of '{arg.name}'")
+    if arg.optional and not arg.multiple:
+        raise DeclarationError(f"{command.where}: '{arg.name}' is an optional single key")
+    if key.joins:
+        specs[-1].last += 1
+        return
+    specs.append(KeySpec(index, -1 - trailing if arg.multiple else 0, step, key.access, key.variable))
+
+
+def legacy_range(specs):
+    """(first, last, step) as COMMAND INFO shows them; zeros when there are no keys."""
+    if not specs:
+        return 0, 0, 0
+    first, last, step = specs[0].index, _absolute_last(specs[0]), specs[0].step
+    for spec in specs[1:]:
+        if last < 0 or spec.index != last + 1 or spec.step != 1 or step != 1:
+            raise DeclarationError("keys of one command do not stand side by side")
+        last = _absolute_last(spec)
+    return first, last, step
+
+
+def _absolute_last(spec):
+    return spec.last if spec.last < 0 else spec.index + spec.last
+
+
+def needs_key_function(specs):
+    """True when the keys are not all used in the same way, or in a way that depends on other arguments."""
+    return any(spec.variable or spec.access != specs[0].access for spec in specs)
+
+
+def _emit_key_function(out, command, specs):
+    out.line()
+    head = f"static int keys_{command.c_name}(const struct slice *argv, uint32_t argc,"
+    pad = " " * (head.index("(") + 1)
+    with out.block(f"{head}\n{pad}struct key_reference *ret_keys, int capacity)\n"):
+        out.line("int count = 0;")
+        for spec in specs:
+            access = access_bits(spec.access)
+            if spec.variable:
+                tests = " ||\n        ".join(f'args_has_token(argv, argc, {spec.index + spec.last + 1}, '
+                                             f'"{token.lower()}", {len(token)})' for token in spec.variable["tokens"])
+                out.line(f"const bool more = {tests};")
+                access = f"more ? {access_bits(spec.variable['present'])} : {access_bits(spec.variable['absent'])}"
+            last = _absolute_last(spec)
+            last = f"(int64_t)argc - {-last}" if last < 0 else last
+            out.line(f"count = args_add_keys(ret_keys, capacity, count, {spec.index}, {last}, {spec.step}, {access});")
+        out.line("return count;")
+
+
+def emit_key_functions(out, commands):
+    """One function `keys_<command>` for each command whose keys the fast path does not describe."""
+    for command in all_commands(commands):
+        specs = key_specs(command)
+        if needs_key_function(specs):
+            _emit_key_function(out, command, specs)

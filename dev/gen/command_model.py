@@ -1,0 +1,432 @@
+"""The model of commands and their arguments: what a declaration says, checked.
+
+Entry points: load_commands, Command, Argument. See commands/README.md for the language.
+"""
+
+import dataclasses
+import re
+
+from common import C_KEYWORDS, Checker, DeclarationError, c_name, load_declarations
+
+# In the order of Redis's bits, which is the order in which COMMAND INFO shows them.
+FLAGS = ["write", "readonly", "denyoom", "admin", "pubsub", "noscript", "blocking", "loading", "stale",
+         "skip_monitor", "skip_slowlog", "fast", "no_auth", "may_replicate", "movablekeys", "allow_busy", "no_multi",
+         "no_mandatory_keys", "touches_arbitrary_keys", "protected", "no_async_loading"]
+CATEGORIES = ["keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog",
+              "geo", "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection",
+              "transaction", "scripting"]
+IMPLIED_CATEGORIES = {"read", "write", "pubsub", "admin", "fast", "slow", "blocking"}
+FAMILIES = ["string", "bitmap", "generic", "connection", "transactions", "pubsub", "server", "list", "hash", "set",
+            "sorted-set", "stream", "geo", "hyperloglog", "scripting", "cluster", "module"]
+COSTS = ["constant", "arguments", "sliceable", "atomic"]
+# RO RW OW RM and the rest are Redis's key specification flags; NOT_KEY marks a shard channel.
+ACCESS = ["RO", "RW", "OW", "RM", "ACCESS", "UPDATE", "INSERT", "DELETE", "NOT_KEY"]
+SLICE_TYPES = ["key", "string", "pattern"]
+NUMBER_TYPES = ["integer", "unsigned", "double", "long-double", "unix-time"]
+TYPES = SLICE_TYPES + NUMBER_TYPES + ["token", "oneof", "block"]
+# What COMMAND DOCS calls a type.
+SHOWN_TYPES = ["key", "string", "pattern", "integer", "double", "unix-time", "pure-token", "oneof", "block"]
+VERSION = re.compile(r"^\d+\.\d+\.\d+$")
+NAME = re.compile(r"^[a-z][a-z0-9_-]*$")
+TOKEN = re.compile(r"^[A-Z][A-Z0-9_-]*$")
+
+
+@dataclasses.dataclass
+class Argument:
+    name: str
+    type: str
+    token: str | None = None
+    optional: bool = False
+    multiple: bool = False
+    raw: bool = False
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    default: int | float | None = None
+    error: str | None = None
+    range_error: str | None = None
+    incomplete: str = "arity"
+    display: str | None = None
+    shown_type: str = ""
+    access: list = dataclasses.field(default_factory=list)
+    joins: bool = False
+    variable: dict | None = None
+    since: str | None = None
+    deprecated_since: str | None = None
+    args: list = dataclasses.field(default_factory=list)
+
+    @property
+    def field(self):
+        return c_name(self.name)
+
+    @property
+    def is_value(self):
+        return self.type in SLICE_TYPES or self.type in NUMBER_TYPES
+
+    def least(self):
+        """The smallest number of argument words that this argument takes."""
+        return 0 if self.optional else self.least_when_present()
+
+    def least_when_present(self):
+        words = 1 if self.token else 0
+        if self.type == "block":
+            return words + sum(arg.least() for arg in self.args)
+        if self.type == "oneof":
+            return words + min(arg.least_when_present() for arg in self.args)
+        return words + (0 if self.type == "token" else 1)
+
+    def is_fixed(self):
+        """True when it takes exactly one word at a known place."""
+        return self.is_value and not (self.optional or self.multiple or self.token or self.raw)
+
+    def is_bounded(self):
+        """True when the number of words is always the same."""
+        if self.optional or self.multiple or self.raw:
+            return False
+        if self.type == "block":
+            return all(arg.is_bounded() for arg in self.args)
+        if self.type == "oneof":
+            return len({arg.least_when_present() for arg in self.args}) == 1 and \
+                all(arg.is_bounded() for arg in self.args)
+        return True
+
+    def tokens(self):
+        """The tokens with which this argument can begin; None among them when it can begin with any word."""
+        if self.token:
+            return [self.token]
+        if self.type == "oneof":
+            return [token for arg in self.args for token in arg.tokens()]
+        if self.type == "block":
+            return self.args[0].tokens()
+        return [None]
+
+
+@dataclasses.dataclass
+class Command:
+    name: str
+    family: str
+    parent: "Command | None"
+    summary: str
+    since: str
+    complexity: str
+    cost: str
+    flags: list
+    own_categories: list
+    tips: list
+    history: list
+    doc: str
+    examples: list
+    reply2: str
+    reply3: str | None
+    errors: list
+    numbers: str
+    excess: str
+    alone: bool
+    deprecated_since: str | None
+    replaced_by: str | None
+    args: list
+    where: str
+    subcommands: list = dataclasses.field(default_factory=list)
+
+    @property
+    def full_name(self):
+        return f"{self.parent.name}|{self.name}" if self.parent else self.name
+
+    @property
+    def c_name(self):
+        return c_name(self.full_name)
+
+    @property
+    def is_container(self):
+        return bool(self.subcommands)
+
+    @property
+    def is_help(self):
+        """HELP of a container: all of them are answered by one function, from the declarations."""
+        return self.parent is not None and self.name == "help"
+
+    @property
+    def words(self):
+        """Number of words before the arguments."""
+        return 2 if self.parent else 1
+
+    @property
+    def args_min(self):
+        if self.is_container:
+            return 1 if self.alone else 2
+        return self.words + sum(arg.least() for arg in self.args)
+
+    @property
+    def is_exact(self):
+        return not self.is_container and all(arg.is_bounded() for arg in self.args)
+
+    @property
+    def arity(self):
+        if self.is_container:
+            return -1 if self.alone else -2
+        return self.args_min if self.is_exact else -self.args_min
+
+    @property
+    def args_max(self):
+        """The bound that is checked before parsing; None where leaving it to the parser gives the right error."""
+        if self.is_exact:
+            return self.args_min
+        if self.is_container:
+            return None
+        if self.excess == "arity":
+            return self.words + sum(_most(arg) for arg in self.args)
+        return None
+
+    def categories(self):
+        result = set(self.own_categories)
+        flags = set(self.flags)
+        if "write" in flags:
+            result.add("write")
+        if "readonly" in flags and "scripting" not in result:
+            result.add("read")
+        if "admin" in flags:
+            result |= {"admin", "dangerous"}
+        if "pubsub" in flags:
+            result.add("pubsub")
+        if "blocking" in flags:
+            result.add("blocking")
+        result.add("fast" if "fast" in flags else "slow")
+        return [name for name in CATEGORIES if name in result]
+
+
+def _most(arg):
+    if arg.multiple or arg.raw:
+        raise DeclarationError(f"argument '{arg.name}': excess = \"arity\" needs a bounded argument list")
+    words = 1 if arg.token else 0
+    if arg.type == "block":
+        return words + sum(_most(inner) for inner in arg.args)
+    if arg.type == "oneof":
+        return words + max(_most(inner) for inner in arg.args)
+    return words + (0 if arg.type == "token" else 1)
+
+
+# ---- Arguments ---------------------------------------------------------------------------------------------
+
+
+def _load_argument(where, table, in_oneof=False):
+    check = Checker(where, table)
+    name = check.text("name", required=True)
+    check.where = where = f"{where}: argument '{name}'"
+    if not NAME.match(name) or c_name(name) in C_KEYWORDS:
+        check.fail("this name cannot be used")
+    kind = check.choice("type", TYPES, required=True)
+    arg = Argument(name=name, type=kind, token=check.text("token"),
+                   optional=check.take("optional", bool, False), multiple=check.take("multiple", bool, False),
+                   raw=check.take("raw", bool, False), error=check.text("error"),
+                   range_error=check.text("range_error"), display=check.text("display"),
+                   incomplete=check.choice("incomplete", ["arity", "syntax"], "arity"),
+                   access=check.texts("access", ACCESS), joins=check.take("joins", bool, False),
+                   variable=check.take("variable_access", dict), since=check.text("since"),
+                   deprecated_since=check.text("deprecated_since"),
+                   minimum=check.take("min", (int, float)), maximum=check.take("max", (int, float)),
+                   default=check.take("default", (int, float)))
+    shown = {"token": "pure-token", "unsigned": "integer", "long-double": "double"}.get(kind, kind)
+    arg.shown_type = check.choice("shown_type", SHOWN_TYPES, shown)
+    inner = check.take("args", list, [])
+    check.done()
+    arg.args = [_load_argument(where, item, kind == "oneof") for item in inner]
+    _check_argument(check, arg, in_oneof)
+    return arg
+
+
+def _check_argument(check, arg, in_oneof):
+    numeric = arg.type in NUMBER_TYPES
+    if arg.token and not TOKEN.match(arg.token):
+        check.fail("a token is written in upper case")
+    if arg.type == "token" and not arg.token:
+        check.fail("a token needs a 'token'")
+    if arg.type == "token" and not (arg.optional or in_oneof):
+        check.fail("a token that is not optional says nothing")
+    if (arg.type in ("oneof", "block")) != bool(arg.args):
+        check.fail("'args' belongs to oneof and block, and only to them")
+    if (arg.type == "key") != bool(arg.access):
+        check.fail("'access' belongs to keys, and only to them")
+    if arg.type == "key" and len({"RO", "RW", "OW", "RM", "NOT_KEY"} & set(arg.access)) != 1:
+        check.fail("'access' needs exactly one of RO, RW, OW, RM and NOT_KEY")
+    if not numeric and (arg.minimum is not None or arg.maximum is not None or arg.default is not None or arg.error):
+        check.fail("min, max, default and error belong to numbers")
+    if arg.default is not None and not arg.optional:
+        check.fail("a default belongs to an optional argument")
+    if arg.minimum is not None and arg.maximum is not None and arg.minimum > arg.maximum:
+        check.fail("min is above max")
+    if arg.range_error and arg.minimum is None and arg.maximum is None:
+        check.fail("'range_error' needs a range")
+    if in_oneof and (arg.optional or arg.multiple or arg.raw):
+        check.fail("an alternative of a oneof is neither optional nor multiple nor raw")
+    if arg.variable is not None:
+        _check_variable_access(check, arg)
+    if arg.multiple and not arg.raw:
+        plain_block = arg.type == "block" and all(item.is_fixed() and item.type in SLICE_TYPES for item in arg.args)
+        if arg.type not in SLICE_TYPES and not plain_block:
+            check.fail("only strings, keys and blocks of them can be multiple (or the argument is raw)")
+    if arg.type == "oneof" and not arg.raw:
+        if None in [token for inner in arg.args[:-1] for token in inner.tokens()]:
+            check.fail("an alternative without a token hides those after it")
+    if arg.args:
+        _check_sequence(check, arg.args, arg.type == "oneof")
+
+
+def _check_variable_access(check, arg):
+    inner = Checker(check.where + ": variable_access", arg.variable)
+    if arg.type != "key":
+        check.fail("'variable_access' belongs to keys")
+    tokens = inner.texts("tokens", required=True)
+    inner.texts("present", ACCESS, required=True)
+    inner.texts("absent", ACCESS, required=True)
+    inner.done()
+    if not tokens:
+        inner.fail("no tokens")
+
+
+def _check_sequence(check, args, alternatives=False):
+    """Rules for arguments that stand beside each other: names, tokens, and no doubt about what a word means."""
+    fields = set()
+    for arg in args:
+        names = {arg.field}
+        if arg.optional or arg.multiple:
+            names |= {f"has_{arg.field}", f"{arg.field}_count", f"{arg.field}_value"}
+        if names & fields:
+            check.fail(f"two arguments are called '{arg.name}', or collide with a field of that name")
+        fields |= names
+    seen = set()
+    for arg in args:
+        for token in arg.tokens():
+            if token is not None and token in seen:
+                check.fail(f"token '{token}' is there twice")
+            seen.add(token)
+    if alternatives:
+        return
+    for position, arg in enumerate(args):
+        rest = args[position + 1:]
+        if arg.raw and rest:
+            check.fail(f"'{arg.name}' is raw: nothing can follow it")
+        if arg.multiple and not all(item.is_fixed() for item in rest):
+            check.fail(f"'{arg.name}' is multiple: only mandatory plain arguments can follow it")
+        if arg.optional and not arg.raw:
+            _check_optional(check, arg, rest)
+
+
+def _check_optional(check, arg, rest):
+    """An optional argument must be told apart from what follows it: by its token, or by counting words."""
+    if None not in arg.tokens():
+        if any(not item.optional for item in rest):
+            check.fail(f"'{arg.name}' is optional and stands before a mandatory argument")
+        return
+    if not rest:
+        return
+    if all(item.is_fixed() for item in rest) and arg.is_value and not arg.multiple:
+        return
+    check.fail(f"'{arg.name}' is optional without a token: it cannot be told from what follows")
+
+
+# ---- Commands ----------------------------------------------------------------------------------------------
+
+
+def _load_history(check):
+    history = check.take("history", list, [])
+    for entry in history:
+        if not (isinstance(entry, list) and len(entry) == 2 and all(isinstance(text, str) for text in entry)):
+            check.fail("an entry of 'history' is a version and a text")
+        if not VERSION.match(entry[0]):
+            check.fail(f"'{entry[0]}' is not a version")
+    return history
+
+
+def _load_examples(check):
+    examples = check.take("examples", list, [])
+    for entry in examples:
+        if not (isinstance(entry, list) and len(entry) == 2 and all(isinstance(text, str) for text in entry)):
+            check.fail("an example is a command line and what it shows")
+    return examples
+
+
+def _load_command(where, name, family, table, parent):
+    """One table. Tables inside that are not known keys are subcommands."""
+    nested = {key: value for key, value in table.items() if isinstance(value, dict)}
+    plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    full = f"{parent.name}|{name}" if parent else name
+    check = Checker(f"{where}: {full}", plain)
+    if not NAME.match(name):
+        check.fail("a name is written in lower case")
+    container = bool(nested)
+    needed = not container
+    since = check.text("since", required=True)
+    if not VERSION.match(since):
+        check.fail(f"'{since}' is not a version")
+    command = Command(
+        name=name, family=family, parent=parent, where=check.where, since=since,
+        summary=check.text("summary", required=True), doc=check.text("doc", required=True),
+        complexity=check.text("complexity", required=True), cost=check.choice("cost", COSTS, required=True),
+        flags=check.texts("flags", FLAGS), own_categories=check.texts("categories", CATEGORIES),
+        tips=check.texts("tips"), history=_load_history(check), examples=_load_examples(check),
+        reply2=check.text("reply2", required=needed), reply3=check.text("reply3"), errors=check.texts("errors"),
+        numbers=check.choice("numbers", ["after", "in-order"], "after"),
+        excess=check.choice("excess", ["syntax", "arity", "subcommand"], "syntax"),
+        alone=check.take("alone", bool, False), deprecated_since=check.text("deprecated_since"),
+        replaced_by=check.text("replaced_by"),
+        args=[_load_argument(check.where, item) for item in check.take("args", list, [])])
+    check.done()
+    _check_command(check, command, container)
+    for key, value in nested.items():
+        if parent:
+            check.fail(f"'{key}': a subcommand has no subcommands")
+        command.subcommands.append(_load_command(where, key, family, value, command))
+    return command
+
+
+def _check_command(check, command, container):
+    for category in command.own_categories:
+        if category in IMPLIED_CATEGORIES:
+            check.fail(f"category '{category}' follows from the flags")
+    if "write" in command.flags and "readonly" in command.flags:
+        check.fail("flags write and readonly contradict each other")
+    if container and command.args:
+        check.fail("a container has no arguments of its own")
+    if command.alone and not container:
+        check.fail("'alone' belongs to containers")
+    if command.excess == "subcommand" and not command.parent:
+        check.fail("excess = \"subcommand\" belongs to subcommands")
+    if bool(command.deprecated_since) != bool(command.replaced_by):
+        check.fail("'deprecated_since' and 'replaced_by' go together")
+    if command.numbers != "after" and not _has_number(command.args):
+        check.fail("'numbers' without a number")
+    keys = [arg for arg in command.args if arg.type == "key"]
+    for arg in keys:
+        if arg.joins and (arg is keys[0] or command.args[command.args.index(arg) - 1].type != "key"):
+            check.fail(f"'{arg.name}' joins a key that is not before it")
+    _check_sequence(check, command.args)
+    command.args_max  # raises when `excess` does not fit the arguments
+
+
+def _has_number(args):
+    return any(arg.type in NUMBER_TYPES or _has_number(arg.args) for arg in args)
+
+
+def all_commands(commands):
+    """Commands and subcommands in the order of their ids: a container before its subcommands."""
+    for command in commands:
+        yield command
+        yield from command.subcommands
+
+
+def load_commands(paths):
+    """Reads and checks all declarations; returns the top-level commands by name."""
+    commands, families = {}, {}
+    for path, table in load_declarations(paths):
+        family = table.pop("family", None)
+        if family not in FAMILIES:
+            raise DeclarationError(f"{path}: 'family' is missing or unknown")
+        if family in families:
+            raise DeclarationError(f"{path}: family '{family}' is in {families[family]} already")
+        families[family] = path
+        for name, value in table.items():
+            if name in commands:
+                raise DeclarationError(f"{path}: command '{name}' is in {commands[name].where} already")
+            if not isinstance(value, dict):
+                raise DeclarationError(f"{path}: unknown key '{name}'")
+            commands[name] = _load_command(path, name, family, value, None)
+    return [commands[name] for name in sorted(commands)]

@@ -1,0 +1,48 @@
+/* What the generated argument parsers and key functions are made of: see args.h. */
+#include "exec/args.h"
+
+#include <ctype.h>
+
+#include "exec/call.h"
+
+#define SHOWN_NAME_MAX     128 /* of a word that the client sent, in an error */
+#define CONTAINER_NAME_MAX 32
+
+bool args_has_token(const struct slice *argv, uint32_t argc, uint32_t from, const char *lower, size_t size)
+{
+    for (uint32_t i = from; i < argc; i++) {
+        if (args_is(argv[i], lower, size))
+            return true;
+    }
+    return false;
+}
+
+int args_add_keys(struct key_reference *ret_keys, int capacity, int count, int64_t first, int64_t last,
+                  int64_t step, uint8_t access)
+{
+    for (int64_t index = first; index <= last; index += step) {
+        if (count < capacity)
+            ret_keys[count] = (struct key_reference){.index = (uint32_t)index, .access = access};
+        count++;
+    }
+    return count;
+}
+
+void args_wrong_count(struct call *call)
+{
+    reply_error(call->out, "ERR wrong number of arguments for '%s' command", call->command->full_name);
+}
+
+void args_wrong_subcommand(struct call *call)
+{
+    const struct command *container = call->command->parent;
+    char name[CONTAINER_NAME_MAX];
+    size_t size = 0;
+    for (const char *c = container->name; *c && size < sizeof(name) - 1; c++)
+        name[size++] = (char)toupper((unsigned char)*c);
+    name[size] = '\0';
+    const struct slice word = call->argv[1];
+    const int shown = word.size > SHOWN_NAME_MAX ? SHOWN_NAME_MAX : (int)word.size;
+    reply_error(call->out, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.",
+                shown, word.data, name);
+}

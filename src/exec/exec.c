@@ -13,6 +13,7 @@
 #include "exec/dispatch.h"
 #include "exec/error_stats.h"
 #include "exec/pause.h"
+#include "exec/post.h"
 #include "exec/pubsub.h"
 #include "exec/transaction.h"
 #include "exec/watch.h"
@@ -67,6 +68,7 @@ struct exec *exec_new(const struct exec_options *options)
 void exec_free(struct exec *exec)
 {
     ASSERT(exec->client_count == 0);
+    exec_run_posts(exec);
     pubsub_free(exec->pubsub);
     watch_table_free(exec->watch);
     table_done(&exec->clients_by_id);
@@ -372,6 +374,7 @@ void exec_cron(struct exec *exec)
     ASSERT_ROLE(ROLE_EXECUTOR);
     uint64_t now_ns = clock_monotonic_ns(exec->clock);
     set_time(exec);
+    exec_run_posts(exec);
     bool more = expire_step(exec);
     more |= reclaim_step(exec);
     client_end_due_blocks(exec);
@@ -388,6 +391,8 @@ void exec_cron(struct exec *exec)
 uint64_t exec_next_cron_ns(const struct exec *exec)
 {
     int64_t deadline_ms = exec->block_deadline_ms;
+    if (exec_has_posts(exec))
+        return 0;
     if (exec->pause_until_ms && exec->pause_until_ms < deadline_ms)
         deadline_ms = exec->pause_until_ms;
     if (deadline_ms == INT64_MAX)

@@ -23,6 +23,7 @@
 
 struct call;
 struct config;
+struct exec_post;
 struct log;
 struct pubsub;
 struct watch_table;
@@ -119,6 +120,10 @@ struct exec {
     uint64_t cpu_sample_ns;
     uint64_t cpu_resample_ticks;
     uint64_t cpu_sample_interval_ticks;
+
+    _Atomic(struct exec_post *) posts; /* exec/post.h */
+    void (*wake)(void *context);       /* any thread: has exec_cron called soon; NULL: nobody sleeps */
+    void *wake_context;
 
     /* Asked for by SHUTDOWN or a signal; the server's main loop acts. */
     _Atomic int shutdown_requested;

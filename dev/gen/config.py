@@ -9,32 +9,28 @@ import pathlib
 import re
 import sys
 import textwrap
-import tomllib
+
+from common import Checker, DeclarationError, c_name, c_string, load_declarations, run, write_if_changed
 
 KINDS = {
-    # type: (keys it may have beside the common ones, declaration of the field)
-    "bool": (set(), "_Atomic bool {0};"),
-    "integer": ({"min", "max", "unit"}, "_Atomic int64_t {0};"),
-    "memory": ({"min", "max"}, "_Atomic uint64_t {0};"),
-    "octal": ({"min", "max"}, "_Atomic int64_t {0};"),
-    "enum": ({"values"}, "_Atomic int {0}; /* enum config_{0} */"),
-    "string": ({"letters", "letters_all", "letters_error", "announce"}, "char *{0};"),
-    "strings": (set(), "struct config_strings {0};"),
-    "numbers": ({"min", "max", "unit"}, "struct config_numbers {0};"),
-    "output-limits": (set(), "struct config_output_limit {0}[CONFIG_OUTPUT_CLASS_COUNT];"),
+    # type: declaration of the field
+    "bool": "_Atomic bool {0};",
+    "integer": "_Atomic int64_t {0};",
+    "memory": "_Atomic uint64_t {0};",
+    "octal": "_Atomic int64_t {0};",
+    "enum": "_Atomic int {0}; /* enum config_{0} */",
+    "string": "char *{0};",
+    "strings": "struct config_strings {0};",
+    "numbers": "struct config_numbers {0};",
+    "output-limits": "struct config_output_limit {0}[CONFIG_OUTPUT_CLASS_COUNT];",
 }
-REQUIRED = {"type", "default", "apply", "doc", "example"}
-COMMON = REQUIRED | {"alias", "accept", "refusal", "differs", "since"}
+RANGED = ("integer", "memory", "octal", "numbers")
 APPLY = {"start": "CONFIG_APPLY_START", "read": "CONFIG_APPLY_READ", "handler": "CONFIG_APPLY_HANDLER"}
 APPLY_TEXT = {"start": "at the start only", "read": "at run time", "handler": "at run time"}
 UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1 << 10, "m": 10**6, "mb": 1 << 20, "g": 10**9, "gb": 1 << 30}
 OUTPUT_CLASSES = {"normal", "slave", "replica", "pubsub"}
 INT64_MAX = 2**63 - 1
 FIRST_VERSION = "0.1.0"
-
-
-class DeclarationError(Exception):
-    """A declaration that cannot be right; the text says where."""
 
 
 def memory_value(text):
@@ -47,59 +43,55 @@ def memory_value(text):
 class Option:
     """One option as declared, checked."""
 
-    def __init__(self, name, family, row):
-        self.name, self.family, self.row = name, family, row
-        self.field = name.replace("-", "_")
+    def __init__(self, name, table, where):
+        checker = Checker(f"{where}: [{name}]", table)
+        if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+            checker.fail("a name has lower-case letters, digits and '-'")
+        self.name, self.field = name, c_name(name)
         self.constant = "CONFIG_OPTION_" + self.field.upper()
-        try:
-            self._check()
-        except (ValueError, KeyError, TypeError) as error:
-            raise DeclarationError(f"{family['file']}: [{name}]: {error}") from error
-
-    def _check(self):
-        row = self.row
-        if not re.fullmatch(r"[a-z][a-z0-9-]*", self.name):
-            raise ValueError("a name has lower-case letters, digits and '-'")
-        if missing := REQUIRED - row.keys():
-            raise ValueError(f"missing: {', '.join(sorted(missing))}")
-        self.kind = row["type"]
-        if self.kind not in KINDS:
-            raise ValueError(f"unknown type '{self.kind}'")
-        if unknown := row.keys() - COMMON - KINDS[self.kind][0]:
-            raise ValueError(f"unknown keys: {', '.join(sorted(unknown))}")
-        if row["apply"] not in APPLY:
-            raise ValueError(f"unknown apply '{row['apply']}'")
-        self.doc = " ".join(row["doc"].split())
+        self.kind = checker.choice("type", KINDS, required=True)
+        self.apply = checker.choice("apply", APPLY, required=True)
+        self.alias = checker.text("alias")
+        self.default = checker.take("default", str, required=True)
+        self.doc = " ".join(checker.text("doc", required=True).split())
+        self.differs = checker.text("differs") or ""
+        self.example = checker.text("example", required=True)
+        self.since = checker.text("since", default=FIRST_VERSION)
+        self.accept = checker.texts("accept") or None
+        self.refusal = checker.text("refusal", required=self.accept is not None)
+        self._take_kind(checker)
+        checker.done()
         if len(self.doc) < 20:
-            raise ValueError("the doc says nothing")
-        if {"min", "max"} <= KINDS[self.kind][0] and not {"min", "max"} <= row.keys():
-            raise ValueError("min and max are needed")
-        self.min, self.max = row.get("min", 0), row.get("max", 0)
+            checker.fail("the doc says nothing")
+        try:
+            self.check_value(self.default)
+            if not self.example.startswith(name + " "):
+                raise ValueError("the example is not a line with this option")
+            self.check_value(self.example[len(name) + 1:].strip("'\""))
+        except ValueError as error:
+            checker.fail(str(error))
+
+    def _take_kind(self, checker):
+        """The keys that only some types have."""
+        ranged, is_enum, is_string = self.kind in RANGED, self.kind == "enum", self.kind == "string"
+        self.has_range = ranged
+        self.min = checker.take("min", int, 0, required=True) if ranged else 0
+        self.max = checker.take("max", int, 0, required=True) if ranged else 0
+        self.unit = ranged and checker.text("unit") or ""
         if self.min > self.max:
-            raise ValueError("min is over max")
-        self.values = row.get("values", [])
-        if self.kind == "enum" and (not self.values or len(set(self.values)) != len(self.values)):
-            raise ValueError("an enum needs values, each once")
-        self.default = row["default"]
-        self.accept = row.get("accept")
-        if (self.accept is None) != ("refusal" not in row):
-            raise ValueError("accept and refusal go together")
-        if ("letters" in row) != ("letters_error" in row):
-            raise ValueError("letters and letters_error go together")
-        self.letters = row.get("letters", "")
-        self.all_letter, self.all_letters = row.get("letters_all", ["", ""])
-        if set(self.all_letters) - set(self.letters) or self.all_letter and self.all_letter in self.letters:
-            raise ValueError("letters_all does not fit letters")
-        self.check_value(self.default)
-        if not row["example"].startswith(self.name + " "):
-            raise ValueError("the example must be a line with this option")
-        self.check_value(row["example"][len(self.name) + 1:].strip('\'"'))
-        self.alias = row.get("alias")
+            checker.fail("min is over max")
+        self.values = checker.texts("values", required=True) if is_enum else []
+        self.announce = checker.take("announce", bool, False) if is_string else False
+        self.letters = is_string and checker.text("letters") or ""
+        self.letters_error = checker.text("letters_error", required=True) if self.letters else None
+        all_letters = checker.texts("letters_all") if self.letters else []
+        if all_letters and (len(all_letters) != 2 or set(all_letters[1]) - set(self.letters)
+                            or all_letters[0] in self.letters):
+            checker.fail("letters_all does not fit letters")
+        self.all_letter, self.all_letters = all_letters or ("", "")
 
     def check_value(self, text):
         """Raises ValueError when the option itself would refuse this text."""
-        if not isinstance(text, str):
-            raise ValueError("values are written as in a configuration file: strings")
         if self.kind == "bool" and text not in ("yes", "no"):
             raise ValueError(f"'{text}' is neither yes nor no")
         if self.kind in ("integer", "octal", "memory"):
@@ -125,48 +117,31 @@ class Option:
         if not self.min <= value <= self.max:
             raise ValueError(f"{value} is not between {self.min} and {self.max}")
 
-    def differs_text(self):
-        return self.row.get("differs", "")
-
     def line(self):
         """The option with its default, as a line of a configuration file."""
         quoted = f'"{self.default}"' if self.default == "" else self.default
         return f"{self.name} {quoted}"
 
 
-FAMILY_KEYS = {"family", "order", "title", "intro"}
-
-
-def read_declarations(paths):
-    """Returns the families, each with its options, in a stable order."""
-    families, names = [], {}
-    for path in sorted(paths):
-        with open(path, "rb") as file:
-            table = tomllib.load(file)
-        family = {key: table.pop(key) for key in list(table) if key in FAMILY_KEYS}
-        family["file"] = pathlib.Path(path).name
-        if missing := FAMILY_KEYS - family.keys():
-            raise DeclarationError(f"{path}: missing: {', '.join(sorted(missing))}")
-        family["options"] = []
-        for name, row in table.items():
-            if not isinstance(row, dict):
-                raise DeclarationError(f"{path}: unknown key '{name}'")
-            option = Option(name, family, row)
-            for used in filter(None, (option.name, option.alias)):
-                if used in names:
-                    raise DeclarationError(f"{path}: '{used}' is declared in {names[used]} already")
-                names[used] = path
-            family["options"].append(option)
+def read_families(paths):
+    """Returns the families, each with its options, in the order of the sample."""
+    families, names = [], set()
+    for path, table in load_declarations(paths):
+        checker = Checker(path.name, {key: value for key, value in table.items() if not isinstance(value, dict)})
+        family = {"family": checker.text("family", required=True), "title": checker.text("title", required=True),
+                  "order": checker.take("order", int, required=True), "intro": checker.text("intro", required=True)}
+        checker.done()
+        family["options"] = [Option(name, row, path.name) for name, row in table.items() if isinstance(row, dict)]
+        for name in (name for option in family["options"] for name in (option.name, option.alias) if name):
+            if name in names:
+                raise DeclarationError(f"{path.name}: '{name}' is declared twice")
+            names.add(name)
         families.append(family)
     return sorted(families, key=lambda family: family["order"])
 
 
 def options_of(families):
     return [option for family in families for option in family["options"]]
-
-
-def c_string(text):
-    return json.dumps(text, ensure_ascii=True)
 
 
 def c_integer(value):
@@ -189,30 +164,29 @@ def values_header(families):
     for family in families:
         out.append(f"    /* {family['title']}. */")
         for option in family["options"]:
-            out.append("    " + KINDS[option.kind][1].format(option.field))
-            if option.row.get("announce"):
+            out.append("    " + KINDS[option.kind].format(option.field))
+            if option.announce:
                 out.append(f"    _Atomic bool {option.field}_is_set; /* {option.field} is not empty */")
     out += ["", "    struct config_state *state; /* private to src/config */", "};", "", "#endif", ""]
     return "\n".join(out)
 
 
 def table_row(option):
-    row = option.row
     fields = [f".name = {c_string(option.name)}", f".family = {c_string(option.family['family'])}",
-              f".type = CONFIG_TYPE_{option.kind.replace('-', '_').upper()}", f".apply = {APPLY[row['apply']]}",
+              f".type = CONFIG_TYPE_{option.kind.replace('-', '_').upper()}", f".apply = {APPLY[option.apply]}",
               f".offset = offsetof(struct config, {option.field})", f".default_text = {c_string(option.default)}"]
     if option.alias:
         fields.append(f".alias = {c_string(option.alias)}")
-    if "min" in row:
+    if option.has_range:
         fields += [f".min = {c_integer(option.min)}", f".max = {c_integer(option.max)}"]
     if option.values:
         fields.append(f".values = values_of_{option.field}")
     if option.accept is not None:
-        fields += [f".accept = accepted_by_{option.field}", f".refusal = {c_string(row['refusal'])}"]
-    if "letters" in row:
+        fields += [f".accept = accepted_by_{option.field}", f".refusal = {c_string(option.refusal)}"]
+    if option.letters:
         fields += [f".letters = {c_string(option.letters)}", f".all_letter = {c_string(option.all_letter)}",
-                   f".all_letters = {c_string(option.all_letters)}", f".letters_error = {c_string(row['letters_error'])}"]
-    if row.get("announce"):
+                   f".all_letters = {c_string(option.all_letters)}", f".letters_error = {c_string(option.letters_error)}"]
+    if option.announce:
         fields.append(f".announce_offset = offsetof(struct config, {option.field}_is_set)")
     body = ",\n".join("        " + field for field in fields)
     return f"    [{option.constant}] = {{\n{body},\n    }},"
@@ -248,8 +222,8 @@ def sample_file(families):
         out += ["#" * 20 + f" {family['title']} " + "#" * 20, "", comment(family["intro"]), ""]
         for option in family["options"]:
             out.append(comment(option.doc))
-            if option.differs_text():
-                out.append(comment("Unlike Redis: " + option.differs_text()))
+            if option.differs:
+                out.append(comment("Unlike Redis: " + option.differs))
             out += ["#", "# " + option.line(), ""]
     return "\n".join(out)
 
@@ -265,7 +239,7 @@ def accepted_text(option):
         return f"{option.min:o} to {option.max:o} (octal)"
     if option.kind in words:
         return words[option.kind]
-    unit = option.row.get("unit", "bytes" if option.kind == "memory" else "")
+    unit = option.unit or ("bytes" if option.kind == "memory" else "")
     end = "and more" if option.max == INT64_MAX else f"to {option.max}"
     return f"{option.min} {end} {unit}".strip()
 
@@ -278,11 +252,11 @@ def reference_page(families):
             default = option.default or '""'
             out += [f"### {option.name}", "", option.doc, "",
                     f"- Accepts: {accepted_text(option)}", f"- Default: `{default}`",
-                    f"- Changes: {APPLY_TEXT[option.row['apply']]}",
-                    f"- Since: Skua {option.row.get('since', FIRST_VERSION)}"]
-            if option.differs_text():
-                out.append(f"- Unlike Redis: {option.differs_text()}")
-            out += ["", "```", option.row["example"], "```", ""]
+                    f"- Changes: {APPLY_TEXT[option.apply]}",
+                    f"- Since: Skua {option.since}"]
+            if option.differs:
+                out.append(f"- Unlike Redis: {option.differs}")
+            out += ["", "```", option.example, "```", ""]
     return "\n".join(out)
 
 
@@ -290,25 +264,23 @@ def grammar(families):
     rows = []
     for option in options_of(families):
         rows.append({"name": option.name, "type": option.kind, "default": option.default,
-                     "example": option.row["example"], "apply": option.row["apply"],
+                     "example": option.example, "apply": option.apply,
                      "min": option.min, "max": option.max, "values": option.values, "accept": option.accept,
                      "letters": option.letters + option.all_letter})
     return json.dumps({"options": rows}, indent=1) + "\n"
 
 
-def main(arguments):
-    if len(arguments) < 2:
+OUTPUTS = {"config_values.h": values_header, "config_table.c": table_source, "skua.conf": sample_file,
+           "configuration-reference.md": reference_page, "config_grammar.json": grammar}
+
+
+def main():
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
-    directory = pathlib.Path(arguments[0])
-    try:
-        families = read_declarations(arguments[1:])
-    except (DeclarationError, tomllib.TOMLDecodeError) as error:
-        sys.exit(f"config.py: {error}")
-    outputs = {"config_values.h": values_header, "config_table.c": table_source, "skua.conf": sample_file,
-               "configuration-reference.md": reference_page, "config_grammar.json": grammar}
-    for name, write in outputs.items():
-        (directory / name).write_text(write(families), encoding="utf-8")
+    families = read_families(sys.argv[2:])
+    for name, write in OUTPUTS.items():
+        write_if_changed(pathlib.Path(sys.argv[1]) / name, write(families))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run(main)

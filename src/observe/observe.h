@@ -9,12 +9,14 @@
 #include "observe/memory.h"
 
 struct latency;
+struct metrics;
 struct monitor;
 struct slowlog;
 
 struct observe {
     struct slowlog *slowlog; /* observe/slowlog.h */
     struct latency *latency; /* observe/latency.h */
+    struct metrics *metrics; /* observe/metrics.h */
     struct monitor *monitor; /* observe/monitor.h */
     struct memory_watch memory;
 };

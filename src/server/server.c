@@ -18,6 +18,7 @@
 #include "base/version.h"
 #include "base/worker.h"
 #include "observe/latency.h"
+#include "observe/metrics.h"
 #include "observe/monitor.h"
 #include "observe/slowlog.h"
 #include "server/internal.h"
@@ -64,6 +65,7 @@ static void observe_done(struct server *server)
     slowlog_free(server->observe.slowlog);
     latency_free(server->observe.latency);
     monitor_free(server->observe.monitor);
+    metrics_free(server->observe.metrics);
 }
 
 static enum status enter_directory(const struct server *server, struct buf *ret_error)
@@ -112,6 +114,11 @@ static enum status start_process_parts(struct server *server, struct buf *ret_er
     return ST_OK;
 }
 
+static void wake_loop(void *loop)
+{
+    loop_wake(loop);
+}
+
 static void start_parts(struct server *server, const struct server_options *options)
 {
     uint64_t seeds[2] = {options->seed, options->seed ^ 0x5bd1e9955bd1e995ull};
@@ -139,6 +146,10 @@ static void start_parts(struct server *server, const struct server_options *opti
         .hash_seed = seeds[1],
     };
     server->io = io_group_new(&io_options);
+    server->observe.metrics = metrics_new(server->exec, server->io);
+    server->exec->hooks.cron = metrics_hook;
+    server->exec->wake = wake_loop;
+    server->exec->wake_context = server->loop;
     server_apply_settings(server);
 }
 
@@ -273,6 +284,11 @@ void server_free(struct server *server)
         io_group_stop_accepting(server->io);
         io_group_free(server->io); /* whoever has not taken its last replies by now does not get them */
     }
+    if (server->workers) { /* first: what they finish may still be handed to the executor */
+        worker_pool_free(server->workers);
+        if (server->exec)
+            server->exec->workers = server->exec->keyspace->workers = NULL;
+    }
     if (server->exec) {
         exec_free(server->exec);
         observe_done(server);
@@ -281,8 +297,6 @@ void server_free(struct server *server)
     chunk_pool_done(&server->chunks);
     if (server->loop)
         loop_free(server->loop);
-    if (server->workers)
-        worker_pool_free(server->workers);
     if (server->pidfile_written)
         unlink(server->config->pidfile);
     if (server->log)

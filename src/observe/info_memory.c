@@ -1,0 +1,211 @@
+/* Getters of INFO: memory. See metrics.h. */
+#include <inttypes.h>
+#include <unistd.h>
+
+#ifdef SKUA_JEMALLOC
+#include <jemalloc/jemalloc.h>
+#endif
+
+#include "config/config.h"
+#include "exec/exec.h"
+#include "observe/metrics.h"
+
+static void write_bytes(struct buf *text, uint64_t bytes)
+{
+    buf_printf(text, "%" PRIu64, bytes);
+}
+
+static void write_difference(struct buf *text, uint64_t a, uint64_t b)
+{
+    buf_printf(text, "%" PRId64, (int64_t)(a - b));
+}
+
+static void write_percent(struct buf *text, uint64_t part, uint64_t whole)
+{
+    buf_printf(text, "%.2f%%", whole > 0 ? (double)part * 100 / (double)whole : 0.0);
+}
+
+/* ---- In use --------------------------------------------------------------------------------------- */
+
+void metric_used_memory(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, source->memory.used_bytes);
+}
+
+void metric_used_memory_human(const struct metric_source *source, struct buf *ret_text)
+{
+    metric_write_human(ret_text, source->memory.used_bytes);
+}
+
+void metric_used_memory_rss(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, source->memory.resident_bytes);
+}
+
+void metric_used_memory_rss_human(const struct metric_source *source, struct buf *ret_text)
+{
+    metric_write_human(ret_text, source->memory.resident_bytes);
+}
+
+void metric_used_memory_peak(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, source->metrics->peak_bytes);
+}
+
+void metric_used_memory_peak_human(const struct metric_source *source, struct buf *ret_text)
+{
+    metric_write_human(ret_text, source->metrics->peak_bytes);
+}
+
+void metric_used_memory_peak_perc(const struct metric_source *source, struct buf *ret_text)
+{
+    write_percent(ret_text, source->memory.used_bytes, source->metrics->peak_bytes);
+}
+
+void metric_used_memory_overhead(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, source->memory.overhead_bytes);
+}
+
+void metric_used_memory_startup(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, source->metrics->startup_bytes);
+}
+
+void metric_used_memory_dataset(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, source->memory.used_bytes - source->memory.overhead_bytes);
+}
+
+void metric_used_memory_dataset_perc(const struct metric_source *source, struct buf *ret_text)
+{
+    const struct metric_memory *memory = &source->memory;
+    uint64_t startup = source->metrics->startup_bytes;
+    uint64_t added = memory->used_bytes > startup ? memory->used_bytes - startup : 0;
+    write_percent(ret_text, memory->used_bytes - memory->overhead_bytes, added);
+}
+
+/* ---- Allocators ----------------------------------------------------------------------------------- */
+
+void metric_allocator_allocated(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, source->memory.allocator_allocated_bytes);
+}
+
+void metric_allocator_active(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, source->memory.allocator_active_bytes);
+}
+
+void metric_allocator_resident(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, source->memory.allocator_resident_bytes);
+}
+
+void metric_allocator_frag_ratio(const struct metric_source *source, struct buf *ret_text)
+{
+    metric_write_ratio(ret_text, source->memory.allocator_active_bytes,
+                       source->memory.allocator_allocated_bytes);
+}
+
+void metric_allocator_frag_bytes(const struct metric_source *source, struct buf *ret_text)
+{
+    write_difference(ret_text, source->memory.allocator_active_bytes,
+                     source->memory.allocator_allocated_bytes);
+}
+
+void metric_allocator_rss_ratio(const struct metric_source *source, struct buf *ret_text)
+{
+    metric_write_ratio(ret_text, source->memory.allocator_resident_bytes,
+                       source->memory.allocator_active_bytes);
+}
+
+void metric_allocator_rss_bytes(const struct metric_source *source, struct buf *ret_text)
+{
+    write_difference(ret_text, source->memory.allocator_resident_bytes,
+                     source->memory.allocator_active_bytes);
+}
+
+void metric_mem_fragmentation_ratio(const struct metric_source *source, struct buf *ret_text)
+{
+    metric_write_ratio(ret_text, source->memory.resident_bytes, source->memory.used_bytes);
+}
+
+void metric_mem_fragmentation_bytes(const struct metric_source *source, struct buf *ret_text)
+{
+    write_difference(ret_text, source->memory.resident_bytes, source->memory.used_bytes);
+}
+
+void metric_mem_allocator(const struct metric_source *source, struct buf *ret_text)
+{
+#ifdef SKUA_JEMALLOC
+    buf_printf(ret_text, "jemalloc-%d.%d.%d", JEMALLOC_VERSION_MAJOR, JEMALLOC_VERSION_MINOR,
+               JEMALLOC_VERSION_BUGFIX);
+#else
+    buf_append_string(ret_text, "libc");
+#endif
+}
+
+void metric_slab_used_bytes(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, source->memory.slabs.used_bytes);
+}
+
+void metric_slab_memory_bytes(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, source->memory.slabs.slab_bytes);
+}
+
+void metric_keyspace_table_bytes(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, source->memory.table_bytes);
+}
+
+/* ---- Limits and the machine ----------------------------------------------------------------------- */
+
+static uint64_t system_bytes(void)
+{
+    return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void metric_total_system_memory(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, system_bytes());
+}
+
+void metric_total_system_memory_human(const struct metric_source *source, struct buf *ret_text)
+{
+    metric_write_human(ret_text, system_bytes());
+}
+
+void metric_maxmemory(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, source->config->maxmemory);
+}
+
+void metric_maxmemory_human(const struct metric_source *source, struct buf *ret_text)
+{
+    metric_write_human(ret_text, source->config->maxmemory);
+}
+
+void metric_maxmemory_policy(const struct metric_source *source, struct buf *ret_text)
+{
+    config_value_text(source->config, CONFIG_OPTION_MAXMEMORY_POLICY, ret_text);
+}
+
+void metric_mem_clients_normal(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, source->metrics->clients.buffer_bytes);
+}
+
+/* ---- Lazy freeing --------------------------------------------------------------------------------- */
+
+void metric_lazyfree_pending_objects(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, source->exec->keyspace->lazyfree_pending);
+}
+
+void metric_lazyfreed_objects(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, source->exec->keyspace->lazyfreed);
+}

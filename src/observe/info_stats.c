@@ -1,0 +1,185 @@
+/* Getters of INFO: clients, persistence, stats and keyspace. See metrics.h. */
+#include <inttypes.h>
+
+#include "config/config.h"
+#include "exec/exec.h"
+#include "exec/pubsub.h"
+#include "observe/metrics.h"
+
+static void write_count(struct buf *text, uint64_t count)
+{
+    buf_printf(text, "%" PRIu64, count);
+}
+
+/* ---- Clients -------------------------------------------------------------------------------------- */
+
+static uint64_t recent_max(const uint64_t *periods)
+{
+    return periods[0] > periods[1] ? periods[0] : periods[1];
+}
+
+void metric_connected_clients(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->exec->client_count);
+}
+
+void metric_maxclients(const struct metric_source *source, struct buf *ret_text)
+{
+    buf_printf(ret_text, "%" PRId64, source->config->maxclients);
+}
+
+void metric_client_recent_max_input_buffer(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, recent_max(source->metrics->recent_input_max_bytes));
+}
+
+void metric_client_recent_max_output_buffer(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, recent_max(source->metrics->recent_output_max_bytes));
+}
+
+void metric_blocked_clients(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->exec->blocked_count);
+}
+
+void metric_pubsub_clients(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->metrics->clients.subscribers);
+}
+
+void metric_clients_in_timeout_table(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->metrics->clients.with_deadline);
+}
+
+/* ---- Persistence ---------------------------------------------------------------------------------- */
+
+void metric_rdb_changes_since_last_save(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->exec->stats.dirty);
+}
+
+void metric_rdb_last_save_time(const struct metric_source *source, struct buf *ret_text)
+{
+    buf_printf(ret_text, "%" PRId64, source->metrics->start_ms / 1000);
+}
+
+/* ---- Stats: traffic ------------------------------------------------------------------------------- */
+
+void metric_total_connections_received(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->exec->stats.connections);
+}
+
+void metric_total_commands_processed(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->exec->stats.commands);
+}
+
+void metric_instantaneous_ops_per_sec(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, (uint64_t)metric_rate_per_second(&source->metrics->commands));
+}
+
+void metric_total_net_input_bytes(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->io.bytes_in);
+}
+
+void metric_total_net_output_bytes(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->io.bytes_out);
+}
+
+void metric_instantaneous_input_kbps(const struct metric_source *source, struct buf *ret_text)
+{
+    buf_printf(ret_text, "%.2f", metric_rate_per_second(&source->metrics->bytes_in) / 1024);
+}
+
+void metric_instantaneous_output_kbps(const struct metric_source *source, struct buf *ret_text)
+{
+    buf_printf(ret_text, "%.2f", metric_rate_per_second(&source->metrics->bytes_out) / 1024);
+}
+
+void metric_rejected_connections(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->io.rejected);
+}
+
+void metric_total_reads_processed(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->io.reads);
+}
+
+void metric_total_writes_processed(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->io.writes);
+}
+
+void metric_io_threaded_reads_processed(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->io.reads - source->io_main.reads);
+}
+
+void metric_io_threaded_writes_processed(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->io.writes - source->io_main.writes);
+}
+
+/* ---- Stats: keys, errors, publish and subscribe ---------------------------------------------------- */
+
+void metric_expired_keys(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->exec->stats.expired_keys);
+}
+
+void metric_expire_cycles(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->exec->stats.expire_cycles);
+}
+
+void metric_keyspace_hits(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->exec->stats.keyspace_hits);
+}
+
+void metric_keyspace_misses(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->exec->stats.keyspace_misses);
+}
+
+void metric_total_error_replies(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->exec->stats.error_replies);
+}
+
+void metric_pubsub_channels(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, pubsub_name_count(source->exec->pubsub, PUBSUB_CHANNEL));
+}
+
+void metric_pubsub_patterns(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, pubsub_name_count(source->exec->pubsub, PUBSUB_PATTERN));
+}
+
+void metric_pubsubshard_channels(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, pubsub_name_count(source->exec->pubsub, PUBSUB_SHARD));
+}
+
+/* ---- Keyspace ------------------------------------------------------------------------------------- */
+
+void metric_db(const struct metric_source *source, struct buf *ret_text)
+{
+    const struct keyspace *keyspace = source->exec->keyspace;
+    for (uint32_t i = 0; i < keyspace->db_count; i++) {
+        const struct db *db = &keyspace->dbs[i];
+        if (table_size(&db->keys) == 0)
+            continue;
+        double average_ms = db->volatile_count > 0 ? source->metrics->average_ttl_ms[i] : 0;
+        buf_printf(ret_text, "db%" PRIu32 ":keys=%" PRIu64 ",expires=%" PRIu64 ",avg_ttl=%.0f\r\n", i,
+                   table_size(&db->keys), db->volatile_count, average_ms);
+    }
+}

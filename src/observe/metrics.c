@@ -1,0 +1,407 @@
+/* Samples what INFO shows and puts its answer together: see metrics.h. */
+#include "observe/metrics.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifdef SKUA_JEMALLOC
+#include <jemalloc/jemalloc.h>
+#endif
+
+#include "base/alloc.h"
+#include "base/role.h"
+#include "exec/error_stats.h"
+#include "exec/exec.h"
+#include "observe/observe.h"
+
+#define PERIOD_NS           5000000000ull /* "recent" maxima cover this and the period before */
+#define TTL_WEIGHT          0.1           /* of a new sample in the moving average */
+#define EXECUTABLE_PATH_MAX 4096
+
+/* ---- Life ----------------------------------------------------------------------------------------- */
+
+static void draw_id(char ret_id[static METRICS_ID_SIZE + 1])
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t bytes[METRICS_ID_SIZE / 2];
+    rng_system_bytes(bytes, sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        ret_id[2 * i] = digits[bytes[i] >> 4];
+        ret_id[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    ret_id[METRICS_ID_SIZE] = '\0';
+}
+
+static char *executable_path(void)
+{
+    char path[EXECUTABLE_PATH_MAX];
+    ssize_t size = readlink("/proc/self/exe", path, sizeof path);
+    return mem_strndup(path, size > 0 ? (size_t)size : 0);
+}
+
+struct metrics *metrics_new(struct exec *exec, const struct io_group *io)
+{
+    struct metrics *metrics = mem_calloc(1, sizeof *metrics);
+    metrics->exec = exec;
+    metrics->io = io;
+    metrics->start_ms = clock_wall_us(exec->clock) / 1000;
+    metrics->start_ns = clock_monotonic_ns(exec->clock);
+    metrics->last_sample_ns = metrics->start_ns;
+    draw_id(metrics->run_id);
+    draw_id(metrics->replication_id);
+    metrics->executable = executable_path();
+    metrics->average_ttl_ms = mem_calloc(exec->keyspace->db_count, sizeof *metrics->average_ttl_ms);
+    metrics->startup_bytes = metrics->peak_bytes = mem_used();
+    return metrics;
+}
+
+void metrics_free(struct metrics *metrics)
+{
+    if (metrics == NULL)
+        return;
+    mem_free(metrics->executable);
+    mem_free(metrics->average_ttl_ms);
+    mem_free(metrics);
+}
+
+/* ---- Sampling ------------------------------------------------------------------------------------- */
+
+static void sample_rate(struct metric_rate *rate, uint64_t value, double seconds)
+{
+    uint64_t grown = value >= rate->last ? value - rate->last : value;
+    rate->samples[rate->next] = seconds > 0 ? (double)grown / seconds : 0;
+    rate->next = (rate->next + 1) % METRICS_RATE_SAMPLES;
+    rate->last = value;
+}
+
+double metric_rate_per_second(const struct metric_rate *rate)
+{
+    double sum = 0;
+    for (unsigned i = 0; i < METRICS_RATE_SAMPLES; i++)
+        sum += rate->samples[i];
+    return sum / METRICS_RATE_SAMPLES;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+struct client_step {
+    struct metrics *metrics;
+    unsigned seen;
+};
+
+static void sample_client(void *item, void *context)
+{
+    const struct client *client = item;
+    struct client_step *step = context;
+    struct metrics *metrics = step->metrics;
+    const struct conn_shared *shared = client->shared;
+    uint64_t input = atomic_load_explicit(&shared->query_bytes, memory_order_relaxed) +
+                     atomic_load_explicit(&shared->query_free, memory_order_relaxed);
+    uint64_t output = atomic_load_explicit(&shared->output_bytes, memory_order_relaxed);
+    step->seen++;
+    metrics->pass.buffer_bytes += input + output + sizeof *client;
+    metrics->pass.subscribers += client_subscription_count(client) > 0;
+    metrics->pass.with_deadline += (client->flags & CLIENT_BLOCKED) != 0 && client->block_deadline_ms != 0;
+    metrics->recent_input_max_bytes[0] = larger(metrics->recent_input_max_bytes[0], input);
+    metrics->recent_output_max_bytes[0] = larger(metrics->recent_output_max_bytes[0], output);
+}
+
+/* Goes on with the pass over all clients; with few of them one step is a whole pass. */
+static void sample_clients(struct metrics *metrics)
+{
+    struct client_step step = {.metrics = metrics};
+    do {
+        metrics->client_cursor =
+            table_scan(&metrics->exec->clients_by_id, metrics->client_cursor, sample_client, &step);
+    } while (metrics->client_cursor != 0 && step.seen < METRICS_SAMPLE_CLIENTS);
+    if (metrics->client_cursor == 0) {
+        metrics->clients = metrics->pass;
+        metrics->pass = (struct metric_client_pass){0};
+    }
+}
+
+static void turn_period(struct metrics *metrics, uint64_t now_ns)
+{
+    if (now_ns < metrics->period_end_ns)
+        return;
+    metrics->period_end_ns = now_ns + PERIOD_NS;
+    metrics->recent_input_max_bytes[1] = metrics->recent_input_max_bytes[0];
+    metrics->recent_output_max_bytes[1] = metrics->recent_output_max_bytes[0];
+    metrics->recent_input_max_bytes[0] = metrics->recent_output_max_bytes[0] = 0;
+}
+
+static void sample_ttl_of(struct metrics *metrics, struct db *db)
+{
+    const struct keyspace *keyspace = metrics->exec->keyspace;
+    double sum = 0;
+    unsigned count = 0;
+    for (unsigned i = 0; i < METRICS_SAMPLE_KEYS; i++) {
+        struct entry *entry = db_random(db);
+        if (entry == NULL)
+            break;
+        if (!entry_has_expire(entry) || *entry_expire_field(entry) == ENTRY_NO_EXPIRE)
+            continue;
+        int64_t left_ms = *entry_expire_field(entry) - keyspace->now_ms;
+        sum += left_ms > 0 ? (double)left_ms : 0;
+        count++;
+    }
+    double *average = &metrics->average_ttl_ms[db->number];
+    if (count > 0)
+        *average = *average > 0 ? *average + (sum / count - *average) * TTL_WEIGHT : sum / count;
+}
+
+/* Looks at the next database that has keys with a time to live. */
+static void sample_ttl(struct metrics *metrics)
+{
+    struct keyspace *keyspace = metrics->exec->keyspace;
+    for (unsigned i = 0; i < METRICS_SAMPLE_DBS && i < keyspace->db_count; i++) {
+        metrics->ttl_db = (metrics->ttl_db + 1) % keyspace->db_count;
+        struct db *db = &keyspace->dbs[metrics->ttl_db];
+        if (db->volatile_count > 0) {
+            sample_ttl_of(metrics, db);
+            return;
+        }
+        metrics->average_ttl_ms[metrics->ttl_db] = 0;
+    }
+}
+
+static struct io_totals totals_of(const struct metrics *metrics)
+{
+    struct io_totals totals = {0};
+    if (metrics->io != NULL)
+        io_group_totals(metrics->io, &totals);
+    return totals;
+}
+
+/* What the executor's own thread did. */
+static struct io_totals main_totals_of(const struct metrics *metrics)
+{
+    struct io_totals totals = {0};
+    if (metrics->io != NULL)
+        io_group_thread_totals(metrics->io, 0, &totals);
+    return totals;
+}
+
+void metrics_sample(struct metrics *metrics)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    uint64_t now_ns = clock_monotonic_ns(metrics->exec->clock);
+    double seconds = (double)(now_ns - metrics->last_sample_ns) / 1e9;
+    struct io_totals totals = totals_of(metrics);
+    metrics->last_sample_ns = now_ns;
+    sample_rate(&metrics->commands, metrics->exec->stats.commands, seconds);
+    sample_rate(&metrics->bytes_in, totals.bytes_in, seconds);
+    sample_rate(&metrics->bytes_out, totals.bytes_out, seconds);
+    metrics->peak_bytes = larger(metrics->peak_bytes, mem_used());
+    turn_period(metrics, now_ns);
+    sample_clients(metrics);
+    sample_ttl(metrics);
+}
+
+void metrics_hook(void *context)
+{
+    const struct observe *observe = context;
+    metrics_sample(observe->metrics);
+}
+
+static void reset_commands(struct exec *exec)
+{
+    for (uint32_t i = 0; i < command_count; i++) {
+        struct command_stats *stats = &exec->command_stats[i];
+        mem_free(stats->histogram);
+        *stats = (struct command_stats){0};
+    }
+}
+
+void metrics_reset(struct metrics *metrics)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    struct exec *exec = metrics->exec;
+    uint64_t dirty = exec->stats.dirty; /* rdb_changes_since_last_save goes on */
+    exec->stats = (struct exec_stats){.dirty = dirty};
+    reset_commands(exec);
+    error_stats_reset(exec);
+    exec->keyspace->lazyfreed = 0;
+    metrics->io_origin = totals_of(metrics);
+    metrics->io_main_origin = main_totals_of(metrics);
+    metrics->commands = (struct metric_rate){0};
+    metrics->bytes_in = (struct metric_rate){.last = metrics->io_origin.bytes_in};
+    metrics->bytes_out = (struct metric_rate){.last = metrics->io_origin.bytes_out};
+    metrics->peak_bytes = mem_used();
+}
+
+/* ---- Collecting ----------------------------------------------------------------------------------- */
+
+/* The process's resident memory. A read of procfs: there is no device that one could wait for. */
+static uint64_t resident_bytes(void)
+{
+    char text[128];
+    int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return 0;
+    ssize_t size = read(file, text, sizeof text - 1);
+    close(file);
+    uint64_t numbers[2] = {0};
+    unsigned at = 0;
+    for (ssize_t i = 0; i < size && at < 2; i++) {
+        if (text[i] >= '0' && text[i] <= '9')
+            numbers[at] = numbers[at] * 10 + (uint64_t)(text[i] - '0');
+        else
+            at++;
+    }
+    return numbers[1] * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+#ifdef SKUA_JEMALLOC
+static uint64_t allocator_figure(const char *name)
+{
+    size_t value = 0;
+    size_t size = sizeof value;
+    return mallctl(name, &value, &size, NULL, 0) == 0 ? value : 0;
+}
+
+static void collect_allocator(struct metric_memory *memory)
+{
+    uint64_t epoch = 1;
+    size_t size = sizeof epoch;
+    mallctl("epoch", &epoch, &size, &epoch, sizeof epoch);
+    memory->allocator_allocated_bytes = allocator_figure("stats.allocated");
+    memory->allocator_active_bytes = allocator_figure("stats.active");
+    memory->allocator_resident_bytes = allocator_figure("stats.resident");
+}
+#else
+static void collect_allocator(struct metric_memory *memory)
+{
+    struct mallinfo2 info = mallinfo2();
+    memory->allocator_allocated_bytes = info.uordblks + info.hblkhd;
+    memory->allocator_active_bytes = memory->allocator_resident_bytes = info.arena + info.hblkhd;
+}
+#endif
+
+static void collect_memory(struct metrics *metrics, struct metric_memory *memory)
+{
+    const struct keyspace *keyspace = metrics->exec->keyspace;
+    memory->used_bytes = mem_used();
+    memory->resident_bytes = resident_bytes();
+    for (uint32_t i = 0; i < keyspace->db_count; i++)
+        memory->table_bytes += table_memory(&keyspace->dbs[i].keys);
+    memory->overhead_bytes = metrics->startup_bytes + memory->table_bytes + metrics->clients.buffer_bytes;
+    if (memory->overhead_bytes > memory->used_bytes)
+        memory->overhead_bytes = memory->used_bytes;
+    heap_stats(keyspace->heap, &memory->slabs);
+    collect_allocator(memory);
+    metrics->peak_bytes = larger(metrics->peak_bytes, memory->used_bytes);
+}
+
+static void subtract_totals(struct io_totals *totals, const struct io_totals *origin)
+{
+    totals->bytes_in -= origin->bytes_in;
+    totals->bytes_out -= origin->bytes_out;
+    totals->reads -= origin->reads;
+    totals->writes -= origin->writes;
+    totals->requests -= origin->requests;
+    totals->rejected -= origin->rejected;
+    totals->busy_ns -= origin->busy_ns;
+}
+
+static void collect(struct metrics *metrics, const bool *wanted, struct metric_source *ret_source)
+{
+    struct exec *exec = metrics->exec;
+    struct metric_source source = {.metrics = metrics, .exec = exec, .config = exec->config};
+    source.now_us = clock_wall_us(exec->clock);
+    source.uptime_s = (clock_monotonic_ns(exec->clock) - metrics->start_ns) / 1000000000u;
+    source.io = totals_of(metrics);
+    subtract_totals(&source.io, &metrics->io_origin);
+    source.io_main = main_totals_of(metrics);
+    subtract_totals(&source.io_main, &metrics->io_main_origin);
+    source.io_threads = metrics->io != NULL ? io_group_thread_count(metrics->io) : 0;
+    if (wanted[METRIC_SECTION_MEMORY])
+        collect_memory(metrics, &source.memory);
+    getrusage(RUSAGE_SELF, &source.process);
+    getrusage(RUSAGE_THREAD, &source.thread);
+    getrusage(RUSAGE_CHILDREN, &source.children);
+    *ret_source = source;
+}
+
+/* ---- The answer ----------------------------------------------------------------------------------- */
+
+static void choose_sections(const struct slice *sections, uint32_t count, bool *ret_wanted)
+{
+    static const struct slice nothing = {"default", 7};
+    if (count == 0) {
+        sections = &nothing;
+        count = 1;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        bool all = slice_equal_nocase(sections[i], "all") || slice_equal_nocase(sections[i], "everything");
+        bool usual = slice_equal_nocase(sections[i], "default");
+        for (int s = 0; s < METRIC_SECTION_COUNT; s++) {
+            if (all || (usual && metric_sections[s].by_default) ||
+                slice_equal_nocase(sections[i], metric_sections[s].name))
+                ret_wanted[s] = true;
+        }
+    }
+}
+
+static void write_section(const struct metric_source *source, enum metric_section section, struct buf *text)
+{
+    if (text->size > 0)
+        buf_append_string(text, "\r\n");
+    buf_printf(text, "# %s\r\n", metric_sections[section].title);
+    for (size_t i = 0; i < METRIC_COUNT; i++) {
+        const struct metric *metric = &metrics_table[i];
+        if (metric->section != section)
+            continue;
+        if (metric->type == METRIC_ROWS) {
+            metric->get(source, text);
+            continue;
+        }
+        buf_printf(text, "%s:", metric->name);
+        if (metric->constant != NULL)
+            buf_append_string(text, metric->constant);
+        else
+            metric->get(source, text);
+        buf_append_string(text, "\r\n");
+    }
+}
+
+void metrics_info(struct metrics *metrics, const struct slice *sections, uint32_t count, struct buf *ret_text)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    bool wanted[METRIC_SECTION_COUNT] = {0};
+    choose_sections(sections, count, wanted);
+    struct metric_source source;
+    collect(metrics, wanted, &source);
+    for (int s = 0; s < METRIC_SECTION_COUNT; s++) {
+        if (wanted[s])
+            write_section(&source, (enum metric_section)s, ret_text);
+    }
+}
+
+/* ---- For the getters ------------------------------------------------------------------------------ */
+
+void metric_write_human(struct buf *text, uint64_t bytes)
+{
+    static const char units[] = "BKMGTP";
+    double value = (double)bytes;
+    unsigned unit = 0;
+    while (value >= 1024 && unit + 2 < sizeof units) {
+        value /= 1024;
+        unit++;
+    }
+    if (unit == 0)
+        buf_printf(text, "%" PRIu64 "B", bytes);
+    else
+        buf_printf(text, "%.2f%c", value, units[unit]);
+}
+
+void metric_write_ratio(struct buf *text, uint64_t a, uint64_t b)
+{
+    buf_printf(text, "%.2f", b > 0 ? (double)a / (double)b : 0.0);
+}

@@ -1,0 +1,363 @@
+/* Whole strings in and out: SET and its relatives, GET and its relatives, several keys at once.
+ *
+ * Principal entry points: the cmd_ functions of gen/args.h. Threads: executor only.
+ * See also: cmd/string_edit.c (parts of strings), cmd/string_number.c (counters). */
+#include "base/alloc.h"
+#include "exec/call.h"
+#include "exec/notify.h"
+#include "gen/args.h"
+
+#define MS_PER_SECOND 1000
+
+/* ---- Storing -------------------------------------------------------------------------------------- */
+
+static struct entry *new_string(struct call *call, const struct key *key, struct slice value,
+                                int64_t expire_ms)
+{
+    struct entry_options options = call_entry_options(call, key, false);
+    options.expire_ms = expire_ms;
+    return entry_new_string(call->exec->heap, key->name, value, &options);
+}
+
+/* Stores a value and says so. Answers only on failure. */
+static bool store(struct call *call, struct key *key, struct slice value, int64_t expire_ms)
+{
+    if (!call_store(call, key, new_string(call, key, value, expire_ms)))
+        return false;
+    call_changed(call, NOTIFY_STRING, "set", key->name);
+    return true;
+}
+
+static void reply_value(struct call *call, const struct entry *entry)
+{
+    if (entry == NULL)
+        reply_null(call->out);
+    else
+        call_reply_string(call, entry);
+}
+
+/* Stores a value and answers with the old one, which must be a string or missing. */
+static bool exchange(struct call *call, struct key *key, struct slice value, int64_t expire_ms)
+{
+    struct entry *entry = new_string(call, key, value, expire_ms);
+    bool present = key->entry != NULL;
+    /* The old value is gone once it is replaced; replacing cannot fail, so this stays the only answer. */
+    if (present && entry != NULL)
+        call_reply_string(call, key->entry);
+    if (!call_store(call, key, entry))
+        return false;
+    if (!present)
+        reply_null(call->out);
+    call_changed(call, NOTIFY_STRING, "set", key->name);
+    return true;
+}
+
+/* ---- Times to live -------------------------------------------------------------------------------- */
+
+enum time_unit { UNIT_SECONDS, UNIT_MS };
+enum time_base { FROM_NOW, FROM_1970 };
+
+/* The moment that an option of SET, GETEX, … means. Answers with the error and returns false when there is none. */
+static bool read_expire(struct call *call, int64_t value, enum time_unit unit, enum time_base base,
+                        int64_t *ret_ms)
+{
+    bool valid = value > 0;
+    if (unit == UNIT_SECONDS)
+        valid = valid && !__builtin_mul_overflow(value, MS_PER_SECOND, &value);
+    if (base == FROM_NOW)
+        valid = valid && !__builtin_add_overflow(value, call->exec->now_ms, &value);
+    if (!valid) {
+        reply_error(call->out, "ERR invalid expire time in '%s' command", call->command->full_name);
+        return false;
+    }
+    /* The last millisecond of all means "never" in an entry. */
+    *ret_ms = value < ENTRY_NO_EXPIRE ? value : ENTRY_NO_EXPIRE - 1;
+    return true;
+}
+
+/* ---- SET ------------------------------------------------------------------------------------------ */
+
+/* The moment that SET's options mean: ENTRY_NO_EXPIRE without any, and for KEEPTTL. */
+static bool read_set_expire(struct call *call, const struct args_set *args, int64_t *ret_ms)
+{
+    switch (args->expiration) {
+    case ARGS_SET_EXPIRATION_NONE:
+    case ARGS_SET_EXPIRATION_KEEPTTL: *ret_ms = ENTRY_NO_EXPIRE; return true;
+    case ARGS_SET_EXPIRATION_SECONDS:
+        return read_expire(call, args->expiration_value.seconds, UNIT_SECONDS, FROM_NOW, ret_ms);
+    case ARGS_SET_EXPIRATION_MILLISECONDS:
+        return read_expire(call, args->expiration_value.milliseconds, UNIT_MS, FROM_NOW, ret_ms);
+    case ARGS_SET_EXPIRATION_UNIX_TIME_SECONDS:
+        return read_expire(call, args->expiration_value.unix_time_seconds, UNIT_SECONDS, FROM_1970, ret_ms);
+    case ARGS_SET_EXPIRATION_UNIX_TIME_MILLISECONDS:
+        return read_expire(call, args->expiration_value.unix_time_milliseconds, UNIT_MS, FROM_1970, ret_ms);
+    }
+    BUG("expiration %d", (int)args->expiration);
+}
+
+static bool holds_value(const struct entry *entry, struct slice value)
+{
+    entry_scratch scratch;
+    return entry != NULL && slice_equal(entry_string(entry, scratch), value);
+}
+
+static bool meets_condition(const struct args_set *args, const struct key *key)
+{
+    switch (args->condition) {
+    case ARGS_SET_CONDITION_NONE: return true;
+    case ARGS_SET_CONDITION_NX: return key->entry == NULL;
+    case ARGS_SET_CONDITION_XX: return key->entry != NULL;
+    case ARGS_SET_CONDITION_IFEQ: return holds_value(key->entry, args->condition_value.ifeq);
+    }
+    BUG("condition %d", (int)args->condition);
+}
+
+/* Looks the key up the way the options want it: GET counts as a read, IFEQ needs a string. */
+static bool look_up_for_set(struct call *call, const struct args_set *args, struct key *ret_key)
+{
+    if (args->get)
+        return call_read_string(call, args->key, ret_key);
+    if (args->condition == ARGS_SET_CONDITION_IFEQ)
+        return call_write_string(call, args->key, ret_key);
+    call_write_key(call, args->key, ret_key);
+    return true;
+}
+
+static NO_INLINE void set_with_options(struct call *call, const struct args_set *args)
+{
+    int64_t expire_ms;
+    struct key key;
+    if (!read_set_expire(call, args, &expire_ms) || !look_up_for_set(call, args, &key))
+        return;
+    if (!meets_condition(args, &key)) {
+        reply_value(call, args->get ? key.entry : NULL);
+        return;
+    }
+    bool expires = expire_ms != ENTRY_NO_EXPIRE;
+    if (args->expiration == ARGS_SET_EXPIRATION_KEEPTTL && key.entry != NULL)
+        expire_ms = entry_expire_ms(key.entry);
+    bool stored =
+        args->get ? exchange(call, &key, args->value, expire_ms) : store(call, &key, args->value, expire_ms);
+    if (!stored)
+        return;
+    if (expires)
+        call_changed(call, NOTIFY_GENERIC, "expire", args->key);
+    if (!args->get)
+        reply_ok(call->out);
+}
+
+void cmd_set(struct call *call, const struct args_set *args)
+{
+    if (unlikely(args->condition != ARGS_SET_CONDITION_NONE || args->get ||
+                 args->expiration != ARGS_SET_EXPIRATION_NONE)) {
+        set_with_options(call, args);
+        return;
+    }
+    struct key key;
+    call_write_key(call, args->key, &key);
+    if (likely(store(call, &key, args->value, ENTRY_NO_EXPIRE)))
+        reply_ok(call->out);
+}
+
+static void set_with_expire(struct call *call, struct slice name, struct slice value, int64_t time,
+                            enum time_unit unit)
+{
+    int64_t expire_ms;
+    struct key key;
+    if (!read_expire(call, time, unit, FROM_NOW, &expire_ms))
+        return;
+    call_write_key(call, name, &key);
+    if (!store(call, &key, value, expire_ms))
+        return;
+    call_changed(call, NOTIFY_GENERIC, "expire", name);
+    reply_ok(call->out);
+}
+
+void cmd_setex(struct call *call, const struct args_setex *args)
+{
+    set_with_expire(call, args->key, args->value, args->seconds, UNIT_SECONDS);
+}
+
+void cmd_psetex(struct call *call, const struct args_psetex *args)
+{
+    set_with_expire(call, args->key, args->value, args->milliseconds, UNIT_MS);
+}
+
+void cmd_setnx(struct call *call, const struct args_setnx *args)
+{
+    struct key key;
+    if (call_write_key(call, args->key, &key))
+        reply_int(call->out, 0);
+    else if (store(call, &key, args->value, ENTRY_NO_EXPIRE))
+        reply_int(call->out, 1);
+}
+
+void cmd_getset(struct call *call, const struct args_getset *args)
+{
+    struct key key;
+    if (call_read_string(call, args->key, &key))
+        exchange(call, &key, args->value, ENTRY_NO_EXPIRE);
+}
+
+/* ---- GET ------------------------------------------------------------------------------------------ */
+
+void cmd_get(struct call *call, const struct args_get *args)
+{
+    struct key key;
+    if (likely(call_read_string(call, args->key, &key)))
+        reply_value(call, key.entry);
+}
+
+void cmd_getdel(struct call *call, const struct args_getdel *args)
+{
+    struct key key;
+    if (!call_read_string(call, args->key, &key))
+        return;
+    reply_value(call, key.entry);
+    if (key.entry == NULL)
+        return;
+    call_delete(call, &key);
+    call_changed(call, NOTIFY_GENERIC, "del", args->key);
+}
+
+static bool read_getex_expire(struct call *call, const struct args_getex *args, int64_t *ret_ms)
+{
+    switch (args->expiration) {
+    case ARGS_GETEX_EXPIRATION_NONE:
+    case ARGS_GETEX_EXPIRATION_PERSIST: *ret_ms = ENTRY_NO_EXPIRE; return true;
+    case ARGS_GETEX_EXPIRATION_SECONDS:
+        return read_expire(call, args->expiration_value.seconds, UNIT_SECONDS, FROM_NOW, ret_ms);
+    case ARGS_GETEX_EXPIRATION_MILLISECONDS:
+        return read_expire(call, args->expiration_value.milliseconds, UNIT_MS, FROM_NOW, ret_ms);
+    case ARGS_GETEX_EXPIRATION_UNIX_TIME_SECONDS:
+        return read_expire(call, args->expiration_value.unix_time_seconds, UNIT_SECONDS, FROM_1970, ret_ms);
+    case ARGS_GETEX_EXPIRATION_UNIX_TIME_MILLISECONDS:
+        return read_expire(call, args->expiration_value.unix_time_milliseconds, UNIT_MS, FROM_1970, ret_ms);
+    }
+    BUG("expiration %d", (int)args->expiration);
+}
+
+/* Gives the key a time to live, or takes it away, and answers with the value. */
+static void change_expire(struct call *call, struct key *key, int64_t expire_ms)
+{
+    /* The value is written before the change, which may move it, and taken back if the change fails. */
+    struct reply_mark mark = reply_mark(call->out);
+    call_reply_string(call, key->entry);
+    if (expire_ms != ENTRY_NO_EXPIRE && expire_ms <= call->exec->now_ms) {
+        call_delete(call, key);
+        call_changed(call, NOTIFY_GENERIC, "del", key->name);
+        return;
+    }
+    if (db_set_expire(call->db, &key->position, key->hash, expire_ms) != ST_OK) {
+        reply_rollback(call->out, mark);
+        call_oom(call);
+        return;
+    }
+    call_changed(call, NOTIFY_GENERIC, expire_ms == ENTRY_NO_EXPIRE ? "persist" : "expire", key->name);
+}
+
+void cmd_getex(struct call *call, const struct args_getex *args)
+{
+    int64_t expire_ms;
+    struct key key;
+    if (!call_read_string(call, args->key, &key))
+        return;
+    if (key.entry == NULL) {
+        reply_null(call->out);
+        return;
+    }
+    if (!read_getex_expire(call, args, &expire_ms))
+        return;
+    bool persists =
+        args->expiration == ARGS_GETEX_EXPIRATION_PERSIST && entry_expire_ms(key.entry) != ENTRY_NO_EXPIRE;
+    if (expire_ms != ENTRY_NO_EXPIRE || persists)
+        change_expire(call, &key, expire_ms);
+    else
+        call_reply_string(call, key.entry);
+}
+
+/* ---- Several keys --------------------------------------------------------------------------------- */
+
+void cmd_mget(struct call *call, const struct args_mget *args)
+{
+    reply_array(call->out, args->key_count);
+    for (uint32_t i = 0; i < args->key_count; i++) {
+        struct key key;
+        bool found = call_read_key(call, args->key[i], &key) && entry_type(key.entry) == ENTRY_STRING;
+        reply_value(call, found ? key.entry : NULL);
+    }
+}
+
+/* Up to this many pairs need no memory for the list of new entries. */
+#define PAIRS_ON_STACK 64
+
+static void free_entries(struct call *call, struct entry **entries, uint32_t from, uint32_t count)
+{
+    for (uint32_t i = from; i < count; i++)
+        entry_free(call->exec->heap, entries[i]);
+}
+
+/* Builds an entry for each pair; none is left behind when memory is refused. */
+static bool build_pairs(struct call *call, const struct slice *data, uint32_t count,
+                        struct entry **ret_entries)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct key key = {.name = data[2 * i]};
+        ret_entries[i] = new_string(call, &key, data[2 * i + 1], ENTRY_NO_EXPIRE);
+        if (ret_entries[i] == NULL) {
+            free_entries(call, ret_entries, 0, i);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool publish_pairs(struct call *call, const struct slice *data, uint32_t count, struct entry **entries)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct key key;
+        call_write_key(call, data[2 * i], &key);
+        if (!call_store(call, &key, entries[i])) {
+            free_entries(call, entries, i + 1, count);
+            return false;
+        }
+        call_changed(call, NOTIFY_STRING, "set", data[2 * i]);
+    }
+    return true;
+}
+
+/* Stores all pairs: everything is built first, so that a refusal for lack of memory changes nothing. Answers only on
+ * failure. */
+static bool store_pairs(struct call *call, const struct slice *data, uint32_t count)
+{
+    struct entry *few[PAIRS_ON_STACK];
+    struct entry **entries = few;
+    if (count > PAIRS_ON_STACK)
+        entries = mem_try_alloc(count * sizeof(*entries));
+    bool built = entries != NULL && build_pairs(call, data, count, entries);
+    if (!built)
+        call_oom(call);
+    bool stored = built && publish_pairs(call, data, count, entries);
+    if (entries != few)
+        mem_free(entries);
+    return stored;
+}
+
+void cmd_mset(struct call *call, const struct args_mset *args)
+{
+    if (store_pairs(call, args->data, args->data_count))
+        reply_ok(call->out);
+}
+
+void cmd_msetnx(struct call *call, const struct args_msetnx *args)
+{
+    for (uint32_t i = 0; i < args->data_count; i++) {
+        struct key key;
+        if (call_write_key(call, args->data[2 * i], &key)) {
+            reply_int(call->out, 0);
+            return;
+        }
+    }
+    if (store_pairs(call, args->data, args->data_count))
+        reply_int(call->out, 1);
+}

@@ -45,13 +45,17 @@ static void close_chunk(struct reply *reply)
     reply->limit = NULL;
 }
 
-static void open_chunk(struct reply *reply)
+void reply_give_chunk(struct reply *reply, struct chunk *chunk)
 {
-    close_chunk(reply);
-    struct chunk *chunk = chunk_pool_get(reply->pool);
     chunk_list_append(&reply->list, chunk);
     reply->cursor = chunk->data + chunk->end;
     reply->limit = chunk->data + chunk->capacity;
+}
+
+static void open_chunk(struct reply *reply)
+{
+    close_chunk(reply);
+    reply_give_chunk(reply, chunk_pool_get(reply->pool));
 }
 
 ALWAYS_INLINE bool has_room(const struct reply *reply, size_t size)

@@ -172,7 +172,7 @@ def values_header(families):
 
 
 def table_row(option):
-    fields = [f".name = {c_string(option.name)}", f".family = {c_string(option.family['family'])}",
+    fields = [f".name = {c_string(option.name)}",
               f".type = CONFIG_TYPE_{option.kind.replace('-', '_').upper()}", f".apply = {APPLY[option.apply]}",
               f".offset = offsetof(struct config, {option.field})", f".default_text = {c_string(option.default)}"]
     if option.alias:

@@ -29,7 +29,6 @@ enum config_apply {
 struct config_option_info {
     const char *name;
     const char *alias; /* NULL: none */
-    const char *family;
     enum config_type type;
     enum config_apply apply;
     size_t offset;          /* of the field in struct config */

@@ -85,6 +85,12 @@ void call_oom(struct call *call);           /* memory for this very command was 
 void call_no_such_key(struct call *call);   /* ERR no such key */
 void call_string_too_long(struct call *call); /* ERR string exceeds maximum allowed size (proto-max-bulk-len) */
 
+/* For "%.*s" of a client's word in an error: no error is longer than its reader's patience. */
+static inline int call_shown_size(struct slice word)
+{
+    return (int)(word.size < 128 ? word.size : 128);
+}
+
 /* Answers with the bytes of a string entry; large ones are not copied. */
 void call_reply_string(struct call *call, const struct entry *entry);
 

@@ -66,7 +66,7 @@ struct table {
     _Atomic uint64_t generation;   /* raised by every split, merge and clear */
     uint64_t item_count;
     uint64_t child_count;
-    uint64_t due_cursor; /* bucket at which the sweep goes on */
+    uint64_t due_cursor; /* buckets that the sweep has yet to visit in this round */
     uint64_t due_opened; /* buckets that sweeps had to look into, since the start */
     size_t mapped_bytes; /* of segments and side arrays, as far as touched */
     const struct table_type *type;
@@ -256,7 +256,8 @@ void table_due_note(struct table *table, uint64_t hash, uint32_t due);
 /* Looks through the side array from where the last call stopped, at most `buckets_max` buckets, for bounds
  * <= now (which is below TABLE_DUE_NONE). For such a bucket, which counts as TABLE_DUE_OPEN_COST, each item for which type->due(item) <= now is handed to `expire`, which must remove
  * exactly that item from the table or leave it; then the bound is computed anew. Stops early after
- * `items_max` items. Returns true when the cursor came around to the beginning. */
+ * `items_max` items. Returns true when a round is complete: without inserts in between, nothing that was due at its
+ * start is left but what `expire` left. */
 bool table_due_sweep(struct table *table, uint32_t now, size_t buckets_max, size_t items_max,
                      table_visit_fn expire, void *context, size_t *ret_items);
 

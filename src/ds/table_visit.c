@@ -121,26 +121,26 @@ static bool block_has_due(const uint32_t *inverted, uint32_t limit)
     return highest >= limit;
 }
 
-/* Buckets from `index` on, at most `count`, that can be passed over because nothing in them is due. */
-static uint64_t due_skip(const struct table *table, uint64_t index, uint64_t count, uint32_t now)
+/* Buckets below `end`, at most `count`, that can be passed over because nothing in them is due. */
+static uint64_t due_skip(const struct table *table, uint64_t end, uint64_t count, uint32_t now)
 {
     uint64_t offset;
-    unsigned segment = table_segment_of(index, &offset);
-    uint64_t segment_end = (uint64_t)1 << (segment == 0 ? TABLE_FIRST_BITS : TABLE_FIRST_BITS + segment - 1);
-    if (count > segment_end - offset)
-        count = segment_end - offset;
-    const uint32_t *inverted = table->due_segments[segment];
-    if (!inverted)
+    unsigned segment = table_segment_of(end - 1, &offset);
+    if (count > offset + 1)
+        count = offset + 1;
+    if (!table->due_segments[segment])
         return count;
+    const uint32_t *inverted_end = table->due_segments[segment] + offset + 1;
     uint64_t passed = 0;
     while (passed < count) {
-        if (count - passed >= SWEEP_BLOCK && !block_has_due(&inverted[offset + passed], ~now)) {
+        bool whole = count - passed >= SWEEP_BLOCK;
+        if (whole && !block_has_due(inverted_end - passed - SWEEP_BLOCK, ~now)) {
             passed += SWEEP_BLOCK;
             continue;
         }
-        uint64_t stop = count - passed < SWEEP_BLOCK ? count : passed + SWEEP_BLOCK;
+        uint64_t stop = whole ? passed + SWEEP_BLOCK : count;
         for (; passed < stop; passed++) {
-            if (inverted[offset + passed] >= ~now)
+            if (*(inverted_end - passed - 1) >= ~now)
                 return passed;
         }
     }
@@ -203,31 +203,29 @@ bool table_due_sweep(struct table *table, uint32_t now, size_t buckets_max, size
 {
     DEBUG_ASSERT(now < TABLE_DUE_NONE);
     size_t handed = 0;
-    for (;;) {
-        uint64_t bucket_count = table_bucket_count(table);
-        if (table->due_cursor >= bucket_count) {
-            table->due_cursor = 0;
-            *ret_items = handed;
-            return true;
-        }
-        if (buckets_max == 0 || handed >= items_max)
+    if (table->due_cursor == 0)
+        table->due_cursor = table_bucket_count(table);
+    while (buckets_max > 0 && handed < items_max) {
+        /* Downwards: what expiry makes the table merge then moves from where the sweep has been. */
+        if (table->due_cursor > table_bucket_count(table))
+            table->due_cursor = table_bucket_count(table);
+        if (table->due_cursor == 0)
             break;
-        uint64_t ahead = bucket_count - table->due_cursor;
-        uint64_t passed = due_skip(table, table->due_cursor, ahead < buckets_max ? ahead : buckets_max, now);
-        table->due_cursor += passed;
+        uint64_t end = table->due_cursor;
+        uint64_t passed = due_skip(table, end, end < buckets_max ? end : buckets_max, now);
+        table->due_cursor -= passed;
         buckets_max -= passed;
-        if (buckets_max == 0 || table->due_cursor >= bucket_count ||
-            table_due_bound(table, table->due_cursor) > now)
+        if (passed == end || buckets_max == 0 || table_due_bound(table, table->due_cursor - 1) > now)
             continue;
         table->due_opened++;
         buckets_max -= buckets_max < TABLE_DUE_OPEN_COST ? buckets_max : TABLE_DUE_OPEN_COST;
-        handed += due_bucket(table, table->due_cursor, now, items_max - handed, expire, context);
+        handed += due_bucket(table, table->due_cursor - 1, now, items_max - handed, expire, context);
         /* With items_max used up there may be more in this bucket: it is looked at again next time. */
         if (handed < items_max)
-            table->due_cursor++;
+            table->due_cursor--;
     }
     *ret_items = handed;
-    return false;
+    return table->due_cursor == 0;
 }
 
 /* ---- Check ---------------------------------------------------------------------------------------- */

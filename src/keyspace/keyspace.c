@@ -270,13 +270,12 @@ size_t keyspace_expire_step(struct keyspace *keyspace, keyspace_expired_fn expir
         bool around = true;
         if (db->volatile_count > 0) {
             struct expire_visit visit = {db, expired, context};
-            uint64_t cursor_before = db->keys.due_cursor, opened_before = db->keys.due_opened;
-            uint64_t bucket_count = db->keys.bucket_count;
+            uint64_t ahead = db->keys.due_cursor ? db->keys.due_cursor : db->keys.bucket_count;
+            uint64_t opened_before = db->keys.due_opened;
             size_t handed = 0;
             around = table_due_sweep(&db->keys, now, buckets_left, keys_left, visit_due, &visit, &handed);
-            uint64_t cursor = around ? bucket_count : db->keys.due_cursor;
-            uint64_t cost = (cursor > cursor_before ? cursor - cursor_before : 0) +
-                            (db->keys.due_opened - opened_before) * TABLE_DUE_OPEN_COST;
+            uint64_t cost =
+                ahead - db->keys.due_cursor + (db->keys.due_opened - opened_before) * TABLE_DUE_OPEN_COST;
             buckets_left -= cost < buckets_left ? cost : buckets_left;
             keys_left -= handed;
             opened += db->keys.due_opened - opened_before;

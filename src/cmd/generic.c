@@ -78,7 +78,6 @@ static struct entry_options options_of(const struct entry *entry)
     return (struct entry_options){
         .expire_ms = entry_expire_ms(entry),
         .clock = entry_clock(entry),
-        .edited = entry->flags & ENTRY_EDITED,
     };
 }
 

@@ -24,15 +24,16 @@ static void draw_birds(struct rng *rng, char sky[PICTURE_SKY][PICTURE_COLUMNS])
     }
 }
 
-/* Waves grow towards the shore: runs of swell between crests. */
+/* Waves grow towards the shore: runs of swell between crests, longer ones nearer by. */
 static void draw_wave(struct rng *rng, unsigned row, char sea[PICTURE_COLUMNS])
 {
-    static const char swells[PICTURE_SEA] = {'.', '-', '~', '^'};
+    static const char swells[PICTURE_SEA] = {'_', '.', '-', '~'};
+    static const char crests[PICTURE_SEA] = {'.', '-', '~', '^'};
     uint64_t until_crest = rng_below(rng, 8);
     for (unsigned column = 0; column < PICTURE_COLUMNS; column++) {
         sea[column] = swells[row];
         if (until_crest-- == 0) {
-            sea[column] = row < PICTURE_SEA / 2 ? '\'' : '`';
+            sea[column] = crests[row];
             until_crest = 3 + rng_below(rng, 6 + 2 * row);
         }
     }

@@ -48,9 +48,23 @@ static void append_row(struct buf *text, const char row[PICTURE_COLUMNS])
     buf_append_char(text, '\n');
 }
 
-/* The words behind LOLWUT are taken by pictures of other servers' versions; here there is one picture. */
+/* In Redis, numbers behind VERSION choose a picture and its size. Here there is one picture; they are only checked. */
+static bool are_numbers(const struct slice *words, uint32_t count)
+{
+    int64_t number;
+    for (uint32_t i = 0; i < count; i++)
+        if (!num_parse_i64(words[i], &number))
+            return false;
+    return true;
+}
+
 void cmd_lolwut(struct call *call, const struct args_lolwut *args)
 {
+    if (args->version_count > 0 && slice_equal_nocase(args->version[0], "VERSION") &&
+        !are_numbers(args->version + 1, args->version_count - 1)) {
+        call_not_integer(call);
+        return;
+    }
     struct rng *rng = &call->exec->rng;
     char sky[PICTURE_SKY][PICTURE_COLUMNS];
     char sea[PICTURE_COLUMNS];

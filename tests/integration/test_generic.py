@@ -407,7 +407,7 @@ def test_a_waiting_client_may_leave(r, connect):
 def test_waitaof_without_a_log(r):
     assert r("WAITAOF 1 0 0") == Error(
         "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
-    assert r("WAITAOF 2 0 0") == Error("ERR value is out of range, must be between 0 and 1")
+    assert r("WAITAOF 2 0 0") == Error("ERR value is out of range, value must between 0 and 1")
     assert r("WAITAOF 0 -1 0") == Error("ERR value is out of range, must be positive")
     assert r("WAITAOF 0 0 -1") == Error("ERR timeout is negative")
     assert r("WAITAOF 0 0 0") == [0, 0]

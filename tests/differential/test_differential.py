@@ -21,7 +21,7 @@ SEED = int(os.environ.get("SKUA_SEED", "20261121"))
 COMMANDS = int(os.environ.get("SKUA_COMMANDS", "60000"))
 STEPS = 250  # of one sequence
 PARTS = 4  # run by as many workers
-GRAMMAR = pathlib.Path(os.environ.get("SKUA_GRAMMAR", ROOT / "build" / "gen" / "commands.json"))
+GRAMMAR = pathlib.Path(os.environ.get("SKUA_GRAMMAR", ROOT / "build" / "dev" / "gen" / "commands.json"))
 CONFIG = {"databases": 16, "maxmemory": 0}
 
 

@@ -7,6 +7,8 @@
  * are dropped. Then come the options that the file does not have and that differ from their defaults.
  * Threads: config_rewrite_new on the executor; config_rewrite_run on any thread, it sees the copied plan
  * only. */
+#include "config/rewrite.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -111,12 +113,10 @@ static bool is_default(const struct config_option_info *info, const struct confi
     return equal;
 }
 
-struct config_rewrite *config_rewrite_new(const struct config *config)
+struct config_rewrite *config_rewrite_plan(const struct config *config, const char *path)
 {
-    if (config->state->file_path[0] == '\0')
-        return NULL;
     struct config_rewrite *rewrite = mem_calloc(1, sizeof *rewrite);
-    rewrite->path = mem_strdup(config->state->file_path);
+    rewrite->path = mem_strdup(path);
     for (int i = 0; i < CONFIG_OPTION_COUNT; i++) {
         const struct config_option_info *info = &config_options[i];
         struct config_value value = config_value_peek(config, info);
@@ -128,6 +128,12 @@ struct config_rewrite *config_rewrite_new(const struct config *config)
             plan_line(info, &value, wanted);
     }
     return rewrite;
+}
+
+struct config_rewrite *config_rewrite_new(const struct config *config)
+{
+    const char *path = config->state->file_path;
+    return path[0] != '\0' ? config_rewrite_plan(config, path) : NULL;
 }
 
 void config_rewrite_free(struct config_rewrite *rewrite)
@@ -144,23 +150,38 @@ void config_rewrite_free(struct config_rewrite *rewrite)
 
 /* ---- Merge ---------------------------------------------------------------------------------------- */
 
+/* A value that no class has, so that a class which a line does not name differs from one that it does. */
+static const struct config_value no_limits = {
+    .limits = {{UINT64_MAX, 0, 0}, {UINT64_MAX, 0, 0}, {UINT64_MAX, 0, 0}},
+};
+
+/* Reads the value of a line. False: it has none. */
+static bool read_line(const struct config_option_info *info, const struct config_words *words,
+                      struct config_value *ret_value)
+{
+    struct buf error = {0};
+    /* As config_load does it: one word may be a whole list. */
+    enum status status =
+        words->count == 2
+            ? config_value_parse_text(info, words->items[1], &no_limits, ret_value, &error)
+            : config_value_parse(info, words->items + 1, words->count - 1, &no_limits, ret_value, &error);
+    buf_done(&error);
+    return status == ST_OK;
+}
+
 /* True when both lines are the same option with the same value, however written. */
 static bool lines_agree(const struct config_option_info *info, const struct config_words *old,
                         struct slice wanted)
 {
     struct config_words new;
+    struct config_value values[2];
     bool agree = false;
-    if (config_words_split(wanted, &new) == ST_OK) {
-        struct config_value values[2];
-        struct buf error = {0};
-        if (config_value_parse(info, old->items + 1, old->count - 1, NULL, &values[0], &error) == ST_OK) {
-            if (config_value_parse(info, new.items + 1, new.count - 1, NULL, &values[1], &error) == ST_OK) {
-                agree = values_equal(info, &values[0], &values[1]);
-                config_value_done(info, &values[1]);
-            }
-            config_value_done(info, &values[0]);
+    if (config_words_split(wanted, &new) == ST_OK && read_line(info, &new, &values[0])) {
+        if (read_line(info, old, &values[1])) {
+            agree = values_equal(info, &values[0], &values[1]);
+            config_value_done(info, &values[1]);
         }
-        buf_done(&error);
+        config_value_done(info, &values[0]);
     }
     config_words_done(&new);
     return agree;
@@ -193,7 +214,7 @@ static void merge_line(struct config_rewrite *rewrite, struct slice line, struct
     config_words_done(&words);
 }
 
-static void merge(struct config_rewrite *rewrite, struct slice old, struct buf *file)
+void config_rewrite_merge(struct config_rewrite *rewrite, struct slice old, struct buf *file)
 {
     bool has_title = false;
     while (old.size > 0) {
@@ -310,7 +331,7 @@ enum status config_rewrite_run(struct config_rewrite *rewrite, struct buf *ret_e
     mode_t mode;
     bool done = read_old(rewrite->path, &old, &mode);
     if (done) {
-        merge(rewrite, buf_slice(&old), &file);
+        config_rewrite_merge(rewrite, buf_slice(&old), &file);
         done = replace_file(rewrite->path, buf_slice(&file), mode);
     }
     if (!done)

@@ -134,12 +134,24 @@ static enum status parse_string(const struct config_option_info *info, struct sl
     return ST_OK;
 }
 
+/* A list is shown and written as its words with blanks between them, so a word must not need quotes. */
+static bool is_list_word(struct slice word)
+{
+    for (size_t i = 0; i < word.size; i++) {
+        unsigned char c = (unsigned char)word.data[i];
+        if (c <= ' ' || c == '"' || c == '\'' || c == '\\' || c == 127)
+            return false;
+    }
+    return word.size > 0 && word.data[0] != '#';
+}
+
 static enum status parse_strings(const struct slice *words, uint32_t count, struct config_value *ret_value,
                                  struct buf *ret_error)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (words[i].size > 0 && memchr(words[i].data, '\0', words[i].size) != NULL)
-            return refuse(ret_error, "argument must not contain a zero byte");
+        if (!is_list_word(words[i]))
+            return refuse(ret_error,
+                          "arguments of a list must not be empty, nor have blanks or quotes in them");
     }
     struct config_strings strings = {.items = count > 0 ? mem_calloc(count, sizeof *strings.items) : NULL,
                                      .count = count};

@@ -17,7 +17,7 @@
 
 #define ARGS_FIRST_CAPACITY 8
 
-/* Digits of a length that the fast path reads; longer ones take the careful path. */
+/* Digits of a length that are read without looking for the line's end first; more take the careful path. */
 #define FAST_DIGITS_MAX 9
 
 void parser_init(struct parser *parser)
@@ -94,25 +94,50 @@ static enum parser_result finish(struct parser *parser, size_t request_size, siz
 
 /* ---- Length lines --------------------------------------------------------------------------------- */
 
-/* Reads the digits of a small length whose line has arrived whole, `text` being the byte behind the type
- * byte. Returns where the line's successor begins; NULL when the line is incomplete or in any way unusual:
- * then read_length_line decides. */
-ALWAYS_INLINE const char *read_short_length(const char *text, const char *end, int64_t *ret_length)
+ALWAYS_INLINE bool is_digit(char c)
+{
+    return (unsigned char)(c - '0') <= 9;
+}
+
+/* Lengths of four digits and more, or at the very end of what has arrived: see read_short_length. */
+static NO_INLINE const char *read_medium_length(const char *text, const char *end, int64_t *ret_length)
 {
     const char *digits_end = text + FAST_DIGITS_MAX;
     const char *at = text;
-    uint64_t length = 0;
-    for (; at < end && at < digits_end; at++) {
-        unsigned digit = (unsigned char)*at - (unsigned)'0';
-        if (digit > 9)
-            break;
-        length = length * 10 + digit;
-    }
+    int64_t length = 0;
+    for (; at < end && at < digits_end && is_digit(*at); at++)
+        length = length * 10 + (*at - '0');
     bool plain = at != text && (*text != '0' || at == text + 1) && end - at >= 2 && *at == '\r';
-    if (unlikely(!plain))
+    if (!plain)
         return NULL;
-    *ret_length = (int64_t)length;
+    *ret_length = length;
     return at + 2;
+}
+
+/* Reads the digits of a small length whose line has arrived whole, `text` being the byte behind the type byte.
+ * Returns where the line's successor begins; NULL when the line is incomplete or in any way unusual: then
+ * read_length_line decides. Lengths of one to three digits are most of all, so they are spelt out. */
+ALWAYS_INLINE const char *read_short_length(const char *text, const char *end, int64_t *ret_length)
+{
+    if (unlikely(end - text < 5 || !is_digit(text[0])))
+        return read_medium_length(text, end, ret_length);
+    int64_t length = text[0] - '0';
+    if (text[1] == '\r') {
+        *ret_length = length;
+        return text + 3;
+    }
+    if (unlikely(!is_digit(text[1]) || length == 0))
+        return NULL;
+    length = length * 10 + (text[1] - '0');
+    if (likely(text[2] == '\r')) {
+        *ret_length = length;
+        return text + 4;
+    }
+    if (likely(is_digit(text[2]) && text[3] == '\r')) {
+        *ret_length = length * 10 + (text[2] - '0');
+        return text + 5;
+    }
+    return read_medium_length(text, end, ret_length);
 }
 
 enum line_state { LINE_READ, LINE_INCOMPLETE, LINE_TOO_LONG, LINE_BAD_NUMBER };

@@ -237,14 +237,20 @@ void reply_int(struct reply *reply, int64_t value)
 
 /* ---- Strings -------------------------------------------------------------------------------------- */
 
+/* A string of at most BULK_FAST_MAX bytes, in one piece. */
+ALWAYS_INLINE void short_bulk(struct reply *reply, struct slice value)
+{
+    need_room(reply, value.size + HEADER_MAX + 2);
+    char *at = write_header(reply->cursor, '$', value.size);
+    if (likely(value.size > 0))
+        memcpy(at, value.data, value.size);
+    reply->cursor = write_line_end(at + value.size);
+}
+
 void reply_bulk(struct reply *reply, struct slice value)
 {
     if (likely(value.size <= BULK_FAST_MAX)) {
-        need_room(reply, value.size + HEADER_MAX + 2);
-        char *at = write_header(reply->cursor, '$', value.size);
-        if (likely(value.size > 0))
-            memcpy(at, value.data, value.size);
-        reply->cursor = write_line_end(at + value.size);
+        short_bulk(reply, value);
         return;
     }
     header(reply, '$', value.size);
@@ -260,7 +266,7 @@ void reply_bulk_string(struct reply *reply, const char *value)
 void reply_bulk_int(struct reply *reply, int64_t value)
 {
     char text[NUM_I64_TEXT_MAX];
-    reply_bulk(reply, slice_make(text, num_format_i64(value, text)));
+    short_bulk(reply, slice_make(text, num_format_i64(value, text)));
 }
 
 void reply_bulk_pinned(struct reply *reply, struct slice value, void (*release)(void *owner), void *owner)

@@ -42,7 +42,11 @@ struct reply *client_push(struct client *client)
     if (client->flags & CLIENT_CLOSING)
         return NULL;
     client_mark_dirty(client);
-    return &client->out;
+    struct exec *exec = client->exec;
+    if (client != exec->executing)
+        return &client->out;
+    exec->deferred.resp = client->out.resp;
+    return &exec->deferred;
 }
 
 /* ---- Waiting -------------------------------------------------------------------------------------- */

@@ -116,7 +116,8 @@ struct client *client_lookup(struct exec *exec, uint64_t id);
 void client_close(struct client *client, enum close_how how);
 
 /* Bytes for the client outside of a reply to its own request (pushes). Write into the returned reply; it is
- * sent at the end of the batch. NULL when the client is closing. */
+ * sent at the end of the batch, behind the reply to the request that is being executed if that is the client's.
+ * NULL when the client is closing. */
 struct reply *client_push(struct client *client);
 
 /* ---- Blocking ------------------------------------------------------------------------------------- */

@@ -132,6 +132,10 @@ static bool is_allowed(struct client *client, const struct command *command)
                command->full_name);
         return false;
     }
+    if (unlikely(client->flags & CLIENT_MONITOR && command->flags & (CMD_WRITE | CMD_READONLY | CMD_MAY_REPLICATE))) {
+        refuse(client, command, "ERR Replica can't interact with the keyspace");
+        return false;
+    }
     return true;
 }
 
@@ -200,8 +204,6 @@ void exec_call(struct call *call)
     struct exec *exec = call->exec;
     struct command_stats *stats = &exec->command_stats[call->command->id];
     uint32_t errors = call->out->error_count;
-    if (unlikely(exec->monitor_count) && exec->hooks.monitor && !(call->command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)))
-        exec->hooks.monitor(exec->hooks.context, call);
     call->command->run(call);
     uint64_t ticks = clock_ticks(exec->clock);
     uint64_t ns = clock_ticks_to_ns(exec->clock, ticks - exec->tick_mark);
@@ -212,6 +214,8 @@ void exec_call(struct call *call)
         call->out->error_count = errors; /* counted: EXEC, which this may be part of, does not count it again */
     }
     account(call, stats, ns);
+    if (unlikely(exec->monitor_count) && exec->hooks.monitor && !(call->command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)))
+        exec->hooks.monitor(exec->hooks.context, call);
 }
 
 /* Drops the reply of a command while CLIENT REPLY says so. */
@@ -241,7 +245,9 @@ static void execute(struct client *client, const struct request *request)
     };
     client->last_command = request->command;
     client->commands++;
+    client->exec->executing = client;
     exec_call(&call);
+    client->exec->executing = NULL;
 }
 
 static void fault(struct client *client, const char *text)
@@ -266,6 +272,13 @@ static bool is_to_be_executed(struct client *client, const struct request *reque
         return false;
     }
     return true;
+}
+
+/* What was pushed to the client during its own request: no reply mode drops it. */
+static void send_deferred(struct client *client)
+{
+    if (unlikely(!reply_is_empty(&client->exec->deferred)))
+        reply_move(&client->out, &client->exec->deferred);
 }
 
 void dispatch_request(struct client *client, struct run *run, const struct request *request)
@@ -293,6 +306,7 @@ void dispatch_request(struct client *client, struct run *run, const struct reque
             client->flags &= ~CLIENT_REPLY_SKIP_NEXT;
             client->flags |= CLIENT_REPLY_SKIP;
         }
+        send_deferred(client);
         return;
     }
     struct reply_mark before = reply_mark(&client->out);
@@ -300,6 +314,7 @@ void dispatch_request(struct client *client, struct run *run, const struct reque
         execute(client, request);
     if (!(client->flags & CLIENT_PAUSED))
         apply_reply_mode(client, before);
+    send_deferred(client);
 }
 
 /* ---- Expiry --------------------------------------------------------------------------------------- */

@@ -47,6 +47,7 @@ struct exec *exec_new(const struct exec_options *options)
     exec->heap = exec->keyspace->heap;
     list_init(&exec->clients);
     list_init(&exec->output_dirty);
+    reply_init(&exec->deferred, exec->chunks, 2);
     list_init(&exec->blocked);
     list_init(&exec->paused);
     list_init(&exec->unblocked);
@@ -68,6 +69,7 @@ struct exec *exec_new(const struct exec_options *options)
 void exec_free(struct exec *exec)
 {
     ASSERT(exec->client_count == 0);
+    reply_clear(&exec->deferred);
     exec_run_posts(exec);
     pubsub_free(exec->pubsub);
     watch_table_free(exec->watch);

@@ -65,7 +65,7 @@ struct exec_hooks {
     void (*slow)(void *context, struct call *call, uint64_t ns);
     /* Something took long: event names are Redis's ("command", "expire-cycle", …). */
     void (*latency)(void *context, const char *event, uint64_t ns);
-    /* Before each command while monitor_count > 0. */
+    /* After each command while monitor_count > 0: what it made of the client (SELECT) shows. */
     void (*monitor)(void *context, struct call *call);
     /* A client is about to be forgotten. */
     void (*client_gone)(void *context, struct client *client);
@@ -90,6 +90,8 @@ struct exec {
     struct table clients_by_id;
     uint32_t client_count;
     struct list_node output_dirty;
+    struct client *executing;  /* whose request is being executed, NULL: nobody's */
+    struct reply deferred;     /* pushes to that client: they follow its reply, never into the midst of it */
     struct list_node blocked;  /* clients in client_block */
     struct list_node paused;    /* clients whose next request waits for CLIENT PAUSE to end */
     struct list_node unblocked; /* to be resumed at the end of the batch */

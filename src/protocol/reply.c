@@ -82,6 +82,12 @@ void reply_take(struct reply *reply, struct chunk_list *to)
     chunk_list_move(to, &reply->list);
 }
 
+void reply_move(struct reply *to, struct reply *from)
+{
+    close_chunk(to);
+    reply_take(from, &to->list);
+}
+
 uint64_t reply_size(const struct reply *reply)
 {
     if (reply->cursor == NULL)

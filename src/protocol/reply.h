@@ -43,6 +43,9 @@ void reply_give_chunk(struct reply *reply, struct chunk *chunk);
 /* Moves everything written to the end of `to`; the reply is empty afterwards and can be used on. */
 void reply_take(struct reply *reply, struct chunk_list *to);
 
+/* Moves everything written into `from` behind what was written into `to`; `from` can be used on. */
+void reply_move(struct reply *to, struct reply *from);
+
 static inline bool reply_is_empty(const struct reply *reply)
 {
     return reply->list.head == NULL;

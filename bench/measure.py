@@ -114,4 +114,4 @@ def growth_pause(first, last):
             load(server, first, last, 8)
             info = client.info("everything")
             assert client("DBSIZE") == last
-    return float(info["executor_pause_max_us"]) / 1000, info.get("executor_pause_max_by", "")
+    return float(info["executor_pause_max_usec"]) / 1000, info.get("executor_pause_max_by", "")

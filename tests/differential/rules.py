@@ -14,20 +14,6 @@ class Rule:
     explains: Callable  # (words, ours, theirs, grammar) -> bool
 
 
-def _name(words, grammar):
-    """The full name of the command ("client|list")."""
-    name = words[0].decode("latin-1")
-    if len(words) > 1:
-        sub = f"{name}|{words[1].decode('latin-1').lower()}"
-        if sub in grammar.by_name:
-            return sub
-    return name
-
-
-def _is_error(tree, prefix=""):
-    return tree[0] == "-" and tree[1].startswith(prefix)
-
-
 def _near(seconds):
     def near(words, ours, theirs, grammar):
         return ours[0] == theirs[0] == ":" and ours[1] > 0 < theirs[1] and abs(ours[1] - theirs[1]) <= seconds
@@ -58,18 +44,11 @@ def _help(words, ours, theirs, grammar):
             and all(line[0] == "+" for line in ours[1]))
 
 
-def _newer(words, ours, theirs, grammar):
-    """Commands that came after Redis 7.0."""
-    since = grammar.since(_name(words, grammar))
-    return since is not None and since > (7, 0, 15) and _is_error(theirs, "ERR unknown ")
-
-
 RULES = [
     Rule("clock", "The two servers are asked a moment apart.", _clock),
     Rule("order-of-keys", "KEYS promises no order.", _order),
     Rule("randomness", "RANDOMKEY is random.", _random),
     Rule("help-texts", "HELP answers with texts of our own.", _help),
-    Rule("newer-commands", "Redis 7.0 does not have them yet.", _newer),
 ]
 
 

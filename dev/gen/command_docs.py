@@ -33,7 +33,7 @@ def syntax(arg):
 
 def command_syntax(command, name=None):
     words = name or command.full_name.upper().replace("|", " ")
-    return " ".join([words] + [syntax(arg) for arg in command.args])
+    return " ".join([words] + [syntax(arg) for arg in command.args if not arg.hidden])
 
 
 def help_lines(command):
@@ -98,9 +98,10 @@ def _emit_parts(out, command):
         row.append(f".{field} = {field}_{name},")
         row.append(f".{count_field} = {count},")
 
-    if command.args:
-        _emit_arguments(out, f"args_{name}", command.args, {"next": -1})
-        part("args", "arg_count", len(command.args))
+    shown = [arg for arg in command.args if not arg.hidden]
+    if shown:
+        _emit_arguments(out, f"args_{name}", shown, {"next": -1})
+        part("args", "arg_count", len(shown))
     if command.history:
         with out.block(f"static const struct command_history history_{name}[] =", "};"):
             for version, text in command.history:

@@ -15,7 +15,7 @@ FLAGS = ["write", "readonly", "denyoom", "admin", "pubsub", "noscript", "blockin
 CATEGORIES = ["keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog",
               "geo", "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection",
               "transaction", "scripting"]
-IMPLIED_CATEGORIES = {"read", "write", "pubsub", "admin", "fast", "slow", "blocking"}
+IMPLIED_CATEGORIES = {"read", "write", "pubsub", "fast", "slow", "blocking"}
 FAMILIES = ["string", "bitmap", "generic", "connection", "transactions", "pubsub", "server", "list", "hash", "set",
             "sorted-set", "stream", "geo", "hyperloglog", "scripting", "cluster", "module"]
 COSTS = ["constant", "arguments", "sliceable", "atomic"]
@@ -52,11 +52,18 @@ class Argument:
     variable: dict | None = None
     since: str | None = None
     deprecated_since: str | None = None
+    hidden: bool = False
     args: list = dataclasses.field(default_factory=list)
 
     @property
     def field(self):
         return c_name(self.name)
+
+    @property
+    def is_option(self):
+        """Optional and told apart by its token, so that it can stand in any order with its like."""
+        own_error = self.type == "oneof" and self.error
+        return self.optional and not self.raw and not own_error and None not in self.tokens()
 
     @property
     def is_value(self):
@@ -207,7 +214,7 @@ def _most(arg):
 # ---- Arguments ---------------------------------------------------------------------------------------------
 
 
-def _load_argument(where, table, in_oneof=False):
+def _load_argument(where, table, in_oneof=False, in_raw=False):
     check = Checker(where, table)
     name = check.text("name", required=True)
     check.where = where = f"{where}: argument '{name}'"
@@ -221,15 +228,17 @@ def _load_argument(where, table, in_oneof=False):
                    incomplete=check.choice("incomplete", ["arity", "syntax"], "arity"),
                    access=check.texts("access", ACCESS), joins=check.take("joins", bool, False),
                    variable=check.take("variable_access", dict), since=check.text("since"),
-                   deprecated_since=check.text("deprecated_since"),
+                   deprecated_since=check.text("deprecated_since"), hidden=check.take("hidden", bool, False),
                    minimum=check.take("min", (int, float)), maximum=check.take("max", (int, float)),
                    default=check.take("default", (int, float)))
     shown = {"token": "pure-token", "unsigned": "integer", "long-double": "double"}.get(kind, kind)
     arg.shown_type = check.choice("shown_type", SHOWN_TYPES, shown)
     inner = check.take("args", list, [])
     check.done()
-    arg.args = [_load_argument(where, item, kind == "oneof") for item in inner]
+    arg.args = [_load_argument(where, item, kind == "oneof", in_raw or arg.raw) for item in inner]
     _check_argument(check, arg, in_oneof)
+    if not in_raw:
+        _check_shape(check, arg, in_oneof)
     return arg
 
 
@@ -247,18 +256,28 @@ def _check_argument(check, arg, in_oneof):
         check.fail("'access' belongs to keys, and only to them")
     if arg.type == "key" and len({"RO", "RW", "OW", "RM", "NOT_KEY"} & set(arg.access)) != 1:
         check.fail("'access' needs exactly one of RO, RW, OW, RM and NOT_KEY")
-    if not numeric and (arg.minimum is not None or arg.maximum is not None or arg.default is not None or arg.error):
-        check.fail("min, max, default and error belong to numbers")
+    if not numeric and (arg.minimum is not None or arg.maximum is not None or arg.default is not None):
+        check.fail("min, max and default belong to numbers")
+    if not numeric and arg.error and arg.type != "oneof":
+        check.fail("'error' belongs to numbers and oneofs")
     if arg.default is not None and not arg.optional:
         check.fail("a default belongs to an optional argument")
     if arg.minimum is not None and arg.maximum is not None and arg.minimum > arg.maximum:
         check.fail("min is above max")
+    if arg.error and not arg.error.startswith("ERR ") or arg.range_error and not arg.range_error.startswith("ERR "):
+        check.fail("an error text begins with 'ERR '")
     if arg.range_error and arg.minimum is None and arg.maximum is None:
         check.fail("'range_error' needs a range")
     if in_oneof and (arg.optional or arg.multiple or arg.raw):
         check.fail("an alternative of a oneof is neither optional nor multiple nor raw")
+    if arg.hidden and not (arg.optional and arg.multiple):
+        check.fail("'hidden' is for words that are accepted and ignored: optional and multiple")
     if arg.variable is not None:
         _check_variable_access(check, arg)
+
+
+def _check_shape(check, arg, in_oneof):
+    """Rules for what is parsed by generated code: not inside of a raw argument, which only describes."""
     if arg.multiple and not arg.raw:
         plain_block = arg.type == "block" and all(item.is_fixed() and item.type in SLICE_TYPES for item in arg.args)
         if arg.type not in SLICE_TYPES and not plain_block:
@@ -266,7 +285,7 @@ def _check_argument(check, arg, in_oneof):
     if arg.type == "oneof" and not arg.raw:
         if None in [token for inner in arg.args[:-1] for token in inner.tokens()]:
             check.fail("an alternative without a token hides those after it")
-    if arg.args:
+    if arg.args and not arg.raw:
         _check_sequence(check, arg.args, arg.type == "oneof")
 
 
@@ -312,6 +331,8 @@ def _check_sequence(check, args, alternatives=False):
 
 def _check_optional(check, arg, rest):
     """An optional argument must be told apart from what follows it: by its token, or by counting words."""
+    if arg.error and arg.type == "oneof" and rest:
+        check.fail(f"'{arg.name}' is optional and has its own error: nothing can follow it")
     if None not in arg.tokens():
         if any(not item.optional for item in rest):
             check.fail(f"'{arg.name}' is optional and stands before a mandatory argument")
@@ -380,7 +401,7 @@ def _load_command(where, name, family, table, parent):
 
 def _check_command(check, command, container):
     for category in command.own_categories:
-        if category in IMPLIED_CATEGORIES:
+        if category in IMPLIED_CATEGORIES or category == "admin" and "admin" in command.flags:
             check.fail(f"category '{category}' follows from the flags")
     if "write" in command.flags and "readonly" in command.flags:
         check.fail("flags write and readonly contradict each other")

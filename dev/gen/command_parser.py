@@ -37,7 +37,7 @@ def _is_enum(arg):
 
 def _emit_enums(out, prefix, args):
     for arg in args:
-        if arg.raw:
+        if arg.raw or arg.multiple:
             continue
         if arg.type == "oneof":
             with out.block(f"enum {enum_name(prefix, arg)}", "};"):
@@ -223,9 +223,17 @@ class Parser:
             head = "else if"
         if arg.args[-1].tokens()[0] is not None:
             with self.out.block("else"):
-                self.fail()
+                self.fail(self.oneof_failure(arg))
         if start is not None and not arg.is_bounded():
             raise AssertionError("a oneof of several lengths needs the cursor")
+
+    def oneof_failure(self, arg):
+        if not arg.error:
+            return "call_syntax_error(call)"
+        if "%s" in arg.error:
+            word = self.word()
+            return f'reply_error(call->out, {c_string(arg.error.replace("%s", "%.*s"))}, ARGS_SHOWN({word}))'
+        return f'reply_error(call->out, "%s", {c_string(arg.error)})'
 
     def alternative(self, arg, alternative, prefix, scope, exclusive):
         """The body of one alternative, its token not yet taken."""
@@ -306,9 +314,9 @@ class Parser:
         while position < len(args):
             arg = args[position]
             rest = args[position + 1:]
-            if arg.optional and not arg.raw and None not in arg.tokens():
+            if arg.is_option:
                 group = [arg]
-                while rest and rest[0].optional and not rest[0].raw and None not in rest[0].tokens():
+                while rest and rest[0].is_option:
                     group.append(rest.pop(0))
                 self.options(group, prefix, scope)
                 position += len(group)
@@ -365,14 +373,18 @@ def _emit_parser(out, command):
     parser.finish()
     text = "\n".join(body.lines)
     out.line()
+    out.line(f"#pragma weak cmd_{name}")
     with out.block(f"static void run_{name}(struct call *call)\n"):
         if "argv[" in text:
             out.line("const struct slice *argv = call->argv;")
         if "argc" in text:
             out.line("const uint32_t argc = call->argc;")
-        out.line(f"struct args_{name} args = {{0}};")
+        out.line(f"struct args_{name} args = {{}};")
         for raw in parser.locals:
-            out.line(f"struct slice {raw} = {{0}};")
+            out.line(f"struct slice {raw} = {{}};")
+        with out.block(f"if (!cmd_{name})"):
+            out.line('reply_error(call->out, "ERR this command is not in this build");')
+            out.line("return;")
         out.lines += body.lines
         out.line(f"cmd_{name}(call, &args);")
 

@@ -5,7 +5,6 @@
 
 #include "exec/call.h"
 
-#define SHOWN_NAME_MAX     128 /* of a word that the client sent, in an error */
 #define CONTAINER_NAME_MAX 32
 
 bool args_has_token(const struct slice *argv, uint32_t argc, uint32_t from, const char *lower, size_t size)
@@ -41,8 +40,6 @@ void args_wrong_subcommand(struct call *call)
     for (const char *c = container->name; *c && size < sizeof(name) - 1; c++)
         name[size++] = (char)toupper((unsigned char)*c);
     name[size] = '\0';
-    const struct slice word = call->argv[1];
-    const int shown = word.size > SHOWN_NAME_MAX ? SHOWN_NAME_MAX : (int)word.size;
     reply_error(call->out, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.",
-                shown, word.data, name);
+                ARGS_SHOWN(call->argv[1]), name);
 }

@@ -30,6 +30,10 @@ ALWAYS_INLINE bool args_is(struct slice word, const char *lower, size_t size)
     return true;
 }
 
+/* A word of the client in an error: two arguments for "%.*s". */
+#define ARGS_SHOWN_MAX   128
+#define ARGS_SHOWN(word) (int)((word).size < ARGS_SHOWN_MAX ? (word).size : ARGS_SHOWN_MAX), (word).data
+
 /* Whether one of the arguments from index `from` on is the token. */
 bool args_has_token(const struct slice *argv, uint32_t argc, uint32_t from, const char *lower, size_t size);
 

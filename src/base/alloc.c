@@ -8,8 +8,9 @@
  *     blocks are freed on other threads than the one that allocated them. Only the sum means something.
  * A2  The list and the total of ended threads change under `counters_lock`; a thread's counter leaves the
  *     list and is added to the total in one step, so that mem_used never misses or doubles it.
- * A3  What a thread allocates or frees after its counter has left the list (in later destructors of thread-
- *     specific data) goes to the total directly. */
+ * A3  What a thread allocates or frees after its counter has left the list (in later destructors of
+ *     thread-specific data) goes to the total directly.
+ * A4  A block whose size is a multiple of CACHE_LINE is aligned to it. jemalloc's size classes give that. */
 #include "base/alloc.h"
 
 #include <pthread.h>
@@ -18,6 +19,7 @@
 #include <string.h>
 
 #include "base/bug.h"
+#include "base/macros.h"
 
 #ifdef SKUA_JEMALLOC
 #include <jemalloc/jemalloc.h>
@@ -128,7 +130,12 @@ static size_t raw_usable_size(const void *block)
 
 static void *raw_alloc(size_t size, bool zeroed)
 {
-    return zeroed ? calloc(1, size) : malloc(size);
+    if (size % CACHE_LINE != 0)
+        return zeroed ? calloc(1, size) : malloc(size);
+    void *block = aligned_alloc(CACHE_LINE, size); /* A4 */
+    if (block != NULL && zeroed)
+        memset(block, 0, size);
+    return block;
 }
 
 static void *raw_realloc(void *block, size_t size)

@@ -3,6 +3,8 @@
  * Two kinds of call. mem_alloc and friends are for control structures of a size that the program chose: they
  * never return NULL (fatal on exhaustion). mem_try_alloc and friends are for sizes that a user chose: they
  * return NULL when the size is over MEM_SIZE_MAX or memory is refused, and the caller answers -OOM.
+ * A block whose size is a multiple of CACHE_LINE is aligned to it, until it is reallocated: structures with
+ * CACHE_ALIGNED members may be allocated.
  * Threads: any. A block may be freed on another thread than the one that allocated it. */
 #ifndef SKUA_BASE_ALLOC_H
 #define SKUA_BASE_ALLOC_H

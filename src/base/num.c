@@ -18,6 +18,7 @@
 #define DECIMALS_LONG_DOUBLE 17
 #define DIGITS_DOUBLE_MAX    17 /* always enough to tell two doubles apart */
 #define DIGITS_DOUBLE_SURE   15 /* a decimal with this many survives the way through a normal double */
+#define DECIMALS_FEW         6
 #define EXPONENT_FIXED_MIN   (-4)
 #define INTEGER_EXACT_MAX    (INT64_C(1) << 53)
 
@@ -215,7 +216,7 @@ size_t num_format_i64(int64_t value, char ret_text[static NUM_I64_TEXT_MAX])
 
 /* A double in decimal: value = d1.d2d3… x 10^exponent; no trailing zeros. */
 struct decimal {
-    char digits[DIGITS_DOUBLE_MAX + 1];
+    char digits[NUM_I64_TEXT_MAX];
     int count;
     int exponent;
 };
@@ -254,8 +255,28 @@ static bool decimal_increment(struct decimal *decimal)
     return false;
 }
 
-/* The shortest decimal that reads back as `value`, which is positive and finite. */
-static void decimal_shortest(struct decimal *ret_decimal, double value)
+/* The usual case, for which no search is needed: a value of few decimals. An integer below 10^15 and a small power
+ * of ten are doubles without error, so their quotient is the double nearest to that decimal; and a decimal of at
+ * most 15 digits that reads back is the only one of its length. */
+static bool decimal_of_few(struct decimal *ret_decimal, double value)
+{
+    double power = 1;
+    for (int decimals = 1; decimals <= DECIMALS_FEW; decimals++) {
+        power *= 10;
+        double scaled = value * power;
+        if (scaled >= 1e15)
+            return false;
+        if (scaled != (double)(uint64_t)scaled || scaled / power != value)
+            continue;
+        ret_decimal->count = (int)num_format_u64((uint64_t)scaled, ret_decimal->digits);
+        ret_decimal->exponent = ret_decimal->count - 1 - decimals;
+        return true;
+    }
+    return false;
+}
+
+/* The first length at which a decimal reads back as `value`. */
+static void decimal_search(struct decimal *ret_decimal, double value)
 {
     int fraction_exponent;
     bool power_of_two = frexp(value, &fraction_exponent) == 0.5;
@@ -268,6 +289,13 @@ static void decimal_shortest(struct decimal *ret_decimal, double value)
         if (power_of_two && decimal_increment(ret_decimal) && decimal_value(ret_decimal) == value)
             break;
     }
+}
+
+/* The shortest decimal that reads back as `value`, which is positive and finite. */
+static void decimal_shortest(struct decimal *ret_decimal, double value)
+{
+    if (!decimal_of_few(ret_decimal, value))
+        decimal_search(ret_decimal, value);
     while (ret_decimal->count > 1 && ret_decimal->digits[ret_decimal->count - 1] == '0')
         ret_decimal->count--;
 }

@@ -55,6 +55,20 @@ static void contents_survive(void **state)
     mem_free(copy);
 }
 
+static void blocks_of_whole_cache_lines_are_aligned(void **state)
+{
+    void *blocks[200];
+    for (size_t i = 0; i < ARRAY_COUNT(blocks); i++) {
+        size_t size = (i + 1) * CACHE_LINE;
+        blocks[i] = i % 2 ? mem_alloc(size) : mem_calloc(1, size);
+        assert_int_equal((uintptr_t)blocks[i] % CACHE_LINE, 0);
+        assert_true(i % 2 || (((char *)blocks[i])[0] == 0 && ((char *)blocks[i])[size - 1] == 0));
+        memset(blocks[i], 0xff, size);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(blocks); i++)
+        mem_free(blocks[i]);
+}
+
 static void sizes_beyond_reason_are_refused(void **state)
 {
     char *block = mem_alloc(10);
@@ -130,6 +144,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_call_is_counted),
         cmocka_unit_test(contents_survive),
+        cmocka_unit_test(blocks_of_whole_cache_lines_are_aligned),
         cmocka_unit_test(sizes_beyond_reason_are_refused),
         cmocka_unit_test(threads_that_have_ended_still_count),
         cmocka_unit_test(destructors_of_a_thread_count),

@@ -110,6 +110,8 @@ static void doubles_in_known_texts(void **state)
     assert_double_text(-1.5, "-1.5");
     assert_double_text(3.1, "3.1");
     assert_double_text(0.1 + 0.2, "0.30000000000000004");
+    assert_double_text(4668782.10808, "4668782.10808"); /* times 10^5 it is no integer, times 10^6 it is */
+    assert_double_text(-0.0923, "-0.0923");
     assert_double_text(0.0001, "0.0001");
     assert_double_text(0.00001, "1e-05");
     assert_double_text(1.25e-7, "1.25e-07");
@@ -165,6 +167,7 @@ static void doubles_are_shortest(void **state)
         assert_true(num_parse_double(slice_make(text, size), &back));
         assert_true(back == value);
         text[size] = '\0';
+        assert_true(strchr(text, '.') == NULL || strchr(text, 'e') != NULL || text[size - 1] != '0');
         int digits = count_digits_of(text);
         if (digits > 1) {
             snprintf(shorter, sizeof(shorter), "%.*e", digits - 2, value);

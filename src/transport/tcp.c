@@ -5,6 +5,7 @@
  * Options that every connection shall have are set on the listening socket: Linux hands them down to what it
  * accepts, which saves a system call for each connection. */
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -29,10 +30,12 @@ struct tcp_address {
     socklen_t size;
 };
 
-/* `flags`: AI_NUMERICHOST when names must not be looked up. */
+/* `flags`: AI_NUMERICHOST when names must not be looked up. A name is looked up as an IPv4 one. */
 static enum status resolve(const char *host, uint16_t port, int flags, struct tcp_address *ret_address)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags};
+    bool is_v6 = strchr(host, ':') != NULL;
+    struct addrinfo hints = {
+        .ai_family = is_v6 ? AF_INET6 : AF_INET, .ai_socktype = SOCK_STREAM, .ai_flags = flags};
     struct addrinfo *found;
     if (getaddrinfo(host, NULL, &hints, &found) != 0)
         return ST_INVALID;
@@ -51,14 +54,17 @@ static enum status resolve(const char *host, uint16_t port, int flags, struct tc
     return ST_OK;
 }
 
-/* What a server may be told to bind: "*", "::*", a name or an address. */
+/* What a server may be told to bind: "*", "::*", an address or a name. A look-up may take seconds: names are for
+ * the start of a server. */
 static enum status bind_address(const char *text, uint16_t port, struct tcp_address *ret_address)
 {
     if (strcmp(text, "*") == 0)
         text = "0.0.0.0";
     else if (strcmp(text, "::*") == 0)
         text = "::";
-    return resolve(text, port, AI_PASSIVE, ret_address);
+    /* A mistyped address must not be asked for as a name: names begin with a letter here. */
+    bool is_name = isalpha((unsigned char)*text) && strchr(text, ':') == NULL;
+    return resolve(text, port, is_name ? AI_PASSIVE : AI_PASSIVE | AI_NUMERICHOST, ret_address);
 }
 
 static bool family_is_missing(int error)

@@ -6,11 +6,11 @@
 
 enum status {
     ST_OK = 0,
-    ST_AGAIN,       /* nothing now; ask again when the source says it is ready */
-    ST_EOF,         /* the other side has closed in an orderly way */
-    ST_NOMEM,       /* a size that a user chose could not be allocated */
-    ST_INVALID,     /* the input is malformed */
-    ST_RANGE,       /* the input is well formed, its value is not allowed */
+    ST_AGAIN,   /* nothing now; ask again when the source says it is ready */
+    ST_EOF,     /* the other side has closed in an orderly way */
+    ST_NOMEM,   /* a size that a user chose could not be allocated */
+    ST_INVALID, /* the input is malformed */
+    ST_RANGE,   /* the input is well formed, its value is not allowed */
     ST_NOT_FOUND,
     ST_EXISTS,
     ST_LIMIT,       /* a configured or built-in limit was reached */

@@ -17,7 +17,7 @@ static char path[96];
 
 static int make_directory(void **state)
 {
-    strncpy(directory, "/tmp/skua-test-log-XXXXXX", sizeof(directory) - 1);
+    snprintf(directory, sizeof(directory), "/tmp/skua-test-log-XXXXXX");
     if (mkdtemp(directory) == NULL)
         return -1;
     snprintf(path, sizeof(path), "%s/log", directory);

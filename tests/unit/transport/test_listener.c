@@ -49,7 +49,7 @@ static const struct clock test_clock = {.wall_us = read_wall_us, .monotonic_ns =
 static int set_up(void **state)
 {
     now_ns = 1;
-    strcpy(directory, "/tmp/skua-test-XXXXXX");
+    snprintf(directory, sizeof(directory), "/tmp/skua-test-XXXXXX");
     if (mkdtemp(directory) == NULL)
         return -1;
     snprintf(path, sizeof(path), "%s/s", directory);
@@ -273,7 +273,7 @@ static void a_dead_servers_socket_is_replaced(void **state)
     struct listener *listener;
     struct stream *client;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    strcpy(address.sun_path, path);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
     assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(listen(fd, 1), 0);
     close(fd); /* the file stays, as after kill -9 */

@@ -80,7 +80,7 @@ def _key_spec_number(arg, numbers):
     if arg.type != "key":
         return -1
     numbers["next"] += 0 if arg.joins else 1
-    return numbers["next"]
+    return numbers["next"] if arg.shown_type == "key" else -1
 
 
 def _emit_strings(out, name, values):

@@ -373,9 +373,6 @@ def _emit_parser(out, command):
     parser.finish()
     text = "\n".join(body.lines)
     out.line()
-    missing = name.startswith("command")  # until src/cmd/command.c is there
-    if missing:
-        out.line(f"#pragma weak cmd_{name}")
     with out.block(f"static void run_{name}(struct call *call)\n"):
         if "argv[" in text:
             out.line("const struct slice *argv = call->argv;")
@@ -384,10 +381,6 @@ def _emit_parser(out, command):
         out.line(f"struct args_{name} args = {{}};")
         for raw in parser.locals:
             out.line(f"struct slice {raw} = {{}};")
-        if missing:
-            with out.block(f"if (!cmd_{name})"):
-                out.line('reply_error(call->out, "ERR this command is not in this build");')
-                out.line("return;")
         out.lines += body.lines
         out.line(f"cmd_{name}(call, &args);")
 

@@ -131,22 +131,12 @@ static uint64_t reply_histograms_of(struct call *call, const struct command *com
 }
 
 /* "get", "config" or "config|get"; NULL when unknown. */
-static const struct command *command_by_full_name(struct slice name)
-{
-    const char *bar = memchr(name.data, '|', name.size);
-    if (!bar)
-        return command_lookup(name);
-    size_t size = (size_t)(bar - name.data);
-    const struct command *container = command_lookup(slice_make(name.data, size));
-    return container ? command_lookup_subcommand(container, slice_make(bar + 1, name.size - size - 1)) : NULL;
-}
-
 void cmd_latency_histogram(struct call *call, const struct args_latency_histogram *args)
 {
     struct reply_open open = reply_open(call->out);
     uint64_t count = 0;
     for (uint32_t i = 0; i < args->command_count; i++) {
-        const struct command *command = command_by_full_name(args->command[i]);
+        const struct command *command = command_lookup_full_name(args->command[i]);
         if (command)
             count += reply_histograms_of(call, command);
     }

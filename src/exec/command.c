@@ -85,6 +85,18 @@ const struct command *command_lookup_subcommand(const struct command *container,
     return NULL;
 }
 
+const struct command *command_lookup_full_name(struct slice name)
+{
+    const char *bar = name.size > 0 ? memchr(name.data, '|', name.size) : NULL;
+    if (!bar)
+        return command_lookup(name);
+    const size_t before = (size_t)(bar - name.data);
+    const struct command *container = command_lookup(slice_make(name.data, before));
+    if (!container)
+        return NULL;
+    return command_lookup_subcommand(container, slice_make(bar + 1, name.size - before - 1));
+}
+
 int command_keys(const struct command *command, const struct slice *argv, uint32_t argc,
                  struct key_reference *ret_keys, int capacity)
 {

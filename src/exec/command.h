@@ -1,6 +1,6 @@
 /* The command table: one row per command and subcommand, generated from the declarations in commands/.
  *
- * Principal entry points: command_lookup, command_lookup_subcommand, command_keys.
+ * Principal entry points: command_lookup, command_lookup_subcommand, command_lookup_full_name, command_keys.
  * Immutable after build; any thread may read it. See dev/gen/ for the generator and docs/add-a-command.md. */
 #ifndef SKUA_EXEC_COMMAND_H
 #define SKUA_EXEC_COMMAND_H
@@ -60,7 +60,7 @@ enum key_access {
 
 struct key_reference {
     uint32_t index; /* in argv */
-    uint8_t access; /* enum key_access */
+    uint8_t access; /* enum key_access; 0: a shard channel, which has a slot like a key but is none */
 };
 
 struct command {
@@ -78,7 +78,8 @@ struct command {
     int16_t last_key;      /* negative: counted from the end */
     int16_t key_step;
     uint8_t key_access;    /* enum key_access of the keys of the fast path */
-    /* Parses the arguments and calls the command's function. NULL for a container. */
+    /* Parses the arguments and calls the command's function. NULL for a container, unless its name alone is a
+     * command too (COMMAND); arity and args_min say how few words that takes. */
     void (*run)(struct call *call);
     /* Finds keys where first/last/step do not say everything; NULL otherwise. */
     int (*keys)(const struct slice *argv, uint32_t argc, struct key_reference *ret_keys, int capacity);
@@ -101,6 +102,9 @@ const struct command *command_lookup(struct slice name);
 
 /* The subcommand of a container; NULL when unknown. */
 const struct command *command_lookup_subcommand(const struct command *container, struct slice name);
+
+/* A command by its name, or a subcommand by container, bar and name ("client|list"); NULL when unknown. */
+const struct command *command_lookup_full_name(struct slice name);
 
 /* Writes at most `capacity` references and returns how many keys there are; -1 when the arguments are not well
  * formed. */

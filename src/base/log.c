@@ -135,3 +135,12 @@ void log_write(struct log *log, enum log_level level, const char *format, ...)
     ssize_t written = write(log->fd, line, size);
     (void)written;
 }
+
+void log_write_lines(struct log *log, enum log_level level, const char *text)
+{
+    while (*text != '\0') {
+        size_t size = strcspn(text, "\n");
+        log_write(log, level, "%.*s", size > LOG_LINE_MAX ? LOG_LINE_MAX : (int)size, text);
+        text += size + (text[size] == '\n');
+    }
+}

@@ -22,4 +22,7 @@ void log_set_level(struct log *log, enum log_level level);
 /* Cheap when the level is off. A NULL log swallows everything (unit tests, simulation). */
 void log_write(struct log *log, enum log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
 
+/* Each line of a text of our own as a line of the log. Never for a text with a client's bytes in it. */
+void log_write_lines(struct log *log, enum log_level level, const char *text);
+
 #endif

@@ -44,14 +44,15 @@ uint64_t rng_next(struct rng *rng)
 uint64_t rng_below(struct rng *rng, uint64_t bound)
 {
     DEBUG_ASSERT(bound > 0);
-    /* Lemire: the high half of a product is uniform once the low halves that occur too often are refused;
-     * there are 2^64 mod bound of those. */
-    uint64_t refused = -bound % bound;
-    for (;;) {
-        unsigned __int128 product = (unsigned __int128)rng_next(rng) * bound;
-        if ((uint64_t)product >= refused)
-            return (uint64_t)(product >> 64);
+    unsigned __int128 product = (unsigned __int128)rng_next(rng) * bound;
+    /* Lemire: the high half of the product is uniform once the 2^64 mod bound lowest low halves, which occur too
+     * often, are refused. They lie below `bound`, so the division is rarely needed. */
+    if (unlikely((uint64_t)product < bound)) {
+        uint64_t refused = -bound % bound;
+        while ((uint64_t)product < refused)
+            product = (unsigned __int128)rng_next(rng) * bound;
     }
+    return (uint64_t)(product >> 64);
 }
 
 void rng_system_bytes(void *ret_bytes, size_t size)

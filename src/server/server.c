@@ -268,7 +268,8 @@ int server_run(struct server *server)
 {
     struct buf addresses = {0};
     server_describe_addresses(server, &addresses);
-    log_write(server->log, LOG_NOTICE, "ready to accept connections\n%s", buf_string(&addresses));
+    log_write(server->log, LOG_NOTICE, "ready to accept connections");
+    log_write_lines(server->log, LOG_NOTICE, buf_string(&addresses));
     buf_done(&addresses);
     while (server_turn(server, UINT64_MAX))
         ;

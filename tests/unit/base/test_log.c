@@ -90,6 +90,23 @@ static void no_text_makes_a_second_line(void **state)
     log_close(log);
 }
 
+static void lines_of_our_own(void **state)
+{
+    char text[16384];
+    struct log *log;
+    unlink(path);
+    assert_int_equal(log_open(path, LOG_NOTICE, &log), ST_OK);
+    log_write_lines(log, LOG_NOTICE, "first\n  second\n");
+    log_write_lines(log, LOG_NOTICE, "third");
+    log_write_lines(log, LOG_NOTICE, "");
+    log_write_lines(log, LOG_DEBUG, "hidden");
+    assert_int_equal(read_log(text, sizeof(text)), 3);
+    assert_non_null(strstr(text, " * first\n"));
+    assert_non_null(strstr(text, " *   second\n"));
+    assert_non_null(strstr(text, " * third\n"));
+    log_close(log);
+}
+
 static void a_rotated_file_is_opened_anew(void **state)
 {
     char text[65536], rotated[128];
@@ -129,6 +146,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_and_levels),
         cmocka_unit_test(no_text_makes_a_second_line),
+        cmocka_unit_test(lines_of_our_own),
         cmocka_unit_test(a_rotated_file_is_opened_anew),
         cmocka_unit_test(what_cannot_be_opened_is_told),
     };

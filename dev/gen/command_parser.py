@@ -321,10 +321,10 @@ class Parser:
                 self.options(group, prefix, scope)
                 position += len(group)
                 continue
-            if arg.optional:
+            if arg.optional and not (arg.raw and arg.multiple):
                 self.optional_word(arg, prefix, scope, len(rest))
             elif arg.raw or arg.multiple:
-                if arg.token:
+                if arg.token and not arg.raw:
                     raise AssertionError("a mandatory token before a multiple argument")
                 self.rest(arg, f"{scope}{arg.field}", len(rest))
             else:

@@ -95,6 +95,8 @@ bool call_store(struct call *call, struct key *key, struct entry *entry)
         entry_free(call->exec->heap, entry);
         call_oom(call);
         return false;
+    } else if (unlikely(call->exec->notify_classes)) {
+        notify_publish(call->exec, NOTIFY_NEW, "new", key->name, call->db);
     }
     key->entry = entry;
     return true;

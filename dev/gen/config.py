@@ -250,7 +250,7 @@ def reference_page(families):
         out += [f"## {family['title']}", "", family["intro"], ""]
         for option in family["options"]:
             default = option.default or '""'
-            out += [f"### {option.name}", "", option.doc, "",
+            out += [f"### `{option.name}`", "", option.doc, "",
                     f"- Accepts: {accepted_text(option)}", f"- Default: `{default}`",
                     f"- Changes: {APPLY_TEXT[option.apply]}",
                     f"- Since: Skua {option.since}"]

@@ -47,8 +47,8 @@ static int setup(void **state)
                                     .tick_multiplier = UINT64_C(1) << 32};
     fixture->config = config_new();
     chunk_pool_init(&fixture->chunks, 4);
-    fixture->exec = exec_new(
-        &(struct exec_options){.clock = &fixture->clock, .config = fixture->config, .chunks = &fixture->chunks});
+    fixture->exec = exec_new(&(struct exec_options){
+        .clock = &fixture->clock, .config = fixture->config, .chunks = &fixture->chunks});
     fixture->metrics = metrics_new(fixture->exec, NULL);
     *state = fixture;
     return 0;
@@ -99,7 +99,8 @@ static void check_sections(struct fixture *fixture, const char *arguments, const
 }
 
 /* The value of a field; NULL: it is not there. In `storage`. */
-static const char *field(struct fixture *fixture, const char *section, const char *name, char storage[static 256])
+static const char *field(struct fixture *fixture, const char *section, const char *name,
+                         char storage[static 256])
 {
     struct buf text = info(fixture, section);
     char start[128];
@@ -191,7 +192,8 @@ static struct command_stats *stats_of(struct fixture *fixture, const char *full_
 static void test_command_rows(void **state)
 {
     struct fixture *fixture = *state;
-    *stats_of(fixture, "config|get") = (struct command_stats){.calls = 4, .ns = 10000, .rejected = 1, .failed = 2};
+    *stats_of(fixture, "config|get") =
+        (struct command_stats){.calls = 4, .ns = 10000, .rejected = 1, .failed = 2};
     stats_of(fixture, "get")->rejected = 3;
     check_field(fixture, "commandstats", "cmdstat_config|get",
                 "calls=4,usec=10,usec_per_call=2.50,rejected_calls=1,failed_calls=2");
@@ -209,7 +211,8 @@ static void test_percentiles(void **state)
     stats->histogram = mem_calloc(EXEC_HISTOGRAM_BUCKETS, sizeof *stats->histogram);
     stats->histogram[11] = 90; /* 1024 .. 2047 nanoseconds */
     stats->histogram[21] = 10; /* about a millisecond */
-    check_field(fixture, "latencystats", "latency_percentiles_usec_get", "p50=1.593,p99=1992.294,p99.9=2086.666");
+    check_field(fixture, "latencystats", "latency_percentiles_usec_get",
+                "p50=1.593,p99=1992.294,p99.9=2086.666");
     struct slice pair[] = {SLICE("latency-tracking-info-percentiles"), SLICE("0 90 100")};
     struct buf error = {0};
     assert_int_equal(config_set(fixture->config, pair, 1, &error), ST_OK);
@@ -296,8 +299,12 @@ static void test_sizes_for_people(void **state)
     static const struct {
         uint64_t bytes;
         const char *text;
-    } rows[] = {{0, "0B"},           {1023, "1023B"},           {1024, "1.00K"},
-                {1536, "1.50K"},     {UINT64_C(3) << 30, "3.00G"}, {UINT64_MAX, "16384.00P"}};
+    } rows[] = {{0, "0B"},
+                {1023, "1023B"},
+                {1024, "1.00K"},
+                {1536, "1.50K"},
+                {UINT64_C(3) << 30, "3.00G"},
+                {UINT64_MAX, "16384.00P"}};
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         struct buf text = {0};
         metric_write_human(&text, rows[i].bytes);
@@ -310,9 +317,17 @@ int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_sections),  TEST(test_every_field_has_a_value), TEST(test_time),       TEST(test_ids_are_ids),
-        TEST(test_command_rows), TEST(test_percentiles),          TEST(test_error_rows), TEST(test_rates),
-        TEST(test_reset),     TEST(test_keyspace_rows),           cmocka_unit_test(test_sizes_for_people),
+        TEST(test_sections),
+        TEST(test_every_field_has_a_value),
+        TEST(test_time),
+        TEST(test_ids_are_ids),
+        TEST(test_command_rows),
+        TEST(test_percentiles),
+        TEST(test_error_rows),
+        TEST(test_rates),
+        TEST(test_reset),
+        TEST(test_keyspace_rows),
+        cmocka_unit_test(test_sizes_for_people),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -273,7 +273,7 @@ static void insert(struct fixture *fixture, uint32_t number, const char *name, i
 {
     struct keyspace *keyspace = fixture->exec->keyspace;
     struct slice key = slice_from_string(name);
-    struct entry_options options = {.with_expire = expire_ms != ENTRY_NO_EXPIRE, .expire_ms = expire_ms};
+    struct entry_options options = {.expire_ms = expire_ms};
     struct entry *entry = entry_new_string(keyspace->heap, key, SLICE("value"), &options);
     assert_non_null(entry);
     assert_int_equal(db_insert(&keyspace->dbs[number], entry, keyspace_hash(keyspace, key)), ST_OK);

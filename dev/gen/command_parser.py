@@ -139,7 +139,7 @@ class Parser:
 
     def need(self, words):
         """Fails unless that many words are left; silent where the arity has seen to that."""
-        if self.at is not None and self.at + words <= self.command.args_min:
+        if words == 0 or (self.at is not None and self.at + words <= self.command.args_min):
             return
         left = f"argc - {self.at}" if self.at is not None else "argc - i"
         with self.out.block(f"if ({left} < {words})" if words > 1 else
@@ -222,8 +222,10 @@ class Parser:
                 self.alternative(arg, alternative, prefix, scope, exclusive=False)
             head = "else if"
         if arg.args[-1].tokens()[0] is not None:
+            end, self.at = self.at, start
             with self.out.block("else"):
                 self.fail(self.oneof_failure(arg))
+            self.at = end
         if start is not None and not arg.is_bounded():
             raise AssertionError("a oneof of several lengths needs the cursor")
 

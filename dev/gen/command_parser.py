@@ -201,6 +201,8 @@ class Parser:
         if arg.type == "token":
             self.out.line(f"{target} = true;")
         elif arg.raw or arg.multiple:
+            if arg.token and not arg.raw:
+                self.need(1)
             self.rest(arg, target, 0)
         elif arg.type == "oneof":
             self.oneof(arg, prefix, scope)

@@ -40,6 +40,19 @@ struct probe {
     struct probe *remove[4]; /* what to take out of the loop when called */
 };
 
+static void on_ready_after_removal(struct loop_source *source, unsigned events)
+{
+    fail_msg("a removed source was called");
+}
+
+/* Takes a source out and leaves its memory as if it had been given away and used for something else since. */
+static void remove_and_reuse(struct loop *loop, struct loop_source *source)
+{
+    loop_remove(loop, source);
+    source->interest = LOOP_READABLE | LOOP_WRITABLE;
+    source->ready = on_ready_after_removal;
+}
+
 static void on_ready(struct loop_source *source, unsigned events)
 {
     struct probe *probe = container_of(source, struct probe, source);
@@ -50,7 +63,7 @@ static void on_ready(struct loop_source *source, unsigned events)
         assert_true(recv(source->fd, bytes, sizeof(bytes), MSG_DONTWAIT) >= 0);
     for (size_t i = 0; i < ARRAY_COUNT(probe->remove); i++) {
         if (probe->remove[i])
-            loop_remove(probe->loop, &probe->remove[i]->source);
+            remove_and_reuse(probe->loop, &probe->remove[i]->source);
     }
 }
 

@@ -18,6 +18,9 @@ static void measure(struct call *call, struct memory_figures *ret_figures)
 
 /* ---- MEMORY USAGE --------------------------------------------------------------------------------- */
 
+/* Keys that the smallest table has room for: a few keys do not pay for all of it. */
+#define TABLE_KEYS_MIN ((uint64_t)TABLE_SLOTS << TABLE_FIRST_BITS)
+
 /* The entry and its share of the table. SAMPLES is for types with elements: there are none yet. */
 void cmd_memory_usage(struct call *call, const struct args_memory_usage *args)
 {
@@ -31,7 +34,8 @@ void cmd_memory_usage(struct call *call, const struct args_memory_usage *args)
         return;
     }
     const struct table *table = &call->db->keys;
-    reply_int(call->out, (int64_t)(entry_memory(key.entry) + table_memory(table) / table_size(table)));
+    uint64_t keys = table_size(table) > TABLE_KEYS_MIN ? table_size(table) : TABLE_KEYS_MIN;
+    reply_int(call->out, (int64_t)(entry_memory(key.entry) + table_memory(table) / keys));
 }
 
 /* ---- MEMORY STATS --------------------------------------------------------------------------------- */

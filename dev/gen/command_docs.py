@@ -24,10 +24,10 @@ def syntax(arg):
         text = " ".join(syntax(inner) for inner in arg.args)
     else:
         text = arg.display or arg.name
-    if arg.token and arg.type != "token":
-        text = f"{arg.token} {text}"
     if arg.multiple:
         text = f"{text} [{text} ...]"
+    if arg.token and arg.type != "token":
+        text = f"{arg.token} {text}"
     return f"[{text}]" if arg.optional else text
 
 

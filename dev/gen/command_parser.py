@@ -113,6 +113,7 @@ class Parser:
         self.out = out
         self.command = command
         self.at = command.words      # index of the next word while it is known, None once the cursor is in use
+        self.assured = 0             # words that are known to be left at the cursor
         self.closed = False          # all words have been taken: no check for left-over words is needed
         self.numbers = []            # (condition, raw expression, target, argument), to be parsed at the end
         self.locals = []
@@ -127,6 +128,7 @@ class Parser:
             self.at += 1
         else:
             self.out.line("i++;")
+        self.assured = max(0, self.assured - 1)
 
     def use_cursor(self):
         if self.at is not None:
@@ -139,7 +141,7 @@ class Parser:
 
     def need(self, words):
         """Fails unless that many words are left; silent where the arity has seen to that."""
-        if words == 0 or (self.at is not None and self.at + words <= self.command.args_min):
+        if words <= self.assured or self.at is not None and self.at + words <= self.command.args_min:
             return
         left = f"argc - {self.at}" if self.at is not None else "argc - i"
         with self.out.block(f"if ({left} < {words})" if words > 1 else
@@ -256,7 +258,8 @@ class Parser:
     def rest(self, arg, target, trailing):
         """All words but the last `trailing` ones, for a raw or multiple argument."""
         if self.at is None:
-            self.need(1 + trailing if arg.multiple and not arg.optional else trailing)
+            some = arg.multiple and (arg.token or not arg.optional)
+            self.need(trailing + 1 if some else trailing)
         first = self.at if self.at is not None else "i"
         count = f"argc - {first}" + (f" - {trailing}" if trailing else "")
         self.out.line(f"{target} = &argv[{first}];")
@@ -309,9 +312,11 @@ class Parser:
             return
         test = f"argc - i > {trailing}" if trailing else "i < argc"
         with self.out.block(f"if ({test})"):
+            self.assured = trailing + 1
             if arg.type != "oneof":
                 self.out.line(f"{scope}has_{arg.field} = true;")
             self.after_token(arg, prefix, scope, f"{scope}has_{arg.field}")
+        self.assured = 0
 
     def sequence(self, args, prefix, scope, condition=None):
         position = 0

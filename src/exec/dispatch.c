@@ -82,7 +82,7 @@ static bool is_well_formed(struct client *client, const struct request *request)
         refuse_unknown(client, request);
         return false;
     }
-    if (unlikely(command->flags & CMD_CONTAINER && !command->run && request->argc > 1)) {
+    if (unlikely(command->flags & CMD_CONTAINER && request->argc > 1)) {
         refuse_unknown_subcommand(client, request);
         return false;
     }

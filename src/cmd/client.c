@@ -171,7 +171,11 @@ void cmd_client_pause(struct call *call, const struct args_client_pause *args)
         reply_error(call->out, "ERR timeout is negative");
         return;
     }
-    int64_t until_ms = args->timeout > INT64_MAX - exec->now_ms ? INT64_MAX : exec->now_ms + args->timeout;
+    if (args->timeout > INT64_MAX - exec->now_ms) {
+        reply_error(call->out, "ERR timeout is out of range");
+        return;
+    }
+    int64_t until_ms = exec->now_ms + args->timeout;
     if (exec->pause_until_ms == 0 || !writes_only)
         exec->pause_writes_only = writes_only;
     if (until_ms > exec->pause_until_ms)

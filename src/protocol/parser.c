@@ -72,14 +72,14 @@ static COLD enum parser_result fail(const char *text, const char **ret_error)
 
 static COLD enum parser_result fail_no_memory(const char **ret_error)
 {
-    return fail("Protocol error: out of memory", ret_error);
+    return fail("ERR Protocol error: out of memory", ret_error);
 }
 
 static COLD enum parser_result fail_expected_bulk(struct parser *parser, char got, const char **ret_error)
 {
     if (got == '\r' || got == '\n' || got == '\0')
         got = ' ';
-    snprintf(parser->error, sizeof(parser->error), "Protocol error: expected '$', got '%c'", got);
+    snprintf(parser->error, sizeof(parser->error), "ERR Protocol error: expected '$', got '%c'", got);
     return fail(parser->error, ret_error);
 }
 
@@ -182,14 +182,14 @@ static enum parser_result read_count(struct parser *parser, const char *bytes, s
         switch (read_length_line(parser, bytes, size, &count, &line_size)) {
         case LINE_READ: break;
         case LINE_INCOMPLETE: *ret_size = size + 1; return PARSER_NEED_MORE;
-        case LINE_TOO_LONG: return fail("Protocol error: too big mbulk count string", ret_error);
-        case LINE_BAD_NUMBER: return fail("Protocol error: invalid multibulk length", ret_error);
+        case LINE_TOO_LONG: return fail("ERR Protocol error: too big mbulk count string", ret_error);
+        case LINE_BAD_NUMBER: return fail("ERR Protocol error: invalid multibulk length", ret_error);
         }
     }
     if (unlikely(count > limits->multibulk_max || count > INT32_MAX))
-        return fail("Protocol error: invalid multibulk length", ret_error);
+        return fail("ERR Protocol error: invalid multibulk length", ret_error);
     if (unlikely(!limits->authenticated) && count > PARSER_UNAUTHENTICATED_ARGS)
-        return fail("Protocol error: unauthenticated multibulk length", ret_error);
+        return fail("ERR Protocol error: unauthenticated multibulk length", ret_error);
     parser->position = line_size;
     parser->scanned = 0;
     parser->args_left = count > 0 ? count : 0;
@@ -210,13 +210,13 @@ static NO_INLINE enum parser_result read_bulk_header(struct parser *parser, cons
         return PARSER_NEED_MORE;
     }
     if (state == LINE_TOO_LONG)
-        return fail("Protocol error: too big bulk count string", ret_error);
+        return fail("ERR Protocol error: too big bulk count string", ret_error);
     if (bytes[parser->position] != '$')
         return fail_expected_bulk(parser, bytes[parser->position], ret_error);
     if (state == LINE_BAD_NUMBER || length < 0 || length > limits->bulk_max)
-        return fail("Protocol error: invalid bulk length", ret_error);
+        return fail("ERR Protocol error: invalid bulk length", ret_error);
     if (!limits->authenticated && length > PARSER_UNAUTHENTICATED_BULK)
-        return fail("Protocol error: unauthenticated bulk length", ret_error);
+        return fail("ERR Protocol error: unauthenticated bulk length", ret_error);
     parser->position += line_size;
     parser->scanned = 0;
     parser->bulk_size = length;
@@ -292,7 +292,7 @@ static NO_INLINE enum parser_result read_inline(struct parser *parser, char *byt
     char *line_end = memchr(bytes + parser->scanned, '\n', searched - parser->scanned);
     if (line_end == NULL) {
         if (searched > PARSER_INLINE_MAX)
-            return fail("Protocol error: too big inline request", ret_error);
+            return fail("ERR Protocol error: too big inline request", ret_error);
         parser->scanned = searched;
         *ret_size = size + 1;
         return PARSER_NEED_MORE;
@@ -302,7 +302,7 @@ static NO_INLINE enum parser_result read_inline(struct parser *parser, char *byt
     switch (inline_split(parser, bytes, text_size)) {
     case ST_OK: return finish(parser, line_size + 1, ret_size);
     case ST_NOMEM: return fail_no_memory(ret_error);
-    default: return fail("Protocol error: unbalanced quotes in request", ret_error);
+    default: return fail("ERR Protocol error: unbalanced quotes in request", ret_error);
     }
 }
 

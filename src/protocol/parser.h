@@ -36,7 +36,8 @@ enum parser_result {
     PARSER_REQUEST,   /* one complete request; *ret_size bytes belong to it (argc may be 0: empty line) */
     PARSER_NEED_MORE, /* incomplete: *ret_size is a lower bound of the bytes the request will have in all; it
                          covers the bulk string under way with its line end, whatever its size */
-    PARSER_ERROR, /* *ret_error: one line that goes to the client behind "-ERR "; the connection must be closed */
+    PARSER_ERROR, /* *ret_error: one line for the client, with its code ("ERR Protocol error: …") and without '-' and
+                     line end; the connection must be closed */
 };
 
 /* What the next byte of the request belongs to.

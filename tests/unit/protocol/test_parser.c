@@ -25,7 +25,7 @@ struct parser_case {
     {                                                                                                        \
         input, sizeof(input) - 1, transcript                                                                 \
     }
-#define ERROR(text) "!Protocol error: " text "\n"
+#define ERROR(text) "!ERR Protocol error: " text "\n"
 #define PING        "*1\r\n$4\r\nPING\r\n"
 
 static void expect_transcript(struct feed *feed, const char *expected)

@@ -115,6 +115,10 @@ void conn_new(struct io *io, struct stream *stream)
     conn->shared.id = atomic_fetch_add_explicit(&io->group->next_client_id, 1, memory_order_relaxed);
     parser_init(&conn->parser);
     describe(conn, &description);
+    /* The first bytes may be parsed before the executor has heard of the connection: it decides as this does. */
+    atomic_store_explicit(&conn->shared.authenticated,
+                          !atomic_load_explicit(&io->group->password_set, memory_order_relaxed),
+                          memory_order_relaxed);
     stream->owner = conn;
     stream->ready = on_ready;
     if (stream->ops->set_keepalive && io->group->options.config->tcp_keepalive > 0)

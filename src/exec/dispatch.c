@@ -43,6 +43,13 @@ static void refuse(struct client *client, const struct command *command, const c
         client->flags |= CLIENT_DIRTY_EXEC;
     if (command)
         client->exec->command_stats[command->id].rejected++;
+    if (unlikely(command && strcmp(command->full_name, "exec") == 0)) {
+        /* The transaction can never run any more: it ends, and the reason is told without its code. */
+        const char *space = strchr(text, ' ');
+        reply_error(&client->out, "EXECABORT Transaction discarded because of: %s", space ? space + 1 : text);
+        transaction_discard(client);
+        return;
+    }
     reply_error(&client->out, "%s", text);
 }
 
@@ -51,9 +58,21 @@ static int shown_size(struct slice slice, size_t size_max)
     return (int)(slice.size < size_max ? slice.size : size_max);
 }
 
+/* The first words of requests that browsers can be made to send to any port: nothing that follows is run. */
+static bool is_http(struct slice name)
+{
+    return slice_equal_nocase(name, "post") || slice_equal_nocase(name, "host:");
+}
+
 static void refuse_unknown(struct client *client, const struct request *request)
 {
     const struct slice *argv = request->argv;
+    if (is_http(argv[0])) {
+        log_write(client->exec->log, LOG_WARNING, "client id=%llu addr=%s speaks HTTP: its connection is closed",
+                  (unsigned long long)client->id, client->shared->peer);
+        client_close(client, CLOSE_NOW);
+        return;
+    }
     struct buf shown = {0};
     for (uint32_t i = 1; i < request->argc && shown.size < SHOWN_COMMAND_MAX; i++)
         buf_printf(&shown, "'%.*s' ", shown_size(argv[i], SHOWN_COMMAND_MAX - shown.size), argv[i].data);

@@ -23,14 +23,27 @@ static void flush(struct call *call, struct db *db)
 
 /* ASYNC and SYNC are the same: the database is empty at once and its memory is given back in steps, so nobody
  * waits either way. */
+/* The mode may be given once only. */
+static bool is_flush_well_formed(struct call *call)
+{
+    if (call->argc <= 2)
+        return true;
+    call_syntax_error(call);
+    return false;
+}
+
 void cmd_flushdb(struct call *call, const struct args_flushdb *args)
 {
+    if (!is_flush_well_formed(call))
+        return;
     flush(call, call->db);
     reply_ok(call->out);
 }
 
 void cmd_flushall(struct call *call, const struct args_flushall *args)
 {
+    if (!is_flush_well_formed(call))
+        return;
     struct keyspace *keyspace = call->exec->keyspace;
     for (uint32_t i = 0; i < keyspace->db_count; i++)
         flush(call, &keyspace->dbs[i]);

@@ -197,6 +197,8 @@ class Grammar:
     def getkeys(self):
         """COMMAND GETKEYS and GETKEYSANDFLAGS of a random command."""
         words = self.command()
+        if len(words) == 1:
+            words.append(self.key())  # Redis 7.0 wants two
         return [b"command", self.rng.choice([b"getkeys", b"getkeysandflags"]), *words]
 
 

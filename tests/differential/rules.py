@@ -44,10 +44,44 @@ def _help(words, ours, theirs, grammar):
             and all(line[0] == "+" for line in ours[1]))
 
 
+# Errors about the arguments themselves, found before anything is done.
+ARGUMENT_ERRORS = (
+    "ERR syntax error", "ERR value is not an integer or out of range", "ERR DB index is out of range",
+    "ERR Unsupported option ", "ERR bit offset is not an integer or out of range",
+    "ERR bit is not an integer or out of range", "ERR value is not a valid float", "ERR invalid expire time in ",
+    "ERR offset is out of range", "ERR The bit argument must be 1 or 0.", "ERR NX and XX, GT or LT options",
+    "ERR GT and LT options", "ERR invalid DB index", "ERR invalid first DB index", "ERR invalid second DB index",
+    "ERR Invalid bitfield type.", "ERR Invalid OVERFLOW type specified")
+
+
+def _is_argument_error(tree):
+    return tree[0] == "-" and tree[1].startswith(ARGUMENT_ERRORS)
+
+
+def _error_order(words, ours, theirs, grammar):
+    """A command with two faults: we look at its shape first and at the numbers then, each command the same way."""
+    return _is_argument_error(ours) and _is_argument_error(theirs)
+
+
+def _numbers_first(words, ours, theirs, grammar):
+    """These do not look at their numbers in Redis 7.0 when the key is missing."""
+    return (words[0] in (b"bitcount", b"bitpos", b"getex", b"lcs") and _is_argument_error(ours)
+            and theirs in ((":", 0), (":", -1), ("_", ""), ("$", None)))
+
+
+def _refcount(words, ours, theirs, grammar):
+    """How often a value is referred to says how the server is made."""
+    return (words[0] == b"object" and len(words) == 3 and words[1].lower() == b"refcount"
+            and ours[0] == theirs[0] == ":" and min(ours[1], theirs[1]) >= 1)
+
+
 RULES = [
     Rule("clock", "The two servers are asked a moment apart.", _clock),
     Rule("order-of-keys", "KEYS promises no order.", _order),
     Rule("randomness", "RANDOMKEY is random.", _random),
+    Rule("order-of-errors", "Of two faults of a command, another is told.", _error_order),
+    Rule("numbers-first", "Numbers are checked whether or not the key is there.", _numbers_first),
+    Rule("reference-counts", "OBJECT REFCOUNT says how the server is made.", _refcount),
     Rule("help-texts", "HELP answers with texts of our own.", _help),
 ]
 

@@ -40,6 +40,8 @@ def sequence(grammar, rng):
         chance = rng.random()
         if chance < 0.62:
             words = grammar.command()
+            if words[0].lower() == b"ping":
+                words = words[:2]  # see "numbers of arguments" in docs/differences.md
         elif chance < 0.68:
             words = grammar.bitfield()
         elif chance < 0.78:

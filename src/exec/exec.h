@@ -73,6 +73,12 @@ struct exec_hooks {
     void (*cron)(void *context);
 };
 
+enum exec_shutdown {
+    EXEC_SHUTDOWN_NONE,
+    EXEC_SHUTDOWN_ORDERLY, /* clients may take the replies that are on their way, for at most shutdown-timeout */
+    EXEC_SHUTDOWN_NOW,
+};
+
 struct exec {
     const struct clock *clock;
     struct config *config;     /* config/config.h: the executor owns it, others read shared options only */
@@ -127,7 +133,7 @@ struct exec {
     void (*wake)(void *context);       /* any thread: has exec_cron called soon; NULL: nobody sleeps */
     void *wake_context;
 
-    /* Asked for by SHUTDOWN or a signal; the server's main loop acts. */
+    /* enum exec_shutdown: asked for by SHUTDOWN or a signal; the server's main loop acts. */
     _Atomic int shutdown_requested;
 
     void *server;              /* for floor 6 only: never dereferenced below it */

@@ -291,7 +291,8 @@ static void collect_memory(struct metrics *metrics, struct metric_memory *memory
     memory->resident_bytes = resident_bytes();
     for (uint32_t i = 0; i < keyspace->db_count; i++)
         memory->table_bytes += table_memory(&keyspace->dbs[i].keys);
-    memory->overhead_bytes = metrics->startup_bytes + memory->table_bytes + metrics->clients.buffer_bytes;
+    memory->overhead_bytes = metrics->startup_bytes + memory->table_bytes + metrics->clients.buffer_bytes +
+                             metrics->exec->chunks->count * (uint64_t)CHUNK_BLOCK_SIZE;
     if (memory->overhead_bytes > memory->used_bytes)
         memory->overhead_bytes = memory->used_bytes;
     heap_stats(keyspace->heap, &memory->slabs);

@@ -16,7 +16,7 @@ static struct server *server_of_process;
 static void on_stop_signal(int signal_number)
 {
     if (server_of_process)
-        server_request_shutdown(server_of_process);
+        server_signal(server_of_process, signal_number);
 }
 
 static void install_signals(void)

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,7 +26,6 @@
 
 #define CHUNKS_KEPT       1024
 #define CLOSE_ASK_NS      100000000ull
-#define STOP_TIME_NS      2000000000ull /* for clients to take their last replies */
 
 /* ---- Start ---------------------------------------------------------------------------------------- */
 
@@ -191,7 +191,16 @@ enum status server_new(const struct server_options *options, struct server **ret
 
 void server_request_shutdown(struct server *server)
 {
-    atomic_store(&server->exec->shutdown_requested, 1);
+    atomic_store(&server->exec->shutdown_requested, EXEC_SHUTDOWN_ORDERLY);
+    loop_wake(server->loop);
+}
+
+void server_signal(struct server *server, int signal_number)
+{
+    const struct config *config = server->config;
+    bool now = signal_number == SIGINT ? config->shutdown_on_sigint == CONFIG_SHUTDOWN_ON_SIGINT_NOW
+                                       : config->shutdown_on_sigterm == CONFIG_SHUTDOWN_ON_SIGTERM_NOW;
+    atomic_store(&server->exec->shutdown_requested, now ? EXEC_SHUTDOWN_NOW : EXEC_SHUTDOWN_ORDERLY);
     loop_wake(server->loop);
 }
 
@@ -210,7 +219,8 @@ static void begin_stopping(struct server *server)
     uint64_t now_ns = clock_monotonic_ns(server->clock);
     log_write(server->log, LOG_NOTICE, "shutting down");
     server->state = SERVER_STOPPING;
-    server->stop_deadline_ns = now_ns + STOP_TIME_NS;
+    bool now = atomic_load(&server->exec->shutdown_requested) == EXEC_SHUTDOWN_NOW;
+    server->stop_deadline_ns = now ? now_ns : now_ns + (uint64_t)server->config->shutdown_timeout * 1000000000u;
     io_group_stop_accepting(server->io);
 }
 

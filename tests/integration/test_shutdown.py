@@ -77,7 +77,7 @@ def test_leaving_under_load_is_clean(start):
 
 
 def test_leaving_with_many_keys_and_a_full_output_buffer_is_clean(start):
-    server = start(client_output_buffer_limit="normal 0 0 0")
+    server = start(client_output_buffer_limit="normal 0 0 0", shutdown_timeout=1)
     client, lazy = server.connect(), server.connect()
     client.pipeline(*[("SET", f"key:{i}", b"v" * 100) for i in range(5000)])
     client("SET", "big", b"v" * 1_000_000)
@@ -86,6 +86,17 @@ def test_leaving_with_many_keys_and_a_full_output_buffer_is_clean(start):
     os.kill(server.pid, signal.SIGTERM)
     assert server.wait_exit() == 0
     server.check_exit()
+
+
+@pytest.mark.parametrize("which, option", [(signal.SIGTERM, "shutdown_on_sigterm"), (signal.SIGINT, "shutdown_on_sigint")])
+def test_a_signal_that_means_now_does_not_wait_for_clients(start, which, option):
+    server = start(client_output_buffer_limit="normal 0 0 0", shutdown_timeout=1000, **{option: "now"})
+    lazy = server.connect()
+    lazy("SET", "big", b"v" * 1_000_000)
+    lazy.send_raw(encode("GET", "big") * 20)
+    assert server.connect()("PING") == "PONG"
+    os.kill(server.pid, which)
+    assert server.wait_exit() == 0
 
 
 def test_arguments_that_are_no_options_are_refused_at_start(start):

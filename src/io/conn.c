@@ -113,6 +113,9 @@ void conn_new(struct io *io, struct stream *stream)
     conn->stream = stream;
     conn->active_ns = io->now_ns;
     conn->shared.id = atomic_fetch_add_explicit(&io->group->next_client_id, 1, memory_order_relaxed);
+    /* The executor says so too, but the first request may be here before it has heard of the connection. */
+    bool is_open_to_all = !io->group->options.config->requirepass_is_set;
+    atomic_store_explicit(&conn->shared.authenticated, is_open_to_all, memory_order_relaxed);
     parser_init(&conn->parser);
     describe(conn, &description);
     /* The first bytes may be parsed before the executor has heard of the connection: it decides as this does. */

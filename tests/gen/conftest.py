@@ -1,0 +1,49 @@
+"""Makes the generator's modules importable, and declarations easy to write in a test."""
+import copy
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "dev" / "gen"))
+
+
+def toml(value):
+    """A value as TOML; tables are written inline."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    return "{ " + ", ".join(f"{toml(key)} = {toml(item)}" for key, item in value.items()) + " }"
+
+
+COMMAND = {
+    "summary": "Does something.", "since": "1.0.0", "complexity": "O(1)", "cost": "constant", "flags": ["fast"],
+    "doc": "At length.", "reply2": "OK.",
+}
+KEY = {"name": "key", "type": "key", "access": ["RO"]}
+
+
+@pytest.fixture
+def declare(tmp_path):
+    """declare(args=[...], key=value...) writes one command `probe`, reads it and returns it; a value of None takes
+    the key out. declare.text(text) reads a whole file."""
+    from command_model import load_commands
+
+    def load(text):
+        path = tmp_path / "probe.toml"
+        path.write_text(text)
+        return load_commands([path])
+
+    def declare_one(args=None, **changes):
+        command = copy.deepcopy(COMMAND) | changes | ({"args": args} if args is not None else {})
+        lines = [f"{key} = {toml(value)}" for key, value in command.items() if value is not None]
+        return load('family = "string"\n[probe]\n' + "\n".join(lines))[0]
+
+    declare_one.text = load
+    return declare_one

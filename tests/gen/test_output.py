@@ -1,0 +1,105 @@
+"""What follows from a declaration: arity, parsers, key extraction, lookup."""
+import pytest
+
+from conftest import KEY
+
+STRING = {"name": "value", "type": "string"}
+OPTION = {"name": "seconds", "type": "integer", "token": "EX", "optional": True}
+
+
+def parser_of(command):
+    from command_parser import emit_parsers
+    from common import Output
+    out = Output()
+    emit_parsers(out, [command])
+    return out.text()
+
+
+@pytest.mark.parametrize("args, arity", [
+    ([], 1),
+    ([KEY, STRING], 3),
+    ([KEY, OPTION], -2),
+    ([KEY | {"multiple": True}], -2),
+    ([STRING | {"optional": True}], -1),
+    ([{"name": "data", "type": "block", "multiple": True, "args": [KEY, STRING]}], -3),
+    ([{"name": "mode", "type": "oneof", "args": [{"name": "on", "type": "token", "token": "ON"}]}, KEY], 3),
+])
+def test_arity_follows_from_the_arguments(declare, args, arity):
+    assert declare(args).arity == arity
+
+
+def test_a_plain_command_is_parsed_by_assignments(declare):
+    text = parser_of(declare([KEY, STRING]))
+    assert "args.key = argv[1];" in text and "args.value = argv[2];" in text
+    assert "while" not in text and "if (" not in text and "argc" not in text
+
+
+def test_numbers_come_after_the_structure_unless_declared_in_order(declare):
+    args = [KEY, {"name": "count", "type": "integer"}, {"name": "nx", "type": "token", "token": "NX", "optional": True}]
+    after = parser_of(declare(args))
+    assert after.index("call_syntax_error") < after.index("num_parse_i64")
+    in_order = parser_of(declare(args, numbers="in-order"))
+    assert in_order.index("num_parse_i64") < in_order.index("while")
+
+
+@pytest.mark.parametrize("excess, answer, bound", [("syntax", "call_syntax_error", None), ("arity", None, 2)])
+def test_too_many_arguments(declare, excess, answer, bound):
+    command = declare([STRING | {"optional": True}], excess=excess)
+    assert command.args_max == bound
+    assert answer is None or answer in parser_of(command)
+
+
+@pytest.mark.parametrize("args, legacy", [
+    ([KEY], (1, 1, 1)),
+    ([STRING, KEY | {"multiple": True}], (2, -1, 1)),
+    ([KEY | {"multiple": True}, STRING], (1, -2, 1)),
+    ([{"name": "data", "type": "block", "multiple": True, "args": [KEY, STRING]}], (1, -1, 2)),
+    ([KEY, KEY | {"name": "other", "access": ["OW"]}], (1, 2, 1)),
+    ([STRING], (0, 0, 0)),
+])
+def test_places_of_keys(declare, args, legacy):
+    from command_keys import key_specs, legacy_range
+    assert legacy_range(key_specs(declare(args))) == legacy
+
+
+def test_categories_follow_from_flags(declare):
+    command = declare(flags=["admin", "readonly", "blocking"], categories=["string"])
+    assert command.categories() == ["read", "string", "admin", "slow", "blocking", "dangerous"]
+
+
+def test_the_hash_has_no_collision_and_folds_case():
+    from command_table import find_hash, name_slot, name_words
+    names = [f"{word}{number}" for word in ("a", "get", "client", "zrangebyscore") for number in range(60)]
+    multiplier, bits, slots = find_hash(names)
+    assert sorted(slots.values()) == sorted(names)
+    for slot, name in slots.items():
+        assert name_slot(*name_words(name), len(name), multiplier, bits) == slot
+
+
+def test_c_strings_are_safe():
+    from common import c_string
+    assert c_string('a"b\\c\n…') == '"a\\"b\\\\c\\n\\342\\200\\246"'
+    assert c_string(None) == "NULL"
+
+
+def test_an_unchanged_output_is_left_alone(tmp_path):
+    from common import write_if_changed
+    path = tmp_path / "out"
+    write_if_changed(path, "text")
+    before = path.stat().st_mtime_ns
+    write_if_changed(path, "text")
+    assert path.stat().st_mtime_ns == before and path.read_text() == "text"
+
+
+@pytest.mark.parametrize("arg, text", [
+    (OPTION, "[EX seconds]"),
+    (KEY | {"multiple": True}, "key [key ...]"),
+    ({"name": "id", "type": "string", "token": "ID", "multiple": True, "optional": True}, "[ID id [id ...]]"),
+    ({"name": "mode", "type": "oneof", "args": [{"name": "on", "type": "token", "token": "ON"},
+                                                {"name": "off", "type": "token", "token": "OFF"}]}, "<ON | OFF>"),
+    ({"name": "range", "type": "block", "optional": True, "args": [
+        {"name": "start", "type": "integer"}, {"name": "end", "type": "integer"}]}, "[start end]"),
+])
+def test_syntax(declare, arg, text):
+    from command_docs import syntax
+    assert syntax(declare([arg]).args[0]) == text

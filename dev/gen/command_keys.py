@@ -89,6 +89,16 @@ def needs_key_function(specs):
     return any(spec.variable or spec.access != specs[0].access for spec in specs)
 
 
+def options_begin(command):
+    """Index of the first word behind the plain mandatory arguments: no token stands before."""
+    index = command.words
+    for arg in command.args:
+        if not arg.is_fixed():
+            break
+        index += 1
+    return index
+
+
 def _emit_key_function(out, command, specs):
     out.line()
     head = f"static int keys_{command.c_name}(const struct slice *argv, uint32_t argc,"
@@ -98,7 +108,8 @@ def _emit_key_function(out, command, specs):
         for spec in specs:
             access = access_bits(spec.access)
             if spec.variable:
-                tests = " ||\n        ".join(f'args_has_token(argv, argc, {spec.index + spec.last + 1}, '
+                first = options_begin(command)
+                tests = " ||\n        ".join(f'args_has_token(argv, argc, {first}, '
                                              f'"{token.lower()}", {len(token)})' for token in spec.variable["tokens"])
                 out.line(f"const bool more = {tests};")
                 access = f"more ? {access_bits(spec.variable['present'])} : {access_bits(spec.variable['absent'])}"

@@ -103,3 +103,12 @@ def test_an_unchanged_output_is_left_alone(tmp_path):
 def test_syntax(declare, arg, text):
     from command_docs import syntax
     assert syntax(declare([arg]).args[0]) == text
+
+
+def test_access_by_tokens_looks_behind_the_plain_arguments(declare):
+    from command_keys import emit_key_functions
+    from common import Output
+    key = KEY | {"access": ["RW"], "variable_access": {"tokens": ["GET"], "present": ["RW"], "absent": ["OW"]}}
+    out = Output()
+    emit_key_functions(out, [declare([key, STRING, {"name": "get", "type": "token", "token": "GET", "optional": True}])])
+    assert 'args_has_token(argv, argc, 3, "get", 3)' in out.text()

@@ -21,6 +21,13 @@ uint32_t client_subscription_count(const struct client *client)
            pubsub_client_count(client, PUBSUB_SHARD);
 }
 
+void client_note_patience(struct client *client)
+{
+    bool waits = client->flags & (CLIENT_BLOCKED | CLIENT_PAUSED | CLIENT_MONITOR);
+    atomic_store_explicit(&client->shared->exempt_from_idle_timeout,
+                          waits || client_subscription_count(client) > 0, memory_order_relaxed);
+}
+
 void client_mark_dirty(struct client *client)
 {
     if (!list_is_listed(&client->in_dirty))
@@ -56,6 +63,7 @@ static void leave_waiting(struct client *client)
     list_remove(&client->in_blocked);
     client->flags &= ~(CLIENT_BLOCKED | CLIENT_PAUSED);
     client->exec->blocked_count--;
+    client_note_patience(client);
 }
 
 /* Its pending requests go on at the end of the batch. */
@@ -79,6 +87,7 @@ void client_block(struct client *client, int64_t deadline_ms,
     client->block_end = end;
     list_append(&exec->blocked, &client->in_blocked);
     exec->blocked_count++;
+    client_note_patience(client);
     if (deadline_ms && deadline_ms < exec->block_deadline_ms)
         exec->block_deadline_ms = deadline_ms;
 }
@@ -121,7 +130,8 @@ void client_pause(struct client *client)
 static void end_pause(struct exec *exec)
 {
     exec->pause_until_ms = 0;
-    list_for_each (&exec->paused, node) {
+    list_for_each(&exec->paused, node)
+    {
         struct client *client = list_entry(node, struct client, in_blocked);
         leave_waiting(client);
         make_runnable(client);
@@ -137,7 +147,8 @@ void client_end_due_blocks(struct exec *exec)
     if (exec->block_deadline_ms > exec->now_ms)
         return;
     exec->block_deadline_ms = INT64_MAX;
-    list_for_each (&exec->blocked, node) {
+    list_for_each(&exec->blocked, node)
+    {
         struct client *client = list_entry(node, struct client, in_blocked);
         if (!client->block_deadline_ms)
             continue;

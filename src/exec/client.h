@@ -108,6 +108,10 @@ struct client {
 /* How many channels, patterns and shard channels a client listens to. */
 uint32_t client_subscription_count(const struct client *client);
 
+/* To be called when a client begins or ends to wait, to listen or to monitor: meanwhile it is silent for good reason,
+ * and the option `timeout` does not close it. */
+void client_note_patience(struct client *client);
+
 /* The client with this id, NULL when there is none. */
 struct client *client_lookup(struct exec *exec, uint64_t id);
 

@@ -172,13 +172,13 @@ static struct subscriptions *subscriptions_of(struct client *client)
     return client->subscriptions;
 }
 
-/* A subscriber waits for messages, so it is not idle, and its output has limits of its own. */
+/* A subscriber waits for messages, and its output has limits of its own. */
 static void tell_io_side(struct client *client)
 {
     bool listens = client->subscriptions && total_count(client->subscriptions) > 0;
     atomic_store_explicit(&client->shared->output_class, listens ? OUTPUT_PUBSUB : OUTPUT_NORMAL,
                           memory_order_relaxed);
-    atomic_store_explicit(&client->shared->exempt_from_idle_timeout, listens, memory_order_relaxed);
+    client_note_patience(client);
 }
 
 static enum status join(struct pubsub *pubsub, struct topic *topic, struct client *client)

@@ -39,6 +39,7 @@ void monitor_start(struct monitor *monitor, struct client *client)
     monitor->clients[monitor->count++] = client;
     monitor->exec->monitor_count = monitor->count;
     client->flags |= CLIENT_MONITOR;
+    client_note_patience(client);
 }
 
 void monitor_stop(struct monitor *monitor, struct client *client)
@@ -47,6 +48,7 @@ void monitor_stop(struct monitor *monitor, struct client *client)
     if (!(client->flags & CLIENT_MONITOR))
         return;
     client->flags &= ~CLIENT_MONITOR;
+    client_note_patience(client);
     uint32_t i = 0;
     while (monitor->clients[i] != client)
         i++;

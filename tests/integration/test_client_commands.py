@@ -371,6 +371,26 @@ def test_a_blocked_client_can_be_killed(r, connect):
     assert client.is_closed()
 
 
+def test_who_waits_is_not_idle(r, connect):
+    """`timeout` closes those who could talk and do not."""
+    waiting, waiting_id = blocked(r, connect)
+    listening, monitoring = connect(resp=3), connect()
+    listening.send("SUBSCRIBE a")
+    listening.push()
+    assert monitoring("MONITOR") == "OK"
+    idle = connect()
+    idle_id = idle.id
+    r("CONFIG SET timeout 1")
+    eventually(lambda: line_of(r, idle_id) is None, "the idle client is closed")
+    r("CONFIG SET timeout 0")
+    assert idle.is_closed()
+    assert r("PUBLISH a x") == 1
+    assert listening.push() == [b"message", b"a", b"x"]
+    assert r("CLIENT", "UNBLOCK", waiting_id) == 1
+    assert waiting.reply() == 0
+    assert monitoring("PING") is not None
+
+
 # ---- Modes ----------------------------------------------------------------------------------------------
 
 

@@ -223,18 +223,14 @@ static void run_writes(struct call *call, const struct field_program *program, s
     for (uint32_t i = 0; i < program->count; i++)
         apply(call, &program->operations[i], &edit, &effect);
     bool grown = key->entry == NULL || edit.size > edit.size_before;
-    if (!grown && !effect.changed) {
-        if (edit.entry != NULL)
-            entry_free(call->exec->heap, edit.entry);
-        return;
-    }
     if (!publish_edit(call, key, &edit)) {
         reply_rollback(call->out, mark);
         call_oom(call);
         return;
     }
     /* A string that only grew, all its writes having failed, has changed, but Redis publishes no event. */
-    call_changed(call, effect.wrote ? NOTIFY_STRING : 0, "setbit", key->name);
+    if (grown || effect.changed)
+        call_changed(call, effect.wrote ? NOTIFY_STRING : 0, "setbit", key->name);
 }
 
 static void run_program(struct call *call, const struct field_program *program, struct slice name,

@@ -34,6 +34,12 @@ void cmd_getbit(struct call *call, const struct args_getbit *args)
     reply_int(call->out, key.entry != NULL && bitmap_get(entry_string(key.entry, scratch), bit));
 }
 
+/* Redis makes a string a plain array of bytes even where the bit stays what it was: OBJECT ENCODING shows it. */
+static bool is_edited(const struct entry *entry)
+{
+    return entry_encoding(entry) == ENTRY_LARGE || entry->flags & ENTRY_EDITED;
+}
+
 void cmd_setbit(struct call *call, const struct args_setbit *args)
 {
     uint64_t bit;
@@ -43,16 +49,17 @@ void cmd_setbit(struct call *call, const struct args_setbit *args)
     entry_scratch scratch;
     struct slice before = key.entry != NULL ? entry_string(key.entry, scratch) : SLICE("");
     bool old = bitmap_get(before, bit);
-    bool grows = bit >> 3 >= before.size;
-    if (grows || old != args->value) {
+    bool changes = bit >> 3 >= before.size || old != args->value;
+    if (changes || !is_edited(key.entry)) {
         struct string_edit edit;
         if (!edit_key(call, &key, (bit >> 3) + 1, &edit))
             return;
         bitmap_set(edit.data, bit, args->value);
         if (!publish_edit(call, &key, &edit))
             return;
-        call_changed(call, NOTIFY_STRING, "setbit", args->key);
     }
+    if (changes)
+        call_changed(call, NOTIFY_STRING, "setbit", args->key);
     reply_int(call->out, old);
 }
 

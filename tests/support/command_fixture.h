@@ -97,6 +97,9 @@ static inline void fixture_send(struct fixture *fixture, struct conn *conn, cons
         run->arguments[i] = slice_make(line + parser.args[i].offset, parser.args[i].size);
     const struct command *command = command_lookup(run->arguments[0]);
     assert_non_null(command);
+    if (command->flags & CMD_CONTAINER && parser.arg_count > 1)
+        command = command_lookup_subcommand(command, run->arguments[1]);
+    assert_non_null(command);
     run->requests[0] = (struct request){.command = command, .argv = run->arguments, .argc = parser.arg_count};
     run->count = 1;
     exec_run_batch(fixture->exec, &run, 1);

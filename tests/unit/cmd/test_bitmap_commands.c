@@ -30,6 +30,9 @@ static void single_bits(void **state)
         {"GETBIT n 2", ":1\r\n", ""},
         {"SETBIT n 6 1", ":0\r\n", "setbit:n"},
         {"GET n", "$2\r\n32\r\n", ""},
+        {"SET n 12", OK, NULL},
+        {"SETBIT n 7 1", ":1\r\n", ""},
+        {"OBJECT ENCODING n", "$3\r\nraw\r\n", NULL},
         {"SETBIT huge 4294967295 1", ":0\r\n", "new:huge setbit:huge"},
         {"GETBIT huge 4294967295", ":1\r\n", ""},
     };

@@ -17,9 +17,10 @@
 
 #include "base/macros.h"
 
-/* Memory of a standard chunk, its header included. Not a power of two on purpose: chunks that follow each
+/* Memory of a standard chunk, its header included: the largest size that jemalloc serves from slabs, so nothing
+ * is wasted, and not a multiple of a page on purpose: chunks that follow each
  * other then start in different cache sets. */
-#define CHUNK_BLOCK_SIZE (16384 + 192)
+#define CHUNK_BLOCK_SIZE 14336
 
 struct chunk {
     struct chunk *next;

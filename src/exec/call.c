@@ -116,7 +116,8 @@ struct entry_options call_entry_options(const struct call *call, const struct ke
     };
 }
 
-void call_changed_in(struct call *call, struct db *db, unsigned event_class, const char *event, struct slice key)
+void call_changed_in(struct call *call, struct db *db, unsigned event_class, const char *event,
+                     struct slice key)
 {
     struct exec *exec = call->exec;
     exec->stats.dirty++;

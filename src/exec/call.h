@@ -73,17 +73,19 @@ struct entry_options call_entry_options(const struct call *call, const struct ke
 void call_changed(struct call *call, unsigned event_class, const char *event, struct slice key);
 
 /* As call_changed for a key of another database than the call's. */
-void call_changed_in(struct call *call, struct db *db, unsigned event_class, const char *event, struct slice key);
+void call_changed_in(struct call *call, struct db *db, unsigned event_class, const char *event,
+                     struct slice key);
 
 /* ---- Usual answers -------------------------------------------------------------------------------- */
 
 void call_wrong_type(struct call *call);
 void call_syntax_error(struct call *call);
-void call_not_integer(struct call *call);   /* ERR value is not an integer or out of range */
-void call_not_float(struct call *call);     /* ERR value is not a valid float */
-void call_oom(struct call *call);           /* memory for this very command was refused */
-void call_no_such_key(struct call *call);   /* ERR no such key */
-void call_string_too_long(struct call *call); /* ERR string exceeds maximum allowed size (proto-max-bulk-len) */
+void call_not_integer(struct call *call); /* ERR value is not an integer or out of range */
+void call_not_float(struct call *call);   /* ERR value is not a valid float */
+void call_oom(struct call *call);         /* memory for this very command was refused */
+void call_no_such_key(struct call *call); /* ERR no such key */
+void call_string_too_long(
+    struct call *call); /* ERR string exceeds maximum allowed size (proto-max-bulk-len) */
 
 /* For "%.*s" of a client's word in an error: no error is longer than its reader's patience. */
 static inline int call_shown_size(struct slice word)

@@ -40,9 +40,9 @@ struct subscriptions; /* exec/pubsub.h */
 
 enum block_end_reason {
     BLOCK_END_TIMEOUT,
-    BLOCK_END_SERVED,  /* what it waited for has happened */
-    BLOCK_END_ERROR,   /* CLIENT UNBLOCK … ERROR */
-    BLOCK_END_GONE,    /* the client is going: no reply */
+    BLOCK_END_SERVED, /* what it waited for has happened */
+    BLOCK_END_ERROR,  /* CLIENT UNBLOCK … ERROR */
+    BLOCK_END_GONE,   /* the client is going: no reply */
 };
 
 enum client_flag {
@@ -57,23 +57,23 @@ enum client_flag {
     CLIENT_REPLY_SKIP = 1 << 8,      /* this command's reply is dropped */
     CLIENT_NO_EVICT = 1 << 9,
     CLIENT_NO_TOUCH = 1 << 10,
-    CLIENT_OUTPUT_DIRTY = 1 << 11,   /* listed in exec->output_dirty */
-    CLIENT_PAUSED = 1 << 12,         /* blocked by CLIENT PAUSE: its request will be executed again */
-    CLIENT_EXECUTING = 1 << 13,      /* inside EXEC */
-    CLIENT_MOVING = 1 << 14,         /* between two I/O threads: output waits */
-    CLIENT_CLOSE_SENT = 1 << 15,     /* the port has been told to close */
-    CLIENT_UNBLOCKED = 1 << 16,      /* listed in exec->unblocked */
+    CLIENT_OUTPUT_DIRTY = 1 << 11, /* listed in exec->output_dirty */
+    CLIENT_PAUSED = 1 << 12,       /* blocked by CLIENT PAUSE: its request will be executed again */
+    CLIENT_EXECUTING = 1 << 13,    /* inside EXEC */
+    CLIENT_MOVING = 1 << 14,       /* between two I/O threads: output waits */
+    CLIENT_CLOSE_SENT = 1 << 15,   /* the port has been told to close */
+    CLIENT_UNBLOCKED = 1 << 16,    /* listed in exec->unblocked */
 };
 
 struct client {
     struct exec *exec;
     uint64_t id;
-    uint32_t flags;            /* enum client_flag */
+    uint32_t flags; /* enum client_flag */
     bool authenticated;
     struct db *db;
-    struct reply out;          /* L1 */
-    struct list_node in_dirty; /* exec->output_dirty */
-    enum close_how close_how;  /* while CLIENT_CLOSING */
+    struct reply out;             /* L1 */
+    struct list_node in_dirty;    /* exec->output_dirty */
+    enum close_how close_how;     /* while CLIENT_CLOSING */
     int64_t output_soft_since_ms; /* when the output passed the soft limit, 0: it has not */
 
     struct port *port;
@@ -88,19 +88,19 @@ struct client {
     char *name;                  /* CLIENT SETNAME, or NULL */
     char *library_name;          /* CLIENT SETINFO, or NULL */
     char *library_version;
-    char *user;                  /* "default" */
+    char *user; /* "default" */
     int64_t created_ms;
-    int64_t active_ms;           /* last command */
+    int64_t active_ms; /* last command */
     const struct command *last_command;
-    uint64_t commands;           /* executed */
-    uint64_t argument_bytes;     /* of the command under way */
+    uint64_t commands;       /* executed */
+    uint64_t argument_bytes; /* of the command under way */
 
-    struct transaction *transaction;   /* NULL outside MULTI */
-    struct list_node watched;          /* exec/watch.h */
+    struct transaction *transaction;     /* NULL outside MULTI */
+    struct list_node watched;            /* exec/watch.h */
     struct subscriptions *subscriptions; /* NULL when it never subscribed */
 
     /* Blocking. */
-    int64_t block_deadline_ms;   /* 0: none */
+    int64_t block_deadline_ms; /* 0: none */
     void (*block_end)(struct client *client, enum block_end_reason reason);
     struct list_node in_blocked; /* exec->blocked, exec->paused or exec->unblocked */
 };

@@ -41,10 +41,10 @@ enum command_flag {
 
 /* How a command's work grows: decides what may be sliced (design, "no command holds the others up"). */
 enum command_cost {
-    COST_CONSTANT,     /* does not grow with data */
-    COST_ARGUMENTS,    /* grows with the number or size of arguments */
-    COST_SLICEABLE,    /* grows with stored data, can run in steps */
-    COST_ATOMIC,       /* grows with stored data, must run in one go */
+    COST_CONSTANT,  /* does not grow with data */
+    COST_ARGUMENTS, /* grows with the number or size of arguments */
+    COST_SLICEABLE, /* grows with stored data, can run in steps */
+    COST_ATOMIC,    /* grows with stored data, must run in one go */
 };
 
 enum key_access {
@@ -75,9 +75,9 @@ struct command {
     enum command_cost cost;
     /* Fast path for key extraction: 0 where there is none. */
     int16_t first_key;
-    int16_t last_key;      /* negative: counted from the end */
+    int16_t last_key; /* negative: counted from the end */
     int16_t key_step;
-    uint8_t key_access;    /* enum key_access of the keys of the fast path */
+    uint8_t key_access; /* enum key_access of the keys of the fast path */
     /* Parses the arguments and calls the command's function. NULL for a container, unless its name alone is a
      * command too (COMMAND); arity and args_min say how few words that takes. */
     void (*run)(struct call *call);

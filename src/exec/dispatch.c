@@ -24,7 +24,7 @@
 #include "exec/transaction.h"
 #include "exec/watch.h"
 
-#define SHOWN_COMMAND_MAX   128 /* bytes of an unknown command's name, and of all its arguments, in the error */
+#define SHOWN_COMMAND_MAX 128 /* bytes of an unknown command's name, and of all its arguments, in the error */
 
 /* ---- Refusals ------------------------------------------------------------------------------------- */
 
@@ -68,7 +68,8 @@ static void refuse_unknown(struct client *client, const struct request *request)
 {
     const struct slice *argv = request->argv;
     if (is_http(argv[0])) {
-        log_write(client->exec->log, LOG_WARNING, "client id=%llu addr=%s speaks HTTP: its connection is closed",
+        log_write(client->exec->log, LOG_WARNING,
+                  "client id=%llu addr=%s speaks HTTP: its connection is closed",
                   (unsigned long long)client->id, client->shared->peer);
         client_close(client, CLOSE_NOW);
         return;
@@ -114,8 +115,9 @@ static bool is_well_formed(struct client *client, const struct request *request)
 
 static bool is_allowed_in_subscriber_mode(const struct command *command)
 {
-    static const char *const names[] = {"ping",        "subscribe",    "unsubscribe", "psubscribe", "punsubscribe",
-                                        "ssubscribe",  "sunsubscribe", "quit",        "reset"};
+    static const char *const names[] = {"ping",         "subscribe",    "unsubscribe",
+                                        "psubscribe",   "punsubscribe", "ssubscribe",
+                                        "sunsubscribe", "quit",         "reset"};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++)
         if (strcmp(command->full_name, names[i]) == 0)
             return true;
@@ -146,12 +148,14 @@ static bool is_allowed(struct client *client, const struct command *command)
     if (unlikely(client->subscriptions && client->out.resp == 2 && client_subscription_count(client) > 0 &&
                  !is_allowed_in_subscriber_mode(command))) {
         refuse(client, command,
-               "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in "
+               "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
+               "allowed in "
                "this context",
                command->full_name);
         return false;
     }
-    if (unlikely(client->flags & CLIENT_MONITOR && command->flags & (CMD_WRITE | CMD_READONLY | CMD_MAY_REPLICATE))) {
+    if (unlikely(client->flags & CLIENT_MONITOR &&
+                 command->flags & (CMD_WRITE | CMD_READONLY | CMD_MAY_REPLICATE))) {
         refuse(client, command, "ERR Replica can't interact with the keyspace");
         return false;
     }
@@ -214,7 +218,8 @@ static void account(struct call *call, struct command_stats *stats, uint64_t ns)
     if (unlikely(ns >= exec->slow_ns) && exec->hooks.slow && !(call->command->flags & CMD_SKIP_SLOWLOG))
         exec->hooks.slow(exec->hooks.context, call, ns);
     if (unlikely(ns >= exec->latency_ns) && exec->hooks.latency)
-        exec->hooks.latency(exec->hooks.context, call->command->flags & CMD_FAST ? "fast-command" : "command", ns);
+        exec->hooks.latency(exec->hooks.context, call->command->flags & CMD_FAST ? "fast-command" : "command",
+                            ns);
     pause_note(exec, call->command->full_name, ns);
 }
 
@@ -230,10 +235,12 @@ void exec_call(struct call *call)
     if (unlikely(call->out->error_count != errors)) {
         stats->failed++;
         error_stats_count(exec, call->out->error_code, call->out->error_count - errors);
-        call->out->error_count = errors; /* counted: EXEC, which this may be part of, does not count it again */
+        call->out->error_count =
+            errors; /* counted: EXEC, which this may be part of, does not count it again */
     }
     account(call, stats, ns);
-    if (unlikely(exec->monitor_count) && exec->hooks.monitor && !(call->command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)))
+    if (unlikely(exec->monitor_count) && exec->hooks.monitor &&
+        !(call->command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)))
         exec->hooks.monitor(exec->hooks.context, call);
 }
 

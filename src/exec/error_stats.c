@@ -79,8 +79,8 @@ static void visit_stat(void *item, void *context)
     visit->visit(visit->context, stat->code, stat->count);
 }
 
-void error_stats_visit(const struct exec *exec, void (*visit)(void *context, const char *code, uint64_t count),
-                       void *context)
+void error_stats_visit(const struct exec *exec,
+                       void (*visit)(void *context, const char *code, uint64_t count), void *context)
 {
     struct visit_context visit_context = {visit, context};
     uint64_t cursor = 0;

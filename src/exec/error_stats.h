@@ -19,7 +19,7 @@ void error_stats_reset(struct exec *exec);
 void error_stats_count(struct exec *exec, const char *code, uint64_t count);
 
 /* In no particular order. */
-void error_stats_visit(const struct exec *exec, void (*visit)(void *context, const char *code, uint64_t count),
-                       void *context);
+void error_stats_visit(const struct exec *exec,
+                       void (*visit)(void *context, const char *code, uint64_t count), void *context);
 
 #endif

@@ -43,7 +43,8 @@ struct exec *exec_new(const struct exec_options *options)
     exec->now_us = clock_wall_us(exec->clock);
     exec->now_ms = exec->now_us / 1000;
     rng_seed(&exec->rng, options->seed);
-    exec->keyspace = keyspace_new((uint32_t)exec->config->databases, options->hash_seed, exec->now_ms, options->workers);
+    exec->keyspace =
+        keyspace_new((uint32_t)exec->config->databases, options->hash_seed, exec->now_ms, options->workers);
     exec->heap = exec->keyspace->heap;
     list_init(&exec->clients);
     list_init(&exec->output_dirty);
@@ -92,7 +93,8 @@ static void set_time(struct exec *exec)
 
 /* ---- Clients come and go -------------------------------------------------------------------------- */
 
-struct client *exec_client_opened(struct exec *exec, struct port *port, struct conn *conn, struct conn_shared *shared)
+struct client *exec_client_opened(struct exec *exec, struct port *port, struct conn *conn,
+                                  struct conn_shared *shared)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
     struct client *client = mem_calloc(1, sizeof *client);
@@ -138,7 +140,8 @@ void exec_client_closed(struct exec *exec, struct client *client)
     client->port->forgotten(client->port, client->conn);
 
     struct table_position position;
-    if (table_locate(&exec->clients_by_id, dispatch_hash_id(client->id), dispatch_client_id_equal, &client->id, &position))
+    if (table_locate(&exec->clients_by_id, dispatch_hash_id(client->id), dispatch_client_id_equal,
+                     &client->id, &position))
         table_remove(&exec->clients_by_id, &position);
     list_remove(&client->in_clients);
     exec->client_count--;
@@ -202,8 +205,7 @@ static void flush_client(struct client *client)
 
 void exec_flush_output(struct exec *exec)
 {
-    list_for_each (&exec->output_dirty, node)
-        flush_client(list_entry(node, struct client, in_dirty));
+    list_for_each(&exec->output_dirty, node) flush_client(list_entry(node, struct client, in_dirty));
 }
 
 /* ---- Runs ----------------------------------------------------------------------------------------- */

@@ -37,25 +37,25 @@ struct worker_pool;
 struct command_stats {
     uint64_t calls;
     uint64_t ns;
-    uint64_t rejected; /* before execution: arity, OOM, auth, … */
-    uint64_t failed;   /* answered with an error */
+    uint64_t rejected;   /* before execution: arity, OOM, auth, … */
+    uint64_t failed;     /* answered with an error */
     uint32_t *histogram; /* EXEC_HISTOGRAM_BUCKETS by power-of-two nanoseconds, NULL until first used */
 };
 #define EXEC_HISTOGRAM_BUCKETS 40
 
 struct exec_stats {
     uint64_t commands;
-    uint64_t connections;      /* accepted since start */
+    uint64_t connections; /* accepted since start */
     uint64_t keyspace_hits;
     uint64_t keyspace_misses;
     uint64_t expired_keys;
     uint64_t error_replies;
     uint64_t expire_cycles;
     uint64_t batches;
-    uint64_t dirty;            /* changes since start */
-    uint64_t pause_max_ns;     /* longest time between two looks at the queues: one command, one cron step, … */
-    const char *pause_max_by;  /* what it was */
-    uint64_t busy_ns;          /* time spent executing batches */
+    uint64_t dirty;        /* changes since start */
+    uint64_t pause_max_ns; /* longest time between two looks at the queues: one command, one cron step, … */
+    const char *pause_max_by; /* what it was */
+    uint64_t busy_ns;         /* time spent executing batches */
 };
 
 /* What others want to know of the executor's work (slow log, latency events, monitors). Unset hooks are NULL. */
@@ -81,7 +81,7 @@ enum exec_shutdown {
 
 struct exec {
     const struct clock *clock;
-    struct config *config;     /* config/config.h: the executor owns it, others read shared options only */
+    struct config *config; /* config/config.h: the executor owns it, others read shared options only */
     struct keyspace *keyspace;
     struct heap *heap;
     struct chunk_pool *chunks; /* shared with the I/O code when that runs on this thread */
@@ -89,16 +89,16 @@ struct exec {
     struct rng rng;
     struct worker_pool *workers;
 
-    int64_t now_ms;            /* wall time, read once per batch */
+    int64_t now_ms; /* wall time, read once per batch */
     int64_t now_us;
 
-    struct list_node clients;  /* by age */
+    struct list_node clients; /* by age */
     struct table clients_by_id;
     uint32_t client_count;
     struct list_node output_dirty;
-    struct client *executing;  /* whose request is being executed, NULL: nobody's */
-    struct reply deferred;     /* pushes to that client: they follow its reply, never into the midst of it */
-    struct list_node blocked;  /* clients in client_block */
+    struct client *executing;   /* whose request is being executed, NULL: nobody's */
+    struct reply deferred;      /* pushes to that client: they follow its reply, never into the midst of it */
+    struct list_node blocked;   /* clients in client_block */
     struct list_node paused;    /* clients whose next request waits for CLIENT PAUSE to end */
     struct list_node unblocked; /* to be resumed at the end of the batch */
     uint32_t blocked_count;     /* clients in blocked and paused */
@@ -106,16 +106,16 @@ struct exec {
 
     struct pubsub *pubsub;
     struct watch_table *watch;
-    unsigned notify_classes;   /* enabled keyspace events */
+    unsigned notify_classes; /* enabled keyspace events */
     uint32_t monitor_count;
-    bool active_expire;        /* DEBUG SET-ACTIVE-EXPIRE */
+    bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
 
     /* CLIENT PAUSE */
-    int64_t pause_until_ms;    /* 0: no pause */
+    int64_t pause_until_ms; /* 0: no pause */
     bool pause_writes_only;
 
-    uint64_t slow_ns;          /* threshold for hooks.slow, UINT64_MAX: never */
-    uint64_t latency_ns;       /* threshold for hooks.latency, UINT64_MAX: never */
+    uint64_t slow_ns;    /* threshold for hooks.slow, UINT64_MAX: never */
+    uint64_t latency_ns; /* threshold for hooks.latency, UINT64_MAX: never */
     struct exec_hooks hooks;
     struct exec_stats stats;
     struct command_stats *command_stats; /* by command id */
@@ -136,7 +136,7 @@ struct exec {
     /* enum exec_shutdown: asked for by SHUTDOWN or a signal; the server's main loop acts. */
     _Atomic int shutdown_requested;
 
-    void *server;              /* for floor 6 only: never dereferenced below it */
+    void *server; /* for floor 6 only: never dereferenced below it */
 };
 
 struct exec_options {
@@ -155,7 +155,8 @@ void exec_free(struct exec *exec);
 /* ---- From the I/O side ---------------------------------------------------------------------------- */
 
 /* A connection has been accepted. */
-struct client *exec_client_opened(struct exec *exec, struct port *port, struct conn *conn, struct conn_shared *shared);
+struct client *exec_client_opened(struct exec *exec, struct port *port, struct conn *conn,
+                                  struct conn_shared *shared);
 
 /* The connection has ended: the client is forgotten, its unfinished runs are given back (port->run_done), then
  * port->forgotten is called. */

@@ -34,23 +34,23 @@ struct port {
 struct conn_shared {
     /* Fixed. */
     uint64_t id;
-    char peer[128];      /* "127.0.0.1:50000", "/tmp/s.sock:0" */
+    char peer[128]; /* "127.0.0.1:50000", "/tmp/s.sock:0" */
     char local[128];
-    int descriptor;      /* -1 where the transport has none */
+    int descriptor; /* -1 where the transport has none */
     bool is_local_socket;
     const char *transport;
     /* Written by the I/O thread. */
-    _Atomic uint64_t query_bytes;   /* unparsed bytes */
+    _Atomic uint64_t query_bytes; /* unparsed bytes */
     _Atomic uint64_t query_free;
-    _Atomic uint64_t output_bytes;  /* not yet sent */
+    _Atomic uint64_t output_bytes; /* not yet sent */
     _Atomic uint32_t output_chunks;
     _Atomic uint64_t bytes_in;
     _Atomic uint64_t bytes_out;
     _Atomic uint32_t io_thread;
     /* Written by the executor. */
-    _Atomic bool authenticated;     /* full request limits apply */
+    _Atomic bool authenticated; /* full request limits apply */
     _Atomic bool exempt_from_idle_timeout;
-    _Atomic uint8_t output_class;   /* enum output_class */
+    _Atomic uint8_t output_class; /* enum output_class */
 };
 
 /* client-output-buffer-limit's classes. */

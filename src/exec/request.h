@@ -28,18 +28,18 @@ struct request {
     const struct command *command; /* NULL: unknown (or `fault` is set) */
     const struct slice *argv;
     uint32_t argc;
-    uint32_t bytes;                /* on the wire */
-    uint64_t key_hash;             /* of argv[command->first_key] when has_key */
+    uint32_t bytes;    /* on the wire */
+    uint64_t key_hash; /* of argv[command->first_key] when has_key */
     bool has_key;
-    const char *fault;             /* protocol error: answer with this text ("ERR …") and close; always the last */
+    const char *fault; /* protocol error: answer with this text ("ERR …") and close; always the last */
 };
 
 struct run {
-    struct run *link;              /* next in whatever queue holds the run */
+    struct run *link; /* next in whatever queue holds the run */
     struct conn *conn;
     struct client *client;
-    struct chunk *input;           /* N2 */
-    struct chunk *spare;           /* an empty standard chunk for the executor's replies, or NULL */
+    struct chunk *input; /* N2 */
+    struct chunk *spare; /* an empty standard chunk for the executor's replies, or NULL */
     uint16_t count;
     uint16_t next;
     uint16_t argument_count;

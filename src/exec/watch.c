@@ -96,7 +96,8 @@ bool watch_add(struct watch_table *watch, struct client *client, struct db *db, 
     struct watched_key *key = intern(watch, &wanted);
     if (!key)
         return false;
-    list_for_each (&key->watchers, node) {
+    list_for_each(&key->watchers, node)
+    {
         if (list_entry(node, struct watch, in_key)->client == client)
             return true;
     }
@@ -120,7 +121,8 @@ static void forget_key(struct watch_table *watch, struct watched_key *key)
 
 void watch_remove_all(struct watch_table *watch, struct client *client)
 {
-    list_for_each (&client->watched, node) {
+    list_for_each(&client->watched, node)
+    {
         struct watch *entry = list_entry(node, struct watch, in_client);
         list_remove(&entry->in_client);
         list_remove(&entry->in_key);
@@ -132,7 +134,8 @@ void watch_remove_all(struct watch_table *watch, struct client *client)
 
 bool watch_any_expired(struct watch_table *watch, struct client *client)
 {
-    list_for_each (&client->watched, node) {
+    list_for_each(&client->watched, node)
+    {
         struct watch *entry = list_entry(node, struct watch, in_client);
         if (!entry->was_expired &&
             is_past_its_time(watch, entry->key->db, slice_make(entry->key->name, entry->key->size)))
@@ -144,15 +147,14 @@ bool watch_any_expired(struct watch_table *watch, struct client *client)
 uint32_t watch_count(const struct client *client)
 {
     uint32_t count = 0;
-    list_for_each (&client->watched, node)
-        count++;
+    list_for_each(&client->watched, node) count++;
     return count;
 }
 
 static void touch_watchers(struct watched_key *key)
 {
-    list_for_each (&key->watchers, node)
-        list_entry(node, struct watch, in_key)->client->flags |= CLIENT_DIRTY_CAS;
+    list_for_each(&key->watchers, node) list_entry(node, struct watch, in_key)->client->flags |=
+        CLIENT_DIRTY_CAS;
 }
 
 void watch_touch_slow(struct watch_table *watch, const struct db *db, struct slice name)
@@ -163,7 +165,8 @@ void watch_touch_slow(struct watch_table *watch, const struct db *db, struct sli
         return;
     /* A key that was past its time already when it was watched is not changed by being deleted for that. */
     bool expiring = is_past_its_time(watch, db, name);
-    list_for_each (&key->watchers, node) {
+    list_for_each(&key->watchers, node)
+    {
         struct watch *entry = list_entry(node, struct watch, in_key);
         if (!(expiring && entry->was_expired))
             entry->client->flags |= CLIENT_DIRTY_CAS;

@@ -53,7 +53,8 @@ static void overflow_push(struct io_overflow *overflow, void *message)
 {
     if (overflow->first + overflow->count == overflow->capacity) {
         if (overflow->first > overflow->count) {
-            memmove(overflow->items, overflow->items + overflow->first, overflow->count * sizeof *overflow->items);
+            memmove(overflow->items, overflow->items + overflow->first,
+                    overflow->count * sizeof *overflow->items);
             overflow->first = 0;
         } else {
             overflow->capacity = overflow->capacity ? overflow->capacity * 2 : 64;
@@ -177,7 +178,10 @@ static void executor_hear(struct io *io, enum io_message message, void *subject)
     io_execute_batch(group);
     switch (message) {
     case IO_OPENED: conn->client = exec_client_opened(exec, &io->port, conn, &conn->shared); break;
-    case IO_CLOSED: conn->client->port = &io->port; exec_client_closed(exec, conn->client); break;
+    case IO_CLOSED:
+        conn->client->port = &io->port;
+        exec_client_closed(exec, conn->client);
+        break;
     case IO_MOVE: executor_let_go(group, io, conn); break;
     case IO_ADOPTED: executor_adopt(group, io, conn); break;
     case IO_EXITED:

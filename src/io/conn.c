@@ -41,10 +41,11 @@ static bool is_admitted(struct io *io, struct stream *stream, const struct strea
     }
     if (config->protected_mode && !description->is_loopback && !description->is_local_socket &&
         !atomic_load_explicit(&io->group->password_set, memory_order_relaxed)) {
-        refuse(io, stream,
-               "-DENIED Skua is running in protected mode: no password is set for the default user, so only "
-               "connections from this host are accepted. To serve other hosts, set a password (requirepass) or, "
-               "if the network is trusted, switch protected-mode off.\r\n");
+        refuse(
+            io, stream,
+            "-DENIED Skua is running in protected mode: no password is set for the default user, so only "
+            "connections from this host are accepted. To serve other hosts, set a password (requirepass) or, "
+            "if the network is trusted, switch protected-mode off.\r\n");
         return false;
     }
     return true;
@@ -242,7 +243,9 @@ static bool add_request(struct conn *conn, struct run *run, const char *bytes, u
         argv[i] = slice_make(bytes + parser->args[i].offset, parser->args[i].size);
     struct request *request = &run->requests[run->count++];
     const struct command *command = lookup(argv, argc);
-    *request = (struct request){.command = command, .argv = argv, .argc = argc,
+    *request = (struct request){.command = command,
+                                .argv = argv,
+                                .argc = argc,
                                 .bytes = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX};
     if (command && command->first_key > 0 && argc > (uint32_t)command->first_key) {
         request->has_key = true;
@@ -343,8 +346,8 @@ void conn_parse(struct conn *conn)
         return;
     uint64_t unparsed = conn->input ? conn->input->end - conn->parsed : 0;
     atomic_store_explicit(&conn->shared.query_bytes, unparsed, memory_order_relaxed);
-    atomic_store_explicit(&conn->shared.query_free, conn->input ? conn->input->capacity - conn->input->end : 0,
-                          memory_order_relaxed);
+    atomic_store_explicit(&conn->shared.query_free,
+                          conn->input ? conn->input->capacity - conn->input->end : 0, memory_order_relaxed);
     if (unlikely(unparsed > (uint64_t)conn->io->group->options.config->client_query_buffer_limit)) {
         log_write(conn->io->group->options.log, LOG_WARNING,
                   "client id=%llu addr=%s closed for exceeding its query buffer limit",
@@ -361,7 +364,8 @@ void conn_receive(struct conn *conn)
         return;
     struct chunk *input = conn->input;
     size_t size;
-    enum status status = stream_recv(conn->stream, input->data + input->end, input->capacity - input->end, &size);
+    enum status status =
+        stream_recv(conn->stream, input->data + input->end, input->capacity - input->end, &size);
     if (status == ST_AGAIN) {
         tidy_input(conn);
         return;

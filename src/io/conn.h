@@ -42,17 +42,17 @@ struct conn {
     struct conn_shared shared;
 
     struct parser parser;
-    struct chunk *input;     /* O2 */
-    uint64_t parsed;         /* offset in input->data of the request under way */
-    uint64_t wanted;         /* bytes that the request under way needs in all, as far as known */
-    uint32_t outstanding;    /* O1 */
-    bool halted;             /* parsing waits for outstanding runs or for room in the ring */
-    bool faulty;             /* a protocol error was found: nothing more is parsed */
-    bool send_blocked;       /* the stream takes nothing now */
+    struct chunk *input;  /* O2 */
+    uint64_t parsed;      /* offset in input->data of the request under way */
+    uint64_t wanted;      /* bytes that the request under way needs in all, as far as known */
+    uint32_t outstanding; /* O1 */
+    bool halted;          /* parsing waits for outstanding runs or for room in the ring */
+    bool faulty;          /* a protocol error was found: nothing more is parsed */
+    bool send_blocked;    /* the stream takes nothing now */
     unsigned ready_events;
 
     struct chunk_list output;
-    uint64_t active_ns;      /* last receive */
+    uint64_t active_ns; /* last receive */
 
     struct list_node in_conns;
     struct list_node in_ready;

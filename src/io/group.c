@@ -263,7 +263,8 @@ void io_group_thread_totals(const struct io_group *group, unsigned index, struct
 
 void io_group_totals(const struct io_group *group, struct io_totals *ret_totals)
 {
-    *ret_totals = (struct io_totals){.rejected = atomic_load_explicit(&group->rejected, memory_order_relaxed)};
+    *ret_totals =
+        (struct io_totals){.rejected = atomic_load_explicit(&group->rejected, memory_order_relaxed)};
     unsigned count = atomic_load_explicit(&group->io_count, memory_order_acquire);
     for (unsigned i = 0; i < count; i++)
         add_counters(group->ios[i], ret_totals);

@@ -14,14 +14,14 @@
 #include "protocol/parser.h"
 #include "transport/transport.h"
 
-#define IO_RING_SLOTS      1024
-#define IO_LISTENERS_MAX   32
-#define IO_CHUNKS_KEPT     256  /* free chunks that an io keeps */
-#define IO_RUNS_KEPT       256
-#define IO_BATCH_RUNS      32   /* runs executed together */
-#define IO_BATCH_REQUESTS  96   /* io 0 stops reading further connections at this many and executes */
-#define IO_TICK_NS         100000000ull
-#define IO_SPIN_NS         40000 /* about one wake-up of a sleeping core */
+#define IO_RING_SLOTS     1024
+#define IO_LISTENERS_MAX  32
+#define IO_CHUNKS_KEPT    256 /* free chunks that an io keeps */
+#define IO_RUNS_KEPT      256
+#define IO_BATCH_RUNS     32 /* runs executed together */
+#define IO_BATCH_REQUESTS 96 /* io 0 stops reading further connections at this many and executes */
+#define IO_TICK_NS        100000000ull
+#define IO_SPIN_NS        40000 /* about one wake-up of a sleeping core */
 
 /* Both directions of a ring carry pointers whose low bits say what they are. */
 enum io_message {
@@ -33,12 +33,12 @@ enum io_message {
     IO_ADOPTED = 4, /* struct conn: has arrived at another io */
     IO_EXITED = 5,  /* struct io: the thread is ending, last message */
     /* executor -> I/O thread */
-    IO_RUN_DONE = 0,       /* struct run */
-    IO_OUTPUT = 1,         /* struct chunk: head of a list, for conn `route` */
-    IO_CLOSE_AFTER = 2,    /* struct conn: CLOSE_AFTER_REPLIES */
-    IO_CLOSE_NOW = 3,      /* struct conn */
-    IO_FORGOTTEN = 4,      /* struct conn: the executor's last word about it */
-    IO_MOVED = 5,          /* struct conn: may be handed to its new io */
+    IO_RUN_DONE = 0,    /* struct run */
+    IO_OUTPUT = 1,      /* struct chunk: head of a list, for conn `route` */
+    IO_CLOSE_AFTER = 2, /* struct conn: CLOSE_AFTER_REPLIES */
+    IO_CLOSE_NOW = 3,   /* struct conn */
+    IO_FORGOTTEN = 4,   /* struct conn: the executor's last word about it */
+    IO_MOVED = 5,       /* struct conn: may be handed to its new io */
 };
 #define IO_MESSAGE_MASK ((uintptr_t)7)
 
@@ -92,8 +92,8 @@ struct io {
     struct list_node moving;  /* conns that are to ask the executor for a move */
     struct listener *listeners[IO_LISTENERS_MAX];
     unsigned listener_count;
-    uint64_t outstanding;     /* runs at the executor */
-    uint64_t unforgotten;     /* conns reported as closed and not forgotten by the executor yet */
+    uint64_t outstanding; /* runs at the executor */
+    uint64_t unforgotten; /* conns reported as closed and not forgotten by the executor yet */
     uint64_t next_tick_ns;
     bool draining;
 
@@ -104,12 +104,12 @@ struct io {
     struct io_overflow from_exec_overflow;
 
     pthread_t thread;
-    bool running;             /* executor */
-    bool draining_asked;      /* executor */
+    bool running;        /* executor */
+    bool draining_asked; /* executor */
 
     pthread_mutex_t inbox_lock;
     struct io_request *inbox_head, *inbox_tail;
-    bool inbox_closed;        /* guarded by inbox_lock */
+    bool inbox_closed; /* guarded by inbox_lock */
     _Atomic bool inbox_filled;
 
     struct io_counters counters;
@@ -124,9 +124,9 @@ struct io_group {
     _Atomic uint64_t next_client_id;
     _Atomic uint64_t rejected;
     _Atomic uint64_t conn_count;
-    _Atomic bool password_set;          /* for protected mode: strings of the configuration are the executor's */
+    _Atomic bool password_set; /* for protected mode: strings of the configuration are the executor's */
     unsigned processors;
-    bool accepting;                     /* executor */
+    bool accepting; /* executor */
     /* The executor's batch under construction. */
     struct run *batch[IO_BATCH_RUNS];
     unsigned batch_count;
@@ -170,7 +170,8 @@ void io_run_put(struct io *io, struct run *run);
 static inline void io_count(_Atomic uint64_t *counter, uint64_t by)
 {
     /* One writer: a plain addition that other threads may read. */
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by, memory_order_relaxed);
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by,
+                          memory_order_relaxed);
 }
 
 #endif

@@ -109,7 +109,8 @@ static void spread(struct io *io)
     if (active == 0 && io->index == 0)
         keep = UINT64_MAX;
     uint64_t place = 0;
-    list_for_each (&io->conns, node) {
+    list_for_each(&io->conns, node)
+    {
         if (place++ >= keep)
             conn_move(list_entry(node, struct conn, in_conns));
     }
@@ -117,14 +118,12 @@ static void spread(struct io *io)
 
 static void close_all(struct io *io)
 {
-    list_for_each (&io->conns, node)
-        conn_finish(list_entry(node, struct conn, in_conns));
+    list_for_each(&io->conns, node) conn_finish(list_entry(node, struct conn, in_conns));
 }
 
 static void drop_all(struct io *io)
 {
-    list_for_each (&io->conns, node)
-        conn_end(list_entry(node, struct conn, in_conns));
+    list_for_each(&io->conns, node) conn_end(list_entry(node, struct conn, in_conns));
 }
 
 static void carry_out(struct io *io, const struct io_request *request)
@@ -254,7 +253,8 @@ static void close_idle(struct io *io)
     int64_t timeout_s = io->group->options.config->timeout;
     if (timeout_s <= 0)
         return;
-    list_for_each (&io->conns, node) {
+    list_for_each(&io->conns, node)
+    {
         struct conn *conn = list_entry(node, struct conn, in_conns);
         if (conn->state == CONN_OPEN && conn->outstanding == 0 &&
             !atomic_load_explicit(&conn->shared.exempt_from_idle_timeout, memory_order_relaxed) &&

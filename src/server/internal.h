@@ -31,16 +31,16 @@ struct server {
     struct io_group *io;
     struct observe observe;
     bool simulated;
-    bool io_threads_pending;    /* the number of I/O threads in force is not the configured one yet */
+    bool io_threads_pending; /* the number of I/O threads in force is not the configured one yet */
     uint64_t stop_deadline_ns;
-    uint64_t next_close_ns;     /* while stopping: when to ask the connections again */
+    uint64_t next_close_ns; /* while stopping: when to ask the connections again */
     uint64_t spin_until_ns;
     bool pidfile_written;
     struct server_listener {
         const struct transport *transport;
         char *address;
         uint16_t port;
-        struct listener *listener;  /* owned by the I/O side */
+        struct listener *listener; /* owned by the I/O side */
     } listeners[SERVER_LISTENERS_MAX];
     unsigned listener_count;
 };

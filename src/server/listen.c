@@ -8,8 +8,8 @@
 #include "base/log.h"
 #include "server/internal.h"
 
-static struct server_listener *find(struct server *server, const struct transport *transport, const char *address,
-                                    uint16_t port)
+static struct server_listener *find(struct server *server, const struct transport *transport,
+                                    const char *address, uint16_t port)
 {
     for (unsigned i = 0; i < server->listener_count; i++) {
         struct server_listener *known = &server->listeners[i];
@@ -133,6 +133,6 @@ void server_describe_addresses(const struct server *server, struct buf *ret_text
                    (int)config->port, password);
     }
     if (config->unixsocket[0])
-        buf_printf(ret_text, "%s  connect with: redis-cli -s %s%s", ret_text->size ? "\n" : "", config->unixsocket,
-                   password);
+        buf_printf(ret_text, "%s  connect with: redis-cli -s %s%s", ret_text->size ? "\n" : "",
+                   config->unixsocket, password);
 }

@@ -44,7 +44,8 @@ static void raise_descriptor_limit(const struct config *config)
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-    fprintf(stderr, "skua-server: only %llu file descriptors are allowed, so fewer than maxclients can connect\n",
+    fprintf(stderr,
+            "skua-server: only %llu file descriptors are allowed, so fewer than maxclients can connect\n",
             (unsigned long long)limit.rlim_cur);
 }
 

@@ -24,8 +24,8 @@
 #include "observe/slowlog.h"
 #include "server/internal.h"
 
-#define CHUNKS_KEPT       1024
-#define CLOSE_ASK_NS      100000000ull
+#define CHUNKS_KEPT  1024
+#define CLOSE_ASK_NS 100000000ull
 
 /* ---- Start ---------------------------------------------------------------------------------------- */
 
@@ -153,7 +153,8 @@ static void start_parts(struct server *server, const struct server_options *opti
     server_apply_settings(server);
 }
 
-enum status server_new(const struct server_options *options, struct server **ret_server, struct buf *ret_error)
+enum status server_new(const struct server_options *options, struct server **ret_server,
+                       struct buf *ret_error)
 {
     struct server *server = mem_calloc(1, sizeof *server);
     server->config = options->config;
@@ -220,7 +221,8 @@ static void begin_stopping(struct server *server)
     log_write(server->log, LOG_NOTICE, "shutting down");
     server->state = SERVER_STOPPING;
     bool now = atomic_load(&server->exec->shutdown_requested) == EXEC_SHUTDOWN_NOW;
-    server->stop_deadline_ns = now ? now_ns : now_ns + (uint64_t)server->config->shutdown_timeout * 1000000000u;
+    server->stop_deadline_ns =
+        now ? now_ns : now_ns + (uint64_t)server->config->shutdown_timeout * 1000000000u;
     io_group_stop_accepting(server->io);
 }
 

@@ -19,14 +19,15 @@ struct server;
 struct stream;
 
 struct server_options {
-    struct config *config;      /* taken over */
-    const struct clock *clock;  /* NULL: the machine's */
-    bool simulated;             /* no descriptors, no threads, no log: the caller drives server_turn */
-    uint64_t seed;              /* simulated only; otherwise drawn from the system */
+    struct config *config;     /* taken over */
+    const struct clock *clock; /* NULL: the machine's */
+    bool simulated;            /* no descriptors, no threads, no log: the caller drives server_turn */
+    uint64_t seed;             /* simulated only; otherwise drawn from the system */
 };
 
 /* ST_OK, or an error with *ret_error saying what (a port that is taken, a directory that is not there, …). */
-enum status server_new(const struct server_options *options, struct server **ret_server, struct buf *ret_error);
+enum status server_new(const struct server_options *options, struct server **ret_server,
+                       struct buf *ret_error);
 
 /* Serves until a shutdown is asked for, then closes all connections and returns the exit status. */
 int server_run(struct server *server);

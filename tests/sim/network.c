@@ -205,7 +205,8 @@ static void report_readiness(struct sim_link *link)
         return;
     if (link->stream.wants & STREAM_WANT_RECV && (link->to_server.arrived || link->to_server.closed))
         events |= STREAM_CAN_RECV;
-    if (link->stream.wants & STREAM_WANT_SEND && (link->to_client.bytes.size < PIPE_CAPACITY || link->client_gone))
+    if (link->stream.wants & STREAM_WANT_SEND &&
+        (link->to_client.bytes.size < PIPE_CAPACITY || link->client_gone))
         events |= STREAM_CAN_SEND;
     if (events)
         link->stream.ready(&link->stream, events);
@@ -214,7 +215,8 @@ static void report_readiness(struct sim_link *link)
 void sim_step(struct sim *sim, uint64_t us_max)
 {
     sim->now_ns += rng_below(&sim->rng, us_max * 1000 + 1);
-    list_for_each (&sim->streams, node) {
+    list_for_each(&sim->streams, node)
+    {
         struct sim_link *link = list_entry(node, struct sim_link, in_streams);
         pipe_deliver(sim, &link->to_server);
         pipe_deliver(sim, &link->to_client);

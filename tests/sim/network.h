@@ -27,9 +27,9 @@ struct sim {
 
 /* One direction of a connection. */
 struct sim_pipe {
-    struct buf bytes;   /* written and not read yet */
-    size_t arrived;     /* of these, how many the reader may see */
-    bool closed;        /* the writer will write no more */
+    struct buf bytes; /* written and not read yet */
+    size_t arrived;   /* of these, how many the reader may see */
+    bool closed;      /* the writer will write no more */
 };
 
 /* A client's end. */

@@ -26,10 +26,10 @@
 
 /* What a client knows of one of its keys. Nobody else writes it. */
 struct model_key {
-    bool known;         /* false after a cut: the last requests may or may not have been executed */
+    bool known; /* false after a cut: the last requests may or may not have been executed */
     bool exists;
     int64_t value;
-    int64_t expire_us;  /* 0: never */
+    int64_t expire_us; /* 0: never */
 };
 
 enum action { ACTION_SET, ACTION_SET_PX, ACTION_GET, ACTION_INCR, ACTION_DEL, ACTION_COUNT };
@@ -71,7 +71,8 @@ static void append_bulk(struct buf *request, const char *text)
     buf_printf(request, "$%zu\r\n%s\r\n", strlen(text), text);
 }
 
-static void append_request(struct buf *request, const struct sim_client *client, const struct expectation *wanted)
+static void append_request(struct buf *request, const struct sim_client *client,
+                           const struct expectation *wanted)
 {
     static const char *const names[] = {"SET", "SET", "GET", "INCR", "DEL"};
     static const unsigned counts[] = {3, 5, 2, 2, 2};
@@ -141,7 +142,8 @@ static bool is_expiry_open(const struct model_key *key, const struct expectation
 }
 
 /* Sets the model to what must hold before the request was executed. `existed` is what the reply shows. */
-static void settle_existence(struct model_key *key, const struct expectation *wanted, int64_t now, bool existed)
+static void settle_existence(struct model_key *key, const struct expectation *wanted, int64_t now,
+                             bool existed)
 {
     if (!key->known || is_expiry_open(key, wanted, now)) {
         key->exists = existed;
@@ -170,7 +172,8 @@ static void check_incr(struct model_key *key, const struct expectation *wanted, 
     assert_int_equal(type, ':');
     int64_t value = strtoll(text, NULL, 10);
     if (key->known && !is_expiry_open(key, wanted, now)) {
-        settle_existence(key, wanted, now, key->exists && !(key->expire_us && key->expire_us <= wanted->sent_us));
+        settle_existence(key, wanted, now,
+                         key->exists && !(key->expire_us && key->expire_us <= wanted->sent_us));
         assert_int_equal(value, key->exists ? key->value + 1 : 1);
     } else if (value == 1) {
         key->exists = false;

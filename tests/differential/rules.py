@@ -75,6 +75,12 @@ def _refcount(words, ours, theirs, grammar):
             and ours[0] == theirs[0] == ":" and min(ours[1], theirs[1]) >= 1)
 
 
+def _bitfield_flags(words, ours, theirs, grammar):
+    """The flags of BITFIELD's key when its operations are malformed: neither server would run it."""
+    return ([word.lower() for word in words[:3]] == [b"command", b"getkeysandflags", b"bitfield"]
+            and ours[0] == theirs[0] == "*" and [item[1][0] for item in ours[1]] == [item[1][0] for item in theirs[1]])
+
+
 RULES = [
     Rule("clock", "The two servers are asked a moment apart.", _clock),
     Rule("order-of-keys", "KEYS promises no order.", _order),
@@ -82,6 +88,7 @@ RULES = [
     Rule("order-of-errors", "Of two faults of a command, another is told.", _error_order),
     Rule("numbers-first", "Numbers are checked whether or not the key is there.", _numbers_first),
     Rule("reference-counts", "OBJECT REFCOUNT says how the server is made.", _refcount),
+    Rule("flags-of-malformed-bitfield", "Neither server would run it.", _bitfield_flags),
     Rule("help-texts", "HELP answers with texts of our own.", _help),
 ]
 

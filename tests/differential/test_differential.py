@@ -18,7 +18,7 @@ from .rules import RULES
 from .session import Difference, Duel, contents, scan_all, show_steps, shrink
 
 SEED = int(os.environ.get("SKUA_SEED", "20261121"))
-COMMANDS = int(os.environ.get("SKUA_COMMANDS", "60000"))
+COMMANDS = int(os.environ.get("SKUA_COMMANDS", "200000"))
 STEPS = 250  # of one sequence
 PARTS = 4  # run by as many workers
 GRAMMAR = pathlib.Path(os.environ.get("SKUA_GRAMMAR", ROOT / "build" / "dev" / "gen" / "commands.json"))

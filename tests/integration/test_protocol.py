@@ -379,16 +379,3 @@ def test_hello_in_a_pipeline_counts_for_what_follows(r):
     r.reply()
     r.reply()
     assert r.raw == b"$-1\r\n"
-
-
-def test_debug_protocol_shows_each_type(r3):
-    assert r3("DEBUG PROTOCOL STRING") == b"Hello World"
-    assert r3("DEBUG PROTOCOL INTEGER") == 12345
-    assert r3("DEBUG PROTOCOL DOUBLE") == 3.141
-    assert r3("DEBUG PROTOCOL NULL") is None
-    assert r3("DEBUG PROTOCOL ARRAY") == [0, 1, 2]
-    assert r3("DEBUG PROTOCOL SET") == {0, 1, 2}
-    assert r3("DEBUG PROTOCOL MAP") == {0: False, 1: True, 2: False}
-    assert r3("DEBUG PROTOCOL TRUE") is True
-    assert r3("DEBUG PROTOCOL FALSE") is False
-    assert r3("DEBUG PROTOCOL VERBATIM") == b"This is a verbatim\nstring"

@@ -291,7 +291,8 @@ def test_randomkey_gives_every_key_some_day(r):
 
 @pytest.mark.parametrize("value, encoding", [
     ("12345", b"int"), ("-9223372036854775808", b"int"), ("9223372036854775808", b"embstr"), ("", b"embstr"),
-    ("012", b"embstr"), ("x" * 44, b"embstr"), ("x" * 45, b"raw"), ("x" * 100000, b"raw")])
+    ("012", b"embstr"), ("x" * 44, b"embstr"), ("x" * 45, b"raw"), ("x" * 100000, b"raw")],
+    ids=lambda value: value if isinstance(value, str) and len(value) < 30 else len(value))
 def test_object_encoding(r, value, encoding):
     r("SET", "k", value)
     assert r("OBJECT ENCODING k") == encoding

@@ -280,7 +280,7 @@ static void fault(struct client *client, const char *text)
 {
     log_write(client->exec->log, LOG_VERBOSE, "client id=%llu addr=%s: %s", (unsigned long long)client->id,
               client->shared->peer, text);
-    reply_error(&client->out, "ERR %s", text);
+    reply_error(&client->out, "%s", text);
     client_close(client, CLOSE_AFTER_REPLIES);
 }
 

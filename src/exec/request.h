@@ -31,7 +31,8 @@ struct request {
     uint32_t bytes;    /* on the wire */
     uint64_t key_hash; /* of argv[command->first_key] when has_key */
     bool has_key;
-    const char *fault; /* protocol error: answer with ERR and this text, and close; always the last */
+    const char
+        *fault; /* protocol error: answer with this text (its code included) and close; always the last */
 };
 
 struct run {

@@ -314,7 +314,7 @@ static bool fill_run(struct conn *conn, struct run *run, const struct parser_lim
             conn->parsed += size;
             conn->wanted = 0;
             if (conn->parser.arg_count > 0 && !add_request(conn, run, bytes, size)) {
-                note_fault(conn, run, "no memory for the arguments of this request");
+                note_fault(conn, run, "ERR no memory for the arguments of this request");
                 return false;
             }
         }

@@ -1,13 +1,18 @@
 """CONFIG: options are shown by pattern, changed all together or not at all, and written back into the file."""
+import json
+import os
+import pathlib
 import subprocess
 
 import pytest
 
 from harness.errors import SYNTAX_ERROR, wrong_arity
 from harness.resp import Error, eventually
-from harness.server import Server, free_port, program
+from harness.server import ROOT, Server, free_port, program
 
 pytestmark = pytest.mark.core
+
+GENERATED = pathlib.Path(os.environ.get("SKUA_GENERATED", ROOT / "build" / "dev" / "gen"))
 
 
 def failed(name, reason):
@@ -257,6 +262,25 @@ def test_a_mistake_on_the_command_line():
     result = run_server("/nonexistent/skua.conf")
     assert result.returncode == 1
     assert "No such file or directory" in result.stderr
+
+
+@pytest.mark.once
+@pytest.mark.skua_only("the sample is ours")
+def test_the_sample_says_the_defaults(start):
+    defaults = {row["name"]: row for row in json.loads((GENERATED / "config_grammar.json").read_text())["options"]}
+    lines_of_options = [line[2:] for line in (GENERATED / "skua.conf").read_text().splitlines()
+                        if line[2:].split(" ")[0] in defaults and line.startswith("# ")]
+    server = start()
+    before = pairs(server.connect()("CONFIG GET *"))
+    assert len(lines_of_options) >= len(defaults)
+    wanted = [line for line in lines_of_options
+              if line.split(" ")[0] not in ("port", "unixsocket", "dir", "io-threads", "enable-debug-command")]
+    sample = server.folder / "sample.conf"
+    sample.write_text("\n".join(wanted) + "\n")
+    again = start(include=str(sample))
+    assert {name: value for name, value in pairs(again.connect()("CONFIG GET *")).items()
+            if name not in (b"port", b"unixsocket", b"dir")} == {
+        name: value for name, value in before.items() if name not in (b"port", b"unixsocket", b"dir")}
 
 
 @pytest.mark.once

@@ -1,7 +1,7 @@
 """Generates everything that follows from the declarations of commands.
 
 Input: commands/*.toml (see commands/README.md). Use: commands.py OUTPUT_DIRECTORY DECLARATION.toml...
-Writes args.h, commands.h, commands.c, command_docs.c, commands.json, resp.dict.
+Writes args.h, commands.h, commands.c, command_docs.c, commands.json, resp.dict, command-reference.md.
 """
 
 import pathlib
@@ -9,6 +9,7 @@ import sys
 
 from command_docs import emit_dictionary, emit_docs, emit_json
 from command_model import load_commands
+from command_pages import emit_pages
 from command_parser import emit_args_header
 from command_table import emit_commands_header, emit_table
 from common import run, write_if_changed
@@ -20,6 +21,7 @@ OUTPUTS = {
     "command_docs.c": emit_docs,
     "commands.json": emit_json,
     "resp.dict": emit_dictionary,
+    "command-reference.md": emit_pages,
 }
 
 

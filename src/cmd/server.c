@@ -101,6 +101,6 @@ void cmd_shutdown(struct call *call, const struct args_shutdown *args)
                     "ERR Errors trying to SHUTDOWN: this version cannot save, use NOSAVE or FORCE");
         return;
     }
-    atomic_store_explicit(&call->exec->shutdown_requested, args->now ? EXEC_SHUTDOWN_NOW : EXEC_SHUTDOWN_ORDERLY,
-                          memory_order_release);
+    atomic_store_explicit(&call->exec->shutdown_requested,
+                          args->now ? EXEC_SHUTDOWN_NOW : EXEC_SHUTDOWN_ORDERLY, memory_order_release);
 }

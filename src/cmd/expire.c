@@ -73,7 +73,7 @@ static bool absolute_ms(int64_t time, int64_t unit_ms, int64_t origin_ms, int64_
 
 struct expiry {
     struct slice key;
-    int64_t time;
+    struct slice time; /* an integer, read here because errors in the conditions come first */
     int64_t unit_ms;
     int64_t origin_ms; /* what `time` counts from */
     const struct slice *conditions;
@@ -83,11 +83,16 @@ struct expiry {
 static void set_expiry(struct call *call, const struct expiry *expiry)
 {
     unsigned conditions;
+    int64_t time;
     int64_t wanted_ms;
     struct key key;
     if (!parse_conditions(call, expiry->conditions, expiry->condition_count, &conditions))
         return;
-    if (!absolute_ms(expiry->time, expiry->unit_ms, expiry->origin_ms, &wanted_ms)) {
+    if (!num_parse_i64(expiry->time, &time)) {
+        call_not_integer(call);
+        return;
+    }
+    if (!absolute_ms(time, expiry->unit_ms, expiry->origin_ms, &wanted_ms)) {
         reply_error(call->out, "ERR invalid expire time in '%s' command", call->command->full_name);
         return;
     }

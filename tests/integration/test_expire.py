@@ -175,6 +175,13 @@ def test_conditions_that_do_not_go_together(r, options, error):
     assert r("TTL k") == -1
 
 
+def test_errors_in_conditions_come_before_those_in_numbers(r):
+    r("SET k v")
+    assert r("EXPIRE k x AB") == Error("ERR Unsupported option AB")
+    assert r("EXPIRE k x GT LT") == GT_WITH_LT
+    assert r("EXPIRE k x GT") == NOT_AN_INTEGER
+
+
 # ---- Nonsense -------------------------------------------------------------------------------------------
 
 

@@ -81,6 +81,21 @@ uint64_t bitmap_count(struct slice bytes, uint64_t first, uint64_t last)
 
 /* ---- Finding -------------------------------------------------------------------------------------- */
 
+/* The first place from `at` on that may hold another bit than those of `background`, in steps of four words. */
+static size_t skip_background(struct slice bytes, size_t at, uint64_t background)
+{
+    while (at < bytes.size && bytes.size - at >= 4 * WORD_BYTES) {
+        const char *words = bytes.data + at;
+        uint64_t other = 0;
+        for (size_t i = 0; i < 4; i++)
+            other |= load_word(words + i * WORD_BYTES) ^ background;
+        if (other != 0)
+            break;
+        at += 4 * WORD_BYTES;
+    }
+    return at;
+}
+
 int64_t bitmap_find(struct slice bytes, uint64_t first, uint64_t last, bool value)
 {
     DEBUG_ASSERT(first <= last && last / 8 < bytes.size);
@@ -95,7 +110,7 @@ int64_t bitmap_find(struct slice bytes, uint64_t first, uint64_t last, bool valu
             return found <= last ? (int64_t)found : -1;
         }
         mask = UINT64_MAX;
-        at += WORD_BYTES;
+        at = skip_background(bytes, at + WORD_BYTES, flip);
     }
     return -1;
 }

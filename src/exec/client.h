@@ -71,10 +71,11 @@ struct client {
     uint32_t flags; /* enum client_flag */
     bool authenticated;
     struct db *db;
-    struct reply out;             /* L1 */
-    struct list_node in_dirty;    /* exec->output_dirty */
-    enum close_how close_how;     /* while CLIENT_CLOSING */
-    int64_t output_soft_since_ms; /* when the output passed the soft limit, 0: it has not */
+    struct reply out;              /* L1 */
+    struct list_node in_dirty;     /* exec->output_dirty */
+    enum close_how close_how;      /* while CLIENT_CLOSING */
+    int64_t output_soft_since_ms;  /* when the output passed the soft limit; while listed: */
+    struct list_node in_over_soft; /* exec->over_soft */
 
     struct port *port;
     struct conn *conn;

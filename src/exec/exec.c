@@ -48,6 +48,7 @@ struct exec *exec_new(const struct exec_options *options)
     exec->heap = exec->keyspace->heap;
     list_init(&exec->clients);
     list_init(&exec->output_dirty);
+    list_init(&exec->over_soft);
     reply_init(&exec->deferred, exec->chunks, 2);
     list_init(&exec->blocked);
     list_init(&exec->paused);
@@ -130,6 +131,8 @@ void exec_client_closed(struct exec *exec, struct client *client)
     pubsub_client_gone(exec->pubsub, client);
     if (list_is_listed(&client->in_dirty))
         list_remove(&client->in_dirty);
+    if (list_is_listed(&client->in_over_soft))
+        list_remove(&client->in_over_soft);
     reply_clear(&client->out);
     struct run *run = client->pending_head;
     while (run) {
@@ -162,19 +165,32 @@ static void enforce_output_limit(struct client *client, uint64_t pending)
     unsigned class = atomic_load_explicit(&client->shared->output_class, memory_order_relaxed);
     const struct config_output_limit *limit = &exec->config->client_output_buffer_limit[class];
     bool over = limit->hard_bytes > 0 && pending > limit->hard_bytes;
-    if (!over && limit->soft_bytes > 0 && pending > limit->soft_bytes) {
-        if (client->output_soft_since_ms == 0)
-            client->output_soft_since_ms = exec->now_ms;
-        over = exec->now_ms - client->output_soft_since_ms > limit->soft_seconds * 1000;
-    } else if (!over) {
-        client->output_soft_since_ms = 0;
+    bool over_soft = limit->soft_bytes > 0 && pending > limit->soft_bytes;
+    if (over_soft && !list_is_listed(&client->in_over_soft)) {
+        client->output_soft_since_ms = exec->now_ms;
+        list_append(&exec->over_soft, &client->in_over_soft);
+    } else if (!over_soft && unlikely(list_is_listed(&client->in_over_soft))) {
+        list_remove(&client->in_over_soft);
     }
+    if (over_soft)
+        over |= exec->now_ms - client->output_soft_since_ms > limit->soft_seconds * 1000;
     if (!over)
         return;
     log_write(exec->log, LOG_WARNING,
               "client id=%llu addr=%s closed for exceeding its output buffer limit (%llu bytes not read)",
               (unsigned long long)client->id, client->shared->peer, (unsigned long long)pending);
     client_close(client, CLOSE_NOW);
+}
+
+/* The time over a soft limit passes also when nothing more is sent. */
+static void enforce_soft_limits(struct exec *exec)
+{
+    list_for_each(&exec->over_soft, node)
+    {
+        struct client *client = list_entry(node, struct client, in_over_soft);
+        enforce_output_limit(client,
+                             atomic_load_explicit(&client->shared->output_bytes, memory_order_relaxed));
+    }
 }
 
 static void flush_client(struct client *client)
@@ -385,6 +401,7 @@ void exec_cron(struct exec *exec)
     resume_unblocked(exec);
     if (now_ns >= exec->next_sample_ns) {
         exec->next_sample_ns = now_ns + SAMPLE_INTERVAL_NS;
+        enforce_soft_limits(exec);
         if (exec->hooks.cron)
             exec->hooks.cron(exec->hooks.context);
     }

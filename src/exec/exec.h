@@ -96,6 +96,7 @@ struct exec {
     struct table clients_by_id;
     uint32_t client_count;
     struct list_node output_dirty;
+    struct list_node over_soft; /* clients over the soft limit of their output */
     struct client *executing;   /* whose request is being executed, NULL: nobody's */
     struct reply deferred;      /* pushes to that client: they follow its reply, never into the midst of it */
     struct list_node blocked;   /* clients in client_block */

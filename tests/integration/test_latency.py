@@ -7,6 +7,8 @@ import pytest
 from harness.errors import wrong_arity
 from harness.resp import Error, Verbatim
 
+pytestmark = pytest.mark.core
+
 
 @pytest.fixture
 def monitor(r, config):

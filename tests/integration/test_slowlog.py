@@ -6,6 +6,8 @@ import pytest
 from harness.errors import wrong_arity
 from harness.resp import Error
 
+pytestmark = pytest.mark.core
+
 CONFIG = {"slowlog-log-slower-than": 100000000}
 
 COUNT_ERROR = Error("ERR count should be greater than or equal to -1")

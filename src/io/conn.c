@@ -21,31 +21,35 @@
 
 /* ---- Admission ------------------------------------------------------------------------------------ */
 
-static void refuse(struct io *io, struct stream *stream, const char *text)
+static void refuse(struct io_group *group, struct stream *stream, const char *text)
 {
     struct slice slice = slice_from_string(text);
     size_t sent;
     /* One try: a fresh socket takes a line, and a peer that does not is not waited for. */
     (void)stream_send(stream, &slice, 1, &sent);
     stream_close(stream);
-    atomic_fetch_add_explicit(&io->group->rejected, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&group->rejected, 1, memory_order_relaxed);
 }
 
-static bool is_admitted(struct io *io, struct stream *stream, const struct stream_description *description)
+bool conn_admit(struct io_group *group, struct stream *stream)
 {
-    const struct config *config = io->group->options.config;
-    uint64_t limit = (uint64_t)config->maxclients;
-    if (atomic_load_explicit(&io->group->conn_count, memory_order_relaxed) >= limit) {
-        refuse(io, stream, "-ERR max number of clients reached\r\n");
-        return false;
-    }
-    if (config->protected_mode && !description->is_loopback && !description->is_local_socket &&
-        !atomic_load_explicit(&io->group->password_set, memory_order_relaxed)) {
+    const struct config *config = group->options.config;
+    struct stream_description description;
+    stream_describe(stream, &description);
+    if (config->protected_mode && !description.is_loopback && !description.is_local_socket &&
+        !config->requirepass_is_set) {
         refuse(
-            io, stream,
+            group, stream,
             "-DENIED Skua is running in protected mode: no password is set for the default user, so only "
             "connections from this host are accepted. To serve other hosts, set a password (requirepass) or, "
             "if the network is trusted, switch protected-mode off.\r\n");
+        return false;
+    }
+    /* The place is taken here, in the order of accepting, and given back by conn_free. */
+    if (atomic_fetch_add_explicit(&group->conn_count, 1, memory_order_relaxed) >=
+        (uint64_t)config->maxclients) {
+        atomic_fetch_sub_explicit(&group->conn_count, 1, memory_order_relaxed);
+        refuse(group, stream, "-ERR max number of clients reached\r\n");
         return false;
     }
     return true;
@@ -102,11 +106,10 @@ void conn_new(struct io *io, struct stream *stream)
 {
     struct stream_description description;
     stream_describe(stream, &description);
-    if (!is_admitted(io, stream, &description))
-        return;
     if (stream_attach(stream, io->loop) != ST_OK) {
         log_write(io->group->options.log, LOG_WARNING, "cannot watch a new connection: %s", strerror(errno));
         stream_close(stream);
+        atomic_fetch_sub_explicit(&io->group->conn_count, 1, memory_order_relaxed);
         return;
     }
     struct conn *conn = mem_calloc(1, sizeof *conn);
@@ -114,20 +117,15 @@ void conn_new(struct io *io, struct stream *stream)
     conn->stream = stream;
     conn->active_ns = io->now_ns;
     conn->shared.id = atomic_fetch_add_explicit(&io->group->next_client_id, 1, memory_order_relaxed);
-    /* The executor says so too, but the first request may be here before it has heard of the connection. */
-    bool is_open_to_all = !io->group->options.config->requirepass_is_set;
-    atomic_store_explicit(&conn->shared.authenticated, is_open_to_all, memory_order_relaxed);
     parser_init(&conn->parser);
     describe(conn, &description);
     /* The first bytes may be parsed before the executor has heard of the connection: it decides as this does. */
-    atomic_store_explicit(&conn->shared.authenticated,
-                          !atomic_load_explicit(&io->group->password_set, memory_order_relaxed),
+    atomic_store_explicit(&conn->shared.authenticated, !io->group->options.config->requirepass_is_set,
                           memory_order_relaxed);
     stream->owner = conn;
     stream->ready = on_ready;
     if (stream->ops->set_keepalive && io->group->options.config->tcp_keepalive > 0)
         stream->ops->set_keepalive(stream, (unsigned)io->group->options.config->tcp_keepalive);
-    atomic_fetch_add_explicit(&io->group->conn_count, 1, memory_order_relaxed);
     enlist(conn, io);
     io_tell(io, IO_OPENED, conn);
     update_wants(conn);

@@ -62,7 +62,11 @@ struct conn {
     struct list_node in_moving;
 };
 
-/* Takes the stream over: checks admission, tells the executor. The stream may have been refused and closed. */
+/* Decides whether an accepted stream may stay, and takes one of maxclients' places for it. A stream that may not is
+ * told why and closed. The thread that accepts. */
+bool conn_admit(struct io_group *group, struct stream *stream);
+
+/* Takes over a stream that has been admitted, and tells the executor. */
 void conn_new(struct io *io, struct stream *stream);
 
 /* After the stream said that it can receive. */

@@ -65,7 +65,8 @@ void io_group_add_listener(struct io_group *group, struct listener *listener)
 
 void io_group_accept(void *argument, struct stream *stream)
 {
-    io_ask_some(argument, IO_TAKE_STREAM, stream);
+    if (conn_admit(argument, stream))
+        io_ask_some(argument, IO_TAKE_STREAM, stream);
 }
 
 bool io_group_serve(struct io_group *group)
@@ -78,11 +79,6 @@ bool io_group_serve(struct io_group *group)
         some |= io_turn(group->ios[0]);
     io_bridge_publish(group);
     return some;
-}
-
-void io_group_note_password(struct io_group *group, bool is_set)
-{
-    atomic_store_explicit(&group->password_set, is_set, memory_order_relaxed);
 }
 
 uint64_t io_group_spin_ns(const struct io_group *group)

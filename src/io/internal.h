@@ -124,7 +124,6 @@ struct io_group {
     _Atomic uint64_t next_client_id;
     _Atomic uint64_t rejected;
     _Atomic uint64_t conn_count;
-    _Atomic bool password_set; /* for protected mode: strings of the configuration are the executor's */
     unsigned processors;
     bool accepting; /* executor */
     /* The executor's batch under construction. */

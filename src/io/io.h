@@ -65,9 +65,6 @@ uint64_t io_group_spin_ns(const struct io_group *group);
  * one that is needed is still on its way out from an earlier change. Not from inside a command. */
 enum status io_group_set_threads(struct io_group *group, unsigned count);
 
-/* Tells whether the default user has a password: protected mode asks. */
-void io_group_note_password(struct io_group *group, bool is_set);
-
 /* Closes one listener, wherever it is by now. */
 void io_group_close_listener(struct io_group *group, struct listener *listener);
 

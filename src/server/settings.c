@@ -28,13 +28,6 @@ static bool apply_notify(struct config *config, void *context, struct buf *ret_e
     return notify_parse(slice_from_string(config->notify_keyspace_events), &server->exec->notify_classes);
 }
 
-static bool apply_password(struct config *config, void *context, struct buf *ret_error)
-{
-    struct server *server = context;
-    io_group_note_password(server->io, config->requirepass[0] != 0);
-    return true;
-}
-
 static bool apply_log_level(struct config *config, void *context, struct buf *ret_error)
 {
     struct server *server = context;
@@ -82,7 +75,6 @@ void server_apply_settings(struct server *server)
         {CONFIG_OPTION_SLOWLOG_LOG_SLOWER_THAN, apply_slowlog, true},
         {CONFIG_OPTION_LATENCY_MONITOR_THRESHOLD, apply_latency_threshold, true},
         {CONFIG_OPTION_NOTIFY_KEYSPACE_EVENTS, apply_notify, true},
-        {CONFIG_OPTION_REQUIREPASS, apply_password, true},
         {CONFIG_OPTION_LOGLEVEL, apply_log_level, true},
         {CONFIG_OPTION_IO_THREADS, apply_io_threads, true},
         {CONFIG_OPTION_BIND, server_listen_again, false},

@@ -7,12 +7,29 @@
 #include "exec/call.h"
 #include "gen/args.h"
 
-/* Names by bit: of enum command_flag as far as clients are shown it, and of enum command_key_spec_flag. */
+/* Names by bit; a bit without a name is not shown to clients. */
+
 static const char *const command_flag_names[] = {
-    "write",    "readonly",      "denyoom",     "admin",        "pubsub",       "noscript",
-    "blocking", "loading",       "stale",       "skip_monitor", "skip_slowlog", "fast",
-    "no_auth",  "may_replicate", "movablekeys", "allow_busy",   "no_multi",
+    [0] = "write",
+    [1] = "readonly",
+    [2] = "denyoom",
+    [3] = "admin",
+    [4] = "pubsub",
+    [5] = "noscript",
+    [6] = "blocking",
+    [7] = "loading",
+    [8] = "stale",
+    [9] = "skip_monitor",
+    [10] = "skip_slowlog",
+    [11] = "fast",
+    [12] = "no_auth",
+    [14] = "movablekeys",
+    [15] = "allow_busy",
+    [16] = "no_multi",
+    [17] = "no_mandatory_keys",
+    [20] = "no_async_loading",
 };
+_Static_assert(CMD_FAST == 1 << 11 && CMD_NO_ASYNC_LOADING == 1 << 20, "flags have the bits of their names");
 
 static const char *const key_flag_names[] = {
     "RO", "RW", "OW", "RM", "access", "update", "insert", "delete", "not_key", "variable_flags",
@@ -23,7 +40,7 @@ static void reply_flags(struct reply *out, uint64_t flags, const char *const *na
     const struct reply_open set = reply_open(out);
     uint64_t shown = 0;
     for (uint32_t bit = 0; bit < count; bit++) {
-        if (!(flags & UINT64_C(1) << bit))
+        if (!(flags & UINT64_C(1) << bit) || !names[bit])
             continue;
         reply_status(out, names[bit]);
         shown++;

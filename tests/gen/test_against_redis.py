@@ -15,11 +15,21 @@ DECLARED = pathlib.Path(os.environ.get("SKUA_GRAMMAR", ROOT / "build" / "dev" / 
 
 NEWER = {"client|no-touch", "client|setinfo", "waitaof"}  # since 7.2
 
-VALKEY_8_TIPS = "tips as in Valkey 8: cluster-aware clients send it to all nodes"
+# Flags that COMMAND does not show.
+HIDDEN = {"may_replicate", "touches_arbitrary_keys", "protected"}
+
+VALKEY_8_TIPS = "tips as in Valkey 8"
+VALKEY_8_WAITS = "as in Valkey 8: it blocks like other commands that wait, and scripts may use it"
 VALKEY_8_ARITY = "as in Valkey 8: a command without arguments is complete, too"
 EXPLAINED = {
     ("client|setname", "tips"): VALKEY_8_TIPS,
     ("config|resetstat", "tips"): VALKEY_8_TIPS,
+    ("latency|reset", "tips"): VALKEY_8_TIPS,
+    ("msetnx", "tips"): VALKEY_8_TIPS,
+    ("randomkey", "tips"): VALKEY_8_TIPS,
+    ("scan", "tips"): VALKEY_8_TIPS,
+    ("wait", "flags"): VALKEY_8_WAITS,
+    ("wait", "categories"): VALKEY_8_WAITS,
     ("config|rewrite", "tips"): VALKEY_8_TIPS,
     ("command|getkeys", "arity"): VALKEY_8_ARITY,
     ("command|getkeysandflags", "arity"): VALKEY_8_ARITY,
@@ -73,7 +83,7 @@ def declared_facts():
     found = {}
     for command in flatten(json.loads(DECLARED.read_text()), lambda command: command["subcommands"]):
         found[command["full_name"]] = {
-            "arity": command["arity"], "flags": sorted(command["flags"]),
+            "arity": command["arity"], "flags": sorted(set(command["flags"]) - HIDDEN),
             "keys": [command["first_key"], command["last_key"], command["key_step"]],
             "categories": sorted(command["categories"]), "tips": sorted(command["tips"]),
             "key_specs": [{"flags": sorted(flag.lower() for flag in spec["flags"]), "index": spec["index"],

@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/version.h"
 #include "config/config.h"
+#include "server/descriptors.h"
 #include "server/server.h"
 
 /* The one thing that a signal handler can reach. */
@@ -29,24 +29,14 @@ static void install_signals(void)
     signal(SIGHUP, SIG_IGN);
 }
 
-/* Each client needs a descriptor, and some are needed beside them. */
-static void raise_descriptor_limit(const struct config *config)
+static void lower_maxclients(struct config *config)
 {
-    struct rlimit limit;
-    rlim_t wanted = (rlim_t)config->maxclients + 64;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+    int64_t possible = descriptors_raise(config->maxclients);
+    if (possible == config->maxclients)
         return;
-    limit.rlim_cur = wanted;
-    if (limit.rlim_max < wanted)
-        limit.rlim_max = wanted;
-    if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
-        return;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    fprintf(stderr,
-            "skua-server: only %llu file descriptors are allowed, so fewer than maxclients can connect\n",
-            (unsigned long long)limit.rlim_cur);
+    fprintf(stderr, "skua-server: not enough file descriptors are allowed (ulimit -n): maxclients is %lld\n",
+            (long long)possible);
+    config->maxclients = possible;
 }
 
 static int usage(FILE *out)
@@ -75,7 +65,7 @@ int main(int argc, char **argv)
         config_free(config);
         return 1;
     }
-    raise_descriptor_limit(config);
+    lower_maxclients(config);
     install_signals();
 
     struct server *server;

@@ -4,6 +4,7 @@
  * Threads: executor. */
 #include "base/log.h"
 #include "exec/notify.h"
+#include "server/descriptors.h"
 #include "server/internal.h"
 
 static bool apply_slowlog(struct config *config, void *context, struct buf *ret_error)
@@ -26,6 +27,17 @@ static bool apply_notify(struct config *config, void *context, struct buf *ret_e
 {
     struct server *server = context;
     return notify_parse(slice_from_string(config->notify_keyspace_events), &server->exec->notify_classes);
+}
+
+static bool apply_maxclients(struct config *config, void *context, struct buf *ret_error)
+{
+    const struct server *server = context;
+    int64_t possible = server->simulated ? config->maxclients : descriptors_raise(config->maxclients);
+    if (possible == config->maxclients)
+        return true;
+    buf_printf(ret_error, "The operating system is not able to handle the specified number of clients, try with %lld",
+               (long long)possible);
+    return false;
 }
 
 static bool apply_log_level(struct config *config, void *context, struct buf *ret_error)
@@ -76,6 +88,7 @@ void server_apply_settings(struct server *server)
         {CONFIG_OPTION_LATENCY_MONITOR_THRESHOLD, apply_latency_threshold, true},
         {CONFIG_OPTION_NOTIFY_KEYSPACE_EVENTS, apply_notify, true},
         {CONFIG_OPTION_LOGLEVEL, apply_log_level, true},
+        {CONFIG_OPTION_MAXCLIENTS, apply_maxclients, false},
         {CONFIG_OPTION_IO_THREADS, apply_io_threads, true},
         {CONFIG_OPTION_BIND, server_listen_again, false},
         {CONFIG_OPTION_PORT, server_listen_again, false},

@@ -166,6 +166,22 @@ def test_bind_and_port_change_where_the_server_listens(start):
         server.connect(address=("127.0.0.1", server.port))
 
 
+@pytest.mark.once
+def test_maxclients_beyond_what_the_system_permits(request):
+    server = Server(request.config.getoption("--server"), "unix", prefix=["setpriv", "--bounding-set=-sys_resource",
+                    "--inh-caps=-sys_resource", "prlimit", "--nofile=200:200"]).start()
+    try:
+        client = server.connect()
+        assert int(client("CONFIG GET maxclients")[1]) < 200
+        possible = client("CONFIG GET maxclients")[1].decode()
+        assert client("CONFIG SET maxclients 20000") == failed(
+            "maxclients", "The operating system is not able to handle the specified number of clients, try with " + possible)
+        assert client("CONFIG GET maxclients")[1].decode() == possible
+    finally:
+        server.kill()
+        server.remove()
+
+
 # ---- RESETSTAT ------------------------------------------------------------------------------------------
 
 

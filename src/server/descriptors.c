@@ -1,0 +1,20 @@
+/* The process's limit of open file descriptors: see descriptors.h. */
+#include "server/descriptors.h"
+
+#include <sys/resource.h>
+
+int64_t descriptors_raise(int64_t clients)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)clients + DESCRIPTORS_RESERVED;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return clients;
+    struct rlimit higher = {.rlim_cur = wanted,
+                            .rlim_max = limit.rlim_max < wanted ? wanted : limit.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &higher) == 0)
+        return clients;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= DESCRIPTORS_RESERVED)
+        return 1;
+    return (int64_t)(limit.rlim_cur - DESCRIPTORS_RESERVED);
+}

@@ -257,9 +257,30 @@ static void resume_unblocked(struct exec *exec)
         struct client *client = list_entry(exec->unblocked.next, struct client, in_blocked);
         list_remove(&client->in_blocked);
         client->flags &= ~CLIENT_UNBLOCKED;
+        /* A run must be given back to the thread that has the connection: exec_client_arrived goes on with them. */
+        if (client->flags & CLIENT_MOVING)
+            continue;
         while (client->pending_head && step(client))
             ;
     }
+}
+
+void exec_client_departs(struct exec *exec, struct client *client)
+{
+    exec_flush_output(exec);
+    client->flags |= CLIENT_MOVING;
+}
+
+void exec_client_arrived(struct exec *exec, struct client *client, struct port *port)
+{
+    client->port = port;
+    client->flags &= ~CLIENT_MOVING;
+    if (client->pending_head && !(client->flags & (CLIENT_BLOCKED | CLIENT_PAUSED | CLIENT_UNBLOCKED))) {
+        client->flags |= CLIENT_UNBLOCKED;
+        list_append(&exec->unblocked, &client->in_blocked);
+    }
+    resume_unblocked(exec);
+    exec_flush_output(exec);
 }
 
 static void append_pending(struct client *client, struct run *run)

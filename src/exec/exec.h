@@ -163,6 +163,11 @@ struct client *exec_client_opened(struct exec *exec, struct port *port, struct c
  * port->forgotten is called. */
 void exec_client_closed(struct exec *exec, struct client *client);
 
+/* The connection is on its way to another I/O thread: nothing is sent to the client, and none of its pending requests
+ * is executed, until exec_client_arrived says where it is. */
+void exec_client_departs(struct exec *exec, struct client *client);
+void exec_client_arrived(struct exec *exec, struct client *client, struct port *port);
+
 /* Executes the runs in order (each client's own order is that of the array), fetching keys ahead across all of
  * them, and hands the replies to the ports. */
 void exec_run_batch(struct exec *exec, struct run *const *runs, unsigned count);

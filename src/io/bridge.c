@@ -22,7 +22,7 @@
  * | 4    | new io   | attaches the stream, tells IO_ADOPTED, then goes on parsing                       |
  * | 5    | executor | from now on speaks to it through the new io's ring, sends what was held back      |
  *
- * Runs that are parked at the executor during the move are answered through the new io. */
+ * Runs that are parked at the executor stay parked during the move, and are answered through the new io. */
 #include "io/internal.h"
 
 #include "base/alloc.h"
@@ -149,8 +149,7 @@ static void batch_add(struct io_group *group, struct run *run)
 /* Step 2 of a move. */
 static void executor_let_go(struct io_group *group, struct io *io, struct conn *conn)
 {
-    exec_flush_output(group->options.exec);
-    conn->client->flags |= CLIENT_MOVING;
+    exec_client_departs(group->options.exec, conn->client);
     if (io->index == 0)
         conn_depart(conn);
     else
@@ -160,9 +159,7 @@ static void executor_let_go(struct io_group *group, struct io *io, struct conn *
 /* Step 5 of a move. */
 static void executor_adopt(struct io_group *group, struct io *io, struct conn *conn)
 {
-    conn->client->port = &io->port;
-    conn->client->flags &= ~CLIENT_MOVING;
-    exec_flush_output(group->options.exec);
+    exec_client_arrived(group->options.exec, conn->client, &io->port);
 }
 
 static void executor_hear(struct io *io, enum io_message message, void *subject)

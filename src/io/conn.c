@@ -537,6 +537,8 @@ void conn_arrive(struct conn *conn, struct io *io)
     conn->state = CONN_OPEN;
     conn->ready_events = 0;
     io_tell(io, IO_ADOPTED, conn);
+    if (conn->state == CONN_ENDED)
+        return; /* io 0: the executor had been waiting to close it */
     if (stream_attach(conn->stream, io->loop) != ST_OK) {
         conn_end(conn);
         return;

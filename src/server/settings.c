@@ -35,7 +35,8 @@ static bool apply_maxclients(struct config *config, void *context, struct buf *r
     int64_t possible = server->simulated ? config->maxclients : descriptors_raise(config->maxclients);
     if (possible == config->maxclients)
         return true;
-    buf_printf(ret_error, "The operating system is not able to handle the specified number of clients, try with %lld",
+    buf_printf(ret_error,
+               "The operating system is not able to handle the specified number of clients, try with %lld",
                (long long)possible);
     return false;
 }

@@ -12,6 +12,9 @@ from command_model import all_commands
 # ---- Syntax ------------------------------------------------------------------------------------------------
 
 
+REPEATED_MAX = 40  # a longer text is not written twice to say that it can be repeated
+
+
 def syntax(arg):
     """One argument as people write it: [EX seconds | PX milliseconds]."""
     if arg.type == "token":
@@ -25,7 +28,7 @@ def syntax(arg):
     else:
         text = arg.display or arg.name
     if arg.multiple:
-        text = f"{text} [{text} ...]"
+        text += f" [{text} ...]" if len(text) <= REPEATED_MAX else " [...]"
     if arg.token and arg.type != "token":
         text = f"{arg.token} {text}"
     return f"[{text}]" if arg.optional else text

@@ -112,3 +112,9 @@ def test_access_by_tokens_looks_behind_the_plain_arguments(declare):
     out = Output()
     emit_key_functions(out, [declare([key, STRING, {"name": "get", "type": "token", "token": "GET", "optional": True}])])
     assert 'args_has_token(argv, argc, 3, "get", 3)' in out.text()
+
+
+def test_long_syntax_is_not_written_twice(declare):
+    from command_docs import syntax
+    long = {"name": "a-very-long-name-of-an-argument-that-repeats", "type": "string", "multiple": True}
+    assert syntax(declare([long]).args[0]) == long["name"] + " [...]"

@@ -1,7 +1,7 @@
 """What follows from a declaration: arity, parsers, key extraction, lookup."""
 import pytest
 
-from conftest import KEY
+from .declarations import KEY
 
 STRING = {"name": "value", "type": "string"}
 OPTION = {"name": "seconds", "type": "integer", "token": "EX", "optional": True}

@@ -1,7 +1,7 @@
 """What the generator refuses, each with a message that says what is wrong."""
 import pytest
 
-from conftest import COMMAND, KEY, toml
+from .declarations import COMMAND, KEY, toml
 
 STRING = {"name": "value", "type": "string"}
 NUMBER = {"name": "count", "type": "integer"}

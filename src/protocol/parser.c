@@ -20,6 +20,9 @@
 /* Digits of a length that are read without looking for the line's end first; more take the careful path. */
 #define FAST_DIGITS_MAX 9
 
+#define COUNT_LINE_MIN 4 /* "*1\r\n" */
+#define BULK_MIN       6 /* "$0\r\n\r\n" */
+
 void parser_init(struct parser *parser)
 {
     *parser = (struct parser){.phase = PARSER_START, .bulk_size = -1};
@@ -94,50 +97,27 @@ static enum parser_result finish(struct parser *parser, size_t request_size, siz
 
 /* ---- Length lines --------------------------------------------------------------------------------- */
 
-ALWAYS_INLINE bool is_digit(char c)
+/* The value of a digit; more than 9 for any other byte. */
+ALWAYS_INLINE uint32_t digit_value(char c)
 {
-    return (unsigned char)(c - '0') <= 9;
+    return (uint32_t)(unsigned char)c - '0';
 }
 
-/* Lengths of four digits and more, or at the very end of what has arrived: see read_short_length. */
-static NO_INLINE const char *read_medium_length(const char *text, const char *end, int64_t *ret_length)
+/* Reads a length of any usual number of digits whose line has arrived whole, `text` being the byte behind the type
+ * byte. Returns where the next line begins; NULL when the line is incomplete or in any way unusual: then
+ * read_length_line decides. */
+static NO_INLINE const char *read_plain_length(const char *text, const char *end, int64_t *ret_length)
 {
     const char *digits_end = text + FAST_DIGITS_MAX;
     const char *at = text;
     int64_t length = 0;
-    for (; at < end && at < digits_end && is_digit(*at); at++)
-        length = length * 10 + (*at - '0');
+    for (; at < end && at < digits_end && digit_value(*at) <= 9; at++)
+        length = length * 10 + digit_value(*at);
     bool plain = at != text && (*text != '0' || at == text + 1) && end - at >= 2 && *at == '\r';
     if (!plain)
         return NULL;
     *ret_length = length;
     return at + 2;
-}
-
-/* Reads the digits of a small length whose line has arrived whole, `text` being the byte behind the type byte.
- * Returns where the line's successor begins; NULL when the line is incomplete or in any way unusual: then
- * read_length_line decides. Lengths of one to three digits are most of all, so they are spelt out. */
-ALWAYS_INLINE const char *read_short_length(const char *text, const char *end, int64_t *ret_length)
-{
-    if (unlikely(end - text < 5 || !is_digit(text[0])))
-        return read_medium_length(text, end, ret_length);
-    int64_t length = text[0] - '0';
-    if (text[1] == '\r') {
-        *ret_length = length;
-        return text + 3;
-    }
-    if (unlikely(!is_digit(text[1]) || length == 0))
-        return NULL;
-    length = length * 10 + (text[1] - '0');
-    if (likely(text[2] == '\r')) {
-        *ret_length = length;
-        return text + 4;
-    }
-    if (likely(is_digit(text[2]) && text[3] == '\r')) {
-        *ret_length = length * 10 + (text[2] - '0');
-        return text + 5;
-    }
-    return read_medium_length(text, end, ret_length);
 }
 
 enum line_state { LINE_READ, LINE_INCOMPLETE, LINE_TOO_LONG, LINE_BAD_NUMBER };
@@ -169,13 +149,13 @@ static NO_INLINE enum line_state read_length_line(struct parser *parser, const c
 /* ---- RESP arrays ---------------------------------------------------------------------------------- */
 
 /* Reads "*count" at the start of the request. PARSER_REQUEST here means: go on with the arguments, if any. */
-static enum parser_result read_count(struct parser *parser, const char *bytes, size_t size,
-                                     const struct parser_limits *limits, size_t *ret_size,
-                                     const char **ret_error)
+static NO_INLINE enum parser_result read_count(struct parser *parser, const char *bytes, size_t size,
+                                               const struct parser_limits *limits, size_t *ret_size,
+                                               const char **ret_error)
 {
     int64_t count = 0;
     size_t line_size = 0;
-    const char *behind = read_short_length(bytes + 1, bytes + size, &count);
+    const char *behind = read_plain_length(bytes + 1, bytes + size, &count);
     if (likely(behind != NULL)) {
         line_size = (size_t)(behind - bytes);
     } else {
@@ -223,20 +203,49 @@ static NO_INLINE enum parser_result read_bulk_header(struct parser *parser, cons
     return PARSER_REQUEST;
 }
 
-/* The hot loop: takes arguments that have arrived whole and are written in the usual way, and stops at the
- * first that is not. Changes the parser only by whole arguments. */
-ALWAYS_INLINE void take_plain_arguments(struct parser *parser, const char *bytes, size_t size,
-                                        int64_t plain_max)
+/* Reads the header of a bulk string of at least BULK_MIN bytes at `at`. Lengths of one to three digits are most of
+ * all, so they are spelt out. Returns where the value begins, NULL when the header is not a plain one. */
+ALWAYS_INLINE const char *read_plain_header(const char *at, const char *end, int64_t *ret_length)
 {
-    const char *end = bytes + size;
-    const char *at = bytes + parser->position;
-    int64_t left = parser->args_left;
+    if (unlikely(at[0] != '$'))
+        return NULL;
+    uint32_t length = digit_value(at[1]);
+    if (at[2] == '\r') {
+        *ret_length = length;
+        return likely(length <= 9) ? at + 4 : NULL;
+    }
+    uint32_t second = digit_value(at[2]);
+    if (unlikely(length - 1 > 8 || second > 9)) /* no leading zero */
+        return NULL;
+    length = length * 10 + second;
+    if (likely(at[3] == '\r')) {
+        *ret_length = length;
+        return at + 5;
+    }
+    uint32_t third = digit_value(at[3]);
+    if (likely(third <= 9 && at[4] == '\r')) {
+        *ret_length = length * 10 + third;
+        return at + 6;
+    }
+    int64_t longer;
+    const char *value = read_plain_length(at + 1, end, &longer);
+    if (likely(value != NULL))
+        *ret_length = longer;
+    return value;
+}
+
+/* The hot loop: takes up to *left arguments from `at` on, as long as they have arrived whole and are written in the
+ * usual way. Returns where it stopped and leaves in *left how many are missing. */
+ALWAYS_INLINE const char *take_plain_arguments(struct parser *parser, const char *bytes, const char *at,
+                                               const char *end, int64_t plain_max, int64_t *left)
+{
     uint32_t count = parser->arg_count;
-    for (; left > 0; left--) {
+    int64_t missing = *left;
+    for (; missing > 0; missing--) {
         int64_t length = 0;
-        if (unlikely(at >= end || *at != '$'))
+        if (unlikely(end - at < BULK_MIN))
             break;
-        const char *value = read_short_length(at + 1, end, &length);
+        const char *value = read_plain_header(at, end, &length);
         if (unlikely(value == NULL || length > plain_max || end - value < length + 2))
             break;
         if (unlikely(count == parser->arg_capacity) && !grow_args(parser))
@@ -245,26 +254,31 @@ ALWAYS_INLINE void take_plain_arguments(struct parser *parser, const char *bytes
         at = value + length + 2;
     }
     parser->arg_count = count;
-    parser->args_left = left;
-    if (likely(at != bytes + parser->position)) {
-        parser->position = (size_t)(at - bytes);
-        parser->scanned = 0;
-    }
+    *left = missing;
+    return at;
+}
+
+ALWAYS_INLINE int64_t plain_bulk_max(const struct parser_limits *limits)
+{
+    bool stranger = unlikely(!limits->authenticated) && limits->bulk_max > PARSER_UNAUTHENTICATED_BULK;
+    return stranger ? PARSER_UNAUTHENTICATED_BULK : limits->bulk_max;
 }
 
 /* Reads bulk strings from parser->position on until args_left is 0. */
-static enum parser_result read_arguments(struct parser *parser, const char *bytes, size_t size,
-                                         const struct parser_limits *limits, size_t *ret_size,
-                                         const char **ret_error)
+static NO_INLINE enum parser_result read_arguments(struct parser *parser, const char *bytes, size_t size,
+                                                   const struct parser_limits *limits, size_t *ret_size,
+                                                   const char **ret_error)
 {
-    int64_t plain_max = limits->bulk_max;
-    if (unlikely(!limits->authenticated) && plain_max > PARSER_UNAUTHENTICATED_BULK)
-        plain_max = PARSER_UNAUTHENTICATED_BULK;
-
     for (;;) {
         if (likely(parser->bulk_size < 0)) {
-            take_plain_arguments(parser, bytes, size, plain_max);
-            if (likely(parser->args_left == 0))
+            const char *start = bytes + parser->position;
+            const char *at = take_plain_arguments(parser, bytes, start, bytes + size, plain_bulk_max(limits),
+                                                  &parser->args_left);
+            if (at != start) {
+                parser->position = (size_t)(at - bytes);
+                parser->scanned = 0;
+            }
+            if (parser->args_left == 0)
                 return finish(parser, parser->position, ret_size);
             enum parser_result result = read_bulk_header(parser, bytes, size, limits, ret_size, ret_error);
             if (result != PARSER_REQUEST)
@@ -306,10 +320,28 @@ static NO_INLINE enum parser_result read_inline(struct parser *parser, char *byt
     }
 }
 
+/* The usual request, from first to last byte: fewer than ten arguments, all of them here. Returns its size; 0 when it
+ * is not like that: then nothing has happened that parsing it again would not undo. */
+ALWAYS_INLINE size_t read_plain_request(struct parser *parser, const char *bytes, size_t size,
+                                        const struct parser_limits *limits)
+{
+    int64_t count = size >= COUNT_LINE_MIN && bytes[2] == '\r' ? digit_value(bytes[1]) : 0;
+    if (unlikely(count < 1 || count > 9 || count > limits->multibulk_max))
+        return 0;
+    const char *end = take_plain_arguments(parser, bytes, bytes + COUNT_LINE_MIN, bytes + size,
+                                           plain_bulk_max(limits), &count);
+    if (unlikely(count > 0)) {
+        parser->arg_count = 0;
+        return 0;
+    }
+    parser->scanned = 0;
+    return (size_t)(end - bytes);
+}
+
 enum parser_result parser_next(struct parser *parser, char *bytes, size_t size,
                                const struct parser_limits *limits, size_t *ret_size, const char **ret_error)
 {
-    if (parser->phase == PARSER_START) {
+    if (likely(parser->phase == PARSER_START)) {
         parser->arg_count = 0;
         if (unlikely(parser->arg_capacity > PARSER_ARGS_KEEP))
             drop_large_args(parser);
@@ -319,6 +351,11 @@ enum parser_result parser_next(struct parser *parser, char *bytes, size_t size,
         }
         if (unlikely(bytes[0] != '*'))
             return read_inline(parser, bytes, size, ret_size, ret_error);
+        size_t request_size = read_plain_request(parser, bytes, size, limits);
+        if (likely(request_size > 0)) {
+            *ret_size = request_size;
+            return PARSER_REQUEST;
+        }
         enum parser_result result = read_count(parser, bytes, size, limits, ret_size, ret_error);
         if (result != PARSER_REQUEST)
             return result;

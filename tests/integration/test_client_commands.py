@@ -319,6 +319,24 @@ def test_a_held_client_can_be_killed(r, connect):
     assert r("EXISTS k") == 0
 
 
+@pytest.mark.threads
+@pytest.mark.skua_only("the number of threads is fixed there")
+def test_held_requests_go_on_while_their_connections_move(r, connect):
+    """A run that is given back to the thread that has just lost the connection would be counted there."""
+    before = r("CONFIG GET io-threads")[1]
+    writers = [connect() for _ in range(10)]
+    for number, threads in enumerate([1, 4, 2, 3, 1, 4]):
+        r("CLIENT PAUSE 100000 WRITE")
+        for writer in writers:
+            writer.send_raw(b"".join(encode("SET", "k", i) + encode("ECHO", i) for i in range(40)))
+        eventually(lambda: r.info("clients")["blocked_clients"] == "10", "all are held")
+        # Threads that are just ending may refuse the change: then the next round moves.
+        r.pipeline(("CONFIG", "SET", "io-threads", threads), "CLIENT UNPAUSE")
+        for writer in writers:
+            assert writer.replies(80) == [reply for i in range(40) for reply in ("OK", b"%d" % i)], number
+    eventually(lambda: r("CONFIG", "SET", "io-threads", before) == "OK", "the threads are as before")
+
+
 @pytest.mark.parametrize("arguments, error", [
     ("x", Error("ERR timeout is not an integer or out of range")),
     ("99999999999999999999", Error("ERR timeout is not an integer or out of range")),

@@ -248,6 +248,22 @@ def test_rewrite_needs_a_file_that_can_be_written(start):
     assert client("CONFIG REWRITE") == "OK"
 
 
+def test_requests_behind_a_rewrite_wait_for_it(start):
+    server = start(timeout=7)
+    client = server.connect()
+    replies = client.pipeline("CONFIG SET timeout 9", "CONFIG REWRITE", "PING", "CONFIG REWRITE", "CONFIG GET timeout")
+    assert replies == ["OK", "OK", "PONG", "OK", [b"timeout", b"9"]]
+    assert "timeout 9" in lines(server.config_path)
+
+
+@pytest.mark.skua_only("redis-server waits for the disk in the middle of the transaction")
+def test_rewrite_is_refused_inside_a_transaction(r):
+    r("MULTI")
+    assert r("CONFIG REWRITE") == "QUEUED"
+    assert r("PING") == "QUEUED"
+    assert r("EXEC") == [Error("ERR CONFIG REWRITE waits for a file and cannot be part of a transaction"), "PONG"]
+
+
 # ---- Start ----------------------------------------------------------------------------------------------
 
 

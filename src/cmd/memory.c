@@ -9,11 +9,12 @@
 #include "gen/args.h"
 #include "observe/allocator.h"
 #include "observe/memory.h"
+#include "observe/metrics.h"
 #include "observe/observe.h"
 
 static void measure(struct call *call, struct memory_figures *ret_figures)
 {
-    memory_measure(call->exec, &observe_of(call->exec)->memory, ret_figures);
+    memory_measure(call->exec, &observe_of(call->exec)->metrics->memory, ret_figures);
 }
 
 /* ---- MEMORY USAGE --------------------------------------------------------------------------------- */

@@ -6,7 +6,6 @@
 
 #include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 
 #ifdef SKUA_JEMALLOC
 
@@ -58,9 +57,13 @@ void allocator_purge(void *unused)
 
 #else
 
+#include <malloc.h>
+
 void allocator_figures(struct allocator_figures *ret_figures)
 {
-    memset(ret_figures, 0, sizeof *ret_figures);
+    struct mallinfo2 info = mallinfo2();
+    ret_figures->allocated = info.uordblks + info.hblkhd;
+    ret_figures->active = ret_figures->resident = info.arena + info.hblkhd;
 }
 
 const char *allocator_name(void)

@@ -12,7 +12,7 @@ struct allocator_figures {
     uint64_t resident;  /* in pages that the system has backed, an upper bound */
 };
 
-/* All 0 in a build without jemalloc. */
+/* Those of libc in a build without jemalloc. */
 void allocator_figures(struct allocator_figures *ret_figures);
 
 /* Name and version, "libc" in a build without jemalloc. */

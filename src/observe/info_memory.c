@@ -2,10 +2,6 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-#ifdef SKUA_JEMALLOC
-#include <jemalloc/jemalloc.h>
-#endif
-
 #include "config/config.h"
 #include "exec/exec.h"
 #include "observe/metrics.h"
@@ -29,121 +25,111 @@ static void write_percent(struct buf *text, uint64_t part, uint64_t whole)
 
 void metric_used_memory(const struct metric_source *source, struct buf *ret_text)
 {
-    write_bytes(ret_text, source->memory.used_bytes);
+    write_bytes(ret_text, source->memory.used);
 }
 
 void metric_used_memory_human(const struct metric_source *source, struct buf *ret_text)
 {
-    metric_write_human(ret_text, source->memory.used_bytes);
+    metric_write_human(ret_text, source->memory.used);
 }
 
 void metric_used_memory_rss(const struct metric_source *source, struct buf *ret_text)
 {
-    write_bytes(ret_text, source->memory.resident_bytes);
+    write_bytes(ret_text, source->memory.process);
 }
 
 void metric_used_memory_rss_human(const struct metric_source *source, struct buf *ret_text)
 {
-    metric_write_human(ret_text, source->memory.resident_bytes);
+    metric_write_human(ret_text, source->memory.process);
 }
 
 void metric_used_memory_peak(const struct metric_source *source, struct buf *ret_text)
 {
-    write_bytes(ret_text, source->metrics->peak_bytes);
+    write_bytes(ret_text, source->memory.peak);
 }
 
 void metric_used_memory_peak_human(const struct metric_source *source, struct buf *ret_text)
 {
-    metric_write_human(ret_text, source->metrics->peak_bytes);
+    metric_write_human(ret_text, source->memory.peak);
 }
 
 void metric_used_memory_peak_perc(const struct metric_source *source, struct buf *ret_text)
 {
-    write_percent(ret_text, source->memory.used_bytes, source->metrics->peak_bytes);
+    write_percent(ret_text, source->memory.used, source->memory.peak);
 }
 
 void metric_used_memory_overhead(const struct metric_source *source, struct buf *ret_text)
 {
-    write_bytes(ret_text, source->memory.overhead_bytes);
+    write_bytes(ret_text, source->memory.overhead);
 }
 
 void metric_used_memory_startup(const struct metric_source *source, struct buf *ret_text)
 {
-    write_bytes(ret_text, source->metrics->startup_bytes);
+    write_bytes(ret_text, source->memory.startup);
 }
 
 void metric_used_memory_dataset(const struct metric_source *source, struct buf *ret_text)
 {
-    write_bytes(ret_text, source->memory.used_bytes - source->memory.overhead_bytes);
+    write_bytes(ret_text, source->memory.dataset);
 }
 
 void metric_used_memory_dataset_perc(const struct metric_source *source, struct buf *ret_text)
 {
-    const struct metric_memory *memory = &source->memory;
-    uint64_t startup = source->metrics->startup_bytes;
-    uint64_t added = memory->used_bytes > startup ? memory->used_bytes - startup : 0;
-    write_percent(ret_text, memory->used_bytes - memory->overhead_bytes, added);
+    const struct memory_figures *memory = &source->memory;
+    uint64_t added = memory->used > memory->startup ? memory->used - memory->startup : 0;
+    write_percent(ret_text, memory->dataset, added);
 }
 
 /* ---- Allocators ----------------------------------------------------------------------------------- */
 
 void metric_allocator_allocated(const struct metric_source *source, struct buf *ret_text)
 {
-    write_bytes(ret_text, source->memory.allocator_allocated_bytes);
+    write_bytes(ret_text, source->memory.allocator.allocated);
 }
 
 void metric_allocator_active(const struct metric_source *source, struct buf *ret_text)
 {
-    write_bytes(ret_text, source->memory.allocator_active_bytes);
+    write_bytes(ret_text, source->memory.allocator.active);
 }
 
 void metric_allocator_resident(const struct metric_source *source, struct buf *ret_text)
 {
-    write_bytes(ret_text, source->memory.allocator_resident_bytes);
+    write_bytes(ret_text, source->memory.allocator.resident);
 }
 
 void metric_allocator_frag_ratio(const struct metric_source *source, struct buf *ret_text)
 {
-    metric_write_ratio(ret_text, source->memory.allocator_active_bytes,
-                       source->memory.allocator_allocated_bytes);
+    metric_write_ratio(ret_text, source->memory.allocator.active, source->memory.allocator.allocated);
 }
 
 void metric_allocator_frag_bytes(const struct metric_source *source, struct buf *ret_text)
 {
-    write_difference(ret_text, source->memory.allocator_active_bytes,
-                     source->memory.allocator_allocated_bytes);
+    write_difference(ret_text, source->memory.allocator.active, source->memory.allocator.allocated);
 }
 
 void metric_allocator_rss_ratio(const struct metric_source *source, struct buf *ret_text)
 {
-    metric_write_ratio(ret_text, source->memory.allocator_resident_bytes,
-                       source->memory.allocator_active_bytes);
+    metric_write_ratio(ret_text, source->memory.allocator.resident, source->memory.allocator.active);
 }
 
 void metric_allocator_rss_bytes(const struct metric_source *source, struct buf *ret_text)
 {
-    write_difference(ret_text, source->memory.allocator_resident_bytes,
-                     source->memory.allocator_active_bytes);
+    write_difference(ret_text, source->memory.allocator.resident, source->memory.allocator.active);
 }
 
 void metric_mem_fragmentation_ratio(const struct metric_source *source, struct buf *ret_text)
 {
-    metric_write_ratio(ret_text, source->memory.resident_bytes, source->memory.used_bytes);
+    metric_write_ratio(ret_text, source->memory.process, source->memory.used);
 }
 
 void metric_mem_fragmentation_bytes(const struct metric_source *source, struct buf *ret_text)
 {
-    write_difference(ret_text, source->memory.resident_bytes, source->memory.used_bytes);
+    write_difference(ret_text, source->memory.process, source->memory.used);
 }
 
 void metric_mem_allocator(const struct metric_source *source, struct buf *ret_text)
 {
-#ifdef SKUA_JEMALLOC
-    buf_printf(ret_text, "jemalloc-%d.%d.%d", JEMALLOC_VERSION_MAJOR, JEMALLOC_VERSION_MINOR,
-               JEMALLOC_VERSION_BUGFIX);
-#else
-    buf_append_string(ret_text, "libc");
-#endif
+    buf_append_string(ret_text, allocator_name());
 }
 
 void metric_slab_used_bytes(const struct metric_source *source, struct buf *ret_text)
@@ -158,7 +144,7 @@ void metric_slab_memory_bytes(const struct metric_source *source, struct buf *re
 
 void metric_keyspace_table_bytes(const struct metric_source *source, struct buf *ret_text)
 {
-    write_bytes(ret_text, source->memory.table_bytes);
+    write_bytes(ret_text, source->memory.tables);
 }
 
 /* ---- Limits and the machine ----------------------------------------------------------------------- */
@@ -195,7 +181,7 @@ void metric_maxmemory_policy(const struct metric_source *source, struct buf *ret
 
 void metric_mem_clients_normal(const struct metric_source *source, struct buf *ret_text)
 {
-    write_bytes(ret_text, source->metrics->clients.buffer_bytes);
+    write_bytes(ret_text, source->memory.clients);
 }
 
 /* ---- Lazy freeing --------------------------------------------------------------------------------- */

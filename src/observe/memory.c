@@ -70,15 +70,15 @@ void memory_measure(const struct exec *exec, struct memory_watch *watch, struct 
         figures.tables += table_memory(&exec->keyspace->dbs[i].keys);
         figures.keys += table_size(&exec->keyspace->dbs[i].keys);
     }
-    figures.overhead = least(figures.startup + figures.clients + figures.tables, figures.used);
+    uint64_t spare_chunks = exec->chunks ? exec->chunks->count * (uint64_t)CHUNK_BLOCK_SIZE : 0;
+    figures.overhead = least(figures.startup + figures.clients + figures.tables + spare_chunks, figures.used);
     figures.dataset = figures.used - figures.overhead;
     figures.process = resident_bytes();
 
-    struct heap_stats slabs;
-    heap_stats(exec->keyspace->heap, &slabs);
+    heap_stats(exec->keyspace->heap, &figures.slabs);
     allocator_figures(&figures.allocator);
-    figures.allocator.allocated += slabs.used_bytes;
-    figures.allocator.active += slabs.slab_bytes;
-    figures.allocator.resident += slabs.slab_bytes;
+    figures.allocator.allocated += figures.slabs.used_bytes;
+    figures.allocator.active += figures.slabs.slab_bytes;
+    figures.allocator.resident += figures.slabs.slab_bytes;
     *ret_figures = figures;
 }

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "base/heap.h"
 #include "observe/allocator.h"
 
 struct exec;
@@ -27,12 +28,13 @@ struct memory_figures {
     uint64_t used; /* asked for by the server: mem_used */
     uint64_t peak;
     uint64_t startup;
-    uint64_t overhead; /* what is not data: start-up, clients, tables */
+    uint64_t overhead; /* what is not data: start-up, clients, tables, spare chunks */
     uint64_t dataset;
-    uint64_t clients;                   /* structures and buffers of all clients */
-    uint64_t tables;                    /* buckets of all databases */
-    uint64_t keys;                      /* number */
-    uint64_t process;                   /* resident set of the process as the system counts it */
+    uint64_t clients; /* structures and buffers of all clients */
+    uint64_t tables;  /* buckets of all databases */
+    uint64_t keys;    /* number */
+    uint64_t process; /* resident set of the process as the system counts it */
+    struct heap_stats slabs;
     struct allocator_figures allocator; /* general allocator and slabs together */
 };
 

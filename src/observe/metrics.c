@@ -1,15 +1,9 @@
 /* Samples what INFO shows and puts its answer together: see metrics.h. */
 #include "observe/metrics.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
-#include <malloc.h>
 #include <string.h>
 #include <unistd.h>
-
-#ifdef SKUA_JEMALLOC
-#include <jemalloc/jemalloc.h>
-#endif
 
 #include "base/alloc.h"
 #include "base/role.h"
@@ -54,7 +48,7 @@ struct metrics *metrics_new(struct exec *exec, const struct io_group *io)
     draw_id(metrics->replication_id);
     metrics->executable = executable_path();
     metrics->average_ttl_ms = mem_calloc(exec->keyspace->db_count, sizeof *metrics->average_ttl_ms);
-    metrics->startup_bytes = metrics->peak_bytes = mem_used();
+    memory_watch_init(&metrics->memory);
     return metrics;
 }
 
@@ -198,7 +192,7 @@ void metrics_sample(struct metrics *metrics)
     sample_rate(&metrics->commands, metrics->exec->stats.commands, seconds);
     sample_rate(&metrics->bytes_in, totals.bytes_in, seconds);
     sample_rate(&metrics->bytes_out, totals.bytes_out, seconds);
-    metrics->peak_bytes = larger(metrics->peak_bytes, mem_used());
+    memory_watch_sample(&metrics->memory);
     turn_period(metrics, now_ns);
     sample_clients(metrics);
     sample_ttl(metrics);
@@ -233,72 +227,10 @@ void metrics_reset(struct metrics *metrics)
     metrics->commands = (struct metric_rate){0};
     metrics->bytes_in = (struct metric_rate){.last = metrics->io_origin.bytes_in};
     metrics->bytes_out = (struct metric_rate){.last = metrics->io_origin.bytes_out};
-    metrics->peak_bytes = mem_used();
+    metrics->memory.peak = mem_used();
 }
 
 /* ---- Collecting ----------------------------------------------------------------------------------- */
-
-/* The process's resident memory. A read of procfs: there is no device that one could wait for. */
-static uint64_t resident_bytes(void)
-{
-    char text[128];
-    int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return 0;
-    ssize_t size = read(file, text, sizeof text - 1);
-    close(file);
-    uint64_t numbers[2] = {0};
-    unsigned at = 0;
-    for (ssize_t i = 0; i < size && at < 2; i++) {
-        if (text[i] >= '0' && text[i] <= '9')
-            numbers[at] = numbers[at] * 10 + (uint64_t)(text[i] - '0');
-        else
-            at++;
-    }
-    return numbers[1] * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-#ifdef SKUA_JEMALLOC
-static uint64_t allocator_figure(const char *name)
-{
-    size_t value = 0;
-    size_t size = sizeof value;
-    return mallctl(name, &value, &size, NULL, 0) == 0 ? value : 0;
-}
-
-static void collect_allocator(struct metric_memory *memory)
-{
-    uint64_t epoch = 1;
-    size_t size = sizeof epoch;
-    mallctl("epoch", &epoch, &size, &epoch, sizeof epoch);
-    memory->allocator_allocated_bytes = allocator_figure("stats.allocated");
-    memory->allocator_active_bytes = allocator_figure("stats.active");
-    memory->allocator_resident_bytes = allocator_figure("stats.resident");
-}
-#else
-static void collect_allocator(struct metric_memory *memory)
-{
-    struct mallinfo2 info = mallinfo2();
-    memory->allocator_allocated_bytes = info.uordblks + info.hblkhd;
-    memory->allocator_active_bytes = memory->allocator_resident_bytes = info.arena + info.hblkhd;
-}
-#endif
-
-static void collect_memory(struct metrics *metrics, struct metric_memory *memory)
-{
-    const struct keyspace *keyspace = metrics->exec->keyspace;
-    memory->used_bytes = mem_used();
-    memory->resident_bytes = resident_bytes();
-    for (uint32_t i = 0; i < keyspace->db_count; i++)
-        memory->table_bytes += table_memory(&keyspace->dbs[i].keys);
-    memory->overhead_bytes = metrics->startup_bytes + memory->table_bytes + metrics->clients.buffer_bytes +
-                             metrics->exec->chunks->count * (uint64_t)CHUNK_BLOCK_SIZE;
-    if (memory->overhead_bytes > memory->used_bytes)
-        memory->overhead_bytes = memory->used_bytes;
-    heap_stats(keyspace->heap, &memory->slabs);
-    collect_allocator(memory);
-    metrics->peak_bytes = larger(metrics->peak_bytes, memory->used_bytes);
-}
 
 static void subtract_totals(struct io_totals *totals, const struct io_totals *origin)
 {
@@ -323,7 +255,7 @@ static void collect(struct metrics *metrics, const bool *wanted, struct metric_s
     subtract_totals(&source.io_main, &metrics->io_main_origin);
     source.io_threads = metrics->io != NULL ? io_group_thread_count(metrics->io) : 0;
     if (wanted[METRIC_SECTION_MEMORY])
-        collect_memory(metrics, &source.memory);
+        memory_measure(exec, &metrics->memory, &source.memory);
     getrusage(RUSAGE_SELF, &source.process);
     getrusage(RUSAGE_THREAD, &source.thread);
     getrusage(RUSAGE_CHILDREN, &source.children);

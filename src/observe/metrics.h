@@ -16,10 +16,10 @@
 #include <sys/resource.h>
 
 #include "base/buf.h"
-#include "base/heap.h"
 #include "base/slice.h"
 #include "gen/metrics.h"
 #include "io/io.h"
+#include "observe/memory.h"
 
 struct config;
 struct exec;
@@ -79,8 +79,7 @@ struct metrics {
     char run_id[METRICS_ID_SIZE + 1];
     char replication_id[METRICS_ID_SIZE + 1];
     char *executable;
-    size_t startup_bytes;
-    size_t peak_bytes;
+    struct memory_watch memory;
     struct io_totals io_origin; /* at the last metrics_reset */
     struct io_totals io_main_origin;
     struct metric_rate commands;
@@ -111,17 +110,6 @@ void metrics_reset(struct metrics *metrics);
 
 /* ---- Answers -------------------------------------------------------------------------------------- */
 
-struct metric_memory {
-    uint64_t used_bytes;
-    uint64_t resident_bytes;
-    uint64_t table_bytes; /* of all databases */
-    uint64_t overhead_bytes;
-    struct heap_stats slabs;
-    uint64_t allocator_allocated_bytes; /* of the general allocator */
-    uint64_t allocator_active_bytes;
-    uint64_t allocator_resident_bytes;
-};
-
 /* What one answer is made from. */
 struct metric_source {
     const struct metrics *metrics;
@@ -132,7 +120,7 @@ struct metric_source {
     struct io_totals io;      /* since the last reset */
     struct io_totals io_main; /* those of the executor's own thread, likewise */
     unsigned io_threads;
-    struct metric_memory memory; /* only when the answer has the memory section */
+    struct memory_figures memory; /* only when the answer has the memory section */
     struct rusage process;
     struct rusage thread; /* the executor's */
     struct rusage children;

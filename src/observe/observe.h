@@ -6,7 +6,6 @@
 #define SKUA_OBSERVE_OBSERVE_H
 
 #include "exec/exec.h"
-#include "observe/memory.h"
 
 struct latency;
 struct metrics;
@@ -18,7 +17,6 @@ struct observe {
     struct latency *latency; /* observe/latency.h */
     struct metrics *metrics; /* observe/metrics.h */
     struct monitor *monitor; /* observe/monitor.h */
-    struct memory_watch memory;
 };
 
 static inline struct observe *observe_of(const struct exec *exec)

@@ -35,12 +35,6 @@ static void client_gone(void *context, struct client *client)
     monitor_client_gone(observe->monitor, client);
 }
 
-static void sample(void *context)
-{
-    struct observe *observe = context;
-    memory_watch_sample(&observe->memory);
-}
-
 static void observe_init(struct server *server)
 {
     struct exec *exec = server->exec;
@@ -49,14 +43,12 @@ static void observe_init(struct server *server)
         .latency = latency_new(server->clock),
         .monitor = monitor_new(exec),
     };
-    memory_watch_init(&server->observe.memory);
     exec->hooks = (struct exec_hooks){
         .context = &server->observe,
         .slow = slowlog_hook,
         .latency = latency_hook,
         .monitor = monitor_hook,
         .client_gone = client_gone,
-        .cron = sample,
     };
 }
 

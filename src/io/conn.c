@@ -79,12 +79,14 @@ static void enlist(struct conn *conn, struct io *io)
     list_append(&io->conns, &conn->in_conns);
     io_count(&io->counters.connections, 1);
     atomic_store_explicit(&conn->shared.io_thread, io->index, memory_order_relaxed);
+    io->lingering += conn->at_end;
 }
 
 static void delist(struct conn *conn)
 {
     list_remove(&conn->in_conns);
     io_count(&conn->io->counters.connections, (uint64_t)-1);
+    conn->io->lingering -= conn->at_end;
     struct list_node *nodes[] = {&conn->in_ready, &conn->in_unsent, &conn->in_stalled, &conn->in_moving};
     for (size_t i = 0; i < ARRAY_COUNT(nodes); i++)
         if (list_is_listed(nodes[i]))
@@ -95,7 +97,7 @@ static void update_wants(struct conn *conn)
 {
     unsigned wants = 0;
     bool has_room = !conn->input || conn->input->end < conn->input->capacity;
-    if (conn->state == CONN_OPEN && !conn->faulty && (!conn->halted || has_room))
+    if (conn->state == CONN_OPEN && !conn->faulty && !conn->at_end && (!conn->halted || has_room))
         wants |= STREAM_WANT_RECV;
     if (conn->send_blocked)
         wants |= STREAM_WANT_SEND;
@@ -368,6 +370,12 @@ void conn_receive(struct conn *conn)
         tidy_input(conn);
         return;
     }
+    if (status == ST_EOF && (conn->outstanding > 0 || conn->halted || conn->output.bytes > 0)) {
+        conn->at_end = true;
+        conn->io->lingering++;
+        update_wants(conn);
+        return;
+    }
     if (status != ST_OK) {
         conn_end(conn);
         return;
@@ -390,6 +398,18 @@ static void count_sent(struct conn *conn, uint64_t size)
     atomic_fetch_sub_explicit(&conn->shared.output_bytes, size, memory_order_relaxed);
 }
 
+static void mark_unsent(struct conn *conn)
+{
+    if (!conn->send_blocked && !list_is_listed(&conn->in_unsent))
+        list_append(&conn->io->unsent, &conn->in_unsent);
+}
+
+/* Whether the peer has sent its last byte and got its last answer. */
+static bool is_over(const struct conn *conn)
+{
+    return conn->at_end && conn->state == CONN_OPEN && conn->outstanding == 0 && !conn->halted;
+}
+
 void conn_queue_output(struct conn *conn, struct chunk_list *bytes)
 {
     if (conn->state == CONN_ENDED) {
@@ -398,8 +418,7 @@ void conn_queue_output(struct conn *conn, struct chunk_list *bytes)
         return;
     }
     chunk_list_move(&conn->output, bytes);
-    if (!conn->send_blocked && !list_is_listed(&conn->in_unsent))
-        list_append(&conn->io->unsent, &conn->in_unsent);
+    mark_unsent(conn);
 }
 
 /* Takes `size` sent bytes off the front of the output. */
@@ -453,7 +472,7 @@ void conn_send(struct conn *conn)
         io_count(&conn->io->counters.bytes_out, sent);
         io_count(&conn->io->counters.writes, 1);
     }
-    if (conn->state == CONN_FINISHING && conn->output.bytes == 0) {
+    if ((conn->state == CONN_FINISHING || is_over(conn)) && conn->output.bytes == 0) {
         conn_end(conn);
         return;
     }
@@ -493,6 +512,8 @@ void conn_run_done(struct conn *conn, struct run *run)
     io_run_put(conn->io, run);
     if (unlikely(conn->halted) && conn->state == CONN_OPEN && !list_is_listed(&conn->in_stalled))
         list_append(&conn->io->stalled, &conn->in_stalled);
+    if (unlikely(is_over(conn)))
+        mark_unsent(conn);
 }
 
 void conn_free(struct conn *conn)

@@ -34,6 +34,9 @@
 
 enum conn_state { CONN_OPEN, CONN_FINISHING, CONN_MOVING, CONN_ENDED };
 
+/* How long a connection whose peer sends nothing more is kept for answers that are still to come. */
+#define CONN_LINGER_NS ((uint64_t)5 * 1000000000)
+
 struct conn {
     enum conn_state state;
     struct io *io;
@@ -48,6 +51,7 @@ struct conn {
     uint32_t outstanding; /* O1 */
     bool halted;          /* parsing waits for outstanding runs or for room in the ring */
     bool faulty;          /* a protocol error was found: nothing more is parsed */
+    bool at_end;          /* the peer has said all that it will: closed once it has its answers */
     bool send_blocked;    /* the stream takes nothing now */
     unsigned ready_events;
 

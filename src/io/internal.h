@@ -93,6 +93,7 @@ struct io {
     struct listener *listeners[IO_LISTENERS_MAX];
     unsigned listener_count;
     uint64_t outstanding; /* runs at the executor */
+    uint64_t lingering;   /* conns of `conns` that are at_end */
     uint64_t unforgotten; /* conns reported as closed and not forgotten by the executor yet */
     uint64_t next_tick_ns;
     bool draining;

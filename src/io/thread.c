@@ -271,6 +271,20 @@ static void close_idle(struct io *io)
     }
 }
 
+/* Closes connections whose peers send nothing more and whose last answers do not come, or are not taken. */
+static void close_lingering(struct io *io)
+{
+    if (io->lingering == 0)
+        return;
+    list_for_each(&io->conns, node)
+    {
+        struct conn *conn = list_entry(node, struct conn, in_conns);
+        if (unlikely(conn->at_end) && conn->state == CONN_OPEN &&
+            io->now_ns - conn->active_ns > CONN_LINGER_NS)
+            conn_end(conn);
+    }
+}
+
 bool io_turn(struct io *io)
 {
     io->now_ns = clock_monotonic_ns(io->group->options.clock);
@@ -285,6 +299,7 @@ bool io_turn(struct io *io)
     if (io->now_ns >= io->next_tick_ns) {
         io->next_tick_ns = io->now_ns + IO_TICK_NS;
         close_idle(io);
+        close_lingering(io);
     }
     some |= ask_to_move(io);
     some |= report_closed(io);

@@ -12,7 +12,8 @@
  *     called again in each loop_poll.
  * S3  stream_send takes any prefix of what is offered; ST_AGAIN means nothing was taken. After ST_AGAIN or a
  *     short send the owner asks for STREAM_WANT_SEND and waits for `ready`.
- * S4  After ST_EOF or ST_IO the only permitted operations are stream_describe and stream_close.
+ * S4  After ST_IO the only permitted operations are stream_describe and stream_close. After ST_EOF of stream_recv
+ *     the peer may still take what it is sent: everything but stream_recv goes on.
  * S5  stream_detach and stream_attach move a stream from one loop to another between two operations. */
 #ifndef SKUA_TRANSPORT_TRANSPORT_H
 #define SKUA_TRANSPORT_TRANSPORT_H

@@ -1,13 +1,11 @@
 """Makes the generator's modules importable, and declarations easy to write in a test."""
 import copy
-import pathlib
 import sys
 
 import pytest
 
-from .declarations import COMMAND, toml
+from .declarations import COMMAND, ROOT, toml
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "dev" / "gen"))
 
 

@@ -1,5 +1,7 @@
 """Pieces of declarations that tests put together."""
+import pathlib
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 def toml(value):
     """A value as TOML; tables are written inline."""

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from conftest import ROOT, toml
+from .declarations import ROOT, toml
 
 OPTION = {"type": "integer", "default": "5", "min": 1, "max": 10, "apply": "read", "example": "probe 7",
           "doc": "What it does, in words."}

@@ -27,9 +27,16 @@ def send_until_closed(client, data, limit):
 # ---- maxclients -----------------------------------------------------------------------------------------
 
 
+def alone(client):
+    """Waits until connections that have been closed before no longer count."""
+    eventually(lambda: client.info("clients")["connected_clients"] == "1", "the end of earlier connections")
+
+
 def test_connections_over_maxclients_are_refused_with_an_error(start):
     server = start(maxclients=12)
-    clients = [server.connect() for _ in range(12)]
+    clients = [server.connect()]
+    alone(clients[0])
+    clients += [server.connect() for _ in range(11)]
     assert all(client("PING") == "PONG" for client in clients)
     late = server.connect()
     assert late.reply() == Error("ERR max number of clients reached")
@@ -43,6 +50,7 @@ def test_connections_over_maxclients_are_refused_with_an_error(start):
 def test_maxclients_can_be_lowered_and_raised(start):
     server = start(maxclients=20)
     first = server.connect()
+    alone(first)
     others = [server.connect() for _ in range(5)]
     assert all(client("PING") == "PONG" for client in others)
     assert first("CONFIG SET maxclients 3") == "OK"

@@ -33,7 +33,7 @@ def table(results):
         f"({setup['rounds']} rounds each, medians).",
         f"{setup['machine']}; the server on one core, redis-benchmark with {setup['connections']} connections on "
         f"another; {setup['keys']:,} keys of 16 bytes with values of {setup['value_bytes']} bytes; io-threads 0.", "",
-        "![ratios](ratios.svg)", "", "## Speed", "",
+        "![ratios](benchmark.svg)", "", "## Speed", "",
         "| | requests/s | | | CPU µs/request (user + system) | | | p50 ms | | p99 ms | |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
         "| | Skua | Redis | ratio | Skua | Redis | ratio | Skua | Redis | Skua | Redis |"]
@@ -121,6 +121,6 @@ def picture(results):
 
 def write(results, folder):
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "README.md").write_text(table(results))
-    (folder / "ratios.svg").write_text(picture(results))
-    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    (folder / "benchmark.md").write_text(table(results))
+    (folder / "benchmark.svg").write_text(picture(results))
+    (folder / "benchmark.json").write_text(json.dumps(results, indent=1) + "\n")

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""`make bench`: Skua beside Debian's redis-server in one run, alternately. Writes bench/results/.
+"""`make bench`: Skua beside Debian's redis-server in one run, alternately. Writes docs/benchmark.md and .svg.
 
     bench/run.py                the whole, some ten minutes and 8 GB of memory
     bench/run.py --quick        a tenth of the keys and requests, one round: shows only that it works
@@ -86,7 +86,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", choices=["speed", "memory", "pause"], help="one part, nothing is written")
-    parser.add_argument("--output", type=pathlib.Path, default=ROOT / "bench" / "results")
+    parser.add_argument("--output", type=pathlib.Path, default=ROOT / "docs")
     options = parser.parse_args()
     if options.quick:
         options.keys, options.requests, options.rounds = options.keys // 10, options.requests // 10, 1
@@ -111,7 +111,7 @@ def main():
         say(f"longest pause from {first:,} to {last:,} keys: {ms:.3f} ms {by}")
     if options.only is None:
         report.write(results, options.output)
-        say(f"written: {options.output}/README.md, ratios.svg, results.json")
+        say(f"written: benchmark.md, benchmark.svg and benchmark.json in {options.output}")
 
 
 if __name__ == "__main__":

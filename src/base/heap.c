@@ -223,8 +223,6 @@ static bool region_add(struct heap *heap)
     struct region *region = map_new(REGION_SIZE, REGION_SIZE);
     if (!region)
         return false;
-    /* Huge pages from the second on: a small heap shall not take 2 MB. */
-    map_prefer_huge((char *)region + MAP_HUGE_SIZE, REGION_SIZE - MAP_HUGE_SIZE);
     POISON((char *)region + SLAB_SIZE, REGION_SIZE - SLAB_SIZE);
     region->heap = heap;
     region->used_slabs = 1;

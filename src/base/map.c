@@ -16,6 +16,8 @@ void *map_new(size_t size, size_t alignment)
         mmap(NULL, size + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (start == MAP_FAILED)
         return NULL;
+    /* A fault on a huge page clears 2 MB, and may compact memory first: milliseconds for whoever touches it. */
+    (void)madvise(start, size + slack, MADV_NOHUGEPAGE);
     if (slack == 0)
         return start;
     size_t before = -(uintptr_t)start & (alignment - 1);
@@ -36,9 +38,4 @@ void map_discard(void *address, size_t size)
 {
     if (madvise(address, size, MADV_DONTNEED) != 0)
         BUG("madvise of %zu bytes at %p", size, address);
-}
-
-void map_prefer_huge(void *address, size_t size)
-{
-    (void)madvise(address, size, MADV_HUGEPAGE);
 }

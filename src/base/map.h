@@ -8,10 +8,9 @@
 
 #include <stddef.h>
 
-#define MAP_HUGE_SIZE ((size_t)2 << 20) /* a huge page of the usual kind */
-
 /* Address space that reads as zeros and takes memory page by page when written. `size` is a multiple of the
- * page size, `alignment` a power of two. NULL when the system refuses. */
+ * page size, `alignment` a power of two. NULL when the system refuses. Never huge pages: see
+ * docs/decisions/004-small-pages.md. */
 void *map_new(size_t size, size_t alignment);
 
 /* Gives address space and memory back. The time grows with what has been touched: about 1 ms for 16 MB of
@@ -20,8 +19,5 @@ void map_free(void *address, size_t size);
 
 /* Gives the memory of whole pages back and keeps the address space, which reads as zeros again. */
 void map_discard(void *address, size_t size);
-
-/* Asks for huge pages where the range allows them. Advice only. */
-void map_prefer_huge(void *address, size_t size);
 
 #endif

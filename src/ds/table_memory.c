@@ -14,8 +14,8 @@
 #include "base/map.h"
 #include "ds/table_internal.h"
 
-#define MAPPED_MIN  ((size_t)64 << 10)
-#define SMALL_PIECE ((size_t)64 << 10)
+#define MAPPED_MIN ((size_t)64 << 10)
+#define PIECE_SIZE ((size_t)64 << 10) /* taken and given back at once: tens of microseconds at most */
 
 /* A segment of buckets or of bounds, seen as bytes. */
 struct area {
@@ -32,8 +32,7 @@ static size_t segment_buckets(unsigned segment)
 
 static struct area area_of(void **base, uint32_t *pieces, size_t size)
 {
-    size_t piece_size = size < MAPPED_MIN ? size : size < MAP_HUGE_SIZE ? SMALL_PIECE : MAP_HUGE_SIZE;
-    return (struct area){base, pieces, size, piece_size};
+    return (struct area){base, pieces, size, size < MAPPED_MIN ? size : PIECE_SIZE};
 }
 
 static struct area area_of_buckets(struct table *table, unsigned segment)
@@ -77,8 +76,6 @@ static bool area_ensure(struct table *table, const struct area *area, size_t end
             area_is_mapped(area) ? map_new(area->size, area->piece_size) : line_block_new(area->size);
         if (!base)
             return false;
-        if (area_is_mapped(area) && area->size >= MAP_HUGE_SIZE)
-            map_prefer_huge(base, area->size);
         *area->base = base;
         *area->pieces = 0;
     }
@@ -135,7 +132,7 @@ bool table_segment_ensure(struct table *table, uint64_t index)
     size_t end = (offset + 1) * sizeof(struct table_bucket);
     if (likely(table->segments[segment])) {
         size_t segment_size = segment_buckets(segment) * sizeof(struct table_bucket);
-        if (likely(segment_size < MAPPED_MIN || end <= table->pieces[segment] * SMALL_PIECE))
+        if (likely(segment_size < MAPPED_MIN || end <= table->pieces[segment] * PIECE_SIZE))
             return true;
     }
     struct area area = area_of_buckets(table, segment);

@@ -266,6 +266,8 @@ def _check_argument(check, arg, in_oneof):
         check.fail("min is above max")
     if arg.error and not arg.error.startswith("ERR ") or arg.range_error and not arg.range_error.startswith("ERR "):
         check.fail("an error text begins with 'ERR '")
+    if "%" in (arg.error or "").replace("%s", "", 1 if arg.type == "oneof" else 0):
+        check.fail("'%' in an error: only one '%s', and only in that of a oneof")
     if arg.range_error and arg.minimum is None and arg.maximum is None:
         check.fail("'range_error' needs a range")
     if in_oneof and (arg.optional or arg.multiple or arg.raw):
@@ -403,6 +405,8 @@ def _check_command(check, command, container):
     for category in command.own_categories:
         if category in IMPLIED_CATEGORIES or category == "admin" and "admin" in command.flags:
             check.fail(f"category '{category}' follows from the flags")
+    if "\n" in command.summary:
+        check.fail("'summary' is one line")
     if "write" in command.flags and "readonly" in command.flags:
         check.fail("flags write and readonly contradict each other")
     if container and command.args:

@@ -168,7 +168,7 @@ def test_memory_usage_follows_the_size(r, size):
 def test_memory_usage_is_true(start, size, expire):
     """The sum over many keys is what the server's memory grew by, to 10 %."""
     r = start().connect()
-    count = 20000 if size < 10000 else 2000
+    count = 100000 if size < 1000 else 20000 if size < 10000 else 2000
     options = ("EX", 100000) if expire else ()
     before = int(r.info("memory")["used_memory"])
     for first in range(0, count, 1000):

@@ -271,8 +271,21 @@ static void submit(struct conn *conn, struct run *run)
     io_tell(conn->io, IO_RUN, run);
 }
 
-static bool is_run_full(const struct run *run)
+static bool is_authenticated(const struct conn *conn)
 {
+    return atomic_load_explicit(&conn->shared.authenticated, memory_order_relaxed);
+}
+
+/* Until a client is authenticated its requests go one by one: the next may follow an AUTH that lifts its limits. */
+static unsigned runs_max(const struct conn *conn)
+{
+    return likely(is_authenticated(conn)) ? CONN_RUNS_MAX : 1;
+}
+
+static bool is_run_full(const struct run *run, const struct parser_limits *limits)
+{
+    if (unlikely(!limits->authenticated) && run->count > 0)
+        return true;
     return run->count == RUN_REQUESTS || run->extra_arguments || run->argument_count == RUN_ARGUMENTS;
 }
 
@@ -285,7 +298,7 @@ static void note_fault(struct conn *conn, struct run *run, const char *text)
 static void halt(struct conn *conn)
 {
     conn->halted = true;
-    if (conn->outstanding < CONN_RUNS_MAX && !list_is_listed(&conn->in_stalled))
+    if (conn->outstanding < runs_max(conn) && !list_is_listed(&conn->in_stalled))
         list_append(&conn->io->stalled, &conn->in_stalled);
 }
 
@@ -294,14 +307,14 @@ static void get_limits(const struct conn *conn, struct parser_limits *ret_limits
     const struct config *config = conn->io->group->options.config;
     ret_limits->bulk_max = config->proto_max_bulk_len;
     ret_limits->multibulk_max = INT32_MAX;
-    ret_limits->authenticated = atomic_load_explicit(&conn->shared.authenticated, memory_order_relaxed);
+    ret_limits->authenticated = is_authenticated(conn);
 }
 
 /* Finds requests until the bytes end, the run is full or something is wrong. Returns false at the end of the
  * bytes (or of the connection's good faith). */
 static bool fill_run(struct conn *conn, struct run *run, const struct parser_limits *limits)
 {
-    while (!is_run_full(run)) {
+    while (!is_run_full(run, limits)) {
         char *bytes = conn->input->data + conn->parsed;
         size_t size;
         const char *error;
@@ -325,15 +338,15 @@ static bool fill_run(struct conn *conn, struct run *run, const struct parser_lim
 void conn_parse(struct conn *conn)
 {
     struct parser_limits limits;
-    get_limits(conn, &limits);
     conn->halted = false;
     bool more = conn->input && !conn->faulty;
     /* On io 0 a submitted run may be executed at once, and may end this very connection. */
     while (more && conn->state == CONN_OPEN) {
-        if (conn->outstanding >= CONN_RUNS_MAX || !io_has_room(conn->io)) {
+        if (conn->outstanding >= runs_max(conn) || !io_has_room(conn->io)) {
             halt(conn);
             break;
         }
+        get_limits(conn, &limits);
         struct run *run = begin_run(conn);
         more = fill_run(conn, run, &limits);
         if (run->count)

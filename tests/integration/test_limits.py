@@ -244,9 +244,12 @@ def test_strangers_may_send_only_small_requests(start):
 def test_limits_fall_with_auth_in_the_same_pipeline(start):
     server = start(requirepass="secret")
     client = server.connect()
-    assert client("AUTH secret") == "OK"
-    client.send_raw(encode("SET", "k", b"v" * 50_000) + encode("STRLEN", "k"))
-    assert client.replies(2) == ["OK", 50_000]
+    client.send_raw(encode("AUTH", "secret") + encode("SET", "k", b"v" * 50_000) + encode("EXISTS", *["k"] * 20))
+    assert client.replies(3) == ["OK", "OK", 20]
+    stranger = server.connect()
+    stranger.send_raw(encode("AUTH", "wrong") + encode("EXISTS", *["k"] * 20))
+    assert stranger.reply() == Error("WRONGPASS invalid username-password pair or user is disabled.")
+    assert stranger.reply() == Error("ERR Protocol error: unauthenticated multibulk length")
 
 
 def test_hello_logs_in(start):

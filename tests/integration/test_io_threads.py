@@ -10,7 +10,7 @@ from harness.server import is_slow_build
 
 pytestmark = [pytest.mark.core, pytest.mark.threads]
 
-ROUNDS = 20 if is_slow_build() else 100
+ROUNDS = 80 if is_slow_build() else 100
 
 
 def run_all(functions):

@@ -92,6 +92,7 @@ def main():
         options.keys, options.requests, options.rounds = options.keys // 10, options.requests // 10, 1
     if len(os.sched_getaffinity(0)) < 2:
         sys.exit("bench/run.py: needs two cores, one for the server and one for the load")
+    os.sched_setaffinity(0, {int(measure.LOAD_CORE)})  # loading keys must not take the server's core either
 
     def say(text):
         print(text, flush=True)

@@ -235,8 +235,8 @@ void exec_call(struct call *call)
     if (unlikely(call->out->error_count != errors)) {
         stats->failed++;
         error_stats_count(exec, call->out->error_code, call->out->error_count - errors);
-        call->out->error_count =
-            errors; /* counted: EXEC, which this may be part of, does not count it again */
+        /* Counted: EXEC, which this may be part of, does not count it again. */
+        call->out->error_count = errors;
     }
     account(call, stats, ns);
     if (unlikely(exec->monitor_count) && exec->hooks.monitor &&
@@ -244,16 +244,18 @@ void exec_call(struct call *call)
         exec->hooks.monitor(exec->hooks.context, call);
 }
 
-/* Drops the reply of a command while CLIENT REPLY says so. */
-static void apply_reply_mode(struct client *client, struct reply_mark before)
+#define REPLY_MODES (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT)
+
+/* After a request: drops its reply if it was `muted` from the start and the request has not ended that, and moves
+ * CLIENT REPLY SKIP on. CLIENT REPLY OFF and SKIP write no reply of their own. */
+static void apply_reply_mode(struct client *client, bool muted, struct reply_mark before)
 {
-    if (client->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP))
+    if (muted && client->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP))
         reply_rollback(&client->out, before);
-    client->flags &= ~CLIENT_REPLY_SKIP;
-    if (client->flags & CLIENT_REPLY_SKIP_NEXT) {
-        client->flags &= ~CLIENT_REPLY_SKIP_NEXT;
+    bool skip_next = client->flags & CLIENT_REPLY_SKIP_NEXT;
+    client->flags &= ~(CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT);
+    if (skip_next)
         client->flags |= CLIENT_REPLY_SKIP;
-    }
 }
 
 static void execute(struct client *client, const struct request *request)
@@ -321,25 +323,17 @@ void dispatch_request(struct client *client, struct run *run, const struct reque
         fault(client, request->fault);
         return;
     }
-    if (likely(!(client->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT)))) {
-        uint32_t errors = client->out.error_count;
-        if (likely(is_to_be_executed(client, request)))
-            execute(client, request);
-        else if (client->out.error_count != errors)
-            error_stats_count(exec, client->out.error_code, client->out.error_count - errors);
-        /* CLIENT REPLY OFF and SKIP answer nothing themselves; what they switch begins here. */
-        if (unlikely(client->flags & CLIENT_REPLY_SKIP_NEXT)) {
-            client->flags &= ~CLIENT_REPLY_SKIP_NEXT;
-            client->flags |= CLIENT_REPLY_SKIP;
-        }
-        send_deferred(client);
-        return;
-    }
-    struct reply_mark before = reply_mark(&client->out);
-    if (is_to_be_executed(client, request))
+    bool muted = client->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP);
+    struct reply_mark before = {0};
+    if (unlikely(muted))
+        before = reply_mark(&client->out);
+    uint32_t errors = client->out.error_count;
+    if (likely(is_to_be_executed(client, request)))
         execute(client, request);
-    if (!(client->flags & CLIENT_PAUSED))
-        apply_reply_mode(client, before);
+    else if (client->out.error_count != errors)
+        error_stats_count(exec, client->out.error_code, client->out.error_count - errors);
+    if (unlikely(client->flags & REPLY_MODES) && !(client->flags & CLIENT_PAUSED))
+        apply_reply_mode(client, muted, before);
     send_deferred(client);
 }
 

@@ -81,6 +81,15 @@ bool io_group_serve(struct io_group *group)
     return some;
 }
 
+bool io_group_must_go_on(const struct io_group *group)
+{
+    unsigned count = atomic_load_explicit(&group->io_count, memory_order_relaxed);
+    for (unsigned i = 1; i < count; i++)
+        if (ring_has_some(&group->ios[i]->to_exec))
+            return true;
+    return io_must_go_on(group->ios[0]);
+}
+
 uint64_t io_group_spin_ns(const struct io_group *group)
 {
     unsigned active = atomic_load_explicit(&group->active, memory_order_relaxed);

@@ -137,6 +137,8 @@ struct io_group {
 
 /* One turn: what the executor sent, the inbox, ready connections, output, ends. True when there was something. */
 bool io_turn(struct io *io);
+/* Owner: there is more to do at once, so the thread must not sleep. What comes later rings the bell. */
+bool io_must_go_on(const struct io *io);
 void *io_thread_main(void *io);
 /* Any thread. False when the io's thread is ending. */
 bool io_ask(struct io *io, enum io_request_kind kind, void *subject);

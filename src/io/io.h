@@ -57,6 +57,9 @@ void io_group_accept(void *group, struct stream *stream);
  * Returns true when there was something to do. */
 bool io_group_serve(struct io_group *group);
 
+/* There is more to serve at once: the executor must not sleep. What comes later rings the bell of its loop. */
+bool io_group_must_go_on(const struct io_group *group);
+
 /* For how long the executor may look for work before it sleeps; 0 where spinning would take the processor from
  * the threads that it waits for. */
 uint64_t io_group_spin_ns(const struct io_group *group);

@@ -307,6 +307,13 @@ bool io_turn(struct io *io)
     return some;
 }
 
+bool io_must_go_on(const struct io *io)
+{
+    if (unlikely(!list_is_empty(&io->stalled)) && io_has_room(io))
+        return true;
+    return io->index != 0 && ring_has_some(&io->from_exec);
+}
+
 /* ---- Threads -------------------------------------------------------------------------------------- */
 
 /* A draining io may end when nothing is left that it owns and nobody can give it anything any more. */
@@ -338,8 +345,8 @@ void *io_thread_main(void *argument)
         io_count(&io->counters.busy_ns, end_ns - io->now_ns);
         if (some)
             spin_until_ns = end_ns + (io->outstanding ? io_group_spin_ns(group) : 0);
-        bool spin = some || end_ns < spin_until_ns;
-        loop_poll(io->loop, spin ? 0 : IO_TICK_NS);
+        bool go_on = end_ns < spin_until_ns || io_must_go_on(io);
+        loop_poll(io->loop, go_on ? 0 : IO_TICK_NS);
     }
     chunk_pool_done(&io->chunks_own);
     crash_thread_leave();

@@ -236,11 +236,9 @@ static void go_on_stopping(struct server *server)
 static uint64_t wait_time(struct server *server, bool had_work, uint64_t wait_ns)
 {
     uint64_t now_ns = clock_monotonic_ns(server->clock);
-    if (had_work) {
+    if (had_work)
         server->spin_until_ns = now_ns + io_group_spin_ns(server->io);
-        return 0;
-    }
-    if (now_ns < server->spin_until_ns)
+    if (now_ns < server->spin_until_ns || io_group_must_go_on(server->io))
         return 0;
     uint64_t cron_ns = exec_next_cron_ns(server->exec);
     uint64_t until_cron_ns = cron_ns > now_ns ? cron_ns - now_ns : 0;

@@ -38,7 +38,7 @@ def machine():
 
 
 def median(loads):
-    """The run whose speed is the median, with the median of each CPU figure."""
+    """The median of each figure."""
     result = {name: statistics.median(asdict(load)[name] for load in loads) for name in asdict(loads[0])}
     return result | {"cpu_us": result["user_us"] + result["system_us"]}
 

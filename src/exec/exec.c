@@ -19,7 +19,8 @@
 #include "exec/watch.h"
 
 #define SAMPLE_INTERVAL_NS 100000000ull
-#define CRON_SOON_NS       1000000ull /* the next step when one was cut short */
+/* Upkeep that was cut short goes on after this many times what it took: at most a quarter of the executor's time. */
+#define CRON_REST_FACTOR 3
 
 /* ---- Clients by id -------------------------------------------------------------------------------- */
 
@@ -427,7 +428,11 @@ void exec_cron(struct exec *exec)
             exec->hooks.cron(exec->hooks.context);
     }
     exec_flush_output(exec);
-    exec->next_cron_ns = now_ns + (more ? CRON_SOON_NS : 1000000000ull / (uint64_t)exec->config->hz);
+    uint64_t rest_ns = 1000000000ull / (uint64_t)exec->config->hz;
+    uint64_t end_ns = clock_monotonic_ns(exec->clock);
+    if (more && (end_ns - now_ns) * CRON_REST_FACTOR < rest_ns)
+        rest_ns = (end_ns - now_ns) * CRON_REST_FACTOR;
+    exec->next_cron_ns = end_ns + rest_ns;
 }
 
 uint64_t exec_next_cron_ns(const struct exec *exec)

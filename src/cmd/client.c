@@ -134,8 +134,6 @@ struct killing {
 static void kill_client(void *context, struct client *client)
 {
     struct killing *killing = context;
-    if (client->flags & CLIENT_CLOSING)
-        return;
     client_close(client, client == killing->caller ? CLOSE_AFTER_REPLIES : CLOSE_NOW);
     killing->count++;
 }

@@ -37,9 +37,9 @@ void client_mark_dirty(struct client *client)
 void client_close(struct client *client, enum close_how how)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
-    if (client->flags & CLIENT_CLOSING)
+    if (client->flags & CLIENT_CLOSING && (how != CLOSE_NOW || client->close_how == CLOSE_NOW))
         return;
-    client->flags |= CLIENT_CLOSING;
+    client->flags = (client->flags | CLIENT_CLOSING) & ~(uint32_t)CLIENT_CLOSE_SENT;
     client->close_how = how;
     client_mark_dirty(client);
 }

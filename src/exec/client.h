@@ -117,7 +117,8 @@ void client_note_patience(struct client *client);
 struct client *client_lookup(struct exec *exec, uint64_t id);
 
 /* No further request of this client is executed; the connection is closed. Safe inside a command of this very
- * client: with CLOSE_AFTER_REPLIES its own reply still goes out. Idempotent. */
+ * client: with CLOSE_AFTER_REPLIES its own reply still goes out. Idempotent; CLOSE_NOW also ends the patience of an
+ * earlier CLOSE_AFTER_REPLIES. */
 void client_close(struct client *client, enum close_how how);
 
 /* Bytes for the client outside of a reply to its own request (pushes). Write into the returned reply; it is

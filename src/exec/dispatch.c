@@ -187,10 +187,24 @@ static bool must_queue(const struct client *client, const struct command *comman
     return true;
 }
 
+/* What waits for EXEC counts as a part of the query buffer, as in Redis. */
+static void enforce_query_limit(struct client *client)
+{
+    if (likely(client->transaction->memory <= (uint64_t)client->exec->config->client_query_buffer_limit))
+        return;
+    log_write(client->exec->log, LOG_WARNING,
+              "client id=%llu addr=%s closed for exceeding its query buffer limit with a transaction",
+              (unsigned long long)client->id, client->shared->peer);
+    client_close(client, CLOSE_NOW);
+}
+
 static void queue(struct client *client, const struct request *request)
 {
     switch (transaction_queue(client, request->command, request->argv, request->argc)) {
-    case ST_OK: reply_literal(&client->out, "+QUEUED\r\n"); return;
+    case ST_OK:
+        reply_literal(&client->out, "+QUEUED\r\n");
+        enforce_query_limit(client);
+        return;
     case ST_LIMIT: refuse(client, request->command, "ERR too many commands in a transaction"); return;
     default: refuse(client, request->command, "OOM not enough memory to queue the command"); return;
     }

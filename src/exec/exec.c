@@ -21,6 +21,7 @@
 #define SAMPLE_INTERVAL_NS 100000000ull
 /* Upkeep that was cut short goes on after this many times what it took: at most a quarter of the executor's time. */
 #define CRON_REST_FACTOR 3
+#define CRON_LATEST_MS   10000 /* exec_cron is called more often than this in any case */
 
 /* ---- Clients by id -------------------------------------------------------------------------------- */
 
@@ -194,6 +195,15 @@ static void enforce_soft_limits(struct exec *exec)
     }
 }
 
+static void hand_over(struct client *client, struct chunk_list *bytes)
+{
+    uint64_t size = bytes->bytes;
+    uint64_t pending =
+        size + atomic_fetch_add_explicit(&client->shared->output_bytes, size, memory_order_relaxed);
+    client->port->output(client->port, client->conn, bytes);
+    enforce_output_limit(client, pending);
+}
+
 static void flush_client(struct client *client)
 {
     if (unlikely(client->flags & CLIENT_MOVING))
@@ -203,11 +213,10 @@ static void flush_client(struct client *client)
     if (!reply_is_empty(&client->out) && !dropped) {
         struct chunk_list bytes = {0};
         reply_take(&client->out, &bytes);
-        uint64_t size = bytes.bytes;
-        uint64_t pending =
-            size + atomic_fetch_add_explicit(&client->shared->output_bytes, size, memory_order_relaxed);
-        client->port->output(client->port, client->conn, &bytes);
-        enforce_output_limit(client, pending);
+        if (likely(bytes.bytes > 0))
+            hand_over(client, &bytes);
+        else
+            chunk_list_clear(&bytes, client->exec->chunks); /* given by the run, and nothing was answered */
     }
     if (unlikely(client->flags & CLIENT_CLOSING)) {
         reply_clear(&client->out);
@@ -254,6 +263,9 @@ static bool step(struct client *client)
 /* Goes on with clients whose waiting has ended, until they wait again or have nothing left. */
 static void resume_unblocked(struct exec *exec)
 {
+    if (likely(list_is_empty(&exec->unblocked)))
+        return;
+    exec->tick_mark = pause_begin(exec); /* the time before is nobody's */
     while (!list_is_empty(&exec->unblocked)) {
         struct client *client = list_entry(exec->unblocked.next, struct client, in_blocked);
         list_remove(&client->in_blocked);
@@ -438,14 +450,18 @@ void exec_cron(struct exec *exec)
 uint64_t exec_next_cron_ns(const struct exec *exec)
 {
     int64_t deadline_ms = exec->block_deadline_ms;
-    if (exec_has_posts(exec))
+    bool pause_is_over = exec->pause_until_ms == 0 && !list_is_empty(&exec->paused); /* CLIENT UNPAUSE */
+    if (exec_has_posts(exec) || pause_is_over)
         return 0;
     if (exec->pause_until_ms && exec->pause_until_ms < deadline_ms)
         deadline_ms = exec->pause_until_ms;
     if (deadline_ms == INT64_MAX)
         return exec->next_cron_ns;
-    /* Deadlines are wall time; what is left of them is added to the monotonic clock. */
-    int64_t left_us = deadline_ms * 1000 - clock_wall_us(exec->clock);
+    /* Deadlines are wall time, as far away as a client likes; what is left of them is added to the monotonic clock. */
+    int64_t now_us = clock_wall_us(exec->clock);
+    if (deadline_ms > now_us / 1000 + CRON_LATEST_MS)
+        return exec->next_cron_ns;
+    int64_t left_us = deadline_ms * 1000 - now_us;
     uint64_t due_ns = clock_monotonic_ns(exec->clock) + (left_us > 0 ? (uint64_t)left_us * 1000 : 0);
     return due_ns < exec->next_cron_ns ? due_ns : exec->next_cron_ns;
 }

@@ -8,6 +8,7 @@
  * B2  Overflow is bounded: an I/O thread stops parsing when its ring is full (io_has_room), and all else is at
  *     most a few messages per connection; the executor's answers are bounded by the runs outstanding, its pushes
  *     by the clients' output limits.
+ *     While something waits, its producer sleeps for IO_RETRY_NS at most: nobody rings when a ring has room again.
  * B3  Whoever publishes rings the other's bell afterwards; loop_wake makes a system call only if the other may be
  *     asleep.
  *

@@ -19,6 +19,9 @@
 /* Room beside what has arrived, where the size of the request is not known yet. */
 #define CONN_ROOM_MIN 2048
 
+/* Sends to one connection in one go: a peer that takes bytes as fast as they come must not keep the others waiting. */
+#define CONN_SENDS_MAX 16
+
 /* ---- Admission ------------------------------------------------------------------------------------ */
 
 static void refuse(struct io_group *group, struct stream *stream, const char *text)
@@ -79,18 +82,25 @@ static void enlist(struct conn *conn, struct io *io)
     list_append(&io->conns, &conn->in_conns);
     io_count(&io->counters.connections, 1);
     atomic_store_explicit(&conn->shared.io_thread, io->index, memory_order_relaxed);
-    io->lingering += conn->at_end;
+    io->lingering += conn->lingers;
 }
 
 static void delist(struct conn *conn)
 {
     list_remove(&conn->in_conns);
     io_count(&conn->io->counters.connections, (uint64_t)-1);
-    conn->io->lingering -= conn->at_end;
+    conn->io->lingering -= conn->lingers;
     struct list_node *nodes[] = {&conn->in_ready, &conn->in_unsent, &conn->in_stalled, &conn->in_moving};
     for (size_t i = 0; i < ARRAY_COUNT(nodes); i++)
         if (list_is_listed(nodes[i]))
             list_remove(nodes[i]);
+}
+
+/* From now on the connection is kept for its last answers only. */
+static void linger(struct conn *conn)
+{
+    conn->io->lingering += !conn->lingers;
+    conn->lingers = true;
 }
 
 static void update_wants(struct conn *conn)
@@ -159,15 +169,15 @@ static bool replace_input(struct conn *conn, uint64_t capacity)
     return true;
 }
 
-/* How large the next chunk for an incomplete request should be. */
+/* How large the next chunk for an incomplete request should be. Where the end is not known yet, or not believed, it
+ * grows by a share of what has arrived: the bytes are moved a few times in all, however long the request. */
 static uint64_t next_capacity(const struct conn *conn, uint64_t unparsed)
 {
     uint64_t capacity = conn->wanted;
+    uint64_t least = unparsed + (unparsed / 4 > CONN_ROOM_MIN ? unparsed / 4 : CONN_ROOM_MIN);
     if (capacity > CONN_TRUSTED_SIZE && capacity > unparsed * 2)
         capacity = unparsed * 2 > CONN_TRUSTED_SIZE ? unparsed * 2 : CONN_TRUSTED_SIZE;
-    if (capacity < unparsed + CONN_ROOM_MIN)
-        capacity = unparsed + CONN_ROOM_MIN;
-    return capacity;
+    return capacity > least ? capacity : least;
 }
 
 /* Makes room for a receive call. False: no room now (parsing is halted), or the connection has been ended. */
@@ -182,8 +192,9 @@ static bool make_room(struct conn *conn)
     struct chunk *input = conn->input;
     uint64_t unparsed = input->end - conn->parsed;
     uint64_t room = input->capacity - input->end;
-    bool fits = conn->parsed + conn->wanted <= input->capacity;
-    if (room > 0 && (fits || input->capacity >= next_capacity(conn, unparsed)))
+    uint64_t trusted = conn->wanted < CONN_TRUSTED_SIZE ? conn->wanted : CONN_TRUSTED_SIZE;
+    /* A chunk with room is left only for one that holds all of the request, as far as its size is believed. */
+    if (room > 0 && (conn->parsed + conn->wanted <= input->capacity || input->capacity >= trusted))
         return true;
     if (conn->halted)
         return room > 0;
@@ -373,7 +384,7 @@ void conn_parse(struct conn *conn)
 
 void conn_receive(struct conn *conn)
 {
-    if (conn->state != CONN_OPEN || conn->faulty || !make_room(conn))
+    if (conn->state != CONN_OPEN || conn->faulty || conn->at_end || !make_room(conn))
         return;
     struct chunk *input = conn->input;
     size_t size;
@@ -385,7 +396,7 @@ void conn_receive(struct conn *conn)
     }
     if (status == ST_EOF && (conn->outstanding > 0 || conn->halted || conn->output.bytes > 0)) {
         conn->at_end = true;
-        conn->io->lingering++;
+        linger(conn);
         update_wants(conn);
         return;
     }
@@ -468,7 +479,11 @@ void conn_send(struct conn *conn)
     if (conn->state == CONN_ENDED)
         return;
     conn->send_blocked = false;
-    while (conn->output.bytes > 0) {
+    for (unsigned sends = 0; conn->output.bytes > 0; sends++) {
+        if (sends == CONN_SENDS_MAX) {
+            conn->send_blocked = true; /* it is others' turn; the loop says at once that there is room */
+            break;
+        }
         struct slice slices[STREAM_SLICES_MAX];
         size_t sent;
         enum status status = stream_send(conn->stream, slices, gather(conn, slices), &sent);
@@ -481,6 +496,7 @@ void conn_send(struct conn *conn)
             return;
         }
         consume_output(conn, sent);
+        conn->active_ns = conn->io->now_ns;
         io_count(&conn->shared.bytes_out, sent);
         io_count(&conn->io->counters.bytes_out, sent);
         io_count(&conn->io->counters.writes, 1);
@@ -499,6 +515,7 @@ void conn_finish(struct conn *conn)
     if (conn->state == CONN_ENDED)
         return;
     conn->state = CONN_FINISHING;
+    linger(conn);
     conn_send(conn);
 }
 
@@ -570,13 +587,13 @@ void conn_arrive(struct conn *conn, struct io *io)
     io->outstanding += conn->outstanding;
     conn->state = CONN_OPEN;
     conn->ready_events = 0;
+    bool attached = stream_attach(conn->stream, io->loop) == ST_OK;
+    /* On io 0 this hands over what was held back, which may end the connection. */
     io_tell(io, IO_ADOPTED, conn);
-    if (conn->state == CONN_ENDED)
-        return; /* io 0: the executor had been waiting to close it */
-    if (stream_attach(conn->stream, io->loop) != ST_OK) {
+    if (!attached)
         conn_end(conn);
+    if (conn->state == CONN_ENDED)
         return;
-    }
     if (conn->output.bytes > 0 && !list_is_listed(&conn->in_unsent))
         list_append(&io->unsent, &conn->in_unsent);
     conn_parse(conn);

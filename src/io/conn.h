@@ -34,8 +34,8 @@
 
 enum conn_state { CONN_OPEN, CONN_FINISHING, CONN_MOVING, CONN_ENDED };
 
-/* How long a connection whose peer sends nothing more is kept for answers that are still to come. */
-#define CONN_LINGER_NS ((uint64_t)5 * 1000000000)
+/* How long a connection that is at its end is kept while no answer comes or is taken. */
+#define CONN_LINGER_NS ((int64_t)5 * 1000000000)
 
 struct conn {
     enum conn_state state;
@@ -52,11 +52,12 @@ struct conn {
     bool halted;          /* parsing waits for outstanding runs or for room in the ring */
     bool faulty;          /* a protocol error was found: nothing more is parsed */
     bool at_end;          /* the peer has said all that it will: closed once it has its answers */
+    bool lingers;         /* at_end, or finishing: counted in io->lingering */
     bool send_blocked;    /* the stream takes nothing now */
     unsigned ready_events;
 
     struct chunk_list output;
-    uint64_t active_ns; /* last receive */
+    uint64_t active_ns; /* last receive or send */
 
     struct list_node in_conns;
     struct list_node in_ready;

@@ -74,9 +74,10 @@ bool io_group_serve(struct io_group *group)
     ASSERT_ROLE(ROLE_EXECUTOR);
     bool some = io_turn(group->ios[0]);
     some |= io_bridge_serve(group);
-    /* While connections move, requests on one side can make pushes for the other. */
-    if (!list_is_empty(&group->ios[0]->unsent))
-        some |= io_turn(group->ios[0]);
+    /* While connections move, requests of one side can send to, close and unblock clients of the other. */
+    struct io *own = group->ios[0];
+    if (!list_is_empty(&own->unsent) || !list_is_empty(&own->closing) || !list_is_empty(&own->stalled))
+        some |= io_turn(own);
     io_bridge_publish(group);
     return some;
 }
@@ -96,6 +97,15 @@ uint64_t io_group_spin_ns(const struct io_group *group)
     return active && group->processors > active + 1 ? IO_SPIN_NS : 0;
 }
 
+uint64_t io_group_wait_ns(const struct io_group *group)
+{
+    unsigned count = atomic_load_explicit(&group->io_count, memory_order_relaxed);
+    for (unsigned i = 1; i < count; i++)
+        if (group->ios[i]->from_exec_overflow.count)
+            return IO_RETRY_NS;
+    return UINT64_MAX;
+}
+
 /* ---- Number of threads ---------------------------------------------------------------------------- */
 
 static enum status start_thread(struct io_group *group, unsigned index)
@@ -112,7 +122,9 @@ static enum status start_thread(struct io_group *group, unsigned index)
     if (io->running)
         return io->draining_asked ? ST_AGAIN : ST_OK;
     io->draining = io->draining_asked = false;
+    pthread_mutex_lock(&io->inbox_lock);
     io->inbox_closed = false;
+    pthread_mutex_unlock(&io->inbox_lock);
     /* Signals are the main thread's. */
     sigset_t all, before;
     sigfillset(&all);
@@ -121,28 +133,39 @@ static enum status start_thread(struct io_group *group, unsigned index)
     int failed = pthread_create(&io->thread, NULL, io_thread_main, io);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed) {
+        pthread_mutex_lock(&io->inbox_lock);
         io->inbox_closed = true;
+        pthread_mutex_unlock(&io->inbox_lock);
         return ST_IO;
     }
     io->running = true;
     return ST_OK;
 }
 
+/* Ends the threads that are not wanted: those of a larger number before, and those that were started for a larger
+ * number that was given up meanwhile. */
+static void drain_surplus(struct io_group *group)
+{
+    unsigned active = atomic_load_explicit(&group->active, memory_order_relaxed);
+    unsigned count = atomic_load_explicit(&group->io_count, memory_order_relaxed);
+    for (unsigned i = active + 1; i < count; i++) {
+        struct io *io = group->ios[i];
+        if (!io->running || io->draining_asked)
+            continue;
+        io->draining_asked = true;
+        io_ask(io, IO_DRAIN, NULL);
+    }
+}
+
 /* Every io looks at what it carries with the new number of threads in force. */
 static void announce(struct io_group *group)
 {
     unsigned active = atomic_load_explicit(&group->active, memory_order_relaxed);
-    unsigned count = atomic_load_explicit(&group->io_count, memory_order_relaxed);
-    for (unsigned i = 0; i < count; i++) {
-        struct io *io = group->ios[i];
-        if (!io->running)
-            continue;
-        bool drains = i > active;
-        if (drains)
-            io->draining_asked = true;
-        io_ask(io, IO_GIVE_LISTENERS, NULL);
-        io_ask(io, drains ? IO_DRAIN : IO_SPREAD, NULL);
+    for (unsigned i = 0; i <= active; i++) {
+        io_ask(group->ios[i], IO_GIVE_LISTENERS, NULL);
+        io_ask(group->ios[i], IO_SPREAD, NULL);
     }
+    drain_surplus(group);
 }
 
 enum status io_group_set_threads(struct io_group *group, unsigned count)
@@ -151,12 +174,16 @@ enum status io_group_set_threads(struct io_group *group, unsigned count)
     unsigned before = atomic_load_explicit(&group->active, memory_order_relaxed);
     if (count > IO_THREADS_MAX)
         return ST_RANGE;
-    if (count == before)
-        return ST_OK;
     for (unsigned i = before + 1; i <= count; i++) {
         enum status status = start_thread(group, i);
+        if (status == ST_IO)
+            drain_surplus(group);
         if (status != ST_OK)
             return status;
+    }
+    if (count == before) {
+        drain_surplus(group);
+        return ST_OK;
     }
     atomic_store_explicit(&group->active, count, memory_order_release);
     announce(group);
@@ -236,8 +263,9 @@ void io_group_free(struct io_group *group)
     while (io_group_connection_count(group) || running_threads(group)) {
         /* Repeated: a connection may have been on its way from one io to another. */
         ask_all(group, IO_DROP_ALL, NULL);
-        if (!io_group_serve(group))
-            loop_poll(group->options.loop, IO_TICK_NS / 10);
+        while (io_group_serve(group))
+            ;
+        loop_poll(group->options.loop, IO_TICK_NS / 10);
     }
     io_group_serve(group); /* requests that are still in io 0's inbox */
     for (unsigned i = 0; i < count; i++)

@@ -21,7 +21,8 @@
 #define IO_BATCH_RUNS     32 /* runs executed together */
 #define IO_BATCH_REQUESTS 96 /* io 0 stops reading further connections at this many and executes */
 #define IO_TICK_NS        100000000ull
-#define IO_SPIN_NS        40000 /* about one wake-up of a sleeping core */
+#define IO_RETRY_NS       100000 /* how long a producer sleeps whose ring had no room for all */
+#define IO_SPIN_NS        40000  /* about one wake-up of a sleeping core */
 
 /* Both directions of a ring carry pointers whose low bits say what they are. */
 enum io_message {
@@ -93,7 +94,7 @@ struct io {
     struct listener *listeners[IO_LISTENERS_MAX];
     unsigned listener_count;
     uint64_t outstanding; /* runs at the executor */
-    uint64_t lingering;   /* conns of `conns` that are at_end */
+    uint64_t lingering;   /* conns of `conns` that linger */
     uint64_t unforgotten; /* conns reported as closed and not forgotten by the executor yet */
     uint64_t next_tick_ns;
     bool draining;

@@ -64,6 +64,10 @@ bool io_group_must_go_on(const struct io_group *group);
  * the threads that it waits for. */
 uint64_t io_group_spin_ns(const struct io_group *group);
 
+/* For how long the executor may sleep as far as its answers are concerned: UINT64_MAX, or shortly when an I/O
+ * thread's ring had no room for all of them. */
+uint64_t io_group_wait_ns(const struct io_group *group);
+
 /* Changes the number of I/O threads; connections move by and by. ST_IO when a thread cannot be had, ST_AGAIN when
  * one that is needed is still on its way out from an earlier change. Not from inside a command. */
 enum status io_group_set_threads(struct io_group *group, unsigned count);

@@ -129,7 +129,11 @@ static void drop_all(struct io *io)
 static void carry_out(struct io *io, const struct io_request *request)
 {
     switch (request->kind) {
-    case IO_TAKE_STREAM: conn_new(io, request->subject); break;
+    case IO_TAKE_STREAM:
+        conn_new(io, request->subject);
+        if (io->draining)
+            spread(io);
+        break;
     case IO_TAKE_CONN:
         conn_arrive(request->subject, io);
         if (io->draining)
@@ -252,6 +256,12 @@ static bool report_closed(struct io *io)
     return some;
 }
 
+/* Negative for a connection that moved here in this turn and was active after it began. */
+static int64_t silence_ns(const struct conn *conn)
+{
+    return (int64_t)(conn->io->now_ns - conn->active_ns);
+}
+
 /* Closes connections that have been silent for longer than `timeout`. */
 static void close_idle(struct io *io)
 {
@@ -263,7 +273,7 @@ static void close_idle(struct io *io)
         struct conn *conn = list_entry(node, struct conn, in_conns);
         if (conn->state == CONN_OPEN && conn->outstanding == 0 &&
             !atomic_load_explicit(&conn->shared.exempt_from_idle_timeout, memory_order_relaxed) &&
-            io->now_ns - conn->active_ns > (uint64_t)timeout_s * 1000000000ull) {
+            silence_ns(conn) > timeout_s * 1000000000) {
             log_write(io->group->options.log, LOG_VERBOSE, "client id=%llu closed: idle",
                       (unsigned long long)conn->shared.id);
             conn_end(conn);
@@ -271,7 +281,7 @@ static void close_idle(struct io *io)
     }
 }
 
-/* Closes connections whose peers send nothing more and whose last answers do not come, or are not taken. */
+/* Closes connections that are at their end, but whose last answers do not come, or are not taken. */
 static void close_lingering(struct io *io)
 {
     if (io->lingering == 0)
@@ -279,8 +289,7 @@ static void close_lingering(struct io *io)
     list_for_each(&io->conns, node)
     {
         struct conn *conn = list_entry(node, struct conn, in_conns);
-        if (unlikely(conn->at_end) && conn->state == CONN_OPEN &&
-            io->now_ns - conn->active_ns > CONN_LINGER_NS)
+        if (unlikely(conn->lingers) && conn->state != CONN_MOVING && silence_ns(conn) > CONN_LINGER_NS)
             conn_end(conn);
     }
 }
@@ -346,7 +355,8 @@ void *io_thread_main(void *argument)
         if (some)
             spin_until_ns = end_ns + (io->outstanding ? io_group_spin_ns(group) : 0);
         bool go_on = end_ns < spin_until_ns || io_must_go_on(io);
-        loop_poll(io->loop, go_on ? 0 : IO_TICK_NS);
+        uint64_t wait_ns = io_has_room(io) ? IO_TICK_NS : IO_RETRY_NS;
+        loop_poll(io->loop, go_on ? 0 : wait_ns);
     }
     chunk_pool_done(&io->chunks_own);
     crash_thread_leave();

@@ -242,7 +242,10 @@ static uint64_t wait_time(struct server *server, bool had_work, uint64_t wait_ns
         return 0;
     uint64_t cron_ns = exec_next_cron_ns(server->exec);
     uint64_t until_cron_ns = cron_ns > now_ns ? cron_ns - now_ns : 0;
-    return until_cron_ns < wait_ns ? until_cron_ns : wait_ns;
+    uint64_t answers_ns = io_group_wait_ns(server->io);
+    if (until_cron_ns < wait_ns)
+        wait_ns = until_cron_ns;
+    return answers_ns < wait_ns ? answers_ns : wait_ns;
 }
 
 bool server_turn(struct server *server, uint64_t wait_ns)

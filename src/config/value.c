@@ -269,8 +269,11 @@ enum status config_value_parse(const struct config_option_info *info, const stru
                                uint32_t count, const struct config_value *base,
                                struct config_value *ret_value, struct buf *ret_error)
 {
-    if (!is_list(info->type) && count != 1)
-        return refuse(ret_error, "wrong number of arguments");
+    if (!is_list(info->type) && count != 1) {
+        /* `save 60 1000` has nothing wrong but that this version cannot do it. */
+        bool refused_anyway = count > 1 && info->type == CONFIG_TYPE_STRING && info->accept != NULL;
+        return refuse(ret_error, refused_anyway ? info->refusal : "wrong number of arguments");
+    }
     size_t size = 0;
     for (uint32_t i = 0; i < count; i++)
         size += words[i].size;

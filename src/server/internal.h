@@ -34,6 +34,7 @@ struct server {
     bool io_threads_pending; /* the number of I/O threads in force is not the configured one yet */
     uint64_t stop_deadline_ns;
     uint64_t next_close_ns; /* while stopping: when to ask the connections again */
+    bool waiting_logged;    /* while stopping: the log says whom the server waits for */
     uint64_t spin_until_ns;
     bool pidfile_written;
     struct server_listener {

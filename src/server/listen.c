@@ -48,9 +48,10 @@ static enum status open_one(struct server *server, const struct transport *trans
     }
     if (status == ST_NOT_FOUND)
         return ST_OK; /* an address with '-' that this machine does not have */
-    const char *reason = status == ST_IO       ? strerror(errno)
-                         : status == ST_EXISTS ? "something else lies or answers there"
-                                               : status_text(status);
+    const char *reason = status == ST_IO        ? strerror(errno)
+                         : status == ST_EXISTS  ? "something else lies or answers there"
+                         : status == ST_INVALID ? "no such address or name"
+                                                : status_text(status);
     if (port)
         buf_printf(ret_error, "cannot listen on %s port %u: %s", address, port, reason);
     else
@@ -122,16 +123,22 @@ void server_forget_listeners(struct server *server)
         mem_free(server->listeners[i].address);
 }
 
+/* The address under which a client on this machine reaches what listens on `bound`. */
+static const char *reachable(const char *bound)
+{
+    bound += *bound == '-'; /* may be missing, which is nothing to a client */
+    if (strcmp(bound, "*") == 0 || strcmp(bound, "0.0.0.0") == 0)
+        return "127.0.0.1";
+    return strcmp(bound, "::*") == 0 || strcmp(bound, "::") == 0 ? "::1" : bound;
+}
+
 void server_describe_addresses(const struct server *server, struct buf *ret_text)
 {
     const struct config *config = server->config;
     const char *password = config->requirepass[0] ? " -a PASSWORD" : "";
-    if (config->port && config->bind.count) {
-        const char *address = config->bind.items[0];
-        bool any = strcmp(address, "*") == 0 || strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0;
-        buf_printf(ret_text, "  connect with: redis-cli -h %s -p %d%s", any ? "127.0.0.1" : address,
+    if (config->port && config->bind.count)
+        buf_printf(ret_text, "  connect with: redis-cli -h %s -p %d%s", reachable(config->bind.items[0]),
                    (int)config->port, password);
-    }
     if (config->unixsocket[0])
         buf_printf(ret_text, "%s  connect with: redis-cli -s %s%s", ret_text->size ? "\n" : "",
                    config->unixsocket, password);

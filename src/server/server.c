@@ -191,9 +191,15 @@ void server_request_shutdown(struct server *server)
 void server_signal(struct server *server, int signal_number)
 {
     const struct config *config = server->config;
-    bool now = signal_number == SIGINT ? config->shutdown_on_sigint == CONFIG_SHUTDOWN_ON_SIGINT_NOW
+    _Atomic int *requested = &server->exec->shutdown_requested;
+    bool now = signal_number == SIGINT ? config->shutdown_on_sigint == CONFIG_SHUTDOWN_ON_SIGINT_NOW ||
+                                             atomic_load(requested) != EXEC_SHUTDOWN_NONE
                                        : config->shutdown_on_sigterm == CONFIG_SHUTDOWN_ON_SIGTERM_NOW;
-    atomic_store(&server->exec->shutdown_requested, now ? EXEC_SHUTDOWN_NOW : EXEC_SHUTDOWN_ORDERLY);
+    int none = EXEC_SHUTDOWN_NONE;
+    if (now)
+        atomic_store(requested, EXEC_SHUTDOWN_NOW);
+    else
+        atomic_compare_exchange_strong(requested, &none, EXEC_SHUTDOWN_ORDERLY);
     loop_wake(server->loop);
 }
 
@@ -212,21 +218,35 @@ static void begin_stopping(struct server *server)
     uint64_t now_ns = clock_monotonic_ns(server->clock);
     log_write(server->log, LOG_NOTICE, "shutting down");
     server->state = SERVER_STOPPING;
-    bool now = atomic_load(&server->exec->shutdown_requested) == EXEC_SHUTDOWN_NOW;
-    server->stop_deadline_ns =
-        now ? now_ns : now_ns + (uint64_t)server->config->shutdown_timeout * 1000000000u;
+    server->stop_deadline_ns = now_ns + (uint64_t)server->config->shutdown_timeout * 1000000000u;
     io_group_stop_accepting(server->io);
+}
+
+/* Whoever stopped the server by hand should not wonder what it waits for. */
+static void log_waiting(struct server *server, uint64_t clients, uint64_t now_ns)
+{
+    log_write(
+        server->log, LOG_NOTICE,
+        "%llu clients have not taken their replies: waiting for at most %llu s, or until SIGINT comes again",
+        (unsigned long long)clients,
+        (unsigned long long)((server->stop_deadline_ns - now_ns) / 1000000000u + 1));
+    server->waiting_logged = true;
 }
 
 /* Asks again from time to time: a connection may have been on its way between two I/O threads. */
 static void go_on_stopping(struct server *server)
 {
     uint64_t now_ns = clock_monotonic_ns(server->clock);
-    if (io_group_connection_count(server->io) == 0 || now_ns >= server->stop_deadline_ns) {
+    uint64_t clients = io_group_connection_count(server->io);
+    if (clients == 0 || now_ns >= server->stop_deadline_ns ||
+        atomic_load(&server->exec->shutdown_requested) == EXEC_SHUTDOWN_NOW) {
         server->state = SERVER_ENDED;
         return;
     }
     if (now_ns >= server->next_close_ns) {
+        bool asked = server->next_close_ns != 0;
+        if (asked && !server->waiting_logged)
+            log_waiting(server, clients, now_ns);
         server->next_close_ns = now_ns + CLOSE_ASK_NS;
         io_group_close_all(server->io);
     }
@@ -273,7 +293,7 @@ int server_run(struct server *server)
 {
     struct buf addresses = {0};
     server_describe_addresses(server, &addresses);
-    log_write(server->log, LOG_NOTICE, "ready to accept connections");
+    log_write(server->log, LOG_NOTICE, "Skua " SKUA_VERSION " is ready to accept connections");
     log_write_lines(server->log, LOG_NOTICE, buf_string(&addresses));
     buf_done(&addresses);
     while (server_turn(server, UINT64_MAX))

@@ -38,7 +38,8 @@ bool server_turn(struct server *server, uint64_t wait_ns);
 /* Async-signal-safe. */
 void server_request_shutdown(struct server *server);
 
-/* Async-signal-safe: SIGTERM or SIGINT has come; ends the server as shutdown-on-sigterm or shutdown-on-sigint says. */
+/* Async-signal-safe: SIGTERM or SIGINT has come; ends the server as shutdown-on-sigterm or shutdown-on-sigint says,
+ * and at once when a SIGINT comes after the shutdown has begun. */
 void server_signal(struct server *server, int signal_number);
 
 /* For simulation: gives the server a connection that a simulated transport has accepted. */

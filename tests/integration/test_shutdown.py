@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from harness.errors import SYNTAX_ERROR, wrong_arity
-from harness.resp import Error, encode
+from harness.resp import Error, encode, eventually
 from harness.server import is_slow_build
 
 pytestmark = pytest.mark.core
@@ -97,6 +97,32 @@ def test_a_signal_that_means_now_does_not_wait_for_clients(start, which, option)
     assert server.connect()("PING") == "PONG"
     os.kill(server.pid, which)
     assert server.wait_exit() == 0
+
+
+@pytest.mark.skua_only("it does not wait for clients")
+def test_a_second_sigint_ends_the_wait_for_clients(start):
+    server = start(client_output_buffer_limit="normal 0 0 0", shutdown_timeout=1000)
+    lazy = server.connect()
+    lazy("SET", "big", b"v" * 1_000_000)
+    lazy.send_raw(encode("GET", "big") * 20)
+    assert server.connect()("PING") == "PONG"
+    os.kill(server.pid, signal.SIGINT)
+    eventually(lambda: b"1 clients have not taken their replies" in server.log())
+    os.kill(server.pid, signal.SIGINT)
+    assert server.wait_exit() == 0
+
+
+@pytest.mark.once
+@pytest.mark.skua_only("its log does not say it")
+def test_the_log_tells_how_to_connect(start):
+    server = start(arguments=["--bind", "-127.0.0.1", "--requirepass", "secret"])
+    assert f"connect with: redis-cli -h 127.0.0.1 -p {server.port} -a PASSWORD".encode() in server.log()
+
+
+@pytest.mark.once
+def test_an_address_that_is_none_is_reported(start):
+    with pytest.raises(AssertionError, match="300.0.0.1"):
+        start(arguments=["--bind", "300.0.0.1"])
 
 
 def test_arguments_that_are_no_options_are_refused_at_start(start):

@@ -162,7 +162,10 @@ static void test_errors_say_where(void **state)
     check_load(
         config, "appendonly yes",
         "test.conf:1: option 'appendonly': persistence is not in this version of Skua: only no is accepted");
-    check_load(config, "save 60 1", "test.conf:1: option 'save': wrong number of arguments");
+    check_load(config, "save", "test.conf:1: option 'save': wrong number of arguments");
+    check_load(
+        config, "save 60 1",
+        "test.conf:1: option 'save': persistence is not in this version of Skua: only \"\" is accepted");
     check_load(config, "include other.conf", "test.conf:1: include is not allowed here");
     check_load(config, "requirepass \"a\\x00b\"",
                "test.conf:1: option 'requirepass': argument must not contain a zero byte");

@@ -5,8 +5,8 @@
  * Threads: executor only.
  *
  * The order of the checks is the order in which Redis makes them, because clients see which error wins:
- * protocol fault, unknown command, arity, transaction-only rules, authentication, memory, subscriber mode, pause,
- * queueing. */
+ * protocol fault, unknown command, arity, authentication, what MULTI forbids, memory, subscriber mode, MONITOR,
+ * pause, queueing. */
 #include "exec/dispatch.h"
 
 #include <stdarg.h>

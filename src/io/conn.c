@@ -99,16 +99,23 @@ static void delist(struct conn *conn)
 /* From now on the connection is kept for its last answers only. */
 static void linger(struct conn *conn)
 {
-    conn->io->lingering += !conn->lingers;
+    if (conn->lingers)
+        return;
     conn->lingers = true;
+    conn->io->lingering++;
+    conn->active_ns = conn->io->now_ns;
 }
 
 static void update_wants(struct conn *conn)
 {
     unsigned wants = 0;
     bool has_room = !conn->input || conn->input->end < conn->input->capacity;
-    if (conn->state == CONN_OPEN && !conn->faulty && !conn->at_end && (!conn->halted || has_room))
-        wants |= STREAM_WANT_RECV;
+    if (conn->state == CONN_OPEN && !conn->faulty && !conn->at_end) {
+        if (!conn->halted || has_room)
+            wants |= STREAM_WANT_RECV;
+        else if (!conn->lingers)
+            wants |= STREAM_WANT_END; /* a client that waits for ever may be gone behind what it has sent */
+    }
     if (conn->send_blocked)
         wants |= STREAM_WANT_SEND;
     stream_want(conn->stream, wants);
@@ -413,6 +420,14 @@ void conn_receive(struct conn *conn)
         update_wants(conn);
     else
         conn_parse(conn);
+}
+
+void conn_hang_up(struct conn *conn)
+{
+    if (conn->state != CONN_OPEN)
+        return;
+    linger(conn);
+    update_wants(conn);
 }
 
 /* ---- Output --------------------------------------------------------------------------------------- */

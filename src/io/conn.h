@@ -52,7 +52,7 @@ struct conn {
     bool halted;          /* parsing waits for outstanding runs or for room in the ring */
     bool faulty;          /* a protocol error was found: nothing more is parsed */
     bool at_end;          /* the peer has said all that it will: closed once it has its answers */
-    bool lingers;         /* at_end, or finishing: counted in io->lingering */
+    bool lingers;         /* at_end, hung up, or finishing: counted in io->lingering */
     bool send_blocked;    /* the stream takes nothing now */
     unsigned ready_events;
 
@@ -76,6 +76,10 @@ void conn_new(struct io *io, struct stream *stream);
 
 /* After the stream said that it can receive. */
 void conn_receive(struct conn *conn);
+
+/* After the stream said that its peer sends nothing more, while nothing is received: what has been sent may still be
+ * executed and answered, but for ever it is not waited for. */
+void conn_hang_up(struct conn *conn);
 
 /* Goes on with bytes that are already there. */
 void conn_parse(struct conn *conn);

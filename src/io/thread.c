@@ -201,6 +201,8 @@ static bool serve_ready(struct io *io)
             conn_send(conn);
         if (events & STREAM_CAN_RECV)
             conn_receive(conn);
+        if (unlikely(events & STREAM_AT_END))
+            conn_hang_up(conn);
         if (io->index == 0 && group->batch_requests >= IO_BATCH_REQUESTS) {
             io_execute_batch(group);
             send_unsent(io);

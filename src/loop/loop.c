@@ -98,6 +98,8 @@ static enum status control(struct loop *loop, int operation, struct loop_source 
         event.events |= EPOLLIN;
     if (interest & LOOP_WRITABLE)
         event.events |= EPOLLOUT;
+    if (interest & LOOP_HANGUP)
+        event.events |= EPOLLRDHUP;
     if (source->exclusive)
         event.events |= EPOLLEXCLUSIVE;
     return epoll_ctl(loop->epoll_fd, operation, source->fd, &event) == 0 ? ST_OK : ST_IO;
@@ -312,6 +314,8 @@ static unsigned call_sources(struct loop *loop)
             ready |= LOOP_READABLE;
         if (event->events & EPOLLOUT)
             ready |= LOOP_WRITABLE;
+        if (event->events & EPOLLRDHUP)
+            ready |= LOOP_HANGUP;
         /* An end or an error shows itself to whatever the source is waiting to do. */
         if (event->events & (EPOLLHUP | EPOLLERR))
             ready |= LOOP_HANGUP | source->interest;

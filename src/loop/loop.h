@@ -23,8 +23,10 @@ enum loop_event { LOOP_READABLE = 1, LOOP_WRITABLE = 2, LOOP_HANGUP = 4 };
 
 struct loop_source {
     int fd;
-    unsigned interest; /* LOOP_READABLE and LOOP_WRITABLE; set by loop_add and loop_change */
-    bool exclusive;    /* set by loop_add */
+    unsigned
+        interest; /* set of enum loop_event; set by loop_add and loop_change. LOOP_HANGUP: also when only the
+                        * peer's sending has ended */
+    bool exclusive; /* set by loop_add */
     void (*ready)(struct loop_source *source, unsigned events);
 };
 

@@ -48,6 +48,8 @@ static void on_stream_ready(struct loop_source *source, unsigned events)
         ready |= STREAM_CAN_RECV;
     if (events & LOOP_WRITABLE)
         ready |= STREAM_CAN_SEND;
+    if (events & LOOP_HANGUP && stream->wants & STREAM_WANT_END)
+        ready |= STREAM_AT_END;
     if (ready != 0)
         stream->ready(stream, ready);
 }
@@ -108,6 +110,8 @@ void socket_want(struct stream *stream, unsigned wants)
         interest |= LOOP_READABLE;
     if (wants & STREAM_WANT_SEND)
         interest |= LOOP_WRITABLE;
+    if (wants & STREAM_WANT_END)
+        interest |= LOOP_HANGUP;
     stream->wants = wants;
     if (unlikely(loop_change(socket->loop, &socket->source, interest) != ST_OK)) {
         /* The kernel has no memory to watch it. Nobody would ever hear of this stream again, so it ends here;

@@ -14,6 +14,7 @@
  *     short send the owner asks for STREAM_WANT_SEND and waits for `ready`.
  * S4  After ST_IO the only permitted operations are stream_describe and stream_close. After ST_EOF of stream_recv
  *     the peer may still take what it is sent: everything but stream_recv goes on.
+ *     STREAM_AT_END tells who wants it that the peer sends nothing more, however much there is still to receive.
  * S5  stream_detach and stream_attach move a stream from one loop to another between two operations. */
 #ifndef SKUA_TRANSPORT_TRANSPORT_H
 #define SKUA_TRANSPORT_TRANSPORT_H
@@ -29,8 +30,8 @@ struct loop;
 struct stream;
 struct listener;
 
-enum stream_want { STREAM_WANT_RECV = 1, STREAM_WANT_SEND = 2 };
-enum stream_ready { STREAM_CAN_RECV = 1, STREAM_CAN_SEND = 2 };
+enum stream_want { STREAM_WANT_RECV = 1, STREAM_WANT_SEND = 2, STREAM_WANT_END = 4 };
+enum stream_ready { STREAM_CAN_RECV = 1, STREAM_CAN_SEND = 2, STREAM_AT_END = 4 };
 
 enum transport_capability {
     TRANSPORT_OWN_RECEIVE_MEMORY = 1, /* hands out its own memory instead of filling the caller's */

@@ -208,6 +208,8 @@ static void report_readiness(struct sim_link *link)
     if (link->stream.wants & STREAM_WANT_SEND &&
         (link->to_client.bytes.size < PIPE_CAPACITY || link->client_gone))
         events |= STREAM_CAN_SEND;
+    if (link->stream.wants & STREAM_WANT_END && link->to_server.closed)
+        events |= STREAM_AT_END;
     if (events)
         link->stream.ready(&link->stream, events);
 }

@@ -110,8 +110,8 @@ static void update_wants(struct conn *conn)
 {
     unsigned wants = 0;
     bool has_room = !conn->input || conn->input->end < conn->input->capacity;
-    if (conn->state == CONN_OPEN && !conn->faulty && !conn->at_end) {
-        if (!conn->halted || has_room)
+    if (conn->state == CONN_OPEN && !conn->at_end) {
+        if (!conn->faulty && (!conn->halted || has_room))
             wants |= STREAM_WANT_RECV;
         else if (!conn->lingers)
             wants |= STREAM_WANT_END; /* a client that waits for ever may be gone behind what it has sent */

@@ -50,6 +50,7 @@
 #define SLAB_SIZE    ((size_t)1 << SLAB_SHIFT)
 #define REGION_SLABS (REGION_SIZE / SLAB_SIZE)
 #define WORD_BITS    64
+#define LAST_BIT     ((uint64_t)1 << 63)
 
 /* Classes: steps of 8 bytes to 128, of 16 to 1024, then sizes of which a whole number fills a slab. */
 #define STEP_8_MAX    128
@@ -356,9 +357,18 @@ void *heap_alloc(struct heap *heap, size_t size)
         return NULL;
     char *block = class->cached_base + (size_t)__builtin_ctzll(class->cached) * class->size;
     class->cached &= class->cached - 1;
+    /* The block that will be handed out next, as far as it is known: its lines are cold, and will be written. */
+    const char *next = class->cached_base + (size_t)__builtin_ctzll(class->cached | LAST_BIT) * class->size;
+    prefetch_write(next);
+    prefetch_write(next + CACHE_LINE);
     heap_count(heap, class->size);
     UNPOISON(block, size);
     return block;
+}
+
+void heap_prefetch_release(const void *block)
+{
+    prefetch_write(slab_of(block));
 }
 
 /* A slab's free_count has reached its event_count. */

@@ -62,6 +62,10 @@ ALWAYS_INLINE bool heap_bag_add(struct heap_bag *bag, void *block, size_t size)
 /* Releases everything in the bag and leaves it empty. The heap's owner. */
 void heap_bag_release(struct heap *heap, struct heap_bag *bag);
 
+/* Asks for the bookkeeping that heap_release of this block will touch. `block` need not be in the cache, and may be
+ * any address (a block that is not a slab's asks for nothing useful). */
+void heap_prefetch_release(const void *block);
+
 /* What a block of this size really takes. */
 size_t heap_block_size(size_t size);
 

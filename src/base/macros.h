@@ -27,4 +27,10 @@ ALWAYS_INLINE void prefetch(const void *address)
     __builtin_prefetch(address, 0, 3);
 }
 
+/* The same for a line that will be written. */
+ALWAYS_INLINE void prefetch_write(const void *address)
+{
+    __builtin_prefetch(address, 1, 3);
+}
+
 #endif

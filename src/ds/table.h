@@ -222,8 +222,9 @@ enum status table_insert(struct table *table, uint64_t hash, void *item);
 ALWAYS_INLINE void *table_replace(struct table *table, const struct table_position *position, void *item)
 {
     (void)table;
-    return (void *)atomic_exchange_explicit(&position->bucket->slots[position->slot], (uintptr_t)item,
-                                            memory_order_release);
+    void *old = table_item_at(position);
+    atomic_store_explicit(&position->bucket->slots[position->slot], (uintptr_t)item, memory_order_release);
+    return old;
 }
 
 /* Takes the item out and returns it. Merges at most two pairs of buckets when the table has become sparse. */

@@ -348,7 +348,11 @@ static void window_fetch(const struct window *window)
         items[i] = NULL;
         if (window->requests[i]->has_key)
             items[i] = table_likely_item(&window->clients[i]->db->keys, window->requests[i]->key_hash);
+        if (!items[i])
+            continue;
         prefetch(items[i]);
+        if (window->requests[i]->command->flags & CMD_WRITE)
+            heap_prefetch_release(items[i]);
     }
     for (unsigned i = 0; i < window->count; i++) {
         if (!items[i])

@@ -1,6 +1,6 @@
 /* The executor: the one thread that owns every change.
  *
- * Principal entry points: exec_new, exec_client_opened, exec_submit, exec_run_batch, exec_client_closed,
+ * Principal entry points: exec_new, exec_client_opened, exec_run_batch, exec_client_closed,
  * exec_cron.
  * See also: exec/call.h (what commands use), exec/client.h, exec/port.h (the way back), io/io.h.
  * Threads: executor only, unless said.

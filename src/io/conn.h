@@ -1,6 +1,6 @@
 /* A connection: the I/O thread's half of a client.
  *
- * Principal entry points: conn_new, conn_receive, conn_parse, conn_send, conn_close.
+ * Principal entry points: conn_new, conn_receive, conn_parse, conn_send, conn_finish, conn_end.
  * Threads: the owning io only. `client` is written and read by the executor only.
  *
  *     open ──conn_finish──> finishing ──all sent──> ended ──executor has forgotten it──> freed

@@ -48,10 +48,10 @@ static enum status open_one(struct server *server, const struct transport *trans
     }
     if (status == ST_NOT_FOUND)
         return ST_OK; /* an address with '-' that this machine does not have */
-    const char *reason = status == ST_IO        ? strerror(errno)
-                         : status == ST_EXISTS  ? "something else lies or answers there"
-                         : status == ST_INVALID ? "no such address or name"
-                                                : status_text(status);
+    const char *reason = status == ST_IO || status == ST_RANGE ? strerror(errno)
+                         : status == ST_EXISTS                 ? "something else lies or answers there"
+                         : status == ST_INVALID                ? "no such address or name"
+                                                               : status_text(status);
     if (port)
         buf_printf(ret_error, "cannot listen on %s port %u: %s", address, port, reason);
     else

@@ -50,6 +50,7 @@ struct io_group *io_group_new(const struct io_options *options)
     struct io_group *group = mem_calloc(1, sizeof *group);
     group->options = *options;
     group->processors = count_processors();
+    pthread_mutex_init(&group->listeners_lock, NULL);
     group->accepting = true;
     atomic_init(&group->next_client_id, 1);
     group->ios[0] = io_new(group, 0, options->loop);
@@ -207,12 +208,15 @@ static void ask_all(struct io_group *group, enum io_request_kind kind, void *sub
 
 void io_group_close_listener(struct io_group *group, struct listener *listener)
 {
+    io_note_unwanted(group, listener);
     ask_all(group, IO_CLOSE_LISTENER, listener);
 }
 
 void io_group_stop_accepting(struct io_group *group)
 {
+    pthread_mutex_lock(&group->listeners_lock);
     group->accepting = false;
+    pthread_mutex_unlock(&group->listeners_lock);
     ask_all(group, IO_CLOSE_LISTENERS, NULL);
 }
 
@@ -270,6 +274,7 @@ void io_group_free(struct io_group *group)
     io_group_serve(group); /* requests that are still in io 0's inbox */
     for (unsigned i = 0; i < count; i++)
         io_done(group->ios[i]);
+    pthread_mutex_destroy(&group->listeners_lock);
     mem_free(group);
 }
 

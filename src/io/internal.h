@@ -127,7 +127,11 @@ struct io_group {
     _Atomic uint64_t rejected;
     _Atomic uint64_t conn_count;
     unsigned processors;
-    bool accepting; /* executor */
+    /* What is to be closed, and may be in the inbox of an io just now. */
+    pthread_mutex_t listeners_lock;
+    struct listener *unwanted[IO_LISTENERS_MAX]; /* guarded by listeners_lock */
+    unsigned unwanted_count;                     /* guarded by listeners_lock */
+    bool accepting;                              /* guarded by listeners_lock */
     /* The executor's batch under construction. */
     struct run *batch[IO_BATCH_RUNS];
     unsigned batch_count;
@@ -146,6 +150,9 @@ bool io_ask(struct io *io, enum io_request_kind kind, void *subject);
 /* Like io_ask, to whichever io should carry the next connection. */
 void io_ask_some(struct io_group *group, enum io_request_kind kind, void *subject);
 struct io *io_acceptor(struct io_group *group);
+/* Any thread: a listener is to be closed; whether one is (then it is not noted any longer). */
+void io_note_unwanted(struct io_group *group, struct listener *listener);
+bool io_take_unwanted(struct io_group *group, struct listener *listener);
 
 /* ---- bridge.c -------------------------------------------------------------------------------------- */
 

@@ -60,8 +60,34 @@ struct io *io_acceptor(struct io_group *group)
     return group->ios[atomic_load_explicit(&group->active, memory_order_acquire) ? 1 : 0];
 }
 
+void io_note_unwanted(struct io_group *group, struct listener *listener)
+{
+    pthread_mutex_lock(&group->listeners_lock);
+    ASSERT(group->unwanted_count < IO_LISTENERS_MAX);
+    group->unwanted[group->unwanted_count++] = listener;
+    pthread_mutex_unlock(&group->listeners_lock);
+}
+
+bool io_take_unwanted(struct io_group *group, struct listener *listener)
+{
+    pthread_mutex_lock(&group->listeners_lock);
+    bool unwanted = !group->accepting;
+    for (unsigned i = 0; i < group->unwanted_count; i++) {
+        if (group->unwanted[i] == listener) {
+            group->unwanted[i] = group->unwanted[--group->unwanted_count];
+            unwanted = true;
+        }
+    }
+    pthread_mutex_unlock(&group->listeners_lock);
+    return unwanted;
+}
+
 static void take_listener(struct io *io, struct listener *listener)
 {
+    if (io_take_unwanted(io->group, listener)) {
+        listener->close(listener); /* it was on its way here when that was decided */
+        return;
+    }
     if (io->listener_count == IO_LISTENERS_MAX || listener->attach(listener, io->loop) != ST_OK) {
         log_write(io->group->options.log, LOG_WARNING, "a listening socket cannot be watched; it is closed");
         listener->close(listener);
@@ -84,6 +110,7 @@ static void close_listener(struct io *io, struct listener *listener)
 {
     for (unsigned i = 0; i < io->listener_count; i++) {
         if (io->listeners[i] == listener) {
+            (void)io_take_unwanted(io->group, listener);
             listener->close(listener);
             io->listeners[i] = io->listeners[--io->listener_count];
             return;

@@ -13,10 +13,15 @@
 /* The one thing that a signal handler can reach. */
 static struct server *server_of_process;
 
+/* A signal that came before it was there. */
+static volatile sig_atomic_t early_signal;
+
 static void on_stop_signal(int signal_number)
 {
     if (server_of_process)
         server_signal(server_of_process, signal_number);
+    else
+        early_signal = signal_number;
 }
 
 static void install_signals(void)
@@ -77,6 +82,8 @@ int main(int argc, char **argv)
     }
     buf_done(&error);
     server_of_process = server;
+    if (early_signal)
+        server_signal(server, early_signal);
     int status = server_run(server);
     server_of_process = NULL;
     server_free(server);

@@ -1,12 +1,13 @@
 """I/O threads: many connections at once, order per connection, and changing their number under load."""
 import random
+import socket
 import threading
 import time
 
 import pytest
 
 from harness.resp import Client, Error, encode, eventually
-from harness.server import is_slow_build
+from harness.server import free_port, is_slow_build
 
 pytestmark = [pytest.mark.core, pytest.mark.threads]
 
@@ -141,6 +142,50 @@ def test_idle_subscribed_and_blocked_connections_survive_a_change_of_threads(ser
     half.send_raw(b"lf\r\n$1\r\nv\r\n")
     assert half.reply() == "OK"
     assert in_transaction("EXEC") == ["OK"]
+
+
+@pytest.mark.skua_only("it cannot change them at run time")
+def test_a_number_that_is_given_up_halfway_leaves_no_thread_behind(start):
+    """A change waits for threads of the one before to end; the next change may come meanwhile."""
+    server = start(io_threads="4")
+    with server.connect() as client:
+        others = [server.connect() for _ in range(20)]
+        for turn in range(30):
+            for count in ["0", "4", "1", "3", "0"]:
+                assert client("CONFIG", "SET", "io-threads", count) == "OK"
+            assert others[turn % len(others)]("PING") == "PONG"
+    server.stop()
+
+
+@pytest.mark.skua_only("it cannot change them at run time")
+def test_listeners_can_be_changed_while_they_move_between_threads(start):
+    """The old port must not stay open because its listener was on its way when it was to be closed."""
+    server = start(transport="tcp", io_threads="2")
+    ports = [free_port() for _ in range(4)]
+    with server.connect() as client:
+        for turn, port in enumerate(ports * 3):
+            client.pipeline(("CONFIG", "SET", "io-threads", turn % 2 * 2), ("PING",))
+            assert client("CONFIG", "SET", "port", port) == "OK"
+            with Client(("127.0.0.1", port)) as other:
+                assert other("PING") == "PONG"
+            eventually(lambda: not any(is_open(old) for old in ports if old != port), "the old ports to be closed")
+
+
+def is_open(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_more_messages_than_a_ring_holds_arrive_in_order(connect):
+    listeners = [connect() for _ in range(60)]
+    for listener in listeners:
+        listener("SUBSCRIBE news")
+    publisher = connect()
+    for turn in range(3):
+        publisher.pipeline(*[("PUBLISH", "news", f"{turn}:{i}") for i in range(50)])
+    for listener in listeners:
+        for turn in range(3):
+            assert listener.replies(50) == [[b"message", b"news", f"{turn}:{i}".encode()] for i in range(50)]
 
 
 @pytest.mark.skua_only("it cannot change them at run time")

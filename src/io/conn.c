@@ -328,6 +328,18 @@ static void get_limits(const struct conn *conn, struct parser_limits *ret_limits
     ret_limits->authenticated = is_authenticated(conn);
 }
 
+static void mark_unsent(struct conn *conn)
+{
+    if (!conn->send_blocked && !list_is_listed(&conn->in_unsent))
+        list_append(&conn->io->unsent, &conn->in_unsent);
+}
+
+/* Whether the peer has sent its last byte and got its last answer. */
+static bool is_over(const struct conn *conn)
+{
+    return conn->at_end && conn->state == CONN_OPEN && conn->outstanding == 0 && !conn->halted;
+}
+
 /* Finds requests until the bytes end, the run is full or something is wrong. Returns false at the end of the
  * bytes (or of the connection's good faith). */
 static bool fill_run(struct conn *conn, struct run *run, const struct parser_limits *limits)
@@ -386,6 +398,8 @@ void conn_parse(struct conn *conn)
         conn_end(conn);
         return;
     }
+    if (unlikely(is_over(conn)))
+        mark_unsent(conn);
     update_wants(conn);
 }
 
@@ -435,18 +449,6 @@ void conn_hang_up(struct conn *conn)
 static void count_sent(struct conn *conn, uint64_t size)
 {
     atomic_fetch_sub_explicit(&conn->shared.output_bytes, size, memory_order_relaxed);
-}
-
-static void mark_unsent(struct conn *conn)
-{
-    if (!conn->send_blocked && !list_is_listed(&conn->in_unsent))
-        list_append(&conn->io->unsent, &conn->in_unsent);
-}
-
-/* Whether the peer has sent its last byte and got its last answer. */
-static bool is_over(const struct conn *conn)
-{
-    return conn->at_end && conn->state == CONN_OPEN && conn->outstanding == 0 && !conn->halted;
 }
 
 void conn_queue_output(struct conn *conn, struct chunk_list *bytes)

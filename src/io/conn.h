@@ -12,9 +12,13 @@
  * | state     | reads | sends | stream | what ends it                                           |
  * |-----------|-------|-------|--------|--------------------------------------------------------|
  * | open      | yes   | yes   | there  | EOF, error, CLOSE_* from the executor, a move           |
- * | finishing | no    | yes   | there  | everything sent, or an error                            |
+ * | finishing | no    | yes   | there  | everything sent, an error, CLOSE_NOW, or no progress    |
+ * |           |       |       |        | for CONN_LINGER_NS                                      |
  * | moving    | no    | yes   | there  | IO_MOVED, then conn_arrive at the new io; or an error   |
  * | ended     | no    | no    | closed | IO_FORGOTTEN: the executor holds nothing of it any more |
+ *
+ * When the peer has ended its sending (at_end), an open connection ends with the last answer to what has arrived, or
+ * when nothing has moved for CONN_LINGER_NS.
  *
  * O1  outstanding is the number of runs of this connection at the executor (or on the way to or from it).
  * O2  input, if any, holds unparsed bytes at [parsed, end); runs keep it alive by chunk->refs, the connection

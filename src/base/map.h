@@ -10,7 +10,7 @@
 
 /* Address space that reads as zeros and takes memory page by page when written. `size` is a multiple of the
  * page size, `alignment` a power of two. NULL when the system refuses. Never huge pages: see
- * docs/decisions/002-small-pages.md. */
+ * docs/decisions/004-small-pages.md. */
 void *map_new(size_t size, size_t alignment);
 
 /* Gives address space and memory back. The time grows with what has been touched: about 1 ms for 16 MB of

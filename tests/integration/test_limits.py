@@ -271,6 +271,7 @@ def test_auth_without_a_password_set_says_so(r):
 
 
 def test_the_password_can_be_changed_at_run_time(r, connect, config):
+    assert r("PING") == "PONG"
     config(requirepass="new")
     assert r("PING") == "PONG"  # who was in stays in
     stranger = connect()

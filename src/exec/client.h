@@ -57,12 +57,11 @@ enum client_flag {
     CLIENT_REPLY_SKIP = 1 << 8,      /* this command's reply is dropped */
     CLIENT_NO_EVICT = 1 << 9,
     CLIENT_NO_TOUCH = 1 << 10,
-    CLIENT_OUTPUT_DIRTY = 1 << 11, /* listed in exec->output_dirty */
-    CLIENT_PAUSED = 1 << 12,       /* blocked by CLIENT PAUSE: its request will be executed again */
-    CLIENT_EXECUTING = 1 << 13,    /* inside EXEC */
-    CLIENT_MOVING = 1 << 14,       /* between two I/O threads: output waits */
-    CLIENT_CLOSE_SENT = 1 << 15,   /* the port has been told to close */
-    CLIENT_UNBLOCKED = 1 << 16,    /* listed in exec->unblocked */
+    CLIENT_PAUSED = 1 << 12,     /* blocked by CLIENT PAUSE: its request will be executed again */
+    CLIENT_EXECUTING = 1 << 13,  /* inside EXEC */
+    CLIENT_MOVING = 1 << 14,     /* between two I/O threads: output waits */
+    CLIENT_CLOSE_SENT = 1 << 15, /* the port has been told to close */
+    CLIENT_UNBLOCKED = 1 << 16,  /* listed in exec->unblocked */
 };
 
 struct client {

@@ -491,6 +491,15 @@ static size_t gather(const struct conn *conn, struct slice slices[static STREAM_
     return count;
 }
 
+/* CLIENT LIST shows how long the queue is; it is only worth counting when the stream takes no more. */
+static void note_queue(struct conn *conn)
+{
+    uint32_t chunks = 0;
+    for (const struct chunk *chunk = conn->output.head; chunk; chunk = chunk->next)
+        chunks++;
+    atomic_store_explicit(&conn->shared.output_chunks, chunks, memory_order_relaxed);
+}
+
 void conn_send(struct conn *conn)
 {
     if (conn->state == CONN_ENDED)
@@ -522,6 +531,7 @@ void conn_send(struct conn *conn)
         conn_end(conn);
         return;
     }
+    note_queue(conn);
     update_wants(conn);
 }
 

@@ -463,3 +463,17 @@ def test_unknown_subcommands(r):
     assert r("CLIENT ID x") == wrong_arity("client|id")
     lines = r("CLIENT HELP")
     assert lines[0].startswith("CLIENT <subcommand>") and "HELP" in lines
+
+
+def test_what_a_client_does_not_read_is_shown(r, connect):
+    lazy = connect()
+    name = str(lazy("CLIENT ID"))
+    r("SET", "big", b"x" * 4_000_000)
+    for _ in range(8):
+        lazy.send("GET big")
+
+    def queue():
+        line = next(client for client in r.client_list() if client["id"] == name)
+        return int(line["oll"]) > 0 and int(line["omem"]) > 4_000_000
+
+    eventually(queue, "the queue of the lazy client")

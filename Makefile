@@ -42,7 +42,7 @@ docs: build
 	@/usr/bin/python3 dev/check-docs build
 
 format: setup-test
-	@find src tests -name '*.[ch]' -print0 | xargs -0 clang-format -i
+	@find src client include tools tests -name '*.[ch]' -print0 | xargs -0 clang-format -i
 
 clean:
 	@rm -rf build build-asan build-tsan

@@ -151,7 +151,7 @@ int options_parse(const struct option_set *sets, size_t set_count, int argc, cha
 /* The sentence in words, each line beginning at HELP_COLUMN; the cursor is at `column`. */
 static void write_wrapped(const char *text, int column, int width, FILE *out)
 {
-    if (column >= HELP_COLUMN) {
+    if (column + 1 >= HELP_COLUMN) {
         fputc('\n', out);
         column = 0;
     }
@@ -191,6 +191,6 @@ void options_help(const struct option_set *sets, size_t set_count, int width, FI
             column += fprintf(out, "--%s", row->word);
         if (row->argument != NULL)
             column += fprintf(out, " %s", row->argument);
-        write_wrapped(row->help, column + 1, width, out);
+        write_wrapped(row->help, column, width, out);
     }
 }

@@ -63,20 +63,20 @@ static const struct option_row rows[] = {
 /* Parses the words behind "tool"; `argc` counts all of them. */
 static int parse(struct settings *settings, char *error, int argc, char **argv)
 {
-    struct option_set set = {rows, ARRAY_SIZE(rows), settings};
+    struct option_set set = {rows, ARRAY_COUNT(rows), settings};
     *settings = (struct settings){0};
     *error = 0;
     return options_parse(&set, 1, argc, argv, error);
 }
 
 #define WORDS(...) ((char *[]){"tool", __VA_ARGS__, NULL})
-#define PARSE(...) parse(&settings, error, (int)ARRAY_SIZE(WORDS(__VA_ARGS__)) - 1, WORDS(__VA_ARGS__))
+#define PARSE(...) parse(&settings, error, (int)ARRAY_COUNT(WORDS(__VA_ARGS__)) - 1, WORDS(__VA_ARGS__))
 
 static void test_each_kind_of_value(void **state)
 {
     struct settings settings;
     char error[OPTION_ERROR_MAX];
-    assert_int_equal(PARSE("-h", "there", "-p", "77", "--raw", "--interval", "0.5", "--odd", "odd"), 9);
+    assert_int_equal(PARSE("-h", "there", "-p", "77", "--raw", "--interval", "0.5", "--odd", "odd"), 10);
     assert_string_equal(settings.host, "there");
     assert_int_equal(settings.port, 77);
     assert_true(settings.raw);
@@ -118,7 +118,7 @@ static void test_refusals_name_the_option(void **state)
 static void test_help_is_written_from_the_rows(void **state)
 {
     struct settings settings;
-    struct option_set set = {rows, ARRAY_SIZE(rows), &settings};
+    struct option_set set = {rows, ARRAY_COUNT(rows), &settings};
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);

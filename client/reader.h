@@ -10,12 +10,12 @@
  *   |               | tree under way |                        |                   |
  *
  * R1: start <= at <= end <= capacity; start == at unless a tree is under way.
- * R2: the item at `at` is complete only when end - at >= need; 1 <= need. need - 1 of its bytes have been looked at
- *     in vain, so that a line which arrives byte by byte is searched once.
+ * R2: the item at `at` is complete only when end - at >= need; 1 <= need <= reply_max. Of an item that is a line the
+ *     first need - 1 bytes have no line end in them, so that one which arrives byte by byte is searched once.
  * R3: levels[0 .. depth) are the aggregates that are open, each with left > 0; depth <= limits.depth_max.
  * R4: used is the number of bytes of the reply under way before `at`; it is 0 between replies, and at most
  *     limits.reply_max.
- * R5: what is wrong with a reply is a function of its bytes alone, never of the pieces in which they came. */
+ * R5: what is found, and what is wrong, is a function of its bytes alone, never of the pieces in which they came. */
 #ifndef SKUA_CLIENT_READER_H
 #define SKUA_CLIENT_READER_H
 
@@ -78,6 +78,9 @@ enum skua_status reader_peek(const struct skua_reader *reader, enum skua_type *r
 
 /* skua_reader_next without regard to parts and trees. In ITEMS and TREE only. */
 enum skua_status reader_step(struct skua_reader *reader, struct skua_item *ret_item);
+
+/* Gives up the place of used bytes when no others are there, and a large buffer with it. */
+void reader_trim(struct skua_reader *reader);
 
 /* Ends the stream: FAILED with a text, to which the place in the reply is added. Answers `status`. */
 __attribute__((cold, format(printf, 4, 5))) enum skua_status

@@ -108,7 +108,8 @@ struct skua_reader;
 struct skua_reader *skua_reader_new(const struct skua_limits *limits, const struct skua_allocator *allocator);
 void skua_reader_free(struct skua_reader *reader);
 
-/* Adds bytes behind those that the reader has. SKUA_ERR_MEMORY adds none. Invalidates items. */
+/* Adds bytes behind those that the reader has. SKUA_ERR_MEMORY adds none. Invalidates items. Once an error has ended
+ * the stream nothing is added, and the answer is that error. */
 enum skua_status skua_reader_feed(struct skua_reader *reader, const void *bytes, size_t size);
 
 /* The same without a copy: at least `size` writable bytes at *ret_space, *ret_capacity of them in all, then
@@ -117,14 +118,15 @@ enum skua_status skua_reader_reserve(struct skua_reader *reader, size_t size, ch
                                      size_t *ret_capacity);
 void skua_reader_commit(struct skua_reader *reader, size_t size);
 
-/* How many more bytes are certainly needed before skua_reader_next or skua_reader_tree can answer other than
+/* Asked after SKUA_AGAIN: how many more bytes are certainly needed before skua_reader_next or skua_reader_tree can answer other than
  * SKUA_AGAIN: 1 when that is not known, the rest of a long string while one is under way. */
 size_t skua_reader_wanted(const struct skua_reader *reader);
 /* Bytes that were fed and not yet used. */
 size_t skua_reader_pending(const struct skua_reader *reader);
 
 /* The next item. SKUA_OK; SKUA_AGAIN: feed more; SKUA_ERR_PROTOCOL, _LIMIT, _MEMORY: skua_reader_error has the text,
- * and every later call answers the same. A string is given whole, unless parts are on. */
+ * and every later call answers the same. A string is given whole, unless parts are on. SKUA_ERR_USE: a tree is under
+ * way. A push inside of a reply is SKUA_ERR_PROTOCOL, and so are the streamed forms of RESP3 ($? and *?). */
 enum skua_status skua_reader_next(struct skua_reader *reader, struct skua_item *ret_item);
 
 /* With parts on, strings longer than what has arrived come in pieces: items of the same type and depth with `left`
@@ -133,7 +135,8 @@ void skua_reader_set_parts(struct skua_reader *reader, bool on);
 
 /* The next whole reply as a tree, to be freed with skua_reply_free. Must be called at the start of a reply (not after
  * skua_reader_next gave a part of it: SKUA_ERR_USE). Other results as skua_reader_next. Attributes hang at the value
- * that they precede. A tree's memory is bounded by the bytes that really arrived, not by announced sizes. */
+ * that they precede; where there are several, each has the one before it as its own `attributes`. A tree's memory is
+ * bounded by the bytes that really arrived, not by announced sizes: they stay in the reader until the tree is made. */
 enum skua_status skua_reader_tree(struct skua_reader *reader, struct skua_reply **ret_reply);
 
 /* Text of the error that ended the stream, empty when there is none. Valid as long as the reader. */

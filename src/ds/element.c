@@ -1,0 +1,104 @@
+/* Elements of collections. Entry: element_make, element_text. Threads: see element.h. */
+#include "ds/element.h"
+
+#include <stdatomic.h>
+
+#include "base/alloc.h"
+#include "base/bug.h"
+
+/* Bytes that hold `value` in two's complement. */
+static unsigned int_size(int64_t value)
+{
+    uint64_t magnitude = (uint64_t)(value < 0 ? ~value : value);
+    return magnitude == 0 ? 1 : (64 - (unsigned)__builtin_clzll(magnitude)) / 8 + 1;
+}
+
+enum status element_make(struct slice text, element_scratch scratch, struct element *ret_element)
+{
+    int64_t value;
+    if (text.size < NUM_I64_TEXT_MAX && num_parse_i64(text, &value)) {
+        memcpy(scratch, &value, sizeof value);
+        *ret_element = (struct element){scratch, (uint16_t)int_size(value), ELEMENT_INT};
+        return ST_OK;
+    }
+    if (likely(text.size <= ELEMENT_BYTES_MAX)) {
+        *ret_element = (struct element){text.data, (uint16_t)text.size, ELEMENT_BYTES};
+        return ST_OK;
+    }
+    struct blob *blob = mem_try_alloc(sizeof *blob + text.size);
+    if (blob == NULL)
+        return ST_NOMEM;
+    atomic_init(&blob->refs, 1);
+    blob->size = text.size;
+    memcpy(blob->data, text.data, text.size);
+    memcpy(scratch, &blob, sizeof blob);
+    *ret_element = (struct element){scratch, sizeof blob, ELEMENT_BLOB};
+    return ST_OK;
+}
+
+int64_t element_int(struct element element)
+{
+    uint64_t bits = 0;
+    memcpy(&bits, element.data, element.size);
+    unsigned shift = 64 - 8u * element.size;
+    return (int64_t)(bits << shift) >> shift;
+}
+
+struct slice element_text(struct element element, element_scratch scratch)
+{
+    switch ((enum element_kind)element.kind) {
+    case ELEMENT_BYTES: return slice_make(element.data, element.size);
+    case ELEMENT_INT: return slice_make(scratch, num_format_i64(element_int(element), scratch));
+    case ELEMENT_BLOB: {
+        const struct blob *blob = element_blob(element);
+        return slice_make(blob->data, blob->size);
+    }
+    }
+    BUG("element of kind %d", element.kind);
+}
+
+bool element_equal_blob(struct element a, struct element b)
+{
+    const struct blob *one = element_blob(a), *other = element_blob(b);
+    return one == other || (one->size == other->size && memcmp(one->data, other->data, one->size) == 0);
+}
+
+int element_compare(struct element a, struct element b)
+{
+    element_scratch one, other;
+    return slice_compare(element_text(a, one), element_text(b, other));
+}
+
+uint64_t element_hash(struct element element, uint64_t seed)
+{
+    if (likely(element.kind == ELEMENT_BYTES))
+        return hash_bytes(element.data, element.size, seed);
+    if (element.kind == ELEMENT_BLOB) {
+        const struct blob *blob = element_blob(element);
+        return hash_bytes(blob->data, blob->size, seed);
+    }
+    int64_t value = element_int(element);
+    return hash_bytes(&value, sizeof value,
+                      ~seed); /* another seed: the text of eight such bytes has its own hash */
+}
+
+void element_ref(struct element element)
+{
+    if (element.kind == ELEMENT_BLOB)
+        atomic_fetch_add_explicit(&element_blob(element)->refs, 1, memory_order_relaxed);
+}
+
+void element_unref(struct element element)
+{
+    if (element.kind != ELEMENT_BLOB)
+        return;
+    struct blob *blob = element_blob(element);
+    /* Release: what this holder read was read before; acquire: the last one frees after all others have read. */
+    if (atomic_fetch_sub_explicit(&blob->refs, 1, memory_order_acq_rel) == 1)
+        mem_free(blob);
+}
+
+size_t element_memory(struct element element)
+{
+    return element.kind == ELEMENT_BLOB ? mem_usable_size(element_blob(element)) : 0;
+}

@@ -1,0 +1,92 @@
+/* An element: a byte string in the form in which collections store it.
+ *
+ * Principal entry points: element_make, element_text, element_equal, element_hash, element_ref, element_unref.
+ * The form is canonical: two strings are equal if and only if their elements are, so that elements can be compared and
+ * hashed without going back to the text.
+ *
+ * | kind  | which strings                                                | what is stored                              |
+ * |-------|--------------------------------------------------------------|---------------------------------------------|
+ * | INT   | what num_format_i64 would write                              | 1 to 8 bytes, little endian, two's complement, as few as hold the value |
+ * | BYTES | other ones of at most ELEMENT_BYTES_MAX bytes                | the bytes                                   |
+ * | BLOB  | longer ones                                                  | the address of a struct blob, 8 bytes        |
+ * Threads: none of its own. A blob's reference count may be changed by any thread. */
+#ifndef SKUA_DS_ELEMENT_H
+#define SKUA_DS_ELEMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "base/num.h"
+#include "base/slice.h"
+#include "base/status.h"
+
+/* A page holds at least six of these. */
+#define ELEMENT_BYTES_MAX 640
+
+enum element_kind {
+    ELEMENT_BYTES = 0,
+    ELEMENT_INT = 1,
+    ELEMENT_BLOB = 2,
+};
+
+/* A long string, never changed. */
+struct blob {
+    _Atomic uint32_t refs;
+    size_t size;
+    char data[];
+};
+
+/* A view of stored bytes; `data` has no alignment. */
+struct element {
+    const char *data;
+    uint16_t size;
+    uint8_t kind; /* enum element_kind */
+};
+
+/* Room for what element_make writes and for the text of an integer. */
+typedef char element_scratch[NUM_I64_TEXT_MAX];
+
+/* The element that stands for `text`. Its data are in `scratch`, or are those of `text`, which must stay as long.
+ * For a text that needs a blob, one is allocated with one reference, which belongs to the element's holder.
+ * ST_NOMEM: there was no memory for a blob. */
+enum status element_make(struct slice text, element_scratch scratch, struct element *ret_element);
+
+/* The string. Integers are written into `scratch`; others are where they are stored. */
+struct slice element_text(struct element element, element_scratch scratch);
+
+/* The value of an INT. */
+int64_t element_int(struct element element);
+
+ALWAYS_INLINE struct blob *element_blob(struct element element)
+{
+    struct blob *blob;
+    memcpy(&blob, element.data, sizeof blob);
+    return blob;
+}
+
+bool element_equal_blob(struct element a, struct element b);
+
+ALWAYS_INLINE bool element_equal(struct element a, struct element b)
+{
+    if (a.kind != b.kind || a.size != b.size)
+        return false;
+    if (unlikely(a.kind == ELEMENT_BLOB))
+        return element_equal_blob(a, b);
+    return memcmp(a.data, b.data, a.size) == 0;
+}
+
+/* Order of the texts, as slice_compare. */
+int element_compare(struct element a, struct element b);
+
+/* Uniform; the same for equal strings. */
+uint64_t element_hash(struct element element, uint64_t seed);
+
+/* One more, or one less, reference to the element's blob, if it has one. Any thread. */
+void element_ref(struct element element);
+void element_unref(struct element element);
+
+/* Bytes outside the place where the element is stored. */
+size_t element_memory(struct element element);
+
+#endif

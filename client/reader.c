@@ -84,7 +84,7 @@ void skua_reader_reset(struct skua_reader *reader)
 
 void reader_trim(struct skua_reader *reader)
 {
-    if (reader->start < reader->end)
+    if (reader_kept_from(reader) < reader->end)
         return;
     reader->start = reader->at = reader->end = 0;
     if (reader->capacity <= CAPACITY_KEPT)
@@ -96,47 +96,47 @@ void reader_trim(struct skua_reader *reader)
 
 /* ---- Bytes in --------------------------------------------------------------------------------------------- */
 
-/* To a block of `capacity` bytes, with the kept bytes at its front. */
-static enum skua_status move_to(struct skua_reader *reader, size_t capacity)
+/* The kept bytes, buffer[from .. end), are at the front of the buffer now. */
+static void renumber(struct skua_reader *reader, size_t from)
 {
-    size_t kept = reader->end - reader->start;
-    char *buffer;
-    if (reader->start == 0) {
-        buffer = client_resize(&reader->allocator, reader->buffer, capacity);
-        if (buffer == NULL)
-            return SKUA_ERR_MEMORY;
-    } else {
-        buffer = client_allocate(&reader->allocator, capacity);
-        if (buffer == NULL)
-            return SKUA_ERR_MEMORY;
-        memcpy(buffer, reader->buffer + reader->start, kept);
+    reader->at -= from;
+    reader->end -= from;
+    reader->start = 0;
+}
+
+/* To a block of `capacity` bytes. */
+static enum skua_status move_to(struct skua_reader *reader, size_t from, size_t capacity)
+{
+    char *buffer = from == 0 ? client_resize(&reader->allocator, reader->buffer, capacity)
+                             : client_allocate(&reader->allocator, capacity);
+    if (buffer == NULL)
+        return SKUA_ERR_MEMORY;
+    if (from > 0) {
+        memcpy(buffer, reader->buffer + from, reader->end - from);
         client_release(&reader->allocator, reader->buffer);
     }
     reader->buffer = buffer;
     reader->capacity = capacity;
-    reader->at -= reader->start;
-    reader->end = kept;
-    reader->start = 0;
+    renumber(reader, from);
     return SKUA_OK;
 }
 
 /* Makes room for `size` bytes behind `end`, which there is not. */
 static enum skua_status make_room(struct skua_reader *reader, size_t size)
 {
-    size_t kept = reader->end - reader->start;
+    size_t from = reader_kept_from(reader);
+    size_t kept = reader->end - from;
     size_t least;
     if (__builtin_add_overflow(kept, size, &least))
         return SKUA_ERR_MEMORY;
-    if (least <= reader->capacity && kept <= reader->start) {
-        memcpy(reader->buffer, reader->buffer + reader->start, kept);
-        reader->at -= reader->start;
-        reader->end = kept;
-        reader->start = 0;
+    if (least <= reader->capacity && kept <= from) {
+        memcpy(reader->buffer, reader->buffer + from, kept);
+        renumber(reader, from);
         return SKUA_OK;
     }
     size_t capacity = reader->capacity <= SIZE_MAX / 2 ? reader->capacity * 2 : SIZE_MAX;
     /* Exactly for a long item, when that is at least as long as all before it: so the steps stay long enough. */
-    size_t before = reader->at - reader->start;
+    size_t before = reader->at - from;
     size_t needed = before + reader->need;
     if (reader->need >= before && needed >= least && needed < capacity)
         capacity = needed;
@@ -144,7 +144,7 @@ static enum skua_status make_room(struct skua_reader *reader, size_t size)
         capacity = CAPACITY_MIN;
     if (capacity < least)
         capacity = least;
-    return move_to(reader, capacity);
+    return move_to(reader, from, capacity);
 }
 
 enum skua_status skua_reader_reserve(struct skua_reader *reader, size_t size, char **ret_space,
@@ -194,7 +194,7 @@ size_t skua_reader_wanted(const struct skua_reader *reader)
 
 size_t skua_reader_pending(const struct skua_reader *reader)
 {
-    return reader->end - reader->start;
+    return reader->end - reader_kept_from(reader);
 }
 
 void skua_reader_set_parts(struct skua_reader *reader, bool on)

@@ -9,7 +9,7 @@
  *   | free again    | kept for the   | not yet used           | free              |
  *   |               | tree under way |                        |                   |
  *
- * R1: start <= at <= end <= capacity; start == at unless a tree is under way.
+ * R1: in TREE start <= at, elsewhere start has no meaning; at <= end <= capacity.
  * R2: the item at `at` is complete only when end - at >= need; 1 <= need <= reply_max. Of an item that is a line the
  *     first need - 1 bytes have no line end in them, so that one which arrives byte by byte is searched once.
  * R3: levels[0 .. depth) are the aggregates that are open, each with left > 0; depth <= limits.depth_max.
@@ -81,6 +81,12 @@ enum skua_status reader_step(struct skua_reader *reader, struct skua_item *ret_i
 
 /* Gives up the place of used bytes when no others are there, and a large buffer with it. */
 void reader_trim(struct skua_reader *reader);
+
+/* The first byte that must not get lost. */
+static inline size_t reader_kept_from(const struct skua_reader *reader)
+{
+    return reader->state == READER_TREE ? reader->start : reader->at;
+}
 
 /* Ends the stream: FAILED with a text, to which the place in the reply is added. Answers `status`. */
 __attribute__((cold, format(printf, 4, 5))) enum skua_status

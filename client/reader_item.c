@@ -18,7 +18,10 @@
  * Every function below looks at the item from its first byte on, changes nothing but `need` when it is incomplete
  * (SKUA_AGAIN), and moves past it when it is whole. That costs little: whatever can be long is either announced, so
  * that `need` tells when to look again, or is a line, whose searched part `need` remembers. A mistake is told at the
- * first byte that shows it, whatever comes later: this keeps R5. */
+ * first byte that shows it, whatever comes later: this keeps R5.
+ *
+ * The usual case comes first and in few instructions; only when it does not hold a function of its own (explain_…,
+ * search_line) finds out why, so that what is rare costs the usual case no registers. */
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,34 +66,52 @@ static bool fits_reply(const struct skua_reader *reader, size_t size)
 }
 
 /* Moves past `size` bytes of an item. */
-static void use(struct skua_reader *reader, size_t size)
+static inline void use(struct skua_reader *reader, size_t size)
 {
     reader->at += size;
     reader->used += size;
     reader->need = 1;
 }
 
-/* A value is complete: so may be aggregates around it, and the reply. Answers whether the reply is. */
-static bool complete(struct skua_reader *reader)
+/* A value inside of aggregates is complete: so may be some of them, and the reply. Answers whether the reply is. */
+static inline bool complete(struct skua_reader *reader)
 {
-    while (reader->depth > 0) {
+    do {
         struct reader_level *level = &reader->levels[reader->depth - 1];
         if (--level->left > 0)
             return false;
         reader->depth--;
         if (level->attribute)
             return false;
-    }
+    } while (reader->depth > 0);
     reader->used = 0;
     return true;
 }
 
-/* The CRLF at item[offset]. */
-static inline enum skua_status read_line_end(struct skua_reader *reader, const char *item, size_t available,
-                                             size_t offset)
+/* Moves past a value. ret_item lacks only `last`. */
+static inline enum skua_status finish(struct skua_reader *reader, size_t size, struct skua_item *ret_item)
 {
-    if (LIKELY(available >= offset + LINE_END_SIZE && item[offset] == '\r' && item[offset + 1] == '\n'))
+    reader->at += size;
+    reader->need = 1;
+    if (reader->depth == 0) {
+        reader->used = 0;
+        ret_item->last = true;
         return SKUA_OK;
+    }
+    reader->used += size;
+    ret_item->last = complete(reader);
+    return SKUA_OK;
+}
+
+static inline bool is_line_end(const char *bytes)
+{
+    return memcmp(bytes, "\r\n", LINE_END_SIZE) == 0;
+}
+
+/* There is no CRLF at item[offset]: not yet, or something else. */
+__attribute__((noinline)) static enum skua_status
+explain_line_end(struct skua_reader *reader, const char *item, size_t available, size_t offset)
+{
     if (available > offset && item[offset] != '\r')
         return fail_at(reader, item, offset, "\\r");
     if (available > offset + 1)
@@ -98,12 +119,13 @@ static inline enum skua_status read_line_end(struct skua_reader *reader, const c
     return again(reader, offset + LINE_END_SIZE);
 }
 
-/* A value without parts: sets ret_item, which the caller has filled but for `last`. */
-static inline enum skua_status finish(struct skua_reader *reader, size_t size, struct skua_item *ret_item)
+/* The CRLF at item[offset]. */
+static inline enum skua_status read_line_end(struct skua_reader *reader, const char *item, size_t available,
+                                             size_t offset)
 {
-    use(reader, size);
-    ret_item->last = complete(reader);
-    return SKUA_OK;
+    if (LIKELY(available >= offset + LINE_END_SIZE && is_line_end(item + offset)))
+        return SKUA_OK;
+    return explain_line_end(reader, item, available, offset);
 }
 
 /* ---- Numbers ---------------------------------------------------------------------------------------------- */
@@ -113,44 +135,53 @@ static bool is_digit(char byte)
     return (unsigned char)byte - (unsigned)'0' <= 9;
 }
 
-/* Digits from item[offset] and the line end behind them. At most 64 bits. */
-static inline enum skua_status read_digits(struct skua_reader *reader, const char *item, size_t available,
-                                           size_t offset, uint64_t *ret_value, size_t *ret_end)
+/* Digits from item[offset] and the line end behind them: the offset behind that, or 0, for explain_digits to say why.
+ * At most DIGITS_MAX digits. */
+static inline size_t read_digits(const char *item, size_t available, size_t offset, uint64_t *ret_value)
 {
     uint64_t value = 0;
     size_t i = offset;
-    for (; i < available; i++) {
+    for (;; i++) {
+        if (UNLIKELY(i + 1 >= available))
+            return 0;
         unsigned digit = (unsigned char)item[i] - (unsigned)'0';
         if (digit > 9)
             break;
         value = value * 10 + digit;
     }
-    if (UNLIKELY(i - offset > DIGITS_MAX))
-        return reader_fail(reader, SKUA_ERR_PROTOCOL, 0, "a number of more than %u digits", DIGITS_MAX);
-    if (UNLIKELY(i == available))
-        return again(reader, i + 1);
-    if (UNLIKELY(i == offset))
-        return fail_at(reader, item, offset, "a digit");
-    enum skua_status status = read_line_end(reader, item, available, i);
-    if (UNLIKELY(status != SKUA_OK))
-        return status;
+    size_t count = i - offset;
+    if (UNLIKELY(count - 1 >= DIGITS_MAX || !is_line_end(item + i))) /* none is too many, too */
+        return 0;
     *ret_value = value;
-    *ret_end = i + LINE_END_SIZE;
-    return SKUA_OK;
+    return i + LINE_END_SIZE;
 }
 
-static enum skua_status read_integer(struct skua_reader *reader, const char *item, size_t available,
-                                     struct skua_item *ret_item)
+__attribute__((noinline)) static enum skua_status explain_digits(struct skua_reader *reader, const char *item,
+                                                                 size_t available, size_t offset)
 {
-    if (available < 2)
+    size_t i = offset;
+    while (i < available && is_digit(item[i]))
+        i++;
+    if (i - offset > DIGITS_MAX)
+        return reader_fail(reader, SKUA_ERR_PROTOCOL, 0, "a number of more than %u digits", DIGITS_MAX);
+    if (i == available)
+        return again(reader, i + 1);
+    if (i == offset)
+        return fail_at(reader, item, offset, "a digit");
+    return explain_line_end(reader, item, available, i);
+}
+
+__attribute__((noinline)) static enum skua_status read_integer(struct skua_reader *reader, const char *item,
+                                                               size_t available, struct skua_item *ret_item)
+{
+    if (UNLIKELY(available < 2))
         return again(reader, 2);
     bool negative = item[1] == '-';
     size_t offset = negative || item[1] == '+' ? 2 : 1;
     uint64_t value = 0;
-    size_t end = 0;
-    enum skua_status status = read_digits(reader, item, available, offset, &value, &end);
-    if (UNLIKELY(status != SKUA_OK))
-        return status;
+    size_t end = read_digits(item, available, offset, &value);
+    if (UNLIKELY(end == 0))
+        return explain_digits(reader, item, available, offset);
     if (UNLIKELY(value > (uint64_t)INT64_MAX + negative))
         return reader_fail(reader, SKUA_ERR_PROTOCOL, 0, "an integer beyond 64 bits");
     if (UNLIKELY(!fits_reply(reader, end)))
@@ -194,21 +225,26 @@ __attribute__((noinline)) static enum skua_status read_odd_length(struct skua_re
 
 /* ---- Strings with a length -------------------------------------------------------------------------------- */
 
-/* The first piece of a string that is longer than what has arrived. `body` is the offset of its bytes. */
-__attribute__((noinline)) static enum skua_status read_first_part(struct skua_reader *reader,
-                                                                  const char *item, size_t available,
-                                                                  size_t body, size_t size,
-                                                                  struct skua_item *ret_item)
+static bool in_parts(const struct skua_reader *reader)
+{
+    return reader->parts && reader->state == READER_ITEMS;
+}
+
+/* The first piece of a string that is longer than what has arrived. `body` is the offset of its bytes; `part` has its
+ * type and the like. */
+static enum skua_status read_first_part(struct skua_reader *reader, const char *item, size_t available,
+                                        size_t body, size_t size, struct skua_item *part,
+                                        struct skua_item *ret_item)
 {
     if (available <= body)
         return again(reader, body + 1);
     size_t length = available - body;
     if (length >= size)
         return again(reader, body + size + LINE_END_SIZE);
-    ret_item->string = item + body;
-    ret_item->length = length;
-    ret_item->left = size - length;
-    reader->part = *ret_item;
+    part->string = item + body;
+    part->length = length;
+    part->left = size - length;
+    reader->part = *ret_item = *part;
     reader->state = READER_PART;
     use(reader, body + length);
     return SKUA_OK;
@@ -255,45 +291,29 @@ __attribute__((noinline)) static enum skua_status read_format(struct skua_reader
     return SKUA_OK;
 }
 
-static inline enum skua_status read_string(struct skua_reader *reader, const char *item, size_t available,
-                                           enum skua_type type, bool parts, struct skua_item *ret_item)
+/* A string that has not arrived, or that has a format. */
+__attribute__((noinline)) static enum skua_status
+read_odd_string(struct skua_reader *reader, const char *item, size_t available, size_t body, size_t size,
+                enum skua_type type, struct skua_item *ret_item)
 {
-    if (UNLIKELY(available < 2))
-        return again(reader, 2);
-    if (UNLIKELY(!is_digit(item[1])))
-        return read_odd_length(reader, item, available, type == SKUA_STRING, ret_item);
-    uint64_t announced = 0;
-    size_t body = 0;
-    enum skua_status status = read_digits(reader, item, available, 1, &announced, &body);
-    if (UNLIKELY(status != SKUA_OK))
-        return status;
-    if (UNLIKELY(announced > reader->limits.string_max))
-        return reader_fail(reader, SKUA_ERR_LIMIT, 0, "a string of more than %zu bytes",
-                           reader->limits.string_max);
-    size_t size = (size_t)announced;
-    size_t total = body + size + LINE_END_SIZE;
-    if (UNLIKELY(!fits_reply(reader, total)))
-        return fail_reply_max(reader);
     struct skua_item result = {.type = type, .depth = reader->depth};
+    size_t total = body + size + LINE_END_SIZE;
     if (type == SKUA_VERBATIM) {
         if (available < body + FORMAT_SIZE && size >= FORMAT_SIZE)
-            return again(reader, parts ? body + FORMAT_SIZE : total);
-        status = read_format(reader, item, body, size, result.format);
+            return again(reader, in_parts(reader) ? body + FORMAT_SIZE : total);
+        enum skua_status status = read_format(reader, item, body, size, result.format);
         if (status != SKUA_OK)
             return status;
         body += FORMAT_SIZE;
         size -= FORMAT_SIZE;
     }
-    if (UNLIKELY(available < total)) {
-        if (!parts)
+    if (available < total) {
+        if (!in_parts(reader))
             return again(reader, total);
-        status = read_first_part(reader, item, available, body, size, &result);
-        if (status == SKUA_OK)
-            *ret_item = result;
-        return status;
+        return read_first_part(reader, item, available, body, size, &result, ret_item);
     }
-    status = read_line_end(reader, item, available, body + size);
-    if (UNLIKELY(status != SKUA_OK))
+    enum skua_status status = read_line_end(reader, item, available, body + size);
+    if (status != SKUA_OK)
         return status;
     result.string = item + body;
     result.length = size;
@@ -301,21 +321,46 @@ static inline enum skua_status read_string(struct skua_reader *reader, const cha
     return finish(reader, total, ret_item);
 }
 
+__attribute__((noinline)) static enum skua_status read_string(struct skua_reader *reader, const char *item,
+                                                              size_t available, enum skua_type type,
+                                                              struct skua_item *ret_item)
+{
+    if (UNLIKELY(available < 2))
+        return again(reader, 2);
+    if (UNLIKELY(!is_digit(item[1])))
+        return read_odd_length(reader, item, available, type == SKUA_STRING, ret_item);
+    uint64_t announced = 0;
+    size_t body = read_digits(item, available, 1, &announced);
+    if (UNLIKELY(body == 0))
+        return explain_digits(reader, item, available, 1);
+    if (UNLIKELY(announced > reader->limits.string_max))
+        return reader_fail(reader, SKUA_ERR_LIMIT, 0, "a string of more than %zu bytes",
+                           reader->limits.string_max);
+    size_t size = (size_t)announced;
+    size_t total = body + size + LINE_END_SIZE;
+    if (UNLIKELY(!fits_reply(reader, total)))
+        return fail_reply_max(reader);
+    if (UNLIKELY(type == SKUA_VERBATIM || available < total))
+        return read_odd_string(reader, item, available, body, size, type, ret_item);
+    if (UNLIKELY(!is_line_end(item + body + size)))
+        return explain_line_end(reader, item, available, body + size);
+    *ret_item = (struct skua_item){
+        .type = type,
+        .depth = reader->depth,
+        .string = item + body,
+        .length = size,
+    };
+    return finish(reader, total, ret_item);
+}
+
 /* ---- Lines ------------------------------------------------------------------------------------------------ */
 
 /* Finds the first CR or LF in item[from .. available), or `available`. */
-static inline size_t find_break(const char *item, size_t from, size_t available)
+static size_t find_break(const char *item, size_t from, size_t available)
 {
-    size_t i = from;
-    for (size_t stop = available - from > LINE_SHORT ? from + LINE_SHORT : available; i < stop; i++) {
-        if (item[i] == '\r' || item[i] == '\n')
-            return i;
-    }
-    if (i == available)
-        return i;
-    const char *cr = memchr(item + i, '\r', available - i);
+    const char *cr = memchr(item + from, '\r', available - from);
     size_t end = cr != NULL ? (size_t)(cr - item) : available;
-    const char *lf = memchr(item + i, '\n', end - i);
+    const char *lf = memchr(item + from, '\n', end - from);
     return lf != NULL ? (size_t)(lf - item) : end;
 }
 
@@ -329,38 +374,60 @@ __attribute__((cold, noinline)) static enum skua_status fail_line_max(struct sku
     return fail_reply_max(reader);
 }
 
-/* The text behind the type, item[1 .. 1 + *ret_length), of at most `line_max` bytes. */
-static inline enum skua_status read_line(struct skua_reader *reader, const char *item, size_t available,
-                                         size_t line_max, size_t *ret_length)
+/* A line that is long, has not arrived, or is wrong. */
+__attribute__((noinline)) static enum skua_status search_line(struct skua_reader *reader, const char *item,
+                                                              size_t available, size_t line_max,
+                                                              size_t *ret_length)
 {
     size_t around = 1 + LINE_END_SIZE;
     size_t room = reader->limits.reply_max - reader->used;
-    if (UNLIKELY(room < around))
+    if (room < around)
         return fail_reply_max(reader);
-    if (UNLIKELY(line_max > room - around))
+    if (line_max > room - around)
         line_max = room - around;
     size_t end = find_break(item, reader->need > 1 ? reader->need - 1 : 1, available);
-    if (UNLIKELY(end - 1 > line_max))
+    if (end - 1 > line_max)
         return fail_line_max(reader, line_max);
-    if (UNLIKELY(end == available))
+    if (end == available)
         return again(reader, end + 1);
-    if (UNLIKELY(item[end] == '\n'))
+    if (item[end] == '\n')
         return fail_at(reader, item, end, "\\r before it");
-    if (UNLIKELY(end + 1 == available))
+    if (end + 1 == available)
         return again(reader, end + 1); /* the CR will be looked at once more */
-    if (UNLIKELY(item[end + 1] != '\n'))
+    if (item[end + 1] != '\n')
         return fail_at(reader, item, end + 1, "\\n");
     *ret_length = end - 1;
     return SKUA_OK;
 }
 
-static inline enum skua_status read_text(struct skua_reader *reader, const char *item, size_t available,
-                                         enum skua_type type, struct skua_item *ret_item)
+#define LINE_NOT_FOUND SIZE_MAX
+
+/* The length of the text behind the type, which is at most `line_max`; or LINE_NOT_FOUND, for search_line to say. */
+static inline size_t find_line(const struct skua_reader *reader, const char *item, size_t available,
+                               size_t line_max)
 {
-    size_t length = 0;
-    enum skua_status status = read_line(reader, item, available, reader->limits.string_max, &length);
-    if (UNLIKELY(status != SKUA_OK))
-        return status;
+    size_t stop = available < LINE_SHORT ? available : LINE_SHORT;
+    size_t i = 1;
+    while (i + 1 < stop && (unsigned char)item[i] > '\r')
+        i++;
+    if (LIKELY(i + 1 < stop && is_line_end(item + i) && i - 1 <= line_max &&
+               fits_reply(reader, i + LINE_END_SIZE)))
+        return i - 1;
+    return LINE_NOT_FOUND;
+}
+
+/* The text behind the type, item[1 .. 1 + *ret_length). */
+static enum skua_status read_line(struct skua_reader *reader, const char *item, size_t available,
+                                  size_t line_max, size_t *ret_length)
+{
+    *ret_length = find_line(reader, item, available, line_max);
+    return *ret_length != LINE_NOT_FOUND ? SKUA_OK
+                                         : search_line(reader, item, available, line_max, ret_length);
+}
+
+static inline enum skua_status finish_text(struct skua_reader *reader, const char *item, size_t length,
+                                           enum skua_type type, struct skua_item *ret_item)
+{
     *ret_item = (struct skua_item){
         .type = type,
         .depth = reader->depth,
@@ -368,6 +435,25 @@ static inline enum skua_status read_text(struct skua_reader *reader, const char 
         .length = length,
     };
     return finish(reader, 1 + length + LINE_END_SIZE, ret_item);
+}
+
+__attribute__((noinline)) static enum skua_status read_long_text(struct skua_reader *reader, const char *item,
+                                                                 size_t available, enum skua_type type,
+                                                                 struct skua_item *ret_item)
+{
+    size_t length = 0;
+    enum skua_status status = search_line(reader, item, available, reader->limits.string_max, &length);
+    return status != SKUA_OK ? status : finish_text(reader, item, length, type, ret_item);
+}
+
+__attribute__((noinline)) static enum skua_status read_text(struct skua_reader *reader, const char *item,
+                                                            size_t available, enum skua_type type,
+                                                            struct skua_item *ret_item)
+{
+    size_t length = find_line(reader, item, available, reader->limits.string_max);
+    if (UNLIKELY(length == LINE_NOT_FOUND))
+        return read_long_text(reader, item, available, type, ret_item);
+    return finish_text(reader, item, length, type, ret_item);
 }
 
 static enum skua_status read_double(struct skua_reader *reader, const char *item, size_t available,
@@ -404,13 +490,7 @@ static enum skua_status read_big_number(struct skua_reader *reader, const char *
         i++;
     if (i == digits || i < 1 + length)
         return fail_at(reader, item, i, "a digit");
-    *ret_item = (struct skua_item){
-        .type = SKUA_BIG_NUMBER,
-        .depth = reader->depth,
-        .string = item + 1,
-        .length = length,
-    };
-    return finish(reader, 1 + length + LINE_END_SIZE, ret_item);
+    return finish_text(reader, item, length, SKUA_BIG_NUMBER, ret_item);
 }
 
 /* ---- The rest --------------------------------------------------------------------------------------------- */
@@ -441,18 +521,18 @@ static enum skua_status read_nothing(struct skua_reader *reader, const char *ite
     return finish(reader, 1 + LINE_END_SIZE, ret_item);
 }
 
-static enum skua_status read_aggregate(struct skua_reader *reader, const char *item, size_t available,
-                                       enum skua_type type, struct skua_item *ret_item)
+__attribute__((noinline)) static enum skua_status read_aggregate(struct skua_reader *reader, const char *item,
+                                                                 size_t available, enum skua_type type,
+                                                                 struct skua_item *ret_item)
 {
     if (UNLIKELY(available < 2))
         return again(reader, 2);
     if (UNLIKELY(!is_digit(item[1])))
         return read_odd_length(reader, item, available, type == SKUA_ARRAY, ret_item);
     uint64_t count = 0;
-    size_t end = 0;
-    enum skua_status status = read_digits(reader, item, available, 1, &count, &end);
-    if (UNLIKELY(status != SKUA_OK))
-        return status;
+    size_t end = read_digits(item, available, 1, &count);
+    if (UNLIKELY(end == 0))
+        return explain_digits(reader, item, available, 1);
     unsigned each = type == SKUA_MAP || type == SKUA_ATTRIBUTE ? 2 : 1;
     if (UNLIKELY(count > reader->limits.element_max / each))
         return reader_fail(reader, SKUA_ERR_LIMIT, 0, "an aggregate of more than %zu elements",
@@ -477,14 +557,22 @@ static enum skua_status read_aggregate(struct skua_reader *reader, const char *i
     return SKUA_OK;
 }
 
-static inline enum skua_status step(struct skua_reader *reader, bool parts, struct skua_item *ret_item)
+/* Too little has arrived. */
+__attribute__((noinline)) static enum skua_status wait(struct skua_reader *reader)
+{
+    reader_trim(reader);
+    return SKUA_AGAIN;
+}
+
+/* The functions for the types are not inlined here, so that each pays for its own registers only. */
+static inline enum skua_status step(struct skua_reader *reader, struct skua_item *ret_item)
 {
     size_t available = reader->end - reader->at;
     if (UNLIKELY(available < reader->need))
-        return SKUA_AGAIN;
+        return wait(reader);
     const char *item = reader->buffer + reader->at;
     switch (item[0]) {
-    case '$': return read_string(reader, item, available, SKUA_STRING, parts, ret_item);
+    case '$': return read_string(reader, item, available, SKUA_STRING, ret_item);
     case '+': return read_text(reader, item, available, SKUA_STATUS, ret_item);
     case ':': return read_integer(reader, item, available, ret_item);
     case '*': return read_aggregate(reader, item, available, SKUA_ARRAY, ret_item);
@@ -493,8 +581,8 @@ static inline enum skua_status step(struct skua_reader *reader, bool parts, stru
     case '~': return read_aggregate(reader, item, available, SKUA_SET, ret_item);
     case '>': return read_aggregate(reader, item, available, SKUA_PUSH, ret_item);
     case '|': return read_aggregate(reader, item, available, SKUA_ATTRIBUTE, ret_item);
-    case '!': return read_string(reader, item, available, SKUA_ERROR, parts, ret_item);
-    case '=': return read_string(reader, item, available, SKUA_VERBATIM, parts, ret_item);
+    case '!': return read_string(reader, item, available, SKUA_ERROR, ret_item);
+    case '=': return read_string(reader, item, available, SKUA_VERBATIM, ret_item);
     case ',': return read_double(reader, item, available, ret_item);
     case '(': return read_big_number(reader, item, available, ret_item);
     case '#': return read_bool(reader, item, available, ret_item);
@@ -505,33 +593,23 @@ static inline enum skua_status step(struct skua_reader *reader, bool parts, stru
 
 enum skua_status reader_step(struct skua_reader *reader, struct skua_item *ret_item)
 {
-    return step(reader, false, ret_item);
+    return step(reader, ret_item);
 }
 
 /* skua_reader_next, when it is not simply the next value. */
 __attribute__((noinline)) static enum skua_status next_otherwise(struct skua_reader *reader,
                                                                  struct skua_item *ret_item)
 {
-    switch (reader->state) {
-    case READER_FAILED: return reader->status;
-    case READER_TREE: return SKUA_ERR_USE;
-    case READER_PART:
-    case READER_ITEMS: break;
-    }
-    enum skua_status status = read_part(reader, ret_item);
-    reader->start = reader->at;
-    return status;
+    if (reader->state == READER_FAILED)
+        return reader->status;
+    return reader->state == READER_TREE ? SKUA_ERR_USE : read_part(reader, ret_item);
 }
 
 enum skua_status skua_reader_next(struct skua_reader *reader, struct skua_item *ret_item)
 {
-    if (UNLIKELY(reader->state != READER_ITEMS))
-        return next_otherwise(reader, ret_item);
-    enum skua_status status = step(reader, reader->parts, ret_item);
-    reader->start = reader->at;
-    if (UNLIKELY(status == SKUA_AGAIN))
-        reader_trim(reader);
-    return status;
+    if (LIKELY(reader->state == READER_ITEMS))
+        return step(reader, ret_item);
+    return next_otherwise(reader, ret_item);
 }
 
 enum skua_status reader_peek(const struct skua_reader *reader, enum skua_type *ret_type)

@@ -58,7 +58,6 @@ static enum skua_status measure(struct skua_reader *reader, struct skua_item *re
         tally_item(&reader->tally, ret_item);
         if (ret_item->last)
             return SKUA_OK;
-        reader->state = READER_TREE;
     }
 }
 
@@ -136,7 +135,7 @@ static enum skua_status build(struct skua_reader *reader, struct skua_item *item
     struct tree *tree = tree_new(reader, &builder);
     if (tree == NULL)
         return reader_fail(reader, SKUA_ERR_MEMORY, 0, "no memory for a reply");
-    if (reader->state == READER_ITEMS) { /* nothing but this item */
+    if (item->depth == 0 && reader->tally.node_count == 0) { /* nothing but this item */
         place(&builder, item);
     } else {
         reader->at = reader->start;
@@ -153,24 +152,22 @@ enum skua_status skua_reader_tree(struct skua_reader *reader, struct skua_reply 
 {
     if (reader->state == READER_FAILED)
         return reader->status;
-    bool begun = reader->state == READER_TREE;
-    if (!begun) {
+    if (reader->state != READER_TREE) {
         if (reader->state == READER_PART || reader->used > 0)
             return SKUA_ERR_USE;
+        reader->state = READER_TREE;
+        reader->start = reader->at;
         reader->tally = (struct reader_tally){0};
     }
     struct skua_item item;
     enum skua_status status = measure(reader, &item);
     if (status == SKUA_OK)
         status = build(reader, &item, ret_reply);
-    if (status == SKUA_OK) {
+    bool begun = status == SKUA_AGAIN && reader->used > 0;
+    if (reader->state == READER_TREE && !begun)
         reader->state = READER_ITEMS;
-        reader->start = reader->at;
-    } else if (status == SKUA_AGAIN && reader->state == READER_ITEMS) {
-        if (reader->parts)
-            reader->need = 1; /* skua_reader_next may be called instead, and then needs less */
-        reader_trim(reader);
-    }
+    if (status == SKUA_AGAIN && !begun && reader->parts)
+        reader->need = 1; /* skua_reader_next may be called instead, and then needs less */
     return status;
 }
 

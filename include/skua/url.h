@@ -6,7 +6,9 @@
  *
  * Each may carry ?db=N&protocol=2|3&name=NAME. An IPv6 address stands in brackets. User, password, host and path may
  * hold %XX. The port defaults to 6379. "redis://host" and "redis://:secret@host/2" are as other clients read them; a
- * lone "user@" without a colon is a user without a password, which is refused.
+ * lone "user@" without a colon is a user without a password, which is refused. Schemes may be written in any case; a
+ * "/" or "?" with nothing behind it says nothing; what is given twice, a key of another name, a zero byte (%00), blanks
+ * and fragments ("#") are refused.
  * Threads: any. */
 #ifndef SKUA_URL_H
 #define SKUA_URL_H
@@ -43,8 +45,8 @@ struct skua_url {
     char storage[SKUA_URL_MAX + 16];
 };
 
-/* SKUA_ERR_URL: *ret_problem (may be NULL) is set to a text of static storage, *ret_offset (may be NULL) to the byte
- * of `text` that cannot be understood. */
+/* `text` is zero-terminated. SKUA_ERR_URL: *ret_problem (may be NULL) is set to a text of static storage, *ret_offset
+ * (may be NULL) to the byte of `text` that cannot be understood, and *ret_url is as it was. */
 enum skua_status skua_url_parse(const char *text, struct skua_url *ret_url, const char **ret_problem,
                                 size_t *ret_offset);
 

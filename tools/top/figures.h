@@ -1,0 +1,104 @@
+/* What skua-top reads from INFO: one row per figure, from which samples, rates and JSON follow.
+ *
+ * Principal entry points: figure_rows, text_rows.
+ * A figure that a server does not report is NAN everywhere, never 0: it is left out, not shown as nothing. */
+#ifndef SKUA_TOP_FIGURES_H
+#define SKUA_TOP_FIGURES_H
+
+enum figure {
+    FIGURE_SERVER_TIME,
+    FIGURE_UPTIME,
+    FIGURE_CLIENTS,
+    FIGURE_CLIENTS_MAX,
+    FIGURE_CLIENTS_BLOCKED,
+    FIGURE_CLIENTS_PUBSUB,
+    FIGURE_CLIENTS_TRACKING,
+    FIGURE_CLIENT_INPUT_MAX,
+    FIGURE_CLIENT_OUTPUT_MAX,
+    FIGURE_MEMORY_USED,
+    FIGURE_MEMORY_PEAK,
+    FIGURE_MEMORY_RSS,
+    FIGURE_MEMORY_DATASET,
+    FIGURE_MEMORY_OVERHEAD,
+    FIGURE_MEMORY_CLIENTS,
+    FIGURE_MEMORY_MAX,
+    FIGURE_MEMORY_SYSTEM,
+    FIGURE_FRAGMENTATION,
+    FIGURE_LAZYFREE_PENDING,
+    FIGURE_LOADING,
+    FIGURE_LOADING_PERCENT,
+    FIGURE_LOADING_ETA,
+    FIGURE_UNSAVED_CHANGES,
+    FIGURE_BGSAVE_RUNNING,
+    FIGURE_BGSAVE_SECONDS,
+    FIGURE_AOF_ENABLED,
+    FIGURE_AOF_REWRITE_RUNNING,
+    FIGURE_OPS_INSTANT,
+    FIGURE_REPLICAS,
+    FIGURE_MASTER_SILENCE,
+    FIGURE_PAUSE_MAX,
+    FIGURE_IO_THREADS,
+    FIGURE_PUBSUB_CHANNELS,
+    FIGURE_PUBSUB_PATTERNS,
+
+    FIGURE_CONNECTIONS,
+    FIGURE_COMMANDS,
+    FIGURE_NET_IN,
+    FIGURE_NET_OUT,
+    FIGURE_NET_REPL_IN,
+    FIGURE_NET_REPL_OUT,
+    FIGURE_REJECTED_CONNECTIONS,
+    FIGURE_EXPIRED,
+    FIGURE_EVICTED,
+    FIGURE_HITS,
+    FIGURE_MISSES,
+    FIGURE_ERRORS,
+    FIGURE_READS,
+    FIGURE_WRITES,
+    FIGURE_BATCHES,
+    FIGURE_EXECUTOR_BUSY,
+    FIGURE_LOOP_BUSY,
+    FIGURE_LOOP_COMMANDS,
+
+    FIGURE_CPU_SYS,
+    FIGURE_CPU_USER,
+    FIGURE_CPU_MAIN_SYS,
+    FIGURE_CPU_MAIN_USER,
+    FIGURE_MAIN_ACTIVE,
+    FIGURE_COUNT,
+};
+
+enum figure_kind {
+    FIGURE_GAUGE,
+    FIGURE_COUNTER, /* goes up until CONFIG RESETSTAT or a restart */
+    FIGURE_PROCESS, /* goes up until a restart */
+};
+
+struct figure_row {
+    const char *name; /* of the field of INFO */
+    enum figure_kind kind;
+};
+
+extern const struct figure_row figure_rows[FIGURE_COUNT];
+
+enum text_figure {
+    TEXT_SKUA_VERSION,
+    TEXT_VALKEY_VERSION,
+    TEXT_REDIS_VERSION,
+    TEXT_MODE,
+    TEXT_SERVER_MODE, /* Valkey's name for the same */
+    TEXT_ROLE,
+    TEXT_RUN_ID,
+    TEXT_POLICY,
+    TEXT_MASTER_HOST,
+    TEXT_MASTER_PORT,
+    TEXT_MASTER_LINK,
+    TEXT_BGSAVE_STATUS,
+    TEXT_AOF_STATUS,
+    TEXT_PAUSE_BY,
+    TEXT_COUNT,
+};
+
+extern const char *const text_rows[TEXT_COUNT];
+
+#endif

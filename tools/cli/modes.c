@@ -13,7 +13,16 @@ struct mode_row {
 cli_mode_fn *mode_choose(const struct cli_options *options, bool *ret_connects)
 {
     const struct mode_row rows[] = {
-        {false, false, NULL},
+        {options->latency_dist, true, mode_latency_dist},
+        {options->latency || options->latency_history, true, mode_latency},
+        {options->replica, true, mode_replica},
+        {options->rdb_file != NULL || options->functions_rdb_file != NULL, true, mode_rdb},
+        {options->pipe, true, mode_pipe},
+        {options->bigkeys || options->memkeys || options->memkeys_samples >= 0, true, mode_bigkeys},
+        {options->hotkeys, true, mode_hotkeys},
+        {options->stat, true, mode_stat},
+        {options->scan, true, mode_scan},
+        {options->intrinsic_latency_s > 0, false, mode_intrinsic_latency},
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         if (rows[i].asked) {

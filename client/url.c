@@ -205,10 +205,10 @@ static bool parse_bracketed_host(struct parser *parser, struct part authority, s
 static bool parse_plain_host(struct parser *parser, struct part authority, size_t *ret_end)
 {
     size_t end = find(parser, authority, ':');
-    if (end == authority.begin)
-        return fail(parser, end, "no host");
     if (end < authority.end && find(parser, (struct part){end + 1, authority.end}, ':') < authority.end)
         return fail(parser, authority.begin, "an IPv6 address stands in brackets");
+    if (end == authority.begin)
+        return fail(parser, end, "no host");
     size_t bracket = find(parser, (struct part){authority.begin, end}, ']');
     if (bracket < end)
         return fail(parser, bracket, "']' without '['");

@@ -300,7 +300,7 @@ read_odd_string(struct skua_reader *reader, const char *item, size_t available, 
     size_t total = body + size + LINE_END_SIZE;
     if (type == SKUA_VERBATIM) {
         if (available < body + FORMAT_SIZE && size >= FORMAT_SIZE)
-            return again(reader, in_parts(reader) ? body + FORMAT_SIZE : total);
+            return again(reader, body + FORMAT_SIZE);
         enum skua_status status = read_format(reader, item, body, size, result.format);
         if (status != SKUA_OK)
             return status;

@@ -1,6 +1,6 @@
 /* What a reader of replies found, as text: the same for items and for trees, so that the two can be compared.
  *
- * Principal entry points: text_items, text_trees, feed_bytes, feed_pieces; counting_allocator.
+ * Principal entry points: text_items, text_trees, text_parts, feed_bytes, feed_pieces; counting_allocator.
  * For unit tests and fuzz targets of libskua. A value is a line: two blanks for each level, its type, its value, and a
  * point behind the last of a reply. An error is a line "!status text". */
 #ifndef SKUA_TESTS_SUPPORT_REPLY_TEXT_H
@@ -26,11 +26,14 @@
 struct text {
     char *data; /* with a zero byte behind `size` once something was added */
     size_t size, capacity;
+    char *part; /* text_parts: the pieces of a string so far */
+    size_t part_size, part_left;
 };
 
 static inline void text_done(struct text *text)
 {
     free(text->data);
+    free(text->part);
     *text = (struct text){0};
 }
 
@@ -167,6 +170,48 @@ static inline enum skua_status text_trees(struct text *text, struct skua_reader 
     }
     text_error(text, status, reader);
     return status;
+}
+
+/* As text_items, when parts are on: a string is written once its last piece is there. */
+static inline enum skua_status text_parts(struct text *text, struct skua_reader *reader)
+{
+    struct skua_item item;
+    enum skua_status status;
+    while ((status = skua_reader_next(reader, &item)) == SKUA_OK) {
+        REQUIRE(text->part_left == 0 || text->part_left == item.length + item.left);
+        REQUIRE(item.left == 0 || (item.length > 0 && !item.last));
+        if (item.left > 0 || text->part_left > 0) {
+            text->part = realloc(text->part, text->part_size + item.length);
+            REQUIRE(text->part != NULL);
+            memcpy(text->part + text->part_size, item.string, item.length);
+            text->part_size += item.length;
+            item.string = text->part;
+            item.length = text->part_size;
+        }
+        text->part_left = item.left;
+        if (item.left > 0)
+            continue;
+        text->part_size = 0;
+        text_item(text, &item);
+    }
+    text_error(text, status, reader);
+    return status;
+}
+
+/* Takes away the items of a last reply that is not whole; an error stays. What is left is what trees would say. */
+static inline void text_drop_unfinished(struct text *text)
+{
+    const char *all = text_string(text);
+    const char *found = strstr(all, "\n!");
+    const char *error = all[0] == '!' ? all : found != NULL ? found + 1 : all + text->size;
+    size_t end = (size_t)(error - all);
+    while (end > 0 && !(end >= 2 && memcmp(all + end - 2, ".\n", 2) == 0))
+        end--;
+    struct text kept = {0};
+    text_add(&kept, all, end);
+    text_add(&kept, error, strlen(error));
+    text_done(text);
+    *text = kept;
 }
 
 /* ---- Feeding ---------------------------------------------------------------------------------------------- */

@@ -165,6 +165,7 @@ static void names_what_is_wrong(void **state)
         SAMPLE("=-1\r\n", WRONG("expected a digit, got '-'", 1)),
         SAMPLE("=3\r\ntxt\r\n", WRONG("a verbatim string without a format", 0)),
         SAMPLE("=5\r\ntxt;a\r\n", WRONG("expected ':' behind a verbatim string's format, got ';'", 7)),
+        SAMPLE("=9\r\ntxt;", WRONG("expected ':' behind a verbatim string's format, got ';'", 7)),
         SAMPLE("=5\r\ntxt:abc", WRONG("expected \\r, got 'b'", 9)),
         SAMPLE("#x\r\n", WRONG("expected t or f, got 'x'", 1)),
         SAMPLE("#tt\r\n", WRONG("expected \\r, got 't'", 2)),

@@ -116,21 +116,6 @@ static void takes_empty_attributes_and_pushes(void **state)
 
 /* ---- The same as the items -------------------------------------------------------------------------------- */
 
-/* The text up to the last reply that is whole, and the error. */
-static void drop_unfinished(struct text *text)
-{
-    const char *error = strstr(text_string(text), "!");
-    struct text kept = {0};
-    size_t end = error != NULL ? (size_t)(error - text->data) : text->size;
-    while (end > 0 && !(end >= 2 && memcmp(text->data + end - 2, ".\n", 2) == 0))
-        end--;
-    text_add(&kept, text_string(text), end);
-    if (error != NULL)
-        text_add(&kept, error, strlen(error));
-    text_done(text);
-    *text = kept;
-}
-
 static void has_what_the_items_have_however_bytes_are_split(void **state)
 {
     static const char *const samples[] = {
@@ -148,7 +133,7 @@ static void has_what_the_items_have_however_bytes_are_split(void **state)
         struct skua_reader *reader = skua_reader_new(&limits, NULL);
         struct text items = {0};
         feed_pieces(&items, reader, text_items, samples[i], size, size, size);
-        drop_unfinished(&items);
+        text_drop_unfinished(&items);
         for (size_t first = 0; first <= size; first++) {
             for (size_t step = 1; step <= size; step += first % 3 == 0 ? 1 : size) {
                 struct text trees = {0};

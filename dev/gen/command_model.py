@@ -315,6 +315,8 @@ def _check_sequence(check, args, alternatives=False):
         fields |= names
     seen = set()
     for arg in args:
+        if not alternatives and not arg.optional:
+            seen = set()  # one that must be here is told by its place
         for token in arg.tokens():
             if token is not None and token in seen:
                 check.fail(f"token '{token}' is there twice")
@@ -388,7 +390,7 @@ def _load_command(where, name, family, table, parent):
         tips=check.texts("tips"), history=_load_history(check), examples=_load_examples(check),
         reply2=check.text("reply2", required=needed), reply3=check.text("reply3"), errors=check.texts("errors"),
         numbers=check.choice("numbers", ["after", "in-order"], "after"),
-        excess=check.choice("excess", ["syntax", "arity", "subcommand"], "syntax"),
+        excess=check.choice("excess", ["syntax", "arity", "late-arity", "subcommand"], "syntax"),
         alone=check.take("alone", bool, False), deprecated_since=check.text("deprecated_since"),
         replaced_by=check.text("replaced_by"),
         args=[_load_argument(check.where, item) for item in check.take("args", list, [])])

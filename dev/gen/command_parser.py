@@ -361,10 +361,8 @@ class Parser:
 
     def finish(self):
         if not self.command.is_exact and not self.closed:
-            if self.command.excess == "subcommand":
-                failure = "args_wrong_subcommand(call)"
-            else:
-                failure = "call_syntax_error(call)"
+            failure = {"subcommand": "args_wrong_subcommand(call)",
+                       "late-arity": "args_wrong_count(call)"}.get(self.command.excess, "call_syntax_error(call)")
             first = self.at if self.at is not None else "i"
             with self.out.block(f"if ({first} < argc)"):
                 self.fail(failure)

@@ -254,6 +254,8 @@ def reference_page(families):
                     f"- Accepts: {accepted_text(option)}", f"- Default: `{default}`",
                     f"- Changes: {APPLY_TEXT[option.apply]}",
                     f"- Since: Skua {option.since}"]
+            if option.alias:
+                out.append(f"- Also called: `{option.alias}`")
             if option.differs:
                 out.append(f"- Unlike Redis: {option.differs}")
             out += ["", "```", option.example, "```", ""]

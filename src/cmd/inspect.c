@@ -46,12 +46,15 @@ const char *inspect_type_name(const struct entry *entry)
 {
     switch (entry_type(entry)) {
     case ENTRY_STRING: return "string";
+    case ENTRY_LIST: return "list";
     }
     BUG("entry of unknown type %d", entry_type(entry));
 }
 
 const char *inspect_encoding_name(const struct entry *entry)
 {
+    if (entry_type(entry) == ENTRY_LIST)
+        return entry->flags & ENTRY_GROWN ? "quicklist" : "listpack";
     if (entry_encoding(entry) == ENTRY_INT)
         return "int";
     return entry_bytes(entry).size > EMBEDDED_MAX || entry->flags & ENTRY_EDITED ? "raw" : "embstr";

@@ -88,14 +88,18 @@ void element_ref(struct element element)
         atomic_fetch_add_explicit(&element_blob(element)->refs, 1, memory_order_relaxed);
 }
 
-void element_unref(struct element element)
+void blob_unref(void *argument)
 {
-    if (element.kind != ELEMENT_BLOB)
-        return;
-    struct blob *blob = element_blob(element);
+    struct blob *blob = argument;
     /* Release: what this holder read was read before; acquire: the last one frees after all others have read. */
     if (atomic_fetch_sub_explicit(&blob->refs, 1, memory_order_acq_rel) == 1)
         mem_free(blob);
+}
+
+void element_unref(struct element element)
+{
+    if (element.kind == ELEMENT_BLOB)
+        blob_unref(element_blob(element));
 }
 
 size_t element_memory(struct element element)

@@ -85,6 +85,8 @@ uint64_t element_hash(struct element element, uint64_t seed);
 /* One more, or one less, reference to the element's blob, if it has one. Any thread. */
 void element_ref(struct element element);
 void element_unref(struct element element);
+/* The latter for the blob itself. Matches chunk's release callback. */
+void blob_unref(void *blob);
 
 /* Bytes outside the place where the element is stored. */
 size_t element_memory(struct element element);

@@ -83,6 +83,52 @@ bool call_write_string(struct call *call, struct slice name, struct key *ret_key
     return is_string_or_missing(call, ret_key);
 }
 
+static bool open_collection(struct call *call, enum entry_type type, const struct key *key,
+                            struct collection_view *ret_view)
+{
+    if (key->entry == NULL)
+        return true;
+    if (entry_type(key->entry) != type) {
+        call_wrong_type(call);
+        return false;
+    }
+    collection_open(ret_view, call->exec->keyspace, key->entry);
+    return true;
+}
+
+bool call_read_collection(struct call *call, struct slice name, enum entry_type type, struct key *ret_key,
+                          struct collection_view *ret_view)
+{
+    call_read_key(call, name, ret_key);
+    return open_collection(call, type, ret_key, ret_view);
+}
+
+bool call_write_collection(struct call *call, struct slice name, enum entry_type type, struct key *ret_key,
+                           struct collection_view *ret_view)
+{
+    call_write_key(call, name, ret_key);
+    return open_collection(call, type, ret_key, ret_view);
+}
+
+bool call_close_collection(struct call *call, struct key *key, struct collection_view *view,
+                           enum entry_type type, bool grown)
+{
+    struct entry_options options = call_entry_options(call, key, true);
+    struct entry *entry;
+    options.grown = grown;
+    switch (collection_close(view, key->entry, key->name, type, &options, &entry)) {
+    case COLLECTION_KEPT: entry_set_grown(key->entry, grown); return true;
+    case COLLECTION_REPLACED: return call_store(call, key, entry);
+    case COLLECTION_EMPTY:
+        if (key->entry)
+            call_delete(call, key);
+        return true;
+    case COLLECTION_NOMEM: break;
+    }
+    call_oom(call);
+    return false;
+}
+
 bool call_store(struct call *call, struct key *key, struct entry *entry)
 {
     if (unlikely(!entry)) {
@@ -180,4 +226,16 @@ void call_reply_string(struct call *call, const struct entry *entry)
         return;
     }
     reply_bulk(call->out, bytes);
+}
+
+void call_reply_element(struct call *call, struct element element)
+{
+    element_scratch scratch;
+    struct slice text = element_text(element, scratch);
+    if (unlikely(text.size >= REPLY_PINNED_MIN)) {
+        element_ref(element);
+        reply_bulk_pinned(call->out, text, blob_unref, element_blob(element));
+        return;
+    }
+    reply_bulk(call->out, text);
 }

@@ -19,6 +19,7 @@
 #include "exec/exec.h"
 #include "keyspace/keyspace.h"
 #include "protocol/reply.h"
+#include "types/collection.h"
 
 struct call {
     struct exec *exec;
@@ -58,6 +59,20 @@ bool call_peek_key(struct call *call, struct slice name, struct key *ret_key);
 bool call_read_string(struct call *call, struct slice name, struct key *ret_key);
 bool call_write_string(struct call *call, struct slice name, struct key *ret_key);
 
+/* As call_read_key and call_write_key for a collection of a type, which is opened (types/collection.h) when it is there:
+ * answers WRONGTYPE and returns false when the key holds another type. True with entry == NULL, and nothing opened, when
+ * the key does not exist: collection_begin makes a new one. */
+bool call_read_collection(struct call *call, struct slice name, enum entry_type type, struct key *ret_key,
+                          struct collection_view *ret_view);
+bool call_write_collection(struct call *call, struct slice name, enum entry_type type, struct key *ret_key,
+                           struct collection_view *ret_view);
+
+/* Puts what was opened or begun and has changed back: the key is stored, or removed when no row is left (that is all:
+ * events are the caller's). `grown`: the collection is past the thresholds of the compact encodings. On ST_NOMEM, which
+ * only a new key can meet, answers -OOM and returns false. */
+bool call_close_collection(struct call *call, struct key *key, struct collection_view *view,
+                           enum entry_type type, bool grown);
+
 /* Puts `entry` under the key (new or in place of the old one). On ST_NOMEM answers -OOM, frees the entry and
  * returns false. `entry` NULL means that building it failed: the same. */
 bool call_store(struct call *call, struct key *key, struct entry *entry);
@@ -95,5 +110,8 @@ static inline int call_shown_size(struct slice word)
 
 /* Answers with the bytes of a string entry; large ones are not copied. */
 void call_reply_string(struct call *call, const struct entry *entry);
+
+/* Answers with an element as a bulk string; a long one is not copied. */
+void call_reply_element(struct call *call, struct element element);
 
 #endif

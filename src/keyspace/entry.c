@@ -4,6 +4,7 @@
  * Threads: the executor, but for large_string_unref. */
 #include "keyspace/entry.h"
 
+#include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -11,8 +12,9 @@
 #include "base/bug.h"
 
 /* Allocates a block with header, expire field, key and, but for ENTRY_INLINE, an uninitialised word. */
-ALWAYS_INLINE struct entry *entry_block_new(struct heap *heap, struct slice key, enum entry_encoding encoding,
-                                            size_t inline_size, const struct entry_options *options)
+ALWAYS_INLINE struct entry *entry_block_new(struct heap *heap, struct slice key, enum entry_type type,
+                                            enum entry_encoding encoding, size_t inline_size,
+                                            const struct entry_options *options)
 {
     bool has_expire = options->expire_ms != ENTRY_NO_EXPIRE;
     bool is_long = key.size > UINT8_MAX;
@@ -23,9 +25,9 @@ ALWAYS_INLINE struct entry *entry_block_new(struct heap *heap, struct slice key,
     struct entry *entry = heap_alloc(heap, key_offset + key.size + inline_size);
     if (unlikely(!entry))
         return NULL;
-    entry->type_encoding = (uint8_t)(ENTRY_STRING | encoding << 4);
+    entry->type_encoding = (uint8_t)(type | encoding << 4);
     entry->flags = (uint8_t)((has_expire ? ENTRY_HAS_EXPIRE : 0) | (is_long ? ENTRY_LONG_KEY : 0) |
-                             (options->edited ? ENTRY_EDITED : 0));
+                             (options->edited ? ENTRY_EDITED : 0) | (options->grown ? ENTRY_GROWN : 0));
     entry->key_size = is_long ? 0 : (uint8_t)key.size;
     entry->inline_size = (uint16_t)inline_size;
     entry_set_clock(entry, options->clock);
@@ -63,7 +65,7 @@ struct entry *entry_new_string(struct heap *heap, struct slice key, struct slice
             memcpy(entry_large(entry)->data, value.data, value.size);
         return entry;
     }
-    struct entry *entry = entry_block_new(heap, key, ENTRY_INLINE, value.size, options);
+    struct entry *entry = entry_block_new(heap, key, ENTRY_STRING, ENTRY_INLINE, value.size, options);
     if (likely(entry) && value.size)
         memcpy(entry_inline_data(entry), value.data, value.size);
     return entry;
@@ -73,7 +75,7 @@ struct entry *entry_new_blank(struct heap *heap, struct slice key, size_t size,
                               const struct entry_options *options)
 {
     if (likely(size <= ENTRY_INLINE_MAX))
-        return entry_block_new(heap, key, ENTRY_INLINE, size, options);
+        return entry_block_new(heap, key, ENTRY_STRING, ENTRY_INLINE, size, options);
     struct large_string *large = large_string_new(size, size);
     if (!large)
         return NULL;
@@ -86,7 +88,7 @@ struct entry *entry_new_blank(struct heap *heap, struct slice key, size_t size,
 struct entry *entry_new_int(struct heap *heap, struct slice key, int64_t value,
                             const struct entry_options *options)
 {
-    struct entry *entry = entry_block_new(heap, key, ENTRY_INT, 0, options);
+    struct entry *entry = entry_block_new(heap, key, ENTRY_STRING, ENTRY_INT, 0, options);
     if (likely(entry))
         *entry_word(entry) = value;
     return entry;
@@ -95,9 +97,27 @@ struct entry *entry_new_int(struct heap *heap, struct slice key, int64_t value,
 struct entry *entry_new_large(struct heap *heap, struct slice key, struct large_string *large,
                               const struct entry_options *options)
 {
-    struct entry *entry = entry_block_new(heap, key, ENTRY_LARGE, 0, options);
+    struct entry *entry = entry_block_new(heap, key, ENTRY_STRING, ENTRY_LARGE, 0, options);
     if (entry)
         *entry_word(entry) = (int64_t)(uintptr_t)large;
+    return entry;
+}
+
+struct entry *entry_new_page(struct heap *heap, struct slice key, enum entry_type type, struct page *page,
+                             const struct entry_options *options)
+{
+    struct entry *entry = entry_block_new(heap, key, type, ENTRY_PAGE, 0, options);
+    if (entry)
+        *entry_word(entry) = (int64_t)(uintptr_t)page;
+    return entry;
+}
+
+struct entry *entry_new_tree(struct heap *heap, struct slice key, enum entry_type type,
+                             struct collection *collection, const struct entry_options *options)
+{
+    struct entry *entry = entry_block_new(heap, key, type, ENTRY_TREE, 0, options);
+    if (entry)
+        *entry_word(entry) = (int64_t)(uintptr_t)collection;
     return entry;
 }
 
@@ -106,21 +126,44 @@ struct entry *entry_copy(struct heap *heap, const struct entry *entry, struct sl
 {
     struct entry_options all = *options;
     all.edited = options->edited || (entry->flags & ENTRY_EDITED);
-    struct entry *copy = entry_block_new(heap, key, entry_encoding(entry), entry->inline_size, &all);
+    all.grown = options->grown || (entry->flags & ENTRY_GROWN);
+    struct entry *copy =
+        entry_block_new(heap, key, entry_type(entry), entry_encoding(entry), entry->inline_size, &all);
     if (!copy)
         return NULL;
     switch (entry_encoding(entry)) {
     case ENTRY_INT: *entry_word(copy) = *entry_word(entry); break;
     case ENTRY_INLINE: memcpy(entry_inline_data(copy), entry_bytes(entry).data, entry->inline_size); break;
     case ENTRY_LARGE: *entry_word(copy) = (int64_t)(uintptr_t)large_string_ref(entry_large(entry)); break;
+    case ENTRY_PAGE:
+        page_ref(entry_page(entry));
+        *entry_word(copy) = *entry_word(entry);
+        break;
+    case ENTRY_TREE: {
+        struct tree rows;
+        tree_snapshot(&entry_collection(entry)->rows, &rows);
+        *entry_word(copy) = (int64_t)(uintptr_t)collection_new(heap, &rows);
+        break;
+    }
     }
     return copy;
 }
 
 void entry_free(struct heap *heap, struct entry *entry)
 {
-    if (unlikely(entry_encoding(entry) == ENTRY_LARGE))
-        large_string_unref(entry_large(entry));
+    switch (entry_encoding(entry)) {
+    case ENTRY_INT:
+    case ENTRY_INLINE: break;
+    case ENTRY_LARGE: large_string_unref(entry_large(entry)); break;
+    case ENTRY_PAGE:
+        if (entry_page(entry))
+            page_unref(heap, entry_page(entry));
+        break;
+    case ENTRY_TREE:
+        if (entry_collection(entry))
+            collection_free_some(heap, entry_collection(entry), UINT_MAX);
+        break;
+    }
     heap_release(heap, entry, entry_block_size(entry));
 }
 
@@ -128,9 +171,36 @@ size_t entry_memory(const struct entry *entry)
 {
     size_t size = entry_block_size(entry);
     size_t memory = size <= HEAP_BLOCK_MAX ? heap_block_size(size) : mem_usable_size(entry);
-    if (entry_encoding(entry) == ENTRY_LARGE)
-        memory += mem_usable_size(entry_large(entry));
+    switch (entry_encoding(entry)) {
+    case ENTRY_INT:
+    case ENTRY_INLINE: break;
+    case ENTRY_LARGE: memory += mem_usable_size(entry_large(entry)); break;
+    case ENTRY_PAGE: memory += page_memory(entry_page(entry)); break;
+    case ENTRY_TREE:
+        memory += heap_block_size(sizeof(struct collection)) + tree_memory(&entry_collection(entry)->rows);
+        break;
+    }
     return memory;
+}
+
+/* ---- Collections ---------------------------------------------------------------------------------- */
+
+struct collection *collection_new(struct heap *heap, const struct tree *rows)
+{
+    struct collection *collection = heap_alloc(heap, sizeof *collection);
+    if (!collection)
+        fatal("out of memory");
+    list_init(&collection->node);
+    collection->rows = *rows;
+    return collection;
+}
+
+bool collection_free_some(struct heap *heap, struct collection *collection, unsigned pages_max)
+{
+    if (!tree_free_some(&collection->rows, pages_max))
+        return false;
+    heap_release(heap, collection, sizeof *collection);
+    return true;
 }
 
 /* ---- Large strings -------------------------------------------------------------------------------- */

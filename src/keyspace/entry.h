@@ -3,10 +3,11 @@
  *   header 8 | [expire_ms 8] | [long key size 8] | [word 8] | key | value bytes
  *
  * Strings up to ENTRY_INLINE_MAX bytes lie in the block behind the key; integers lie in the word; everything
- * larger or more complex is reached through the word (a pointer to a reference-counted value).
+ * larger or more complex is reached through the word (a pointer to a reference-counted value). What the rows of
+ * a collection mean is the business of types/.
  * Threads: the executor owns entries. A block that has been published in a table changes only in its access
- * clock, in its word (one aligned 8-byte store) and in expire_ms (the same): whatever else changes publishes
- * another block.
+ * clock, in its word (one aligned 8-byte store), in expire_ms (the same) and in the flag ENTRY_GROWN: whatever else
+ * changes publishes another block.
  *
  * E1  The block's size follows from its header (entry_block_size), so it can be given back without looking up.
  * E2  has_expire <=> the expire field exists; ENTRY_NO_EXPIRE in it means that the TTL was taken away.
@@ -19,27 +20,35 @@
 
 #include "base/chunk.h"
 #include "base/heap.h"
+#include "base/list.h"
 #include "base/macros.h"
 #include "base/num.h"
 #include "base/slice.h"
+#include "ds/tree.h"
 
 #define ENTRY_INLINE_MAX   16384
 #define ENTRY_NO_EXPIRE    INT64_MAX
 #define ENTRY_KEY_SIZE_MAX ((size_t)512 << 20)
 
 /* The numbers are internal; types are told to clients by name. */
-enum entry_type { ENTRY_STRING = 0 };
+enum entry_type {
+    ENTRY_STRING = 0,
+    ENTRY_LIST = 1,
+};
 
 enum entry_encoding {
     ENTRY_INT = 0,    /* string that is an integer: word is the int64 */
     ENTRY_INLINE = 1, /* string behind the key */
     ENTRY_LARGE = 2,  /* string: word is a struct large_string * */
+    ENTRY_PAGE = 3, /* small collection: word is a struct page *; NULL once another entry has taken it over */
+    ENTRY_TREE = 4, /* large collection: word is a struct collection * */
 };
 
 enum entry_flag {
     ENTRY_HAS_EXPIRE = 1 << 0,
     ENTRY_LONG_KEY = 1 << 1, /* key size does not fit 8 bits */
     ENTRY_EDITED = 1 << 2,   /* a string built by editing: OBJECT ENCODING says raw, whatever its size */
+    ENTRY_GROWN = 1 << 3,    /* a collection that is past the thresholds of the compact encodings */
 };
 
 struct entry {
@@ -59,6 +68,12 @@ struct large_string {
     size_t size;
     size_t capacity;
     char data[];
+};
+
+/* A collection too large for one page. */
+struct collection {
+    struct list_node node; /* among those that are being freed (keyspace.c) */
+    struct tree rows;
 };
 
 ALWAYS_INLINE enum entry_type entry_type(const struct entry *entry)
@@ -104,6 +119,16 @@ ALWAYS_INLINE struct large_string *entry_large(const struct entry *entry)
     return (struct large_string *)(uintptr_t)*entry_word(entry);
 }
 
+ALWAYS_INLINE struct page *entry_page(const struct entry *entry)
+{
+    return (struct page *)(uintptr_t)*entry_word(entry);
+}
+
+ALWAYS_INLINE struct collection *entry_collection(const struct entry *entry)
+{
+    return (struct collection *)(uintptr_t)*entry_word(entry);
+}
+
 ALWAYS_INLINE size_t entry_key_size(const struct entry *entry)
 {
     if (likely(!(entry->flags & ENTRY_LONG_KEY)))
@@ -146,6 +171,13 @@ ALWAYS_INLINE void entry_set_clock(struct entry *entry, uint32_t clock)
     entry->clock_low = (uint16_t)clock;
 }
 
+ALWAYS_INLINE void entry_set_grown(struct entry *entry, bool grown)
+{
+    uint8_t flags = (uint8_t)((entry->flags & ~ENTRY_GROWN) | (grown ? ENTRY_GROWN : 0));
+    if (flags != entry->flags)
+        __atomic_store_n(&entry->flags, flags, __ATOMIC_RELAXED);
+}
+
 /* Room in scratch space for the text of an integer entry. */
 typedef char entry_scratch[NUM_I64_TEXT_MAX];
 
@@ -163,6 +195,7 @@ struct entry_options {
     int64_t expire_ms; /* ENTRY_NO_EXPIRE: no field is reserved */
     uint32_t clock;
     bool edited; /* ENTRY_EDITED */
+    bool grown;  /* ENTRY_GROWN */
 };
 
 /* A string entry with a copy of key and value; an integer text becomes ENTRY_INT unless `edited`.
@@ -182,15 +215,29 @@ struct entry *entry_new_int(struct heap *heap, struct slice key, int64_t value,
 struct entry *entry_new_large(struct heap *heap, struct slice key, struct large_string *large,
                               const struct entry_options *options);
 
-/* The same value under another key or with another expire field (a large value is shared by reference). */
+/* An entry of a collection: a small one takes over a reference of its page, a large one the struct itself. */
+struct entry *entry_new_page(struct heap *heap, struct slice key, enum entry_type type, struct page *page,
+                             const struct entry_options *options);
+struct entry *entry_new_tree(struct heap *heap, struct slice key, enum entry_type type,
+                             struct collection *collection, const struct entry_options *options);
+
+/* The same value under another key or with another expire field (a large value is shared by reference, a collection by
+ * a snapshot). */
 struct entry *entry_copy(struct heap *heap, const struct entry *entry, struct slice key,
                          const struct entry_options *options);
 
-/* Gives the block and its reference to a large value back at once. */
+/* Gives the block and its reference to a large value or a collection back at once. */
 void entry_free(struct heap *heap, struct entry *entry);
 
 /* Bytes that the entry occupies, its value included (MEMORY USAGE). */
 size_t entry_memory(const struct entry *entry);
+
+/* ---- Collections ---------------------------------------------------------------------------------- */
+
+/* Takes over what `rows` refers to. */
+struct collection *collection_new(struct heap *heap, const struct tree *rows);
+/* Drops at most about `pages_max` pages. True: the collection is gone. */
+bool collection_free_some(struct heap *heap, struct collection *collection, unsigned pages_max);
 
 /* ---- Large strings -------------------------------------------------------------------------------- */
 

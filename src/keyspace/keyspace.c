@@ -20,6 +20,7 @@
 /* Budget of one keyspace_reclaim_step: about 640 entries and half a megabyte of slabs. */
 #define DRAIN_STEP_BUCKETS 128
 #define TRIM_STEP_SLABS    8
+#define FREE_STEP_PAGES    256 /* of a large collection: some tens of microseconds */
 
 #define RANDOM_TRIES_MAX 100
 
@@ -81,6 +82,7 @@ struct keyspace *keyspace_new(uint32_t db_count, uint64_t hash_seed, int64_t now
     keyspace->workers = workers;
     rng_seed(&keyspace->rng, hash_seed);
     list_init(&keyspace->draining);
+    list_init(&keyspace->collections);
     keyspace_set_time(keyspace, now_ms);
     for (uint32_t i = 0; i < db_count; i++) {
         struct db *db = &keyspace->dbs[i];
@@ -99,7 +101,7 @@ void keyspace_free(struct keyspace *keyspace)
         db_flush(&keyspace->dbs[i]);
         table_done(&keyspace->dbs[i].keys);
     }
-    while (!list_is_empty(&keyspace->draining))
+    while (!list_is_empty(&keyspace->draining) || !list_is_empty(&keyspace->collections))
         keyspace_reclaim_step(keyspace);
     heap_free(keyspace->heap);
     mem_free(keyspace->dbs);
@@ -194,6 +196,11 @@ void keyspace_retire(struct keyspace *keyspace, struct entry *entry)
             heap_release(keyspace->heap, entry, entry_block_size(entry));
             return;
         }
+    }
+    if (unlikely(entry_encoding(entry) == ENTRY_TREE) && entry_collection(entry)) {
+        list_append(&keyspace->collections, &entry_collection(entry)->node);
+        heap_release(keyspace->heap, entry, entry_block_size(entry));
+        return;
     }
     entry_free(keyspace->heap, entry);
 }
@@ -300,6 +307,15 @@ static void visit_drained(void *item, void *context)
 bool keyspace_reclaim_step(struct keyspace *keyspace)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
+    if (!list_is_empty(&keyspace->collections)) {
+        struct collection *collection = list_entry(keyspace->collections.next, struct collection, node);
+        list_remove(&collection->node);
+        if (collection_free_some(keyspace->heap, collection, FREE_STEP_PAGES))
+            keyspace->lazyfreed++;
+        else
+            list_append(&keyspace->collections, &collection->node);
+        return true;
+    }
     if (!list_is_empty(&keyspace->draining)) {
         struct detached *detached = list_entry(keyspace->draining.next, struct detached, node);
         if (table_drain(&detached->table, DRAIN_STEP_BUCKETS, visit_drained, keyspace)) {
@@ -339,6 +355,10 @@ static void visit_check(void *item, void *context)
     if (entry_block_size(entry) <= HEAP_BLOCK_MAX)
         ASSERT(heap_owner(entry) == visit->keyspace->heap);
     ASSERT(entry->inline_size == 0 || entry_encoding(entry) == ENTRY_INLINE);
+    if (entry_encoding(entry) == ENTRY_PAGE)
+        page_check(entry_page(entry));
+    if (entry_encoding(entry) == ENTRY_TREE)
+        tree_check(&entry_collection(entry)->rows);
     if (entry_encoding(entry) == ENTRY_LARGE)
         ASSERT(entry_large(entry)->refs > 0 && entry_large(entry)->size <= entry_large(entry)->capacity);
 }

@@ -41,11 +41,12 @@ struct keyspace {
     uint32_t clock_now;    /* access clock now: seconds since 1970, 24 bits (keyspace_set_time) */
     int64_t now_ms;        /* time of the current batch (keyspace_set_time) */
     struct rng rng;
-    uint32_t expire_db;          /* database at which active expiry goes on */
-    struct list_node draining;   /* detached tables on their way out */
-    uint64_t lazyfree_pending;   /* items in them */
-    uint64_t lazyfreed;          /* items freed from them, and large values handed to workers */
-    struct worker_pool *workers; /* frees values over KEYSPACE_LAZY_FREE_MIN; NULL: freed in place */
+    uint32_t expire_db;           /* database at which active expiry goes on */
+    struct list_node draining;    /* detached tables on their way out */
+    struct list_node collections; /* large collections on their way out: struct collection, node */
+    uint64_t lazyfree_pending;    /* items in them */
+    uint64_t lazyfreed;           /* items freed from them, and large values handed to workers */
+    struct worker_pool *workers;  /* frees values over KEYSPACE_LAZY_FREE_MIN; NULL: freed in place */
 };
 
 /* Values of at least this many bytes are freed by a worker. */
@@ -108,7 +109,8 @@ struct entry *db_take(struct db *db, const struct table_position *position);
 enum status db_set_expire(struct db *db, const struct table_position *position, uint64_t hash,
                           int64_t expire_ms);
 
-/* Frees an entry that is in no table any more (K3); large values go to a worker. */
+/* Frees an entry that is in no table any more (K3); large strings go to a worker, large collections are freed in
+ * keyspace_reclaim_step. */
 void keyspace_retire(struct keyspace *keyspace, struct entry *entry);
 
 /* Empties the database at once; the memory follows in keyspace_reclaim_step. Returns the number of keys. */
@@ -135,7 +137,7 @@ typedef void (*keyspace_expired_fn)(struct db *db, struct slice key, uint64_t ha
 size_t keyspace_expire_step(struct keyspace *keyspace, keyspace_expired_fn expired, void *context,
                             bool *ret_more);
 
-/* One bounded step of freeing detached tables and of giving empty slabs back. Returns true when there is more. */
+/* One bounded step of freeing large collections and detached tables, and of giving empty slabs back. Returns true when there is more. */
 bool keyspace_reclaim_step(struct keyspace *keyspace);
 
 /* Sum over all databases: tables, entries in slabs. Large values are counted by mem_used only. */

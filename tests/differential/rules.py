@@ -50,8 +50,13 @@ ARGUMENT_ERRORS = (
     "ERR Unsupported option ", "ERR bit offset is not an integer or out of range",
     "ERR bit is not an integer or out of range", "ERR value is not a valid float", "ERR invalid expire time in ",
     "ERR offset is out of range", "ERR The bit argument must be 1 or 0.", "ERR NX and XX, GT or LT options",
-    "ERR GT and LT options", "ERR invalid DB index", "ERR invalid first DB index", "ERR invalid second DB index",
+    "ERR GT and LT options", "ERR value is out of range, must be positive", "ERR RANK can't be zero",
+    "ERR COUNT can't be negative", "ERR MAXLEN can't be negative", "ERR invalid DB index", "ERR invalid first DB index", "ERR invalid second DB index",
     "ERR Invalid bitfield type.", "ERR Invalid OVERFLOW type specified")
+
+
+# Errors about what a key holds.
+WRONG_TYPES = ("WRONGTYPE ", "ERR The specified keys must contain string values")
 
 
 def _is_argument_error(tree):
@@ -59,8 +64,10 @@ def _is_argument_error(tree):
 
 
 def _error_order(words, ours, theirs, grammar):
-    """A command with two faults: we look at its shape first and at the numbers then, each command the same way."""
-    return _is_argument_error(ours) and _is_argument_error(theirs)
+    """A command with two faults: we look at its shape first, at the numbers then and at the keys last, each command
+    the same way."""
+    wrong_type = theirs[0] == "-" and theirs[1].startswith(WRONG_TYPES)
+    return _is_argument_error(ours) and (_is_argument_error(theirs) or wrong_type)
 
 
 def _numbers_first(words, ours, theirs, grammar):
@@ -73,6 +80,12 @@ def _refcount(words, ours, theirs, grammar):
     """How often a value is referred to says how the server is made."""
     return (words[0] == b"object" and len(words) == 3 and words[1].lower() == b"refcount"
             and ours[0] == theirs[0] == ":" and min(ours[1], theirs[1]) >= 1)
+
+
+def _list_encoding(words, ours, theirs, grammar):
+    """Small lists are listpacks since Redis 7.2."""
+    return (words[0] == b"object" and len(words) == 3 and words[1].lower() == b"encoding"
+            and ours == ("$", b"listpack") and theirs == ("$", b"quicklist"))
 
 
 def _bitfield_flags(words, ours, theirs, grammar):
@@ -88,6 +101,7 @@ RULES = [
     Rule("order-of-errors", "Of two faults of a command, another is told.", _error_order),
     Rule("numbers-first", "Numbers are checked whether or not the key is there.", _numbers_first),
     Rule("reference-counts", "OBJECT REFCOUNT says how the server is made.", _refcount),
+    Rule("encoding-of-lists", "Small lists are called listpacks, as in later versions.", _list_encoding),
     Rule("flags-of-malformed-bitfield", "Neither server would run it.", _bitfield_flags),
     Rule("help-texts", "HELP answers with texts of our own.", _help),
 ]

@@ -142,6 +142,13 @@ class Duel:
                 raise Difference(number, [b"(contents of)", str(key).encode()], a, b)
 
 
+# The command that shows all of a value, by its type.
+VALUE_OF = {
+    "string": lambda key: ("GET", key),
+    "list": lambda key: ("LRANGE", key, 0, -1),
+}
+
+
 def contents(address):
     """Every key of the databases in use: (database, key) -> (type, value, time to live)."""
     found = {}
@@ -151,7 +158,8 @@ def contents(address):
             keys = scan_all(client)
             assert len(keys) == client("DBSIZE"), "SCAN and DBSIZE disagree"
             for key in keys:
-                found[database, key] = (client("TYPE", key), client("GET", key), client("PTTL", key))
+                kind = client("TYPE", key)
+                found[database, key] = (kind, client(*VALUE_OF[kind](key)), client("PTTL", key))
     return found
 
 

@@ -1,0 +1,482 @@
+/* Lists: LPUSH, RPUSH and their X forms, LPOP, RPOP, LLEN, LINDEX, LSET, LRANGE, LTRIM, LREM, LINSERT, LPOS, LMOVE,
+ * RPOPLPUSH.
+ *
+ * Threads: executor only. */
+#include "types/list.h"
+#include "base/alloc.h"
+#include "config/config.h"
+#include "exec/call.h"
+#include "exec/notify.h"
+#include "gen/args.h"
+
+/* Whether the list is past list-max-listpack-size now. A list that was goes back only when it is under half of it. */
+static bool is_grown(const struct call *call, const struct key *key, const struct tree *rows)
+{
+    bool was = key->entry != NULL && key->entry->flags & ENTRY_GROWN;
+    return !list_is_compact(rows, call->exec->config->list_max_listpack_size, was);
+}
+
+static bool close_list(struct call *call, struct key *key, struct collection_view *list)
+{
+    return call_close_collection(call, key, list, ENTRY_LIST, is_grown(call, key, list->rows));
+}
+
+/* The events of a list from which something was taken: what was done, and that it is gone when nothing is left. */
+static void removed_from(struct call *call, const struct key *key, const char *event)
+{
+    call_changed(call, NOTIFY_LIST, event, key->name);
+    if (key->entry == NULL)
+        notify_publish(call->exec, NOTIFY_GENERIC, "del", key->name, call->db);
+}
+
+/* The position that an index means, negative ones counting from the end. False: outside of the list. */
+static bool resolve_index(const struct tree *rows, int64_t index, uint64_t *ret_position)
+{
+    uint64_t size = tree_rows(rows);
+    uint64_t position = index < 0 ? size + (uint64_t)index : (uint64_t)index;
+    if (position >= size)
+        return false;
+    *ret_position = position;
+    return true;
+}
+
+/* The positions from `start` to `stop`, both included, as far as they exist: *ret_count from *ret_first on. */
+static void resolve_range(uint64_t size, int64_t start, int64_t stop, uint64_t *ret_first,
+                          uint64_t *ret_count)
+{
+    int64_t signed_size = (int64_t)size;
+    int64_t first = start < 0 ? start + signed_size : start, last = stop < 0 ? stop + signed_size : stop;
+    if (first < 0)
+        first = 0;
+    if (last >= signed_size)
+        last = signed_size - 1;
+    *ret_first = (uint64_t)first;
+    *ret_count = first > last ? 0 : (uint64_t)(last - first) + 1;
+}
+
+/* ---- Pushing ----------------------------------------------------------------------------------------------- */
+
+/* Pushes one text after the other. False: memory for a long one was refused, and none of them is in the list. */
+static bool push_all(struct tree *rows, bool at_head, const struct slice *texts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        element_scratch scratch;
+        struct element element;
+        if (element_make(texts[i], scratch, &element) != ST_OK) {
+            list_cut(rows, at_head ? 0 : tree_rows(rows) - i, i);
+            return false;
+        }
+        list_push(rows, at_head, element);
+    }
+    return true;
+}
+
+static void push(struct call *call, struct slice name, bool at_head, const struct slice *texts,
+                 uint32_t count, bool must_exist)
+{
+    struct key key;
+    struct collection_view list;
+    if (!call_write_collection(call, name, ENTRY_LIST, &key, &list))
+        return;
+    if (key.entry == NULL) {
+        if (must_exist) {
+            reply_int(call->out, 0);
+            return;
+        }
+        collection_begin(&list, call->exec->keyspace, ENTRY_LIST);
+    }
+    bool pushed = push_all(list.rows, at_head, texts, count);
+    uint64_t size = tree_rows(list.rows);
+    if (!close_list(call, &key, &list))
+        return;
+    if (!pushed) {
+        call_oom(call);
+        return;
+    }
+    call_changed(call, NOTIFY_LIST, at_head ? "lpush" : "rpush", name);
+    call->exec->stats.dirty += count - 1;
+    reply_int(call->out, (int64_t)size);
+}
+
+void cmd_lpush(struct call *call, const struct args_lpush *args)
+{
+    push(call, args->key, true, args->element, args->element_count, false);
+}
+
+void cmd_rpush(struct call *call, const struct args_rpush *args)
+{
+    push(call, args->key, false, args->element, args->element_count, false);
+}
+
+void cmd_lpushx(struct call *call, const struct args_lpushx *args)
+{
+    push(call, args->key, true, args->element, args->element_count, true);
+}
+
+void cmd_rpushx(struct call *call, const struct args_rpushx *args)
+{
+    push(call, args->key, false, args->element, args->element_count, true);
+}
+
+/* ---- Popping ----------------------------------------------------------------------------------------------- */
+
+/* Answers with `count` elements from one end, in the order in which they are taken, and takes them. */
+static void pop_some(struct call *call, struct tree *rows, bool at_head, uint64_t count)
+{
+    struct tree_place place;
+    uint64_t size = tree_rows(rows);
+    reply_array(call->out, count);
+    if (count == 0)
+        return;
+    tree_at(rows, at_head ? 0 : size - 1, &place);
+    for (uint64_t i = 0; i < count; i++) {
+        call_reply_element(call, page_element(place.page, place.row, 0));
+        if (!at_head && place.row-- == 0)
+            tree_previous_page(rows, &place);
+        else if (at_head && ++place.row == place.page->count)
+            tree_next_page(rows, &place);
+    }
+    list_cut(rows, at_head ? 0 : size - count, count);
+}
+
+static void pop(struct call *call, struct slice name, bool at_head, bool has_count, int64_t count)
+{
+    struct key key;
+    struct collection_view list;
+    if (!call_write_collection(call, name, ENTRY_LIST, &key, &list))
+        return;
+    if (key.entry == NULL) {
+        if (has_count)
+            reply_null_array(call->out);
+        else
+            reply_null(call->out);
+        return;
+    }
+    uint64_t size = tree_rows(list.rows);
+    uint64_t taken = !has_count ? 1 : (uint64_t)count < size ? (uint64_t)count : size;
+    if (has_count) {
+        pop_some(call, list.rows, at_head, taken);
+    } else {
+        call_reply_element(call, list_end(list.rows, at_head));
+        list_cut(list.rows, at_head ? 0 : size - 1, 1);
+    }
+    if (taken == 0)
+        return;
+    close_list(call, &key, &list);
+    removed_from(call, &key, at_head ? "lpop" : "rpop");
+    call->exec->stats.dirty += taken - 1;
+}
+
+void cmd_lpop(struct call *call, const struct args_lpop *args)
+{
+    pop(call, args->key, true, args->has_count, args->count);
+}
+
+void cmd_rpop(struct call *call, const struct args_rpop *args)
+{
+    pop(call, args->key, false, args->has_count, args->count);
+}
+
+/* ---- Moving ------------------------------------------------------------------------------------------------ */
+
+/* Puts a copy of the element at one end of the destination, which may be the source, or a key that is not there. */
+static bool push_moved(struct call *call, struct slice name, bool at_head, struct slice text)
+{
+    struct key key;
+    struct collection_view list;
+    if (!call_write_collection(call, name, ENTRY_LIST, &key, &list))
+        return false;
+    if (key.entry == NULL)
+        collection_begin(&list, call->exec->keyspace, ENTRY_LIST);
+    bool pushed = push_all(list.rows, at_head, &text, 1);
+    if (!close_list(call, &key, &list))
+        return false;
+    if (!pushed)
+        call_oom(call);
+    return pushed;
+}
+
+/* Takes an element from one end of a list and puts it at one end of another. Pushing first: where that fails, nothing
+ * has changed. */
+static void move(struct call *call, struct slice source, struct slice destination, bool from_head,
+                 bool to_head)
+{
+    struct key key;
+    struct collection_view list;
+    if (!call_write_collection(call, source, ENTRY_LIST, &key, &list))
+        return;
+    if (key.entry == NULL) {
+        reply_null(call->out);
+        return;
+    }
+    element_scratch scratch;
+    struct element element = list_end(list.rows, from_head);
+    /* The text stays where it is until the source changes, and that may be the destination: so it is copied. */
+    struct slice text = element_text(element, scratch);
+    char *copy = mem_try_alloc(text.size + 1);
+    if (copy == NULL) {
+        call_oom(call);
+        return;
+    }
+    memcpy(copy, text.data, text.size);
+    text.data = copy;
+    bool same = slice_equal(source, destination);
+    if (push_moved(call, destination, to_head, text)) {
+        call_changed(call, NOTIFY_LIST, to_head ? "lpush" : "rpush", destination);
+        call_write_collection(call, source, ENTRY_LIST, &key, &list);
+        uint64_t last = tree_rows(list.rows) - 1;
+        /* Its place has moved when it was pushed in front of it, or behind it, in the same list. */
+        uint64_t at = from_head ? (same && to_head ? 1 : 0) : (same && !to_head ? last - 1 : last);
+        list_cut(list.rows, at, 1);
+        close_list(call, &key, &list);
+        removed_from(call, &key, from_head ? "lpop" : "rpop");
+        reply_bulk(call->out, text);
+    }
+    mem_free(copy);
+}
+
+void cmd_lmove(struct call *call, const struct args_lmove *args)
+{
+    move(call, args->source, args->destination, args->wherefrom == ARGS_LMOVE_WHEREFROM_LEFT,
+         args->whereto == ARGS_LMOVE_WHERETO_LEFT);
+}
+
+void cmd_rpoplpush(struct call *call, const struct args_rpoplpush *args)
+{
+    move(call, args->source, args->destination, false, true);
+}
+
+/* ---- Reading ----------------------------------------------------------------------------------------------- */
+
+void cmd_llen(struct call *call, const struct args_llen *args)
+{
+    struct key key;
+    struct collection_view list;
+    if (call_read_collection(call, args->key, ENTRY_LIST, &key, &list))
+        reply_int(call->out, key.entry == NULL ? 0 : (int64_t)tree_rows(list.rows));
+}
+
+void cmd_lindex(struct call *call, const struct args_lindex *args)
+{
+    struct key key;
+    struct collection_view list;
+    int64_t index;
+    uint64_t position;
+    if (!call_read_collection(call, args->key, ENTRY_LIST, &key, &list))
+        return;
+    if (key.entry == NULL) {
+        reply_null(call->out);
+    } else if (!num_parse_i64(args->index, &index)) {
+        call_not_integer(call);
+    } else if (!resolve_index(list.rows, index, &position)) {
+        reply_null(call->out);
+    } else {
+        struct tree_place place;
+        tree_at(list.rows, position, &place);
+        call_reply_element(call, page_element(place.page, place.row, 0));
+    }
+}
+
+void cmd_lrange(struct call *call, const struct args_lrange *args)
+{
+    struct key key;
+    struct collection_view list;
+    uint64_t first = 0, count = 0;
+    if (!call_read_collection(call, args->key, ENTRY_LIST, &key, &list))
+        return;
+    if (key.entry != NULL)
+        resolve_range(tree_rows(list.rows), args->start, args->stop, &first, &count);
+    reply_array(call->out, count);
+    if (count == 0)
+        return;
+    struct tree_place place;
+    tree_at(list.rows, first, &place);
+    while (count-- > 0) {
+        call_reply_element(call, page_element(place.page, place.row, 0));
+        if (++place.row == place.page->count)
+            tree_next_page(list.rows, &place);
+    }
+}
+
+/* The places of equal elements, or (without COUNT) the first one. */
+void cmd_lpos(struct call *call, const struct args_lpos *args)
+{
+    struct key key;
+    struct collection_view list;
+    int64_t rank = args->has_rank ? args->rank : 1;
+    uint64_t matches_max = !args->has_num_matches   ? 1
+                           : args->num_matches == 0 ? UINT64_MAX
+                                                    : (uint64_t)args->num_matches;
+    if (rank == 0) {
+        reply_error(call->out,
+                    "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or "
+                    "use negative to start from the end of the list");
+        return;
+    }
+    if (!call_read_collection(call, args->key, ENTRY_LIST, &key, &list))
+        return;
+    element_scratch scratch;
+    struct element wanted = {0};
+    if (key.entry != NULL && element_make(args->element, scratch, &wanted) != ST_OK) {
+        call_oom(call);
+        return;
+    }
+    struct list_search search = {0};
+    if (key.entry != NULL)
+        list_search_begin(&search, list.rows, wanted, rank > 0 ? 0 : tree_rows(list.rows) - 1,
+                          rank<0, args->len> 0 ? (uint64_t)args->len : UINT64_MAX);
+    uint64_t skipped = rank > 0 ? (uint64_t)rank - 1 : 0 - (uint64_t)rank - 1, position, matches = 0;
+    struct reply_open open = {0};
+    if (args->has_num_matches)
+        open = reply_open(call->out);
+    while (matches < matches_max && list_search_next(&search, &position)) {
+        if (skipped > 0) {
+            skipped--;
+            continue;
+        }
+        reply_int(call->out, (int64_t)position);
+        matches++;
+    }
+    if (args->has_num_matches)
+        reply_close(call->out, open, REPLY_ARRAY, matches);
+    else if (matches == 0)
+        reply_null(call->out);
+    if (key.entry != NULL)
+        element_unref(wanted);
+}
+
+/* ---- Changing in the middle -------------------------------------------------------------------------------- */
+
+void cmd_lset(struct call *call, const struct args_lset *args)
+{
+    struct key key;
+    struct collection_view list;
+    int64_t index;
+    uint64_t position;
+    if (!call_write_collection(call, args->key, ENTRY_LIST, &key, &list))
+        return;
+    if (key.entry == NULL) {
+        call_no_such_key(call);
+        return;
+    }
+    if (!num_parse_i64(args->index, &index)) {
+        call_not_integer(call);
+        return;
+    }
+    if (!resolve_index(list.rows, index, &position)) {
+        reply_error(call->out, "ERR index out of range");
+        return;
+    }
+    element_scratch scratch;
+    struct element element;
+    if (element_make(args->element, scratch, &element) != ST_OK) {
+        call_oom(call);
+        return;
+    }
+    struct tree_place place;
+    tree_at(list.rows, position, &place);
+    tree_replace(list.rows, &place, 0, element);
+    close_list(call, &key, &list);
+    call_changed(call, NOTIFY_LIST, "lset", args->key);
+    reply_ok(call->out);
+}
+
+void cmd_linsert(struct call *call, const struct args_linsert *args)
+{
+    struct key key;
+    struct collection_view list;
+    if (!call_write_collection(call, args->key, ENTRY_LIST, &key, &list))
+        return;
+    if (key.entry == NULL) {
+        reply_int(call->out, 0);
+        return;
+    }
+    element_scratch pivot_scratch, scratch;
+    struct element pivot, element;
+    if (element_make(args->pivot, pivot_scratch, &pivot) != ST_OK) {
+        call_oom(call);
+        return;
+    }
+    struct list_search search;
+    uint64_t position;
+    list_search_begin(&search, list.rows, pivot, 0, false, UINT64_MAX);
+    bool found = list_search_next(&search, &position);
+    element_unref(pivot);
+    if (!found) {
+        reply_int(call->out, -1);
+        return;
+    }
+    if (element_make(args->element, scratch, &element) != ST_OK) {
+        call_oom(call);
+        return;
+    }
+    struct tree_place place;
+    struct row row = {.elements[0] = element};
+    tree_at(list.rows, position + (args->where == ARGS_LINSERT_WHERE_AFTER), &place);
+    tree_insert(list.rows, &place, &row, (struct tree_order){0, 0});
+    reply_int(call->out, (int64_t)tree_rows(list.rows));
+    close_list(call, &key, &list);
+    call_changed(call, NOTIFY_LIST, "linsert", args->key);
+}
+
+void cmd_lrem(struct call *call, const struct args_lrem *args)
+{
+    struct key key;
+    struct collection_view list;
+    if (!call_write_collection(call, args->key, ENTRY_LIST, &key, &list))
+        return;
+    element_scratch scratch;
+    struct element wanted;
+    if (key.entry == NULL) {
+        reply_int(call->out, 0);
+        return;
+    }
+    if (element_make(args->element, scratch, &wanted) != ST_OK) {
+        call_oom(call);
+        return;
+    }
+    bool backwards = args->count < 0;
+    uint64_t left = args->count == 0 ? UINT64_MAX
+                    : backwards      ? 0 - (uint64_t)args->count
+                                     : (uint64_t)args->count;
+    uint64_t from = backwards ? tree_rows(list.rows) - 1 : 0, position, removed = 0;
+    struct list_search search;
+    list_search_begin(&search, list.rows, wanted, from, backwards, UINT64_MAX);
+    while (left > 0 && list_search_next(&search, &position)) {
+        list_cut(list.rows, position, 1);
+        left--;
+        removed++;
+        /* Backwards, what has not been looked at keeps its positions; forwards, it has moved up by one. */
+        if (backwards && position == 0)
+            break;
+        list_search_begin(&search, list.rows, wanted, backwards ? position - 1 : position, backwards,
+                          UINT64_MAX);
+    }
+    element_unref(wanted);
+    if (removed > 0) {
+        close_list(call, &key, &list);
+        removed_from(call, &key, "lrem");
+        call->exec->stats.dirty += removed - 1;
+    }
+    reply_int(call->out, (int64_t)removed);
+}
+
+void cmd_ltrim(struct call *call, const struct args_ltrim *args)
+{
+    struct key key;
+    struct collection_view list;
+    uint64_t first, count;
+    if (!call_write_collection(call, args->key, ENTRY_LIST, &key, &list))
+        return;
+    if (key.entry != NULL) {
+        uint64_t size = tree_rows(list.rows);
+        resolve_range(size, args->start, args->stop, &first, &count);
+        if (count == 0)
+            first = 0;
+        list_cut(list.rows, first + count, size - first - count);
+        list_cut(list.rows, 0, first);
+        close_list(call, &key, &list);
+        removed_from(call, &key, "ltrim");
+    }
+    reply_ok(call->out);
+}

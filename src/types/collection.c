@@ -1,0 +1,69 @@
+/* Opening and closing collections. Entry: collection_open, collection_close. Threads: executor only. */
+#include "types/collection.h"
+
+#include "base/bug.h"
+#include "types/list.h"
+
+static const struct tree_type *const tree_types[] = {
+    [ENTRY_LIST] = &list_tree,
+};
+
+void collection_open(struct collection_view *view, struct keyspace *keyspace, struct entry *entry)
+{
+    if (entry_encoding(entry) == ENTRY_TREE) {
+        view->rows = &entry_collection(entry)->rows;
+        return;
+    }
+    DEBUG_ASSERT(entry_encoding(entry) == ENTRY_PAGE);
+    tree_init_page(&view->page, tree_types[entry_type(entry)], &keyspace->hash_seed, keyspace->heap,
+                   entry_page(entry));
+    view->rows = &view->page;
+}
+
+void collection_begin(struct collection_view *view, struct keyspace *keyspace, enum entry_type type)
+{
+    tree_init(&view->page, tree_types[type], &keyspace->hash_seed, keyspace->heap);
+    view->rows = &view->page;
+}
+
+/* An entry for rows that none holds yet. */
+static struct entry *new_entry(struct tree *rows, struct slice key, enum entry_type type,
+                               const struct entry_options *options)
+{
+    if (rows->depth == 0)
+        return entry_new_page(rows->heap, key, type, rows->root.page, options);
+    struct collection *collection = collection_new(rows->heap, rows);
+    struct entry *entry = entry_new_tree(rows->heap, key, type, collection, options);
+    if (entry == NULL)
+        heap_release(rows->heap, collection, sizeof *collection);
+    return entry;
+}
+
+enum collection_outcome collection_close(struct collection_view *view, struct entry *entry, struct slice key,
+                                         enum entry_type type, const struct entry_options *options,
+                                         struct entry **ret_entry)
+{
+    struct tree *rows = view->rows;
+    bool in_page = entry != NULL && entry_encoding(entry) == ENTRY_PAGE;
+    if (in_page && rows->depth == 0)
+        __atomic_store_n(entry_word(entry), (int64_t)(uintptr_t)rows->root.page, __ATOMIC_RELEASE);
+    if (tree_rows(rows) == 0) {
+        if (entry == NULL)
+            tree_free_some(rows, 1);
+        return COLLECTION_EMPTY;
+    }
+    if (entry != NULL && (!in_page || rows->depth == 0))
+        return COLLECTION_KEPT;
+    struct entry *made = new_entry(rows, key, type, options);
+    if (made == NULL) {
+        if (in_page)
+            fatal("out of memory"); /* what was acknowledged would be lost */
+        while (!tree_free_some(rows, UINT16_MAX))
+            ;
+        return COLLECTION_NOMEM;
+    }
+    if (in_page)
+        *entry_word(entry) = 0; /* its page is part of the tree now */
+    *ret_entry = made;
+    return COLLECTION_REPLACED;
+}

@@ -1,0 +1,43 @@
+/* A collection in hand: the rows of an entry, one page or a tree of them, behind one pointer.
+ *
+ * Principal entry points: collection_open, collection_begin, collection_close.
+ * A command opens the entry's rows, reads or changes them as a tree (ds/tree.h), and closes them: that puts back into
+ * the entry what it now consists of, or makes the entry that can hold it.
+ * Knows entries and memory, nothing of clients, commands and replies.
+ * Threads: executor only. */
+#ifndef SKUA_TYPES_COLLECTION_H
+#define SKUA_TYPES_COLLECTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ds/tree.h"
+#include "keyspace/keyspace.h"
+
+/* Valid from opening to closing, or until the key changes in another way. Must not be moved. */
+struct collection_view {
+    struct tree *rows;
+    struct tree page; /* what `rows` points at while the collection is one page in its entry, or not in any */
+};
+
+/* The rows of an entry that holds a collection. */
+void collection_open(struct collection_view *view, struct keyspace *keyspace, struct entry *entry);
+
+/* The rows of a collection that is not there yet: none. */
+void collection_begin(struct collection_view *view, struct keyspace *keyspace, enum entry_type type);
+
+/* What is to be done with the entry once its rows have changed. */
+enum collection_outcome {
+    COLLECTION_KEPT,     /* the entry holds the rows as they are now */
+    COLLECTION_EMPTY,    /* no row is left: the key is to be removed */
+    COLLECTION_REPLACED, /* *ret_entry is to be published in place of the entry, or as a new one */
+    COLLECTION_NOMEM,    /* there is no memory for a new key; the rows are given back */
+};
+
+/* `entry` is the one that was opened, NULL after collection_begin. `key` and `options` are for a new entry, whose type
+ * is `type`. */
+enum collection_outcome collection_close(struct collection_view *view, struct entry *entry, struct slice key,
+                                         enum entry_type type, const struct entry_options *options,
+                                         struct entry **ret_entry);
+
+#endif

@@ -1,0 +1,122 @@
+/* Lists. Entry: list_push, list_cut, list_search_next. Threads: see list.h. */
+#include "types/list.h"
+
+const struct tree_type list_tree = {.layout = PAGE_LIST};
+
+/* ---- Changing ---------------------------------------------------------------------------------------------- */
+
+void list_push(struct tree *rows, bool at_head, struct element element)
+{
+    struct tree_place place;
+    struct row row = {.elements[0] = element};
+    tree_at(rows, at_head ? 0 : tree_rows(rows), &place);
+    tree_insert(rows, &place, &row, (struct tree_order){0, 0});
+}
+
+struct element list_end(const struct tree *rows, bool at_head)
+{
+    struct tree_place place;
+    tree_at(rows, at_head ? 0 : tree_rows(rows) - 1, &place);
+    return page_element(place.page, place.row, 0);
+}
+
+void list_cut(struct tree *rows, uint64_t first, uint64_t count)
+{
+    while (count > 0) {
+        struct tree_place place;
+        tree_at(rows, first, &place);
+        uint64_t here = place.page->count - place.row;
+        if (here > count)
+            here = count;
+        tree_remove(rows, &place, (unsigned)here);
+        count -= here;
+    }
+}
+
+/* ---- Searching --------------------------------------------------------------------------------------------- */
+
+void list_search_begin(struct list_search *search, const struct tree *rows, struct element wanted,
+                       uint64_t from, bool backwards, uint64_t compare_max)
+{
+    uint64_t size = tree_rows(rows);
+    *search = (struct list_search){.rows = rows, .wanted = wanted, .position = from, .backwards = backwards};
+    search->left = from >= size ? 0 : backwards ? from + 1 : size - from;
+    if (search->left > compare_max)
+        search->left = compare_max;
+    if (search->left > 0)
+        tree_at(rows, from, &search->place);
+}
+
+bool list_search_next(struct list_search *search, uint64_t *ret_position)
+{
+    struct tree_place *place = &search->place;
+    while (search->left > 0) {
+        bool found = element_equal(page_element(place->page, place->row, 0), search->wanted);
+        if (found)
+            *ret_position = search->position;
+        search->left--;
+        if (search->backwards) {
+            search->position--;
+            if (place->row > 0)
+                place->row--;
+            else
+                tree_previous_page(search->rows, place);
+        } else {
+            search->position++;
+            if (++place->row == place->page->count)
+                tree_next_page(search->rows, place);
+        }
+        if (found)
+            return true;
+    }
+    return false;
+}
+
+/* ---- Encodings --------------------------------------------------------------------------------------------- */
+
+#define LISTPACK_FRAME 7 /* header and end mark */
+
+/* The limits that -1 to -5 stand for. */
+static const size_t listpack_limits[] = {4096, 8192, 16384, 32768, 65536};
+
+size_t list_listpack_size(struct element element)
+{
+    size_t size;
+    if (element.kind == ELEMENT_INT) {
+        int64_t value = element_int(element);
+        if (value >= 0 && value <= 127)
+            size = 1;
+        else if (value >= -4096 && value <= 4095)
+            size = 2;
+        else if (element.size <= 2)
+            size = 3;
+        else
+            size = element.size <= 3 ? 4 : element.size == 4 ? 5 : 9;
+    } else {
+        element_scratch scratch;
+        size_t length = element_text(element, scratch).size;
+        size = length + (length < 64 ? 1 : length < 4096 ? 2 : 5);
+    }
+    /* Behind each entry stands its size, in groups of seven bits. */
+    size_t back = 1;
+    for (size_t rest = size >> 7; rest > 0; rest >>= 7)
+        back++;
+    return size + back;
+}
+
+bool list_is_compact(const struct tree *rows, int64_t limit, bool half)
+{
+    unsigned share = half ? 2 : 1;
+    if (limit >= 0)
+        return tree_rows(rows) <= (uint64_t)limit / share;
+    size_t bytes_max = listpack_limits[limit < -5 ? 4 : -limit - 1] / share, bytes = LISTPACK_FRAME;
+    if (tree_rows(rows) > bytes_max / 2) /* none takes less than two bytes */
+        return false;
+    struct tree_place place;
+    tree_at(rows, 0, &place);
+    do {
+        for (unsigned row = 0; row < place.page->count && bytes <= bytes_max; row++)
+            bytes += list_listpack_size(page_element(place.page, row, 0));
+    } while (bytes <= bytes_max && tree_next_page(rows, &place));
+    return bytes <= bytes_max;
+}

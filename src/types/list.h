@@ -1,0 +1,49 @@
+/* Lists: elements by position.
+ *
+ * Principal entry points: list_push, list_cut, list_search_next.
+ * Knows trees and elements, nothing of clients, commands and replies.
+ * Threads: executor only; reading a snapshot, any. */
+#ifndef SKUA_TYPES_LIST_H
+#define SKUA_TYPES_LIST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ds/tree.h"
+
+extern const struct tree_type list_tree;
+
+/* Puts an element, whose blob is taken over, at the head or the tail. */
+void list_push(struct tree *rows, bool at_head, struct element element);
+
+/* The element at the head or the tail of a list that is not empty; valid until the list changes. */
+struct element list_end(const struct tree *rows, bool at_head);
+
+/* Takes `count` elements from position `first` on out; all of them must be there. */
+void list_cut(struct tree *rows, uint64_t first, uint64_t count);
+
+/* A walk over the elements that are equal to one, in either direction. */
+struct list_search {
+    const struct tree *rows;
+    struct element wanted;
+    struct tree_place place;
+    uint64_t position; /* of the place */
+    uint64_t left;     /* elements that may still be looked at */
+    bool backwards;
+};
+
+/* Begins at position `from`, which need not exist, and looks at no more than `compare_max` elements. The list must not
+ * change meanwhile. */
+void list_search_begin(struct list_search *search, const struct tree *rows, struct element wanted,
+                       uint64_t from, bool backwards, uint64_t compare_max);
+/* The next match. False: there is none. */
+bool list_search_next(struct list_search *search, uint64_t *ret_position);
+
+/* What `element` would take in a listpack, the compact encoding of Redis, which its size limits are about. */
+size_t list_listpack_size(struct element element);
+
+/* Whether Redis would keep the list as one listpack under list-max-listpack-size `limit`: a number of elements, or from
+ * -1 to -5 a number of bytes from 4 KB to 64 KB. `half`: under half of it. Looks at no more than it takes to know. */
+bool list_is_compact(const struct tree *rows, int64_t limit, bool half);
+
+#endif

@@ -152,7 +152,7 @@ function percentiles(test) {
   return figure(test, words, (width) => {
     const height = 230, left = 54, top = 8, bottom = height - 26;
     const x = rarity(left, width - 14, LAST), y = logarithmic(bottom, top, low, high);
-    const shapes = [...gridY(y, left, width - 14, shortDuration), ...gridX(x, top, bottom, (p) => p ? "p" + p : "min")];
+    const shapes = [...gridY(y, left, width - 14, shortDuration), ...gridX(x, top, bottom, (p) => p ? "p" + p : width < 420 ? "" : "min")];
     for (const [server, curve] of curves) {
       const points = curve.map(([percent, us]) => [x(percent), y(us)]);
       shapes.push(svg("path", { class: `curve stroke ${server.colour}`, d: pathOf(points) }));
@@ -281,7 +281,8 @@ function intervalNote() {
   const rounds = Math.max(...doc.results.map((result) => result.rounds.length));
   if (doc.comparisons.every((pair) => Object.values(pair.ratios).every((value) => !value || value.low === null)))
     return `With ${rounds} round${rounds === 1 ? "" : "s"} a session, a ratio has no interval: at least ${doc.method.rounds_min} are needed.`;
-  return `Points are geometric means over ${rounds} paired rounds, lines their 95 % intervals (Student’s t of the logarithms` +
+  const pairs = [...new Set(doc.comparisons.map((pair) => `${pair.server} : ${pair.baseline}`))].join(", ");
+  return `${pairs}. Points are geometric means over ${rounds} paired rounds, lines their 95 % intervals (Student’s t of the logarithms` +
     (rounds < doc.method.rounds_good ? "; with so few rounds these are rough" : "") +
     "); a hollow point is one whose interval holds 1, or has none.";
 }
@@ -294,7 +295,7 @@ function heading() {
   document.getElementById("subtitle").textContent = [`skua-bench ${doc.version}`, doc.started.slice(0, 16).replace("T", " ") + " UTC",
     doc.machine].filter((part) => part).join(" · ");
   document.getElementById("legend").append(...servers.map((server) => html("li", {},
-    html("span", { class: `swatch fill ${server.colour}` }), server.name,
+    svg("svg", { width: 14, height: 14, "aria-hidden": "true" }, mark(server.index, 7, 7, 5.5, { class: `fill ${server.colour}` })), server.name,
     html("span", { class: "of" }, [server.software, server.version].filter((part) => part).join(" ")))));
 }
 

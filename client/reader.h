@@ -10,12 +10,13 @@
  *   |               | tree under way |                        |                   |
  *
  * R1: in TREE start <= at, elsewhere start has no meaning; at <= end <= capacity.
- * R2: the item at `at` is complete only when end - at >= need; 1 <= need <= reply_max. Of an item that is a line the
+ * R2: the item at `at` is complete only when end - at >= need; 1 <= need. Of an item that is a line the
  *     first need - 1 bytes have no line end in them, so that one which arrives byte by byte is searched once.
+ *     Behind a byte that may be wrong need does not reach, but for the two that end a string.
  * R3: levels[0 .. depth) are the aggregates that are open, each with left > 0; depth <= limits.depth_max.
  * R4: used is the number of bytes of the reply under way before `at`; it is 0 between replies, and at most
  *     limits.reply_max.
- * R5: what is found, and what is wrong, is a function of its bytes alone, never of the pieces in which they came. */
+ * R5: what is found, and what is wrong, is a function of the bytes alone, never of the pieces in which they came. */
 #ifndef SKUA_CLIENT_READER_H
 #define SKUA_CLIENT_READER_H
 

@@ -116,7 +116,7 @@ explain_line_end(struct skua_reader *reader, const char *item, size_t available,
         return fail_at(reader, item, offset, "\\r");
     if (available > offset + 1)
         return fail_at(reader, item, offset + 1, "\\n");
-    return again(reader, offset + LINE_END_SIZE);
+    return again(reader, available + 1); /* not more: the next byte may be wrong */
 }
 
 /* The CRLF at item[offset]. */

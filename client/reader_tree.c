@@ -166,8 +166,8 @@ enum skua_status skua_reader_tree(struct skua_reader *reader, struct skua_reply 
     bool begun = status == SKUA_AGAIN && reader->used > 0;
     if (reader->state == READER_TREE && !begun)
         reader->state = READER_ITEMS;
-    if (status == SKUA_AGAIN && !begun && reader->parts)
-        reader->need = 1; /* skua_reader_next may be called instead, and then needs less */
+    if (status == SKUA_AGAIN && !begun && reader->parts && skua_reader_wanted(reader) > 1)
+        reader->need = 1; /* skua_reader_next may be called instead, and gives a part of this string */
     return status;
 }
 

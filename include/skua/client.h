@@ -132,6 +132,8 @@ void *skua_user(const struct skua_client *client);
 /* One command, and its reply, which the caller frees with skua_reply_free. The format is split at spaces into
  * arguments, and each conversion is one argument or a part of one, whatever bytes it holds:
  *   %s a string, %b bytes and their count (const void *, size_t), %d %i %u %x with hh h l ll z j, %f %g %e, %%.
+ * Numbers may have flags (- + # 0 and blank), and a width and a precision of up to two digits each: "%.17g". The
+ * decimal point is a point in every locale.
  * NULL: there is no reply, see skua_status_of (or the format is wrong or too much is pending: SKUA_ERR_USE or
  * SKUA_ERR_FULL by skua_call_status). An error reply is a reply of type SKUA_ERROR. Requests that were appended before
  * and not taken yet come first: do not mix the two. */

@@ -168,6 +168,8 @@ static void names_what_is_wrong(void **state)
         SAMPLE("=9\r\ntxt;", WRONG("expected ':' behind a verbatim string's format, got ';'", 7)),
         SAMPLE("=5\r\ntxt:abc", WRONG("expected \\r, got 'b'", 9)),
         SAMPLE("#x\r\n", WRONG("expected t or f, got 'x'", 1)),
+        SAMPLE("##", WRONG("expected t or f, got '#'", 1)),
+        SAMPLE("_\rx", WRONG("expected \\n, got 'x'", 2)),
         SAMPLE("#tt\r\n", WRONG("expected \\r, got 't'", 2)),
         SAMPLE("_x\r\n", WRONG("expected \\r, got 'x'", 1)),
         SAMPLE("(\r\n", WRONG("expected a digit, got 0x0d", 1)),

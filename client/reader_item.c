@@ -30,6 +30,8 @@
 
 #define LIKELY(condition)   __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define OUT_OF_LINE         __attribute__((noinline))
+#define COLD                __attribute__((cold, noinline))
 
 #define DIGITS_MAX    19u  /* of INT64_MAX; as many nines fit into 64 bits */
 #define DOUBLE_MAX    5120 /* characters: more than any double has with all its digits written out */
@@ -45,8 +47,8 @@ static enum skua_status again(struct skua_reader *reader, size_t need)
     return SKUA_AGAIN;
 }
 
-__attribute__((cold, noinline)) static enum skua_status fail_at(struct skua_reader *reader, const char *item,
-                                                                size_t offset, const char *expected)
+COLD static enum skua_status fail_at(struct skua_reader *reader, const char *item, size_t offset,
+                                     const char *expected)
 {
     unsigned char byte = (unsigned char)item[offset];
     if (byte >= ' ' && byte <= '~')
@@ -54,7 +56,7 @@ __attribute__((cold, noinline)) static enum skua_status fail_at(struct skua_read
     return reader_fail(reader, SKUA_ERR_PROTOCOL, offset, "expected %s, got 0x%02x", expected, byte);
 }
 
-__attribute__((cold, noinline)) static enum skua_status fail_reply_max(struct skua_reader *reader)
+COLD static enum skua_status fail_reply_max(struct skua_reader *reader)
 {
     return reader_fail(reader, SKUA_ERR_LIMIT, 0, "a reply of more than %zu bytes", reader->limits.reply_max);
 }
@@ -109,8 +111,8 @@ static inline bool is_line_end(const char *bytes)
 }
 
 /* There is no CRLF at item[offset]: not yet, or something else. */
-__attribute__((noinline)) static enum skua_status
-explain_line_end(struct skua_reader *reader, const char *item, size_t available, size_t offset)
+OUT_OF_LINE static enum skua_status explain_line_end(struct skua_reader *reader, const char *item,
+                                                     size_t available, size_t offset)
 {
     if (available > offset && item[offset] != '\r')
         return fail_at(reader, item, offset, "\\r");
@@ -156,8 +158,8 @@ static inline size_t read_digits(const char *item, size_t available, size_t offs
     return i + LINE_END_SIZE;
 }
 
-__attribute__((noinline)) static enum skua_status explain_digits(struct skua_reader *reader, const char *item,
-                                                                 size_t available, size_t offset)
+OUT_OF_LINE static enum skua_status explain_digits(struct skua_reader *reader, const char *item,
+                                                   size_t available, size_t offset)
 {
     size_t i = offset;
     while (i < available && is_digit(item[i]))
@@ -171,8 +173,8 @@ __attribute__((noinline)) static enum skua_status explain_digits(struct skua_rea
     return explain_line_end(reader, item, available, i);
 }
 
-__attribute__((noinline)) static enum skua_status read_integer(struct skua_reader *reader, const char *item,
-                                                               size_t available, struct skua_item *ret_item)
+OUT_OF_LINE static enum skua_status read_integer(struct skua_reader *reader, const char *item,
+                                                 size_t available, struct skua_item *ret_item)
 {
     if (UNLIKELY(available < 2))
         return again(reader, 2);
@@ -195,8 +197,8 @@ __attribute__((noinline)) static enum skua_status read_integer(struct skua_reade
 }
 
 /* "-1" instead of a length. */
-__attribute__((noinline)) static enum skua_status read_null(struct skua_reader *reader, const char *item,
-                                                            size_t available, struct skua_item *ret_item)
+OUT_OF_LINE static enum skua_status read_null(struct skua_reader *reader, const char *item, size_t available,
+                                              struct skua_item *ret_item)
 {
     if (available < 3)
         return again(reader, 3);
@@ -212,9 +214,9 @@ __attribute__((noinline)) static enum skua_status read_null(struct skua_reader *
 }
 
 /* Behind a type comes what is not a digit: a null where `nullable`, or a mistake. */
-__attribute__((noinline)) static enum skua_status read_odd_length(struct skua_reader *reader,
-                                                                  const char *item, size_t available,
-                                                                  bool nullable, struct skua_item *ret_item)
+OUT_OF_LINE static enum skua_status read_odd_length(struct skua_reader *reader, const char *item,
+                                                    size_t available, bool nullable,
+                                                    struct skua_item *ret_item)
 {
     if (item[1] == '-' && nullable)
         return read_null(reader, item, available, ret_item);
@@ -280,8 +282,8 @@ static enum skua_status read_part(struct skua_reader *reader, struct skua_item *
 }
 
 /* The first FORMAT_SIZE of the `size` bytes at item[body]. */
-__attribute__((noinline)) static enum skua_status read_format(struct skua_reader *reader, const char *item,
-                                                              size_t body, size_t size, char ret_format[4])
+OUT_OF_LINE static enum skua_status read_format(struct skua_reader *reader, const char *item, size_t body,
+                                                size_t size, char ret_format[4])
 {
     if (size < FORMAT_SIZE)
         return reader_fail(reader, SKUA_ERR_PROTOCOL, 0, "a verbatim string without a format");
@@ -292,9 +294,9 @@ __attribute__((noinline)) static enum skua_status read_format(struct skua_reader
 }
 
 /* A string that has not arrived, or that has a format. */
-__attribute__((noinline)) static enum skua_status
-read_odd_string(struct skua_reader *reader, const char *item, size_t available, size_t body, size_t size,
-                enum skua_type type, struct skua_item *ret_item)
+OUT_OF_LINE static enum skua_status read_odd_string(struct skua_reader *reader, const char *item,
+                                                    size_t available, size_t body, size_t size,
+                                                    enum skua_type type, struct skua_item *ret_item)
 {
     struct skua_item result = {.type = type, .depth = reader->depth};
     size_t total = body + size + LINE_END_SIZE;
@@ -321,9 +323,9 @@ read_odd_string(struct skua_reader *reader, const char *item, size_t available, 
     return finish(reader, total, ret_item);
 }
 
-__attribute__((noinline)) static enum skua_status read_string(struct skua_reader *reader, const char *item,
-                                                              size_t available, enum skua_type type,
-                                                              struct skua_item *ret_item)
+OUT_OF_LINE static enum skua_status read_string(struct skua_reader *reader, const char *item,
+                                                size_t available, enum skua_type type,
+                                                struct skua_item *ret_item)
 {
     if (UNLIKELY(available < 2))
         return again(reader, 2);
@@ -364,8 +366,7 @@ static size_t find_break(const char *item, size_t from, size_t available)
     return lf != NULL ? (size_t)(lf - item) : end;
 }
 
-__attribute__((cold, noinline)) static enum skua_status fail_line_max(struct skua_reader *reader,
-                                                                      size_t line_max)
+COLD static enum skua_status fail_line_max(struct skua_reader *reader, size_t line_max)
 {
     if (line_max == reader->limits.string_max)
         return reader_fail(reader, SKUA_ERR_LIMIT, 0, "a line of more than %zu bytes", line_max);
@@ -375,9 +376,8 @@ __attribute__((cold, noinline)) static enum skua_status fail_line_max(struct sku
 }
 
 /* A line that is long, has not arrived, or is wrong. */
-__attribute__((noinline)) static enum skua_status search_line(struct skua_reader *reader, const char *item,
-                                                              size_t available, size_t line_max,
-                                                              size_t *ret_length)
+OUT_OF_LINE static enum skua_status search_line(struct skua_reader *reader, const char *item,
+                                                size_t available, size_t line_max, size_t *ret_length)
 {
     size_t around = 1 + LINE_END_SIZE;
     size_t room = reader->limits.reply_max - reader->used;
@@ -437,18 +437,17 @@ static inline enum skua_status finish_text(struct skua_reader *reader, const cha
     return finish(reader, 1 + length + LINE_END_SIZE, ret_item);
 }
 
-__attribute__((noinline)) static enum skua_status read_long_text(struct skua_reader *reader, const char *item,
-                                                                 size_t available, enum skua_type type,
-                                                                 struct skua_item *ret_item)
+OUT_OF_LINE static enum skua_status read_long_text(struct skua_reader *reader, const char *item,
+                                                   size_t available, enum skua_type type,
+                                                   struct skua_item *ret_item)
 {
     size_t length = 0;
     enum skua_status status = search_line(reader, item, available, reader->limits.string_max, &length);
     return status != SKUA_OK ? status : finish_text(reader, item, length, type, ret_item);
 }
 
-__attribute__((noinline)) static enum skua_status read_text(struct skua_reader *reader, const char *item,
-                                                            size_t available, enum skua_type type,
-                                                            struct skua_item *ret_item)
+OUT_OF_LINE static enum skua_status read_text(struct skua_reader *reader, const char *item, size_t available,
+                                              enum skua_type type, struct skua_item *ret_item)
 {
     size_t length = find_line(reader, item, available, reader->limits.string_max);
     if (UNLIKELY(length == LINE_NOT_FOUND))
@@ -521,9 +520,9 @@ static enum skua_status read_nothing(struct skua_reader *reader, const char *ite
     return finish(reader, 1 + LINE_END_SIZE, ret_item);
 }
 
-__attribute__((noinline)) static enum skua_status read_aggregate(struct skua_reader *reader, const char *item,
-                                                                 size_t available, enum skua_type type,
-                                                                 struct skua_item *ret_item)
+OUT_OF_LINE static enum skua_status read_aggregate(struct skua_reader *reader, const char *item,
+                                                   size_t available, enum skua_type type,
+                                                   struct skua_item *ret_item)
 {
     if (UNLIKELY(available < 2))
         return again(reader, 2);
@@ -558,7 +557,7 @@ __attribute__((noinline)) static enum skua_status read_aggregate(struct skua_rea
 }
 
 /* Too little has arrived. */
-__attribute__((noinline)) static enum skua_status wait(struct skua_reader *reader)
+OUT_OF_LINE static enum skua_status wait(struct skua_reader *reader)
 {
     reader_trim(reader);
     return SKUA_AGAIN;
@@ -597,8 +596,7 @@ enum skua_status reader_step(struct skua_reader *reader, struct skua_item *ret_i
 }
 
 /* skua_reader_next, when it is not simply the next value. */
-__attribute__((noinline)) static enum skua_status next_otherwise(struct skua_reader *reader,
-                                                                 struct skua_item *ret_item)
+OUT_OF_LINE static enum skua_status next_otherwise(struct skua_reader *reader, struct skua_item *ret_item)
 {
     if (reader->state == READER_FAILED)
         return reader->status;

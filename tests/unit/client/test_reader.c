@@ -322,6 +322,19 @@ static void keeps_to_limits(void **state)
     check_samples(samples, COUNT(samples), &limits);
 }
 
+static void has_limits_by_default(void **state)
+{
+    static const struct sample samples[] = {
+        SAMPLE("$536870912\r\n", ""),
+        SAMPLE("$536870913\r\n", TOO_MUCH("a string of more than 536870912 bytes")),
+        SAMPLE("*268435456\r\n", "array 268435456\n"),
+        SAMPLE("*268435457\r\n", TOO_MUCH("an aggregate of more than 268435456 elements")),
+        SAMPLE("%134217728\r\n", "map 268435456\n"),
+        SAMPLE("%134217729\r\n", TOO_MUCH("an aggregate of more than 268435456 elements")),
+    };
+    check_samples(samples, COUNT(samples), NULL);
+}
+
 static void limits_the_bytes_of_a_reply(void **state)
 {
     static const struct skua_limits limits = {.reply_max = 12};
@@ -743,6 +756,7 @@ int main(void)
         cmocka_unit_test(rounds_doubles_as_strtod_does),
         cmocka_unit_test(limits_the_length_of_doubles),
         cmocka_unit_test(keeps_to_limits),
+        cmocka_unit_test(has_limits_by_default),
         cmocka_unit_test(limits_the_bytes_of_a_reply),
         cmocka_unit_test(nests_128_levels_at_most),
         cmocka_unit_test(gives_long_strings_in_parts),

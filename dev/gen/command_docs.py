@@ -122,7 +122,8 @@ def _emit_parts(out, command):
         with out.block(f"static const struct command_key_spec key_specs_{name}[] =", "};"):
             for spec in specs:
                 flags = " | ".join(f"KEY_SPEC_{flag}" for flag in spec.flags)
-                out.line(f"{{{flags}, {spec.index}, {spec.last}, {spec.step}}},")
+                counted = str(spec.counted).lower()
+                out.line(f"{{{flags}, {spec.index}, {spec.last}, {spec.step}, {counted}}},")
         part("key_specs", "key_spec_count", len(specs))
     return row
 
@@ -155,7 +156,7 @@ def emit_docs(commands):
 
 def _argument_json(arg):
     result = {"name": arg.name, "type": arg.type}
-    for key in ("token", "optional", "multiple", "raw", "minimum", "maximum", "default", "display", "access",
+    for key in ("token", "optional", "multiple", "counted", "raw", "minimum", "maximum", "default", "display", "access",
                 "variable", "since"):
         value = getattr(arg, key)
         if value not in (None, False, []):
@@ -176,7 +177,8 @@ def _command_json(command):
         "history": command.history, "doc": command.doc, "examples": command.examples, "reply2": command.reply2,
         "reply3": command.reply3 or command.reply2, "errors": command.errors, "container": command.is_container,
         "first_key": first, "last_key": last, "key_step": step,
-        "key_specs": [{"flags": spec.flags, "index": spec.index, "last": spec.last, "step": spec.step}
+        "key_specs": [{"flags": spec.flags, "index": spec.index, "last": spec.last, "step": spec.step,
+                       "counted": spec.counted}
                       for spec in specs],
         "args": [_argument_json(arg) for arg in command.args],
         "subcommands": [_command_json(subcommand) for subcommand in command.subcommands],

@@ -14,12 +14,14 @@ ACCESS_BITS = {"RO": "KEY_READ", "RW": "KEY_READ_WRITE", "OW": "KEY_OVERWRITE", 
 
 @dataclasses.dataclass
 class KeySpec:
-    """Keys at index, index + step, … up to index + last (from the end of the arguments when last is negative)."""
+    """Keys at index, index + step, … up to index + last (from the end of the arguments when last is negative). Of
+    counted ones the index is that of their number, which they follow."""
     index: int
     last: int
     step: int
     access: list
     variable: dict | None
+    counted: bool = False
 
     @property
     def flags(self):
@@ -62,6 +64,9 @@ def _add_spec(command, arg, specs, index, trailing):
         raise DeclarationError(f"{command.where}: key extraction does not know the shape of '{arg.name}'")
     if arg.optional and not arg.multiple:
         raise DeclarationError(f"{command.where}: '{arg.name}' is an optional single key")
+    if key.counted:
+        specs.append(KeySpec(index - 1, 0, 1, key.access, key.variable, counted=True))
+        return
     if key.joins:
         specs[-1].last += 1
         return
@@ -70,6 +75,7 @@ def _add_spec(command, arg, specs, index, trailing):
 
 def legacy_range(specs):
     """(first, last, step) as COMMAND INFO shows them; zeros when there are no keys."""
+    specs = [spec for spec in specs if not spec.counted]
     if not specs:
         return 0, 0, 0
     first, last, step = specs[0].index, _absolute_last(specs[0]), specs[0].step
@@ -86,7 +92,7 @@ def _absolute_last(spec):
 
 def needs_key_function(specs):
     """True when the keys are not all used in the same way, or in a way that depends on other arguments."""
-    return any(spec.variable or spec.access != specs[0].access for spec in specs)
+    return any(spec.variable or spec.counted or spec.access != specs[0].access for spec in specs)
 
 
 def options_begin(command):
@@ -113,6 +119,10 @@ def _emit_key_function(out, command, specs):
                                              f'"{token.lower()}", {len(token)})' for token in spec.variable["tokens"])
                 out.line(f"const bool more = {tests};")
                 access = f"more ? {access_bits(spec.variable['present'])} : {access_bits(spec.variable['absent'])}"
+            if spec.counted:
+                out.line(f"count = args_add_counted_keys(ret_keys, capacity, count, argv, argc, {spec.index}, "
+                         f"{access});")
+                continue
             last = _absolute_last(spec)
             last = f"(int64_t)argc - {-last}" if last < 0 else last
             out.line(f"count = args_add_keys(ret_keys, capacity, count, {spec.index}, {last}, {spec.step}, {access});")

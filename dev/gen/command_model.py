@@ -49,6 +49,8 @@ class Argument:
     shown_type: str = ""
     access: list = dataclasses.field(default_factory=list)
     joins: bool = False
+    counted: bool = False  # how many there are is the integer before it
+    counts: bool = False   # it is that integer
     variable: dict | None = None
     since: str | None = None
     deprecated_since: str | None = None
@@ -227,6 +229,7 @@ def _load_argument(where, table, in_oneof=False, in_raw=False):
                    range_error=check.text("range_error"), display=check.text("display"),
                    incomplete=check.choice("incomplete", ["arity", "syntax"], "arity"),
                    access=check.texts("access", ACCESS), joins=check.take("joins", bool, False),
+                   counted=check.take("counted", bool, False),
                    variable=check.take("variable_access", dict), since=check.text("since"),
                    deprecated_since=check.text("deprecated_since"), hidden=check.take("hidden", bool, False),
                    minimum=check.take("min", (int, float)), maximum=check.take("max", (int, float)),
@@ -258,8 +261,10 @@ def _check_argument(check, arg, in_oneof):
         check.fail("'access' needs exactly one of RO, RW, OW, RM and NOT_KEY")
     if not numeric and (arg.minimum is not None or arg.maximum is not None or arg.default is not None):
         check.fail("min, max and default belong to numbers")
-    if not numeric and arg.error and arg.type != "oneof":
-        check.fail("'error' belongs to numbers and oneofs")
+    if not numeric and arg.error and arg.type != "oneof" and not arg.counted:
+        check.fail("'error' belongs to numbers, oneofs and counted keys")
+    if arg.counted and not (arg.type == "key" and arg.multiple and not arg.optional and not arg.token):
+        check.fail("only mandatory keys, several of them and without a token, can be counted")
     if arg.default is not None and not arg.optional:
         check.fail("a default belongs to an optional argument")
     if arg.minimum is not None and arg.maximum is not None and arg.minimum > arg.maximum:
@@ -325,9 +330,14 @@ def _check_sequence(check, args, alternatives=False):
         return
     for position, arg in enumerate(args):
         rest = args[position + 1:]
+        if arg.counted:
+            before = args[position - 1] if position else None
+            if before is None or before.type != "integer" or not before.is_fixed() or (before.minimum or 0) < 1:
+                check.fail(f"'{arg.name}' is counted: a plain integer of at least 1 must stand before it")
+            before.counts = True
         if arg.raw and rest:
             check.fail(f"'{arg.name}' is raw: nothing can follow it")
-        if arg.multiple and not all(item.is_fixed() for item in rest):
+        if arg.multiple and not arg.counted and not all(item.is_fixed() for item in rest):
             check.fail(f"'{arg.name}' is multiple: only mandatory plain arguments can follow it")
         if arg.optional and not arg.raw:
             _check_optional(check, arg, rest)

@@ -154,7 +154,7 @@ class Parser:
         """Takes one word as the value of `arg`; the caller has made sure that it is there."""
         if arg.type in SLICE_TYPES:
             self.out.line(f"{target} = {self.word()};")
-        elif self.command.numbers == "in-order":
+        elif self.command.numbers == "in-order" or arg.counts:
             self.number(None, self.word(), target, arg)
         elif self.at is not None:
             self.numbers.append((condition, self.word(), target, arg))
@@ -278,6 +278,17 @@ class Parser:
                 self.out.line("i = argc;")
             self.closed = self.at is not None
 
+    def counted(self, arg, target, counter):
+        """As many words as the number before them says."""
+        left = f"argc - {self.at}" if self.at is not None else "argc - i"
+        with self.out.block(f"if ({counter} > {left})"):
+            self.fail(f'reply_error(call->out, "%s", {c_string(arg.error)})' if arg.error else "call_syntax_error(call)")
+        self.use_cursor()
+        self.out.line(f"{target} = &argv[i];")
+        self.out.line(f"{target}_count = (uint32_t){counter};")
+        self.out.line(f"i += {target}_count;")
+        self.assured = 0
+
     def options(self, args, prefix, scope):
         """Optional arguments with tokens, in any order."""
         self.use_cursor()
@@ -332,6 +343,8 @@ class Parser:
                 continue
             if arg.optional and not (arg.raw and arg.multiple):
                 self.optional_word(arg, prefix, scope, len(rest))
+            elif arg.counted:
+                self.counted(arg, f"{scope}{arg.field}", f"{scope}{args[position - 1].field}")
             elif arg.raw or arg.multiple:
                 if arg.token and not arg.raw:
                     raise AssertionError("a mandatory token before a multiple argument")

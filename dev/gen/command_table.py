@@ -138,7 +138,7 @@ def _emit_row(out, command, parent):
             out.line(f".first_key = {first},")
             out.line(f".last_key = {last},")
             out.line(f".key_step = {step},")
-            out.line(f".key_access = {access_bits(specs[0].access)},")
+            out.line(f".key_access = {access_bits(specs[0].access) if first else 0},")
         if needs_key_function(specs):
             out.line(f".keys = keys_{command.c_name},")
         out.line(f".run = {_run_function(command)},")

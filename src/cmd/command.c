@@ -65,6 +65,19 @@ static void reply_key_spec(struct reply *out, const struct command_key_spec *spe
     reply_int(out, spec->index);
     reply_bulk_string(out, "find_keys");
     reply_map(out, 2);
+    if (spec->counted) {
+        reply_bulk_string(out, "type");
+        reply_bulk_string(out, "keynum");
+        reply_bulk_string(out, "spec");
+        reply_map(out, 3);
+        reply_bulk_string(out, "keynumidx");
+        reply_int(out, 0);
+        reply_bulk_string(out, "firstkey");
+        reply_int(out, 1);
+        reply_bulk_string(out, "keystep");
+        reply_int(out, 1);
+        return;
+    }
     reply_bulk_string(out, "type");
     reply_bulk_string(out, "range");
     reply_bulk_string(out, "spec");
@@ -234,7 +247,8 @@ static bool find_keys(struct call *call, struct inner_call *ret_inner)
     inner.key_count = command_keys(command, inner.argv, inner.argc, inner.keys, (int)inner.argc);
     if (inner.key_count < 0) {
         mem_free(inner.keys);
-        reply_error(call->out, "ERR Invalid number of arguments specified for command");
+        bool arity_holds = inner.argc >= command->args_min && inner.argc <= command->args_max;
+        reply_error(call->out, "ERR Invalid %sarguments specified for command", arity_holds ? "" : "number of ");
         return false;
     }
     *ret_inner = inner;

@@ -31,6 +31,7 @@ struct command_key_spec {
     int16_t index;
     int16_t last;
     int16_t step;
+    bool counted; /* argument `index` is the number of keys, which follow it */
 };
 
 struct command_argument {

@@ -1,4 +1,4 @@
-/* Lists: LPUSH, RPUSH and their X forms, LPOP, RPOP, LLEN, LINDEX, LSET, LRANGE, LTRIM, LREM, LINSERT, LPOS, LMOVE,
+/* Lists: LPUSH, RPUSH and their X forms, LPOP, RPOP, LMPOP, LLEN, LINDEX, LSET, LRANGE, LTRIM, LREM, LINSERT, LPOS, LMOVE,
  * RPOPLPUSH.
  *
  * Threads: executor only. */
@@ -120,23 +120,34 @@ void cmd_rpushx(struct call *call, const struct args_rpushx *args)
 
 /* ---- Popping ----------------------------------------------------------------------------------------------- */
 
-/* Answers with `count` elements from one end, in the order in which they are taken, and takes them. */
-static void pop_some(struct call *call, struct tree *rows, bool at_head, uint64_t count)
+/* Takes `count` elements, which are there, from one end. */
+static void take(struct call *call, struct key *key, struct collection_view *list, bool at_head,
+                 uint64_t count)
+{
+    list_cut(list->rows, at_head ? 0 : tree_rows(list->rows) - count, count);
+    close_list(call, key, list);
+    removed_from(call, key, at_head ? "lpop" : "rpop");
+    call->exec->stats.dirty += count - 1;
+}
+
+/* Answers with at most `count_max` elements from one end, in the order in which they are taken, and takes them. */
+static void pop_some(struct call *call, struct key *key, struct collection_view *list, bool at_head,
+                     int64_t count_max)
 {
     struct tree_place place;
-    uint64_t size = tree_rows(rows);
+    uint64_t size = tree_rows(list->rows), count = (uint64_t)count_max < size ? (uint64_t)count_max : size;
     reply_array(call->out, count);
     if (count == 0)
         return;
-    tree_at(rows, at_head ? 0 : size - 1, &place);
+    tree_at(list->rows, at_head ? 0 : size - 1, &place);
     for (uint64_t i = 0; i < count; i++) {
         call_reply_element(call, page_element(place.page, place.row, 0));
         if (!at_head && place.row-- == 0)
-            tree_previous_page(rows, &place);
+            tree_previous_page(list->rows, &place);
         else if (at_head && ++place.row == place.page->count)
-            tree_next_page(rows, &place);
+            tree_next_page(list->rows, &place);
     }
-    list_cut(rows, at_head ? 0 : size - count, count);
+    take(call, key, list, at_head, count);
 }
 
 static void pop(struct call *call, struct slice name, bool at_head, bool has_count, int64_t count)
@@ -152,19 +163,12 @@ static void pop(struct call *call, struct slice name, bool at_head, bool has_cou
             reply_null(call->out);
         return;
     }
-    uint64_t size = tree_rows(list.rows);
-    uint64_t taken = !has_count ? 1 : (uint64_t)count < size ? (uint64_t)count : size;
     if (has_count) {
-        pop_some(call, list.rows, at_head, taken);
+        pop_some(call, &key, &list, at_head, count);
     } else {
         call_reply_element(call, list_end(list.rows, at_head));
-        list_cut(list.rows, at_head ? 0 : size - 1, 1);
+        take(call, &key, &list, at_head, 1);
     }
-    if (taken == 0)
-        return;
-    close_list(call, &key, &list);
-    removed_from(call, &key, at_head ? "lpop" : "rpop");
-    call->exec->stats.dirty += taken - 1;
 }
 
 void cmd_lpop(struct call *call, const struct args_lpop *args)
@@ -175,6 +179,24 @@ void cmd_lpop(struct call *call, const struct args_lpop *args)
 void cmd_rpop(struct call *call, const struct args_rpop *args)
 {
     pop(call, args->key, false, args->has_count, args->count);
+}
+
+void cmd_lmpop(struct call *call, const struct args_lmpop *args)
+{
+    bool at_head = args->where == ARGS_LMPOP_WHERE_LEFT;
+    for (uint32_t i = 0; i < args->key_count; i++) {
+        struct key key;
+        struct collection_view list;
+        if (!call_write_collection(call, args->key[i], ENTRY_LIST, &key, &list))
+            return;
+        if (key.entry == NULL)
+            continue;
+        reply_array(call->out, 2);
+        reply_bulk(call->out, key.name);
+        pop_some(call, &key, &list, at_head, args->has_count ? args->count : 1);
+        return;
+    }
+    reply_null_array(call->out);
 }
 
 /* ---- Moving ------------------------------------------------------------------------------------------------ */

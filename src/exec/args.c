@@ -27,6 +27,16 @@ int args_add_keys(struct key_reference *ret_keys, int capacity, int count, int64
     return count;
 }
 
+int args_add_counted_keys(struct key_reference *ret_keys, int capacity, int count, const struct slice *argv,
+                          uint32_t argc, uint32_t index, uint8_t access)
+{
+    int64_t keys;
+    if (count < 0 || index >= argc || !num_parse_i64(argv[index], &keys) || keys < 1 ||
+        keys > argc - index - 1)
+        return -1;
+    return args_add_keys(ret_keys, capacity, count, index + 1, index + keys, 1, access);
+}
+
 void args_wrong_count(struct call *call)
 {
     reply_error(call->out, "ERR wrong number of arguments for '%s' command", call->command->full_name);

@@ -1,6 +1,6 @@
 /* What the generated argument parsers and key functions are made of.
  *
- * Principal entry points: args_is, args_has_token, args_add_keys, args_wrong_count, args_wrong_subcommand.
+ * Principal entry points: args_is, args_has_token, args_add_keys, args_add_counted_keys, args_wrong_count, args_wrong_subcommand.
  * Threads: any for the pure functions; the executor for those that answer.
  * See also: dev/gen/command_parser.py, which writes the callers. */
 #ifndef SKUA_EXEC_ARGS_H
@@ -41,6 +41,11 @@ bool args_has_token(const struct slice *argv, uint32_t argc, uint32_t from, cons
  * Returns the new count, which goes on past the capacity. */
 int args_add_keys(struct key_reference *ret_keys, int capacity, int count, int64_t first, int64_t last,
                   int64_t step, uint8_t access);
+
+/* The same for the keys behind argument `index`, which says how many there are; -1 when it does not say so, or when there
+ * are fewer. */
+int args_add_counted_keys(struct key_reference *ret_keys, int capacity, int count, const struct slice *argv,
+                          uint32_t argc, uint32_t index, uint8_t access);
 
 /* ERR wrong number of arguments for '…' command: for what the arity does not catch. */
 void args_wrong_count(struct call *call);

@@ -59,6 +59,7 @@ class Grammar:
 
     def __init__(self, path, rng):
         self.rng = rng
+        self.counted = 0  # keys to come, as the number of them said
         self.commands = []
         self.by_name = {}
         with open(path, encoding="utf-8") as file:
@@ -125,6 +126,11 @@ class Grammar:
         if is_newer(argument) or argument.get("optional") and self.rng.random() < 0.6:
             return []
         count = 1
+        if argument.get("counted"):
+            return [self.key() for _ in range(self.counted)]
+        if argument["name"] == "numkeys":
+            self.counted = self.rng.choice([1, 1, 2, 3])
+            return [b"%d" % self.counted if self.rng.random() < 0.95 else self.rng.choice(INTEGERS)]
         if argument.get("multiple"):
             count = self.rng.choice([1, 1, 1, 2, 2, 3, 5])
         words = []

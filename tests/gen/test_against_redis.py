@@ -47,11 +47,11 @@ def text(value):
 
 
 def spec_of(reply):
-    """One key specification of COMMAND INFO: flags and the range; notes are prose."""
+    """One key specification of COMMAND INFO: flags and the range, or that keys follow their number; notes are prose."""
     where, what = reply["begin_search"], reply["find_keys"]
     return {"flags": sorted(text(flag).lower() for flag in reply["flags"]),
             "index": where["spec"].get("index"), "last": what["spec"].get("lastkey"),
-            "step": what["spec"].get("keystep")}
+            "step": what["spec"].get("keystep"), "counted": text(what["type"]) == "keynum"}
 
 
 def keyed(value):
@@ -87,7 +87,8 @@ def declared_facts():
             "keys": [command["first_key"], command["last_key"], command["key_step"]],
             "categories": sorted(command["categories"]), "tips": sorted(command["tips"]),
             "key_specs": [{"flags": sorted(flag.lower() for flag in spec["flags"]), "index": spec["index"],
-                           "last": spec["last"], "step": spec["step"]} for spec in command["key_specs"]],
+                           "last": None if spec["counted"] else spec["last"], "step": spec["step"],
+                           "counted": spec["counted"]} for spec in command["key_specs"]],
         }
     return found
 

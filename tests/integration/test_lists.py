@@ -87,6 +87,33 @@ def test_too_many_arguments_are_told_when_it_runs(r):
     assert r("EXEC") == [wrong_arity("rpop")]
 
 
+def test_popping_from_the_first_of_several(r, r3):
+    r("RPUSH a 1 2 3")
+    r("RPUSH b 4")
+    assert r("LMPOP 3 nothing a b LEFT") == [b"a", [b"1"]]
+    assert r("LMPOP 2 a b RIGHT COUNT 10") == [b"a", [b"3", b"2"]]
+    assert r("LMPOP 2 a b right count 1") == [b"b", [b"4"]]
+    assert r("LMPOP 2 a b LEFT") is None
+    assert r.raw == b"*-1\r\n"
+    r3("LMPOP 1 a LEFT")
+    assert r3.raw == b"_\r\n"
+
+
+@pytest.mark.parametrize("arguments,error", [
+    ("0 a LEFT", "numkeys should be greater than 0"), ("x a LEFT", "numkeys should be greater than 0"),
+    ("-1 a LEFT", "numkeys should be greater than 0"), ("1 a LEFT COUNT 0", "count should be greater than 0"),
+    ("1 a LEFT COUNT x", "count should be greater than 0"), ("2 a LEFT", "syntax error"), ("1 a b LEFT", "syntax error"),
+    ("1 a MIDDLE", "syntax error"), ("9223372036854775807 a LEFT", "syntax error"), ("1 a LEFT COUNT", "syntax error")])
+def test_what_lmpop_refuses(r, arguments, error):
+    assert r("LMPOP " + arguments) == Error("ERR " + error)
+
+
+def test_the_keys_of_lmpop(r):
+    assert r("COMMAND GETKEYS LMPOP 2 a b LEFT") == [b"a", b"b"]
+    assert r("COMMAND GETKEYS LMPOP x a LEFT") == Error("ERR Invalid arguments specified for command")
+    assert r("COMMAND GETKEYS LMPOP 3 a LEFT") == Error("ERR Invalid arguments specified for command")
+
+
 def test_moving_between_lists(r):
     r("RPUSH k 1 2 3")
     assert r("LMOVE k other LEFT RIGHT") == b"1"

@@ -89,6 +89,13 @@ static inline size_t reader_kept_from(const struct skua_reader *reader)
     return reader->state == READER_TREE ? reader->start : reader->at;
 }
 
+/* Between replies: the next `size` bytes, at most as many as there are, are no part of a reply and have been used. */
+static inline void reader_skip(struct skua_reader *reader, size_t size)
+{
+    reader->at += size;
+    reader->need = 1;
+}
+
 /* Ends the stream: FAILED with a text, to which the place in the reply is added. Answers `status`. */
 __attribute__((cold, format(printf, 4, 5))) enum skua_status
 reader_fail(struct skua_reader *reader, enum skua_status status, size_t offset, const char *format, ...);

@@ -106,12 +106,18 @@ static bool announce(struct sync *sync, const char *what, const char *value, boo
     return true;
 }
 
+/* Sends what has no reply of the usual kind. Nothing is read meanwhile, so that wait_readable misses nothing. */
 static bool send_raw(struct sync *sync, const char *request)
 {
     struct skua_client *client = sync->cli->client;
     enum skua_status status = skua_append_raw(client, request, strlen(request), 0);
-    if (status == SKUA_OK)
-        status = skua_flush(client);
+    while (status == SKUA_OK && (skua_want(client) & SKUA_WRITE) != 0) {
+        struct pollfd watched = {.fd = skua_descriptor(client), .events = POLLOUT};
+        if (cli_interrupted())
+            return sync_fail(sync, "interrupted");
+        if (poll(&watched, 1, SLICE_MS) > 0)
+            status = skua_run(client, SKUA_WRITE);
+    }
     return status == SKUA_OK || sync_fail(sync, skua_error(client));
 }
 

@@ -62,7 +62,8 @@ const struct option_row cli_rows[CLI_ROW_COUNT] = {
      .kind = OPTION_INTEGER, .offset = FIELD(repeat)},
     {.letter = 'i', .argument = "SECONDS", .kind = OPTION_NUMBER, .offset = FIELD(interval_s), .max = COUNT_MAX,
      .help = "With -r: seconds to wait after each run, such as 0.1. Of --stat and the --latency modes: seconds between "
-             "two lines. Of --scan, --bigkeys, --memkeys and --hotkeys: seconds to rest after each 100 calls of SCAN"},
+             "two lines. Of --scan: seconds to rest after each call of SCAN; of --bigkeys, --memkeys and --hotkeys: after "
+             "each 100"},
     {.letter = 'x', .help = "Read the last argument from standard input",
      .kind = OPTION_FLAG, .offset = FIELD(read_last)},
     {.letter = 'X', .argument = "TAG", .help = "Read the argument that is written as TAG from standard input",

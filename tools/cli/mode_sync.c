@@ -11,8 +11,9 @@
 #include "base/num.h"
 #include "cli/mode_shared.h"
 
-#define SLICE_MS   100 /* how long nothing looks at Ctrl-C and the progress */
-#define HEADER_MAX 512 /* bytes of the line that precedes a payload, or of an error */
+#define SLICE_MS       100 /* how long nothing looks at Ctrl-C and the progress */
+#define ACKNOWLEDGE_MS 1000
+#define HEADER_MAX     512 /* bytes of the line that precedes a payload, or of an error */
 
 /* ---- Bytes ----------------------------------------------------------------------------------------------------- */
 
@@ -230,18 +231,29 @@ bool sync_acknowledge(struct sync *sync)
     return send_raw(sync, "*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$1\r\n0\r\n");
 }
 
+/* Silence is no fault here: a server to which nobody writes has nothing to tell. But an acknowledgement that it got
+ * before it was done with the snapshot itself is lost, so it is repeated, as a replica does. */
+static bool wait_for_stream(struct sync *sync)
+{
+    struct pollfd watched = {.fd = skua_descriptor(sync->cli->client), .events = POLLIN};
+    while (!sync->more_at_hand) {
+        int ready = poll(&watched, 1, ACKNOWLEDGE_MS);
+        if (ready > 0)
+            break;
+        if (ready < 0 && errno != EINTR)
+            return sync_fail(sync, strerror(errno));
+        if (ready == 0 && !sync_acknowledge(sync))
+            return false;
+    }
+    return true;
+}
+
 bool sync_stream(struct sync *sync, const char **ret_bytes, size_t *ret_size)
 {
     if (sync->begin == sync->end) {
         sync_compact(sync);
-        /* Silence is no fault here: a server to which nobody writes has nothing to tell. */
-        while (!sync->more_at_hand) {
-            struct pollfd watched = {.fd = skua_descriptor(sync->cli->client), .events = POLLIN};
-            if (poll(&watched, 1, -1) > 0)
-                break;
-            if (errno != EINTR || cli_interrupted())
-                return false;
-        }
+        if (!wait_for_stream(sync))
+            return false;
         if (!sync_fill(sync))
             return false;
     }

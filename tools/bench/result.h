@@ -30,7 +30,8 @@ struct bench_counts {
     uint64_t
         lost; /* requests that were sent and whose connection broke before the reply; not in `requests` */
     uint64_t disconnects; /* connections that broke */
-    uint64_t bytes_out, bytes_in;
+    uint64_t bytes_out;   /* of requests, as sent */
+    uint64_t bytes_in;    /* of the strings in replies, without what the protocol puts around them */
 };
 
 /* Something that went wrong, in the words of the server or, for wrong replies, of the tool. */

@@ -1,0 +1,83 @@
+/* The course of a run by seconds. Entry and threads: see series.h. */
+#include "bench/series.h"
+
+#include "base/alloc.h"
+
+void series_init(struct series *series, unsigned workers)
+{
+    *series = (struct series){.workers = workers};
+    pthread_mutex_init(&series->lock, NULL);
+}
+
+void series_done(struct series *series)
+{
+    for (unsigned i = series->first_open; i < series->count; i++)
+        histogram_done(&series->open[i].latency);
+    mem_free(series->open);
+    mem_free(series->seconds);
+    pthread_mutex_destroy(&series->lock);
+}
+
+static void add_second(struct series *series)
+{
+    if (series->count == series->capacity) {
+        series->capacity = series->capacity == 0 ? 64 : 2 * series->capacity;
+        series->seconds = mem_realloc(series->seconds, series->capacity * sizeof *series->seconds);
+        series->open = mem_realloc(series->open, series->capacity * sizeof *series->open);
+    }
+    series->seconds[series->count] = (struct bench_second){.begin_s = series->count, .length_s = 1};
+    series->open[series->count] = (struct open_second){.closed_by = 0};
+    histogram_init(&series->open[series->count].latency, HISTOGRAM_BITS_COARSE);
+    series->count++;
+}
+
+static void complete(struct series *series, unsigned index)
+{
+    struct histogram *latency = &series->open[index].latency;
+    series->seconds[index].p50_ns = histogram_percentile(latency, 50);
+    series->seconds[index].p99_ns = histogram_percentile(latency, 99);
+    series->seconds[index].max_ns = latency->max;
+    histogram_done(latency);
+}
+
+void series_close_second(struct series *series, unsigned index, const struct second_counts *counts,
+                         const struct histogram *latency)
+{
+    if (index >= BENCH_SECONDS_MAX)
+        return;
+    pthread_mutex_lock(&series->lock);
+    while (series->count <= index)
+        add_second(series);
+    struct bench_second *second = &series->seconds[index];
+    second->requests += counts->requests;
+    second->failures += counts->failures;
+    second->backlog += counts->backlog;
+    histogram_merge(&series->open[index].latency, latency);
+    series->open[index].closed_by++;
+    while (series->first_open < series->count &&
+           series->open[series->first_open].closed_by == series->workers)
+        complete(series, series->first_open++);
+    pthread_mutex_unlock(&series->lock);
+}
+
+struct bench_second *series_take(struct series *series, double duration_s, unsigned *ret_count)
+{
+    /* A worker that was done early has not closed the last seconds. */
+    while (series->first_open < series->count)
+        complete(series, series->first_open++);
+    unsigned count = series->count;
+    while (count > 0 && series->seconds[count - 1].begin_s >= duration_s &&
+           series->seconds[count - 1].requests == 0)
+        count--;
+    if (count > 0) {
+        struct bench_second *last = &series->seconds[count - 1];
+        double rest = duration_s - last->begin_s;
+        if (rest > 0 && rest < 1)
+            last->length_s = rest;
+    }
+    struct bench_second *seconds = series->seconds;
+    series->seconds = NULL;
+    series->count = series->first_open = series->capacity = 0;
+    *ret_count = count;
+    return seconds;
+}

@@ -217,6 +217,8 @@ static bool parse_plain_host(struct parser *parser, struct part authority, size_
     for (const char *byte = parser->url.host; *byte != '\0'; byte++) {
         if ((unsigned char)*byte <= ' ' || *byte == 0x7f)
             return fail(parser, authority.begin, "a blank or control character in the host");
+        if (*byte == ':')
+            return fail(parser, authority.begin, "an IPv6 address stands in brackets");
     }
     *ret_end = end;
     return true;

@@ -146,6 +146,7 @@ static void refuses_hosts_and_ports(void **state)
         {"redis://h:6x", 11, "a port is a number from 1 to 65535"},
         {"redis://h:-1", 10, "a port is a number from 1 to 65535"},
         {"redis://::1", 8, "an IPv6 address stands in brackets"},
+        {"redis://%3a%3A1", 8, "an IPv6 address stands in brackets"},
         {"redis://[::1", 8, "'[' without ']'"},
         {"redis://::1]", 8, "an IPv6 address stands in brackets"},
         {"redis://h]", 9, "']' without '['"},

@@ -1,12 +1,14 @@
 """Generates everything that follows from the declarations of commands.
 
 Input: commands/*.toml (see commands/README.md). Use: commands.py OUTPUT_DIRECTORY DECLARATION.toml...
-Writes args.h, commands.h, commands.c, command_docs.c, commands.json, resp.dict, command-reference.md.
+Writes args.h, commands.h, commands.c, command_docs.c, commands.json, resp.dict, command-reference.md,
+cli_commands.c.
 """
 
 import pathlib
 import sys
 
+from command_cli import emit_cli
 from command_docs import emit_dictionary, emit_docs, emit_json
 from command_model import load_commands
 from command_pages import emit_pages
@@ -22,6 +24,7 @@ OUTPUTS = {
     "commands.json": emit_json,
     "resp.dict": emit_dictionary,
     "command-reference.md": emit_pages,
+    "cli_commands.c": emit_cli,
 }
 
 

@@ -46,12 +46,22 @@ bool cli_connect(struct cli *cli);
  * server is a reply of type SKUA_ERROR. NULL: the connection is lost, and standard error has been told. */
 struct skua_reply *cli_call(struct cli *cli, const char *format, ...);
 
+/* Why the connection was lost, in redis-cli's words: "Server closed the connection". Valid until the next call. */
+const char *cli_problem(const struct cli *cli);
+
 /* From now on Ctrl-C (SIGINT) and SIGTERM do not end the program but set a flag that cli_interrupted tells; blocking
  * system calls end with EINTR. */
 void cli_catch_interrupts(void);
 bool cli_interrupted(void);
-/* Takes the flag back, after a Ctrl-C that ended only one command. */
+/* Whether it was SIGTERM, which ends the program and not only what it does now. */
+bool cli_terminated(void);
+/* Takes the flag of a Ctrl-C back that ended only one command; that of SIGTERM stays. */
 void cli_interrupt_clear(void);
+
+struct pollfd;
+/* As poll; signals that are caught come in only while it waits, so that none slips in between the look at the flag and
+ * the wait. False: cli_interrupted. May return early for other signals, with no events. */
+bool cli_poll(struct pollfd *watched, unsigned count, int64_t timeout_ms);
 
 /* The function of the mode that the options ask for, or NULL: commands. *ret_connects tells whether it needs the server.
  * When several are asked for, the first of: latency (all), replica, rdb, functions-rdb, pipe, bigkeys, memkeys, hotkeys,

@@ -145,6 +145,6 @@ const struct option_row cli_rows[CLI_ROW_COUNT] = {
 
     {.section = "Help:",
      .word = "help", .help = "Show this and leave", .kind = OPTION_FLAG, .offset = FIELD(help)},
-    {.word = "version", .help = "Show the version and leave", .kind = OPTION_FLAG, .offset = FIELD(version)},
+    {.letter = 'v', .word = "version", .help = "Show the version and leave", .kind = OPTION_FLAG, .offset = FIELD(version)},
     /* clang-format on */
 };

@@ -1,0 +1,124 @@
+/* The connection of a run: made, made again, asked one thing. Entry: cli_connect, cli_call, cli_problem (cli.h).
+ * Threads: the main thread. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+#include "base/macros.h"
+
+/* The system's part of a text such as "connect to 127.0.0.1:6379: Connection refused". */
+static const char *reason_in(const char *error)
+{
+    const char *reason = error;
+    for (const char *next = error; (next = strstr(next, ": ")) != NULL;)
+        reason = next += 2;
+    return reason;
+}
+
+const char *cli_problem(const struct cli *cli)
+{
+    const char *error = skua_error(cli->client);
+    switch (skua_status_of(cli->client)) {
+    case SKUA_ERR_CLOSED: return "Server closed the connection";
+    case SKUA_ERR_IO:
+    case SKUA_ERR_RESOLVE: return reason_in(error);
+    default: return error;
+    }
+}
+
+/* One step of the handshake. A refusal is told and survived: the server will answer every command with its reason. */
+static bool step(struct cli *cli, const char *name, bool quiet, size_t count, const char *const *words,
+                 bool *ret_accepted)
+{
+    struct skua_reply *reply = skua_command_argv(cli->client, count, words, NULL);
+    if (reply == NULL)
+        return false;
+    *ret_accepted = reply->type != SKUA_ERROR;
+    if (!*ret_accepted && !quiet)
+        fprintf(stderr, "%s failed: %s\n", name, reply->string);
+    skua_reply_free(reply);
+    return true;
+}
+
+static bool authenticate(struct cli *cli)
+{
+    const struct connect_options *who = &cli->connect;
+    const char *words[3] = {"AUTH"};
+    size_t count = 1;
+    bool accepted;
+    if (who->password == NULL)
+        return true;
+    if (who->user != NULL)
+        words[count++] = who->user;
+    words[count++] = who->password;
+    return step(cli, "AUTH", false, count, words, &accepted);
+}
+
+static bool choose_protocol(struct cli *cli)
+{
+    const char *words[] = {"HELLO", "3"};
+    bool json = cli->output == CLI_OUTPUT_JSON || cli->output == CLI_OUTPUT_QUOTED_JSON;
+    bool wanted = cli->connect.resp3 || (json && !cli->connect.resp2);
+    bool accepted;
+    return !wanted || step(cli, "HELLO 3", !cli->connect.resp3, ARRAY_COUNT(words), words, &accepted);
+}
+
+static bool choose_db(struct cli *cli)
+{
+    char number[24], name[40];
+    const char *words[] = {"SELECT", number};
+    bool accepted;
+    if (cli->db == 0)
+        return true;
+    snprintf(number, sizeof(number), "%lld", (long long)cli->db);
+    snprintf(name, sizeof(name), "SELECT %s", number);
+    if (!step(cli, name, false, ARRAY_COUNT(words), words, &accepted))
+        return false;
+    if (!accepted)
+        cli->db = 0;
+    return true;
+}
+
+bool cli_connect(struct cli *cli)
+{
+    struct skua_options options;
+    struct buf url = {0}, address = {0};
+    connect_fill(&cli->connect, &options);
+    /* The handshake is ours: a server that refuses a part of it is still one to talk to. */
+    options.user = options.password = NULL;
+    options.db = 0;
+    options.protocol = 0;
+    skua_close(cli->client);
+    cli->in_transaction = false;
+    connect_url(&cli->connect, &url);
+    cli->client = skua_connect(buf_string(&url), &options);
+    bool connected = skua_state_of(cli->client) == SKUA_READY;
+    if (!connected && !cli->quiet) {
+        connect_address(&cli->connect, &address);
+        fprintf(stderr, "Could not connect to Redis at %s: %s\n", buf_string(&address), cli_problem(cli));
+    } else if (connected && !(authenticate(cli) && choose_protocol(cli) && choose_db(cli))) {
+        connected = false;
+        if (!cli->quiet)
+            fprintf(stderr, "Error: %s\n", cli_problem(cli));
+    }
+    if (!connected) {
+        skua_close(cli->client);
+        cli->client = NULL;
+    }
+    buf_done(&url);
+    buf_done(&address);
+    return connected;
+}
+
+struct skua_reply *cli_call(struct cli *cli, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    struct skua_reply *reply = skua_vcommand(cli->client, format, arguments);
+    va_end(arguments);
+    if (reply == NULL && !cli->quiet)
+        fprintf(stderr, "Error: %s\n", cli_problem(cli));
+    return reply;
+}

@@ -1,11 +1,10 @@
 """The page of skua-bench's HTML report in a real browser: everything is drawn, nothing is loaded, nothing complains."""
 import json
-import math
-import random
 import sys
 
 import pytest
 
+from harness.bench_document import document
 from harness.browser import Browser
 from harness.server import ROOT
 
@@ -13,40 +12,6 @@ sys.path.insert(0, str(ROOT / "dev" / "gen"))
 import report_page  # noqa: E402
 
 FOLDER = ROOT / "tools" / "bench"
-COMPARED = ("rps", "p50_us", "p99_us", "p999_us", "cpu_user_us", "cpu_us")
-
-
-def result(test, server, rounds, us, has_cpu=True):
-    """What report_json.c writes of a server in a test; latencies are spread around `us`."""
-    dice = random.Random(f"{test} {server}")
-    figures = {"rps": 1e8 / us, "mean_us": us, "min_us": us / 2, "p50_us": us, "p75_us": us * 1.1, "p90_us": us * 1.2,
-               "p95_us": us * 1.3, "p99_us": us * 1.6, "p999_us": us * 3, "p9999_us": us * 5, "max_us": us * 8,
-               "cpu_user_us": 1.5 if has_cpu else None, "cpu_sys_us": 2.5 if has_cpu else None,
-               "cpu_us": 4.0 if has_cpu else None}
-    histogram = [[round(us * 1.01 ** step, 3), max(1, int(1e5 * math.exp(-step / 20)))] for step in range(-40, 200)]
-    series = [{"round": number, "second": second, "seconds": 1, "requests": 1000, "failures": 0, "p50_us": us,
-               "p99_us": us * dice.uniform(1.4, 1.8), "max_us": us * 8}
-              for number in range(1, rounds + 1) for second in range(3)]
-    return {"test": test, "server": server, "requests": 1000, "failures": 0, **figures,
-            "rounds": [{"round": number, **figures} for number in range(1, rounds + 1)], "commands": [],
-            "histogram": histogram, "series": series}
-
-
-def document(tests=("GET", "SET"), servers=("skua", "redis"), rounds=3, has_cpu=True, **more):
-    interval = {"low": 0.8, "high": 0.95} if rounds >= 3 else {"low": None, "high": None}
-    ratio = {"ratio": 0.87, "trust": "rough", "rounds": rounds, **interval}
-    return {
-        "format": "skua-bench-1", "version": "0.1.0", "started": "2026-01-02T03:04:05Z", "machine": "a machine",
-        "interrupted": False, "settings": {"clients": 50, "pipeline": 1, "verify": False},
-        "method": {"confidence": 0.95, "rounds_min": 3, "rounds_good": 5},
-        "servers": [{"name": name, "address": "127.0.0.1:1", "software": name, "version": "1", "pid": None} for name in servers],
-        "tests": [{"name": name, "id": name, "definition": "", "commands": []} for name in tests],
-        "results": [result(test, server, rounds, 100 * (1 + place), has_cpu)
-                    for test in tests for place, server in enumerate(servers)],
-        "comparisons": [{"test": test, "server": server, "baseline": servers[1],
-                         "ratios": {metric: ratio if has_cpu or "cpu" not in metric else None for metric in COMPARED}}
-                        for test in tests for server in servers if len(servers) > 1 and server != servers[1]],
-        **more}
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +140,28 @@ def test_measures_of_others_are_shown(show):
     check_quiet(page)
     assert "Memory per key" in headings(page)
     assert drawn(page, "rect.bar") == 4 + 8 + 2
+
+
+def test_mixes_tell_their_commands_apart(show):
+    data = document(tests=["YCSB A"], servers=["skua"])
+    data["results"][0]["commands"] = [{"name": name, "requests": 500, "errors": 0, "misses": 3, "p50_us": 90, "p99_us": 150,
+                                       "p999_us": 200, "max_us": 300} for name in ("read", "update")]
+    page = show(data)
+    check_quiet(page)
+    rows = page.evaluate("[...document.querySelectorAll('[aria-label=\"Commands of mixes\"] tbody tr')].map(row => row.innerText)")
+    assert len(rows) == 2 and "read" in rows[0] and "update" in rows[1]
+
+
+def test_failures_are_not_overlooked(show):
+    data = document(tests=["GET"], interrupted=True)
+    data["results"][0]["failures"] = 17
+    data["results"][1]["rounds"][0]["problem"] = "connect to 127.0.0.1:1: Connection refused"
+    page = show(data)
+    check_quiet(page)
+    assert page.evaluate("document.querySelector('.warnings').innerText").splitlines() == [
+        "The session was ended early: figures are of what was measured until then.",
+        "GET, skua: 17 of 1,000 requests failed.", "GET, redis: connect to 127.0.0.1:1: Connection refused"]
+    assert show(document()).evaluate("document.querySelector('.warnings')") is None
 
 
 def test_names_are_never_markup(show):

@@ -258,8 +258,39 @@ function ratiosTable() {
       ...columns.map(([name]) => html("th", { scope: "col" }, name)))), html("tbody", {}, ...rows)));
 }
 
+/* Commands of a mix, where there is one. */
+function commandsTable() {
+  const mixes = doc.results.filter((result) => result.commands.length > 1);
+  if (!mixes.length) return null;
+  const columns = [["requests", "requests", (count) => count.toLocaleString("en")], ["p50", "p50_us", duration],
+    ["p99", "p99_us", duration], ["p99.9", "p999_us", duration], ["max", "max_us", duration],
+    ["errors", "errors", (count) => count.toLocaleString("en")], ["misses", "misses", (count) => count.toLocaleString("en")]];
+  const rows = mixes.flatMap((result) => result.commands.map((command, i, all) => html("tr", { class: i ? null : "first" },
+    i ? null : html("th", { scope: "row", rowspan: all.length }, result.test),
+    i ? null : html("td", { class: "left", rowspan: all.length }, result.server), html("td", { class: "left" }, command.name),
+    ...columns.map(([, field, format]) => html("td", {}, format(command[field]))))));
+  return html("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Commands of mixes" }, html("table", {},
+    html("thead", {}, html("tr", {}, ...["test", "server", "command"].map((name) => html("th", { class: "left" }, name)),
+      ...columns.map(([name]) => html("th", { scope: "col" }, name)))), html("tbody", {}, ...rows)));
+}
+
+/* What a reader must not overlook. */
+function warnings() {
+  const texts = [];
+  if (doc.interrupted) texts.push("The session was ended early: figures are of what was measured until then.");
+  for (const result of doc.results) {
+    const problems = [...new Set(result.rounds.map((round) => round.problem).filter((problem) => problem))];
+    if (result.failures)
+      texts.push(`${result.test}, ${result.server}: ${result.failures.toLocaleString("en")} of ` +
+        `${result.requests.toLocaleString("en")} requests failed.`);
+    texts.push(...problems.map((problem) => `${result.test}, ${result.server}: ${problem}`));
+  }
+  return texts.length ? html("ul", { class: "warnings" }, ...texts.map((words) => html("li", {}, words))) : null;
+}
+
 function settings() {
-  const rows = Object.entries({ ...doc.settings, machine: doc.machine }).filter(([, value]) => value !== null && value !== "");
+  const definitions = doc.tests.filter((test) => test.definition).map((test) => [test.name, test.definition]);
+  const rows = [...Object.entries({ ...doc.settings, machine: doc.machine }), ...definitions].filter(([, value]) => value !== null && value !== "");
   const plain = (value) => typeof value === "number" ? value.toLocaleString("en", { maximumFractionDigits: 2 }) :
     typeof value === "boolean" ? (value ? "yes" : "no") : String(value);
   return html("dl", {}, ...rows.flatMap(([name, value]) => [html("dt", {}, name.replaceAll("_", " ")), html("dd", {}, plain(value))]));
@@ -304,16 +335,18 @@ function page() {
   const rounds = Math.max(...doc.results.map((result) => result.rounds.length));
   const shown = rounds > 1 ? `Bars are medians over ${rounds} rounds, dots the rounds themselves.` : "One round.";
   const compared = doc.comparisons.length > 0;
+  const latency = doc.settings.rate > 0 ? "Counted from when a request was due, whenever it could be sent. " : "";
   document.getElementById("report").append(
+    ...[warnings()].filter((node) => node),
     ...section("Ratios", compared ? intervalNote() : "", compared &&
       grid("narrow", METRICS.map((metric) => ratios(...metric)))),
     ...section("Throughput", `Requests per second. ${shown}`, throughput()),
-    ...section("Latency by percentile", "Each nine has the same width; both axes are logarithmic.", grid("", tests.map(percentiles))),
+    ...section("Latency by percentile", latency + "Each nine has the same width; both axes are logarithmic.", grid("", tests.map(percentiles))),
     ...section("Latency over time", "p99 (solid) and p50 (dashed) of each second; a gap parts two rounds.", grid("", tests.map(overTime))),
     ...section("CPU per request", "Time of the server’s process for one request: user (full), system (pale).", hasCpu && cpu()),
     ...(doc.measures || []).flatMap(measure),
     ...section("Figures", "Medians over the rounds; max is the greatest of all.", figuresTable(),
-      compared && ratiosTable()),
+      compared && ratiosTable(), commandsTable()),
     ...section("Settings and machine", "", settings()));
   const file = URL.createObjectURL(new Blob([document.getElementById("data").textContent], { type: "application/json" }));
   document.getElementById("footer").append(html("p", {}, "Made by skua-bench; loads nothing from a network. ",

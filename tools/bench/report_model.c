@@ -52,15 +52,17 @@ double report_cell_value(const struct report_cell *cell, enum report_metric metr
 
 /* ---- A server in a test ------------------------------------------------------------------------------------- */
 
-/* Collects the runs that count: those that came to their end, or, when there is none, those that measured anything. */
+/* Collects the runs that count: those that came to their end, or, when there is none, those that measured anything.
+ * The session has them in the order of their rounds. */
 static void collect_runs(struct report_cell *cell, const struct bench_session *session, unsigned server,
                          unsigned workload)
 {
     cell->runs = mem_calloc(session->result_count + 1, sizeof(*cell->runs));
     for (int complete = 1; complete >= 0 && cell->run_count == 0; complete--)
-        for (unsigned round = 0; round < session->settings.rounds; round++) {
-            const struct bench_result *run = bench_session_find(session, server, workload, round);
-            if (run && run->counts.requests > 0 && run->complete == (bool)complete)
+        for (unsigned i = 0; i < session->result_count; i++) {
+            const struct bench_result *run = &session->results[i];
+            if (run->server == server && run->workload == workload && run->counts.requests > 0 &&
+                run->complete == (bool)complete)
                 cell->runs[cell->run_count++] = run;
         }
 }

@@ -126,6 +126,7 @@ static void make_single(struct sample *sample)
 {
     sample->session.server_count = 1;
     sample->session.settings.rounds = 1;
+    sample->session.result_count = 1;
 }
 
 /* Everything that a call prints. */

@@ -2,7 +2,7 @@
 #
 #   make run       install what is missing, build, start the server on 127.0.0.1:6379 in the foreground
 #   make test      install what is missing and pass every test (PARTS="unit gates" runs some of them)
-#   make bench     Skua beside Debian's redis-server; writes docs/benchmark.md and .svg
+#   make bench     Skua beside Debian's redis-server; writes docs/benchmark.{md,svg,json}, build/benchmark.html
 #   make fuzz      run every fuzz target for SECONDS (default 60) each
 #   make sanitize  unit tests and integration core under ASan, UBSan and TSan
 #   make docs      reference pages and sample configuration from the declarations, and their checks

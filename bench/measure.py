@@ -1,36 +1,21 @@
-"""What the benchmark measures: speed and CPU under redis-benchmark, memory per key, the executor's longest pause.
+"""What the benchmark measures: speed and CPU under skua-bench, memory per key, the executor's longest pause.
 
-Entry: load, run_load, bytes_per_key, growth_pause.
-Servers run on one core, whatever loads them on another; every figure is read from outside (/proc, redis-benchmark),
-except the pause, which only the executor itself can see.
+Entry: pinned_server, load, speed, bytes_per_key, growth_pause.
+Servers run on one core, skua-bench on another; every figure is read from outside, except the pause, which only the
+executor itself can see.
 """
-import csv
-import io
+import json
+import os
+import pathlib
 import subprocess
-import threading
+import tempfile
 import time
-from dataclasses import dataclass
 
-from harness.resp import Client, encode
-from harness.server import Server
+from harness.server import ROOT, Server
 
 SERVER_CORE, LOAD_CORE = "0", "1"
 CONNECTIONS = 50
-KEY = "key:%012d"  # the same 16 bytes that redis-benchmark makes of key:__rand_int__
-
-
-@dataclass
-class Load:
-    """One run of redis-benchmark."""
-    requests_per_s: float
-    user_us: float  # CPU of the server, microseconds per request
-    system_us: float
-    p50_ms: float
-    p99_ms: float
-
-    @property
-    def cpu_us(self):
-        return self.user_us + self.system_us
+BENCH = pathlib.Path(os.environ.get("SKUA_BENCH", ROOT / "build" / "bin" / "skua-bench"))
 
 
 def pinned_server(kind, io_threads=0):
@@ -38,49 +23,34 @@ def pinned_server(kind, io_threads=0):
     return Server(kind, "tcp", io_threads, {"maxmemory": 0}, prefix=["taskset", "-c", SERVER_CORE])
 
 
-def load(server, first, last, value_bytes, ttl=False):
-    """Stores the keys [first, last), pipelined."""
-    value = b"v" * value_bytes
-    suffix = (b"EX", b"1000000") if ttl else ()
-    # A request of fixed size with the key's number put in is far cheaper to make than to encode each.
-    head, tail = encode("SET", KEY % 0, value, *suffix).split((KEY % 0).encode())
-    with Client(server.address) as client:
-        batch = 2000
-        window = threading.Semaphore(50)  # batches under way
-        expected = b"+OK\r\n"
-
-        def read():
-            for start in range(first, last, batch):
-                left = len(expected) * (min(start + batch, last) - start)
-                while left:
-                    data = client.socket.recv(min(left, 1 << 20))
-                    if not data or not data.startswith((b"+", b"O", b"K", b"\r", b"\n")):
-                        raise AssertionError(f"loading failed: {data[:100]!r}")
-                    left -= len(data)
-                window.release()
-
-        reader = threading.Thread(target=read)
-        reader.start()
-        for start in range(first, last, batch):
-            window.acquire()
-            client.send_raw(b"".join(b"%s%s%s" % (head, (KEY % i).encode(), tail)
-                                     for i in range(start, min(start + batch, last))))
-        reader.join()
+def skua_bench(*arguments):
+    """Runs skua-bench on its core; returns its JSON document."""
+    with tempfile.TemporaryDirectory(prefix="skua-bench-") as folder:
+        path = pathlib.Path(folder) / "result.json"
+        command = ["taskset", "-c", LOAD_CORE, str(BENCH), "-q", "--json", str(path), *map(str, arguments)]
+        finished = subprocess.run(command, capture_output=True, text=True)
+        if finished.returncode:
+            raise RuntimeError(f"{' '.join(command)}: status {finished.returncode}\n{finished.stdout}{finished.stderr}")
+        document = json.loads(path.read_text())
+    failed = sum(result["failures"] for result in document["results"])
+    if failed:
+        raise RuntimeError(f"{failed} requests failed\n{finished.stdout}{finished.stderr}")
+    return document
 
 
-def run_load(server, command, keys, value_bytes, pipeline, requests):
-    """redis-benchmark with random keys among `keys`; the CPU is that of the server meanwhile."""
-    before = server.cpu_seconds()
-    output = subprocess.run(
-        ["taskset", "-c", LOAD_CORE, "redis-benchmark", "-h", "127.0.0.1", "-p", str(server.port), "-c",
-         str(CONNECTIONS), "-n", str(requests), "-P", str(pipeline), "-r", str(keys), "-d", str(value_bytes),
-         "-t", command.lower(), "--csv"],
-        check=True, capture_output=True, text=True).stdout
-    after = server.cpu_seconds()
-    row = next(row for row in csv.DictReader(io.StringIO(output)) if row["test"].upper().startswith(command.upper()))
-    user_s, system_s = (now - then for now, then in zip(after, before))
-    return Load(float(row["rps"]), user_s * 1e6 / requests, system_s * 1e6 / requests,
-                float(row["p50_latency_ms"]), float(row["p99_latency_ms"]))
+def load(server, keys, value_bytes, prefix="key", suffix=()):
+    """Stores `keys` keys of 16 bytes, each once."""
+    skua_bench("-h", "127.0.0.1", "-p", server.port, "-c", 10, "-P", 50, "-n", keys, "-d", value_bytes,
+               "SET", prefix + ":{seq}", "{value}", *suffix)
+
+
+def speed(servers, commands, pipeline, options):
+    """Rounds in which the servers (name -> Server) take turns with each command."""
+    targets = [word for name, server in servers.items()
+               for word in ("--server", f"{name}=redis://127.0.0.1:{server.port},pid={server.pid}")]
+    return skua_bench(*targets, "-c", CONNECTIONS, "-P", pipeline, "-r", options.keys, "-d", options.value_bytes,
+                      "-t", ",".join(commands), "--duration", options.seconds, "--warm-up", options.warm_up,
+                      "--rounds", options.rounds)
 
 
 def settled_rss(server, timeout_s=30):
@@ -95,23 +65,22 @@ def settled_rss(server, timeout_s=30):
     return last
 
 
-def bytes_per_key(kind, keys, value_bytes, ttl=False):
+def bytes_per_key(server, keys, value_bytes, ttl=False):
     """RSS growth of a fresh server by loading `keys` keys of 16 bytes."""
-    with pinned_server(kind) as server:
-        before = settled_rss(server)
-        load(server, 0, keys, value_bytes, ttl)
-        with server.connect() as client:
-            assert client("DBSIZE") == keys
-        return (settled_rss(server) - before) / keys
+    before = settled_rss(server)
+    load(server, keys, value_bytes, suffix=("EX", "1000000") if ttl else ())
+    with server.connect() as client:
+        assert client("DBSIZE") == keys
+    return (settled_rss(server) - before) / keys
 
 
 def growth_pause(first, last):
     """The longest pause of our executor (ms of its time, and what it was) while the table grows."""
     with pinned_server("skua") as server:
-        load(server, 0, first, 8)
+        load(server, first, 8)
         with server.connect() as client:
             assert client("CONFIG RESETSTAT") == "OK"
-            load(server, first, last, 8)
+            load(server, last - first, 8, prefix="new")
             info = client.info("everything")
             assert client("DBSIZE") == last
     return float(info["executor_pause_max_usec"]) / 1000, info.get("executor_pause_max_by", "")

@@ -1,126 +1,269 @@
-"""Writes what the benchmark found: a table (Markdown), a picture (SVG) and the figures (JSON).
+"""Writes what the benchmark found: a table (Markdown), a picture (SVG), the figures (JSON) and skua-bench's page (HTML).
 
-Entry: write. The picture is read on light and dark ground: its colours follow the reader's scheme.
+Entry: merged, write. All are made of skua-bench's JSON document, whose fields tools/bench/report_json.c describes, and of
+two more: `measures` (memory) and `pause`. The picture has the look of the page, on light and dark ground.
 """
 import json
+import pathlib
+import sys
 
-STYLE = """
-  text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill: #1f2328; }
-  .title { font-size: 15px; font-weight: 600; }
-  .small { font-size: 11.5px; fill: #59636e; }
-  .figure { font-variant-numeric: tabular-nums; }
-  .bar { fill: #0b7285; }
-  .worse { fill: #c2410c; }
-  .one { stroke: #59636e; stroke-width: 1; stroke-dasharray: 3 3; }
-  .goal { stroke: #1f2328; stroke-width: 2; }
-  @media (prefers-color-scheme: dark) {
-    text { fill: #e6edf3; }
-    .small { fill: #9198a1; }
-    .bar { fill: #3bc9db; }
-    .worse { fill: #fb923c; }
-    .one { stroke: #9198a1; }
-    .goal { stroke: #e6edf3; }
-  }
-"""
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "dev" / "gen"))
+
+import report_page  # noqa: E402
+
+PAGE = ROOT / "tools" / "bench"
+TITLES = {"skua": "Skua", "redis": "Redis"}
 
 
-def table(results):
+def merged(sessions):
+    """One document of several sessions ([(pipeline, document)]) with the same servers."""
+    whole = {**sessions[0][1], "tests": [], "results": [], "comparisons": []}
+    whole["settings"] = {**whole["settings"], "pipeline": ", ".join(str(pipeline) for pipeline, _ in sessions)}
+    del whole["settings"]["command_line"]
+    for pipeline, session in sessions:
+        def named(row, field, pipeline=pipeline):
+            return {**row, field: f"{row[field]}, pipeline {pipeline}"}
+        whole["tests"] += [named(test, "name") for test in session["tests"]]
+        whole["results"] += [named(result, "test") | {"pipeline": pipeline} for result in session["results"]]
+        whole["comparisons"] += [named(pair, "test") for pair in session["comparisons"]]
+    return whole
+
+
+def _title(server):
+    return TITLES.get(server["name"], server["name"])
+
+
+def _results(document, test):
+    """The results of a test in the order of the servers; None where a server has none."""
+    found = {result["server"]: result for result in document["results"] if result["test"] == test}
+    return [found.get(server["name"]) for server in document["servers"]]
+
+
+def _ratio(document, test, metric):
+    """The ratio of the first server to the second, or None."""
+    for pair in document["comparisons"]:
+        if pair["test"] == test and pair["server"] == document["servers"][0]["name"]:
+            return pair["ratios"][metric]
+    return None
+
+
+# ---- Markdown -----------------------------------------------------------------------------------------------------
+
+
+def _row(cells):
+    return "| " + " | ".join(cells) + " |"
+
+
+def _duration(us):
+    return f"{us / 1000:.2f} ms" if us >= 1000 else f"{us:.0f} µs"
+
+
+def _cpu(result):
+    if result["cpu_us"] is None:
+        return "–"
+    return f"{result['cpu_us']:.2f} ({result['cpu_user_us']:.2f} + {result['cpu_sys_us']:.2f})"
+
+
+def _ratio_text(ratio):
+    if not ratio:
+        return "–"
+    interval = "" if ratio["low"] is None else f" ({ratio['low']:.2f} – {ratio['high']:.2f})"
+    return f"**{ratio['ratio']:.2f}**{interval}"
+
+
+def _speed_table(document):
+    titles = [_title(server) for server in document["servers"]]
+    lines = [_row(["", "", "requests/s", "p50", "p99", "p99.9", "p99.99", "CPU µs/request (user + system)"]),
+             "|---|---|--:|--:|--:|--:|--:|--:|"]
+    for test in document["tests"]:
+        for i, (title, result) in enumerate(zip(titles, _results(document, test["name"]))):
+            if result:
+                lines.append(_row([test["name"] if i == 0 else "", title, f"{result['rps']:,.0f}",
+                                   *(_duration(result[field]) for field in ("p50_us", "p99_us", "p999_us", "p9999_us")),
+                                   _cpu(result)]))
+    return lines
+
+
+def _ratio_table(document):
+    ours, theirs = (_title(server) for server in document["servers"][:2])
+    columns = (("requests/s", "rps"), ("p50", "p50_us"), ("p99", "p99_us"), ("user CPU", "cpu_user_us"), ("CPU", "cpu_us"))
+    lines = [_row([f"{ours} : {theirs}", *(name for name, _ in columns)]), "|---|" + "--:|" * len(columns)]
+    lines += [_row([test["name"], *(_ratio_text(_ratio(document, test["name"], metric)) for _, metric in columns)])
+              for test in document["tests"]]
+    return lines
+
+
+def _memory_table(document):
+    servers = document["servers"]
+    compared = len(servers) > 1
+    lines = []
+    for measure in document["measures"]:
+        lines += ["", f"## {measure['title']}", "", measure["note"], "",
+                  _row([measure["unit"], *map(_title, servers), *(["ratio"] if compared else [])]),
+                  "|---|" + "--:|" * (len(servers) + compared)]
+        for row in measure["rows"]:
+            values = [row["values"][server["name"]] for server in servers]
+            ratio = [f"**{values[0] / values[1]:.2f}**"] if compared else []
+            lines.append(_row([row["name"], *(f"{value:.1f}" for value in values), *ratio]))
+    return lines
+
+
+def table(document):
     """The Markdown page."""
-    setup = results["setup"]
+    settings, servers = document["settings"], document["servers"]
+    names = " beside ".join(f"{_title(server)} {server['version']}" for server in servers)
     lines = [
         "# Benchmark", "",
-        f"`make bench`, {setup['date']}: Skua {setup['skua']} beside redis-server {setup['redis']}, in one run, alternately "
-        f"({setup['rounds']} rounds each, medians).",
-        f"{setup['machine']}; the server on one core, redis-benchmark with {setup['connections']} connections on "
-        f"another; {setup['keys']:,} keys of 16 bytes with values of {setup['value_bytes']} bytes; io-threads 0.", "",
-        "![ratios](benchmark.svg)", "", "## Speed", "",
-        "| | requests/s | | | CPU µs/request (user + system) | | | p50 ms | | p99 ms | |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
-        "| | Skua | Redis | ratio | Skua | Redis | ratio | Skua | Redis | Skua | Redis |"]
-    for case in results["loads"]:
-        ours, theirs = case["skua"], case["redis"]
-        lines.append(
-            f"| {case['command']}, pipeline {case['pipeline']} "
-            f"| {ours['requests_per_s']:,.0f} | {theirs['requests_per_s']:,.0f} "
-            f"| **{ours['requests_per_s'] / theirs['requests_per_s']:.2f}** "
-            f"| {_cpu(ours)} | {_cpu(theirs)} | **{case['cpu_ratio']:.2f}** "
-            f"| {ours['p50_ms']:.3f} | {theirs['p50_ms']:.3f} | {ours['p99_ms']:.3f} | {theirs['p99_ms']:.3f} |")
-    lines += ["", "| | user CPU, ratio | total CPU, ratio |", "|---|--:|--:|"]
-    for case in results["loads"]:
-        lines.append(f"| {case['command']}, pipeline {case['pipeline']} | {case['user_ratio']:.2f} | {case['cpu_ratio']:.2f} |")
-    lines += ["", "## Memory", "", "| bytes per key (growth of RSS / keys) | Skua | Redis | ratio |", "|---|--:|--:|--:|"]
-    for case in results["memory"]:
-        lines.append(f"| {case['name']} | {case['skua']:.1f} | {case['redis']:.1f} | **{case['ratio']:.2f}** |")
-    pause = results.get("pause")
-    if pause:
-        lines += ["", "## Pauses", "",
-                  f"The longest pause of the executor while the table grew from {pause['first']:,} to {pause['last']:,} "
-                  f"keys: **{pause['ms']:.3f} ms** of its own time"
-                  + (f" ({pause['by']})." if pause["by"] else ".")]
+        f"`make bench`, {document['started'][:10]}: {names}, in turns ({settings['rounds']} rounds of "
+        f"{settings['duration_s']:g} s each; figures are medians).",
+        f"{document['machine']}; the server on one core, skua-bench with {settings['clients']} connections on another; "
+        f"{settings['keys']:,} keys of 16 bytes with values of {settings['value_size']} bytes; io-threads 0.", "",
+        "![Throughput, latency, CPU and memory](benchmark.svg)", "",
+        "The page with every plot, `build/benchmark.html`, is written beside; the figures are in "
+        "[benchmark.json](benchmark.json).", "", "## Speed", "", *_speed_table(document)]
+    if len(servers) > 1:
+        lines += ["", "Ratios of paired rounds, with 95 % intervals:", "", *_ratio_table(document)]
+    lines += _memory_table(document)
+    pause = document["pause"]
+    lines += ["", "## Pauses", "",
+              f"The longest pause of the executor while the table grew from {pause['first']:,} to {pause['last']:,} keys: "
+              f"**{pause['ms']:.3f} ms** of its own time" + (f" ({pause['by']})." if pause["by"] else ".")]
     return "\n".join(lines) + "\n"
 
 
-def _cpu(load):
-    return f"{load['user_us'] + load['system_us']:.2f} ({load['user_us']:.2f} + {load['system_us']:.2f})"
+# ---- The picture ----------------------------------------------------------------------------------------------------
+
+# The colours are those of tools/bench/report.css.
+STYLE = """
+  text { font: 12.5px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill: #1b2127; font-variant-numeric: tabular-nums; }
+  .head { font-size: 14px; font-weight: 600; }
+  .soft { font-size: 11.5px; fill: #5b6670; }
+  .strong { font-weight: 600; }
+  .c0 { fill: #0b7285; } .c1 { fill: #c05621; } .c2 { fill: #5f3dc4; }
+  .pale { opacity: 0.45; }
+  .rule { stroke: #dde2e6; stroke-width: 1; }
+  .range { stroke: #1b2127; stroke-width: 1.25; }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #e4e9ed; } .soft { fill: #98a4ae; }
+    .c0 { fill: #3bc9db; } .c1 { fill: #f59f5b; } .c2 { fill: #b197fc; }
+    .rule { stroke: #2b343b; } .range { stroke: #e4e9ed; }
+  }
+"""
+WIDTH, GAP, LABEL, FIGURES, BAR = 860, 40, 136, 78, 17
 
 
-def rows_of_picture(results):
-    """(group, label, ratio, note, goal): what is better when smaller."""
-    rows = []
-    for case in results["loads"]:
-        deep = case["pipeline"] > 1
-        rows.append(("CPU per request" if not deep else "User CPU per request",
-                     f"{case['command']}, pipeline {case['pipeline']}",
-                     case["user_ratio"] if deep else case["cpu_ratio"],
-                     f"{case['skua']['user_us'] if deep else case['skua']['cpu_us']:.2f} : "
-                     f"{case['redis']['user_us'] if deep else case['redis']['cpu_us']:.2f} µs",
-                     0.35 if deep else 0.88))
-    goals = {"512-byte values": 0.82, "8-byte values": 0.45, "8-byte values with a TTL": 0.42}
-    for case in results["memory"]:
-        rows.append(("Memory per key", case["name"], case["ratio"], f"{case['skua']:.0f} : {case['redis']:.0f} bytes",
-                     goals.get(case["name"])))
-    return sorted(rows, key=lambda row: ["CPU per request", "User CPU per request", "Memory per key"].index(row[0]))
+def _escaped(text):
+    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
 
 
-def picture(results):
-    """The SVG: a bar per ratio, a line where redis-server is, a mark where we want to be."""
-    rows = rows_of_picture(results)
-    left, width, right, height = 210, 380, 150, 22
-    scale = width / max(1.2, *(row[2] for row in rows))
-    body, y, group = [], 52, None
-    for name, label, ratio, note, goal in rows:
-        if name != group:
-            y += 14
-            body.append(f'<text class="small" x="12" y="{y}">{name}</text>')
-            group = name
-            y += 8
-        end = left + ratio * scale
-        body.append(f'<text x="24" y="{y + 15}">{label}</text>')
-        body.append(f'<rect class="{"bar" if ratio <= 1 else "worse"}" x="{left}" y="{y + 3}" width="{ratio * scale:.1f}" '
-                    f'height="{height - 6}" rx="2"><title>{label}: {ratio:.2f} ({note})</title></rect>')
-        if goal:
-            body.append(f'<line class="goal" x1="{left + goal * scale:.1f}" x2="{left + goal * scale:.1f}" y1="{y}" '
-                        f'y2="{y + height}"/>')
-        at = max(end, left + (goal or 0) * scale) + 8
-        body.append(f'<text class="figure" x="{at:.1f}" y="{y + 15}">{ratio:.2f}<tspan class="small" dx="8">{note}'
-                    f'</tspan></text>')
-        y += height
-    one = left + scale
-    total_width, total_height = left + width + right, y + 34
-    setup = results["setup"]
+def _text(x, y, words, kind="", end=False):
+    anchor = ' text-anchor="end"' if end else ""
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}"{anchor}>{_escaped(words)}</text>'
+
+
+def _rate(value):
+    return f"{value / 1e6:.2f} M" if value >= 1e6 else f"{value / 1e3:.0f} k"
+
+
+def _panels(document):
+    """(title, note, rows); a row is (label, bars); a bar is (parts, extremes of the rounds, its figure)."""
+    def of_tests(figure):
+        return [(test["name"], [figure(result) for result in _results(document, test["name"]) if result])
+                for test in document["tests"]]
+
+    def rounds(result, field):
+        values = [each[field] for each in result["rounds"] if each[field] is not None]
+        return (min(values), max(values)) if len(values) > 1 else None
+
+    def memory(row):
+        return row["name"], [([row["values"][server["name"]]], None, f"{row['values'][server['name']]:.0f} B")
+                             for server in document["servers"]]
+
+    yield "Requests per second", "more is better", of_tests(
+        lambda result: ([result["rps"]], rounds(result, "rps"), _rate(result["rps"])))
+    yield "Latency, p99", "less is better", of_tests(
+        lambda result: ([result["p99_us"]], rounds(result, "p99_us"), _duration(result["p99_us"])))
+    if all(result["cpu_us"] is not None for result in document["results"]):
+        yield "CPU per request", "user and (pale) system; less is better", of_tests(
+            lambda result: ([result["cpu_user_us"], result["cpu_sys_us"]], rounds(result, "cpu_us"), f"{result['cpu_us']:.2f} µs"))
+    for measure in document["measures"]:
+        yield measure["title"], "less is better", [memory(row) for row in measure["rows"]]
+
+
+def _panel(x, y, width, title, note, rows):
+    """The shapes of a panel and its lower end."""
+    left, right = x + LABEL, x + width - FIGURES
+    greatest = max(max([sum(parts), *(extremes or ())]) for _, bars in rows for parts, extremes, _ in bars) or 1
+    scale = (right - left) / greatest
+    shapes = [_text(x, y, title, "head"), _text(x + width, y, note, "soft", end=True),
+              f'<line class="rule" x1="{x}" x2="{x + width}" y1="{y + 8}" y2="{y + 8}"/>']
+    y += 20
+    for label, bars in rows:
+        words = label.replace("with a TTL", "+ TTL")
+        shapes.append(_text(left - 12, y + len(bars) * BAR / 2 + 3, words, end=True))
+        for place, (parts, extremes, figure) in enumerate(bars):
+            at = left
+            for i, part in enumerate(parts):
+                shapes.append(f'<rect class="c{place % 3}{" pale" if i else ""}" x="{at:.1f}" y="{y + 2}" '
+                              f'width="{max(part * scale, 0.5):.1f}" height="{BAR - 5}" rx="2"/>')
+                at += part * scale
+            middle = y + BAR / 2 - 0.5
+            if extremes:
+                low, high = (left + extreme * scale for extreme in extremes)
+                shapes.append(f'<path class="range" d="M{low:.1f} {middle}H{high:.1f}M{low:.1f} {middle - 3}v6M{high:.1f} {middle - 3}v6"/>')
+                at = max(at, high)
+            shapes.append(_text(at + 7, y + BAR - 4.5, figure, "strong" if place == 0 else ""))
+            y += BAR
+        y += 9
+    return shapes, y
+
+
+def picture(document):
+    """The SVG: four panels, two beside each other, a bar for each server."""
+    column = (WIDTH - 2 * 16 - GAP) / 2
+    shapes, x, y = [], 16, 28
+    for place, server in enumerate(document["servers"]):
+        shapes.append(f'<rect class="c{place % 3}" x="{x}" y="{y - 11}" width="12" height="12" rx="3"/>')
+        words = f"{_title(server)} {server['version']}"
+        shapes.append(_text(x + 19, y, words, "strong"))
+        x += 19 + 7.5 * len(words) + 24
+    y, ends = 66, []
+    for i, panel in enumerate(_panels(document)):
+        if i % 2 == 0 and ends:
+            y, ends = max(ends) + 24, []
+        more, end = _panel(16 + (i % 2) * (column + GAP), y, column, *panel)
+        shapes += more
+        ends.append(end)
+    settings = document["settings"]
+    height = max(ends) + 26
+    foot = (f"{document['started'][:10]} · {document['machine']} · one core for the server · {settings['keys']:,} keys · "
+            f"medians of {settings['rounds']} rounds, lines from the least to the greatest")
+    shapes.append(_text(16, height - 10, foot, "soft"))
+    words = "; ".join(f"{title}: " + ", ".join(f"{label} " + " to ".join(figure for _, _, figure in bars) for label, bars in rows)
+                      for title, _, rows in _panels(document))
     return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{total_width}" height="{total_height}" '
-        f'viewBox="0 0 {total_width} {total_height}" role="img" aria-label="Skua beside redis-server: ratios">',
-        f"<style>{STYLE}</style>",
-        '<text class="title" x="12" y="24">Skua as a fraction of redis-server ' + setup["redis"] + "</text>",
-        '<text class="small" x="12" y="43">less is better; dashed: redis-server, mark: our goal; figures are Skua : Redis</text>',
-        f'<line class="one" x1="{one:.1f}" x2="{one:.1f}" y1="52" y2="{y}"/>', *body,
-        f'<text class="small" x="12" y="{y + 22}">{setup["date"]}, {setup["machine"]}, one core for the server, '
-        f'{setup["keys"]:,} keys</text>', "</svg>"]) + "\n"
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:.0f}" viewBox="0 0 {WIDTH} {height:.0f}" '
+        f'role="img" aria-label="{_escaped(words)}">', f"<style>{STYLE}</style>", *shapes, "</svg>"]) + "\n"
 
 
-def write(results, folder):
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "benchmark.md").write_text(table(results))
-    (folder / "benchmark.svg").write_text(picture(results))
-    (folder / "benchmark.json").write_text(json.dumps(results, indent=1) + "\n")
+# ---- Files --------------------------------------------------------------------------------------------------------
+
+
+def page(document):
+    """skua-bench's own page, with what else was measured."""
+    head, tail = report_page.parts(PAGE / "report.html", PAGE / "report.css", [PAGE / "report_plot.js", PAGE / "report.js"])
+    return head + json.dumps(document).replace("<", "\\u003c") + tail
+
+
+def write(document, folder, page_folder):
+    """Writes all of it; returns the paths. Histograms and series are in the page only: the repository needs no such bulk."""
+    bulky = ("histogram", "series", "commands")
+    figures = {**document, "results": [{name: value for name, value in result.items() if name not in bulky}
+                                       for result in document["results"]]}
+    texts = {folder / "benchmark.md": table(document), folder / "benchmark.svg": picture(document),
+             folder / "benchmark.json": json.dumps(figures, indent=1) + "\n", page_folder / "benchmark.html": page(document)}
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return list(texts)

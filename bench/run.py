@@ -1,21 +1,17 @@
 #!/usr/bin/python3
-"""`make bench`: Skua beside Debian's redis-server in one run, alternately. Writes docs/benchmark.md and .svg.
+"""`make bench`: Skua beside Debian's redis-server, in turns. Writes docs/benchmark.{md,svg,json}, build/benchmark.html.
 
-    bench/run.py                the whole, some ten minutes and 8 GB of memory
-    bench/run.py --quick        a tenth of the keys and requests, one round: shows only that it works
-    bench/run.py --output DIR   results elsewhere
+    bench/run.py                the whole, under five minutes and 8 GB of memory
+    bench/run.py --quick        a tenth of the keys and of the time: shows only that it works
+    bench/run.py --output DIR   results elsewhere, the page among them
 
-Needs two cores: the server has one, the load the other.
+Needs two cores: the server has one, skua-bench the other. A peer that is not installed is left out.
 """
 import argparse
-import datetime
+import contextlib
 import os
 import pathlib
-import re
-import statistics
-import subprocess
 import sys
-from dataclasses import asdict
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
@@ -24,95 +20,80 @@ import measure  # noqa: E402
 import report  # noqa: E402
 from harness.server import REDIS, SKUA, program  # noqa: E402
 
-KINDS = (SKUA, REDIS)
+COMMANDS, PIPELINES = ("get", "set"), (1, 16)
 
 
-def version(kind):
-    text = subprocess.run([program(kind), "--version"], capture_output=True, text=True, check=True).stdout
-    return re.search(r"\d+\.\d+\.\d+", text)[0]
+def installed_kinds():
+    """Ourselves, and the peers that are there."""
+    try:
+        program(REDIS)
+    except RuntimeError as problem:
+        print(f"left out: {problem}")
+        return [SKUA]
+    return [SKUA, REDIS]
 
 
-def machine():
-    model = re.search(r"^model name\s*:\s*(.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    return model[1] if model else os.uname().machine
-
-
-def median(loads):
-    """The median of each figure."""
-    result = {name: statistics.median(asdict(load)[name] for load in loads) for name in asdict(loads[0])}
-    return result | {"cpu_us": result["user_us"] + result["system_us"]}
-
-
-def speed(options, say):
-    """GET and SET at pipeline 1 and 16, both servers loaded, in turns."""
-    results = []
-    with measure.pinned_server(SKUA) as ours, measure.pinned_server(REDIS) as theirs:
-        servers = dict(zip(KINDS, (ours, theirs)))
+def speed_and_memory(kinds, options, say):
+    """One document of all sessions with the servers that hold the large values, and what these took of memory."""
+    sessions = []
+    with contextlib.ExitStack() as stack:
+        servers = {kind: stack.enter_context(measure.pinned_server(kind)) for kind in kinds}
+        memory = {}
         for kind, server in servers.items():
-            say(f"loading {options.keys:,} keys into {kind}")
-            measure.load(server, 0, options.keys, options.value_bytes)
-        for pipeline, requests in ((1, options.requests), (16, options.requests * 6)):
-            for command in ("GET", "SET"):
-                runs = {kind: [] for kind in KINDS}
-                for round_number in range(options.rounds):
-                    for kind in KINDS:
-                        run = measure.run_load(servers[kind], command, options.keys, options.value_bytes, pipeline, requests)
-                        runs[kind].append(run)
-                        say(f"{command} pipeline {pipeline:2} round {round_number + 1} {kind:5} {run.requests_per_s:11,.0f}/s "
-                            f"{run.user_us:6.2f} + {run.system_us:5.2f} us")
-                case = {"command": command, "pipeline": pipeline, **{kind: median(runs[kind]) for kind in KINDS}}
-                case["user_ratio"] = case[SKUA]["user_us"] / case[REDIS]["user_us"]
-                case["cpu_ratio"] = case[SKUA]["cpu_us"] / case[REDIS]["cpu_us"]
-                results.append(case)
-    return results
+            memory[kind] = measure.bytes_per_key(server, options.keys, options.value_bytes)
+            say(f"loaded {options.keys:,} keys into {kind}: {memory[kind]:.1f} bytes each")
+        for pipeline in PIPELINES:
+            session = measure.speed(servers, COMMANDS, pipeline, options)
+            sessions.append((pipeline, session))
+            for result in session["results"]:
+                cpu = f"{result['cpu_us']:6.2f} us" if result["cpu_us"] is not None else "-"
+                say(f"{result['test']} pipeline {pipeline:2} {result['server']:5} {result['rps']:11,.0f}/s {cpu}")
+    return report.merged(sessions), memory
 
 
-def memory(options, say):
-    results = []
-    for name, value_bytes, ttl in (("512-byte values", 512, False), ("8-byte values", 8, False),
-                                   ("8-byte values with a TTL", 8, True)):
-        case = {"name": name, **{kind: measure.bytes_per_key(kind, options.keys, value_bytes, ttl) for kind in KINDS}}
-        case["ratio"] = case[SKUA] / case[REDIS]
-        results.append(case)
-        say(f"{name}: {case[SKUA]:.1f} and {case[REDIS]:.1f} bytes per key, ratio {case['ratio']:.2f}")
-    return results
+def small_values(kinds, options, say):
+    """Memory per key where the key is most of it: name -> kind -> bytes."""
+    rows = {}
+    for name, ttl in (("8-byte values", False), ("8-byte values with a TTL", True)):
+        rows[name] = {}
+        for kind in kinds:
+            with measure.pinned_server(kind) as server:
+                rows[name][kind] = measure.bytes_per_key(server, options.keys, 8, ttl)
+        say(f"{name}: " + ", ".join(f"{kind} {figure:.1f}" for kind, figure in rows[name].items()) + " bytes per key")
+    return rows
 
 
 def main():
     parser = argparse.ArgumentParser(description="Skua beside redis-server")
     parser.add_argument("--keys", type=int, default=3_000_000)
     parser.add_argument("--value-bytes", type=int, default=512)
-    parser.add_argument("--requests", type=int, default=500_000, help="a run at pipeline 1; six times as many at 16")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3, help="each server's turn in a round")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", choices=["speed", "memory", "pause"], help="one part, nothing is written")
-    parser.add_argument("--output", type=pathlib.Path, default=ROOT / "docs")
+    parser.add_argument("--output", type=pathlib.Path)
     options = parser.parse_args()
+    options.warm_up = 0.5
     if options.quick:
-        options.keys, options.requests, options.rounds = options.keys // 10, options.requests // 10, 1
+        options.keys, options.seconds, options.warm_up = options.keys // 10, options.seconds / 10, 0.1
     if len(os.sched_getaffinity(0)) < 2:
         sys.exit("bench/run.py: needs two cores, one for the server and one for the load")
-    os.sched_setaffinity(0, {int(measure.LOAD_CORE)})  # loading keys must not take the server's core either
+    os.sched_setaffinity(0, {int(measure.LOAD_CORE)})  # this program must not take the server's core either
 
     def say(text):
         print(text, flush=True)
 
-    results = {"setup": {
-        "date": datetime.date.today().isoformat(), "skua": version(SKUA), "redis": version(REDIS), "machine": machine(),
-        "keys": options.keys, "value_bytes": options.value_bytes, "rounds": options.rounds,
-        "connections": measure.CONNECTIONS}}
-    if options.only in (None, "speed"):
-        results["loads"] = speed(options, say)
-    if options.only in (None, "memory"):
-        results["memory"] = memory(options, say)
-    if options.only in (None, "pause"):
-        first, last = options.keys // 3, options.keys // 3 * 4
-        ms, by = measure.growth_pause(first, last)
-        results["pause"] = {"first": first, "last": last, "ms": ms, "by": by}
-        say(f"longest pause from {first:,} to {last:,} keys: {ms:.3f} ms {by}")
-    if options.only is None:
-        report.write(results, options.output)
-        say(f"written: benchmark.md, benchmark.svg and benchmark.json in {options.output}")
+    kinds = installed_kinds()
+    document, large = speed_and_memory(kinds, options, say)
+    rows = {f"{options.value_bytes}-byte values": large} | small_values(kinds, options, say)
+    document["measures"] = [{
+        "title": "Memory per key", "note": "Growth of the resident set by loading, divided by the number of keys of 16 bytes.",
+        "unit": "bytes", "rows": [{"name": name, "values": values} for name, values in rows.items()]}]
+    first, last = options.keys // 3, options.keys // 3 * 4
+    ms, by = measure.growth_pause(first, last)
+    document["pause"] = {"first": first, "last": last, "ms": ms, "by": by}
+    say(f"longest pause from {first:,} to {last:,} keys: {ms:.3f} ms {by}")
+    for path in report.write(document, options.output or ROOT / "docs", options.output or ROOT / "build"):
+        say(f"written: {path}")
 
 
 if __name__ == "__main__":

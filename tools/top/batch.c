@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "common/terminal.h"
 #include "top/json_output.h"
 #include "top/session.h"
 
@@ -25,12 +25,10 @@ struct batch {
 
 static int width_of_output(const struct settings *settings)
 {
-    struct winsize size;
-    if (settings->width > 0)
-        return (int)settings->width;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-        return size.ws_col;
-    return WIDTH_DEFAULT;
+    int width = WIDTH_DEFAULT;
+    if (terminal_is(STDOUT_FILENO))
+        terminal_size(STDOUT_FILENO, &width, NULL);
+    return settings->width > 0 ? (int)settings->width : width;
 }
 
 /* Lists are drawn at their full length: what reads a pipe can cut by itself. */

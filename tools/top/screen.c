@@ -4,10 +4,10 @@
 
 #include <curses.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "common/terminal.h"
 #include "top/view.h"
 
 #define ESCAPE_DELAY_MS 25 /* between ESC and what a key sends after it */
@@ -30,15 +30,10 @@ static const struct {
     [STYLE_WARN] = {A_BOLD, COLOR_YELLOW},        [STYLE_BAD] = {A_BOLD, COLOR_RED},
 };
 
-static bool wants_colours(void)
-{
-    const char *refusal = getenv("NO_COLOR"); /* see no-color.org */
-    return (refusal == NULL || refusal[0] == 0) && has_colors();
-}
-
 static void set_styles(struct screen *screen)
 {
-    bool coloured = wants_colours() && start_color() == OK && use_default_colors() == OK;
+    bool coloured =
+        terminal_colours(STDOUT_FILENO) && has_colors() && start_color() == OK && use_default_colors() == OK;
     for (short i = 0; i < STYLE_COUNT; i++) {
         screen->attributes[i] = styles[i].attributes;
         if (coloured && styles[i].colour != DEFAULT_COLOUR &&
@@ -49,7 +44,7 @@ static void set_styles(struct screen *screen)
 
 struct screen *screen_open(void)
 {
-    if (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO))
+    if (!terminal_is(STDOUT_FILENO) || !terminal_is(STDIN_FILENO))
         return NULL;
     SCREEN *terminal = newterm(NULL, stdout, stdin);
     if (terminal == NULL)

@@ -22,7 +22,7 @@ struct source {
     void *context;
     bool was_ready;
     uint64_t retry_ns; /* when to try again after a refusal; 0: not by itself */
-    char problem[256]; /* why there is no reading although there is a connection */
+    char problem[256]; /* how the connection was lost, or why INFO was refused; until there is a reading */
 
     /* The batch that is under way. */
     unsigned pending; /* answers that have not come */
@@ -114,9 +114,11 @@ static void on_state(struct skua_client *client, enum skua_state state, void *us
     struct source *source = user;
     if (state == SKUA_READY) {
         source->was_ready = true;
-        source->problem[0] = 0;
         skua_submit_command(client, on_named, NULL, "CLIENT SETNAME skua-top");
     }
+    /* The library may be connected again before anybody has looked, and then has nothing to complain about. */
+    if ((state == SKUA_WAITING || state == SKUA_FAILED) && skua_status_of(client) != SKUA_OK)
+        snprintf(source->problem, sizeof source->problem, "%s", skua_error(client));
     /* A wrong password that is tried again and again fills the server's log of such attempts. */
     bool hopeless = strstr(skua_error(client), "WRONGPASS") != NULL;
     source->retry_ns =
@@ -208,12 +210,13 @@ void source_retry(struct source *source)
 void source_link(const struct source *source, struct link_view *ret_link)
 {
     enum skua_state state = skua_state_of(source->client);
-    const char *problem = skua_status_of(source->client) != SKUA_OK ? skua_error(source->client) : NULL;
     ret_link->address = skua_address(source->client);
     ret_link->waiting_s = source->pending > 0 ? (double)(source_now_ns() - source->asked_ns) / 1e9 : NAN;
-    ret_link->state = state == SKUA_READY                                              ? LINK_READY
-                      : state == SKUA_FAILED                                           ? LINK_REFUSED
-                      : source->was_ready || skua_status_of(source->client) != SKUA_OK ? LINK_LOST
-                                                                                       : LINK_CONNECTING;
-    ret_link->problem = state == SKUA_READY ? source->problem : problem;
+    if (state == SKUA_READY)
+        ret_link->state = LINK_READY;
+    else if (state == SKUA_FAILED)
+        ret_link->state = LINK_REFUSED;
+    else
+        ret_link->state = source->was_ready || source->problem[0] != 0 ? LINK_LOST : LINK_CONNECTING;
+    ret_link->problem = source->problem;
 }

@@ -9,6 +9,7 @@
 #define ALERT_ROWS_MAX     3
 #define SLOW_ENTRIES_SHORT 8   /* what the overview has room for */
 #define SLOW_ENTRIES_LONG  128 /* what a slow log holds by default */
+#define NAME_WIDTH_MIN     24  /* of the first line, for the server */
 #define WAITING_SHOWN_S    1.0 /* an answer that takes longer is worth a word */
 
 static const struct {
@@ -41,9 +42,9 @@ bool view_wants_clients(const struct view *view)
 
 unsigned view_wants_slow_entries(const struct view *view)
 {
-    return view->kind == VIEW_SLOW_LOG   ? SLOW_ENTRIES_LONG
-           : view->kind == VIEW_OVERVIEW ? SLOW_ENTRIES_SHORT
-                                         : 0;
+    if (view->kind == VIEW_SLOW_LOG || (view->batch && view->kind == VIEW_OVERVIEW))
+        return SLOW_ENTRIES_LONG;
+    return view->kind == VIEW_OVERVIEW ? SLOW_ENTRIES_SHORT : 0;
 }
 
 /* ---- Keys ------------------------------------------------------------------------------------------------- */
@@ -204,6 +205,8 @@ static void draw_first_line(const struct view *view, struct canvas *canvas, cons
     append_server(model, link, &left);
     append_link(view, model, link, &right);
     int width = canvas_text_width(canvas, buf_slice(&right));
+    if (canvas->width < width + NAME_WIDTH_MIN)
+        width = 0; /* who it is matters more */
     int room = canvas->width - width - 2;
     bool alarm = link->state != LINK_READY || link->waiting_s >= WAITING_SHOWN_S;
     canvas_text(canvas, 0, 0, room, STYLE_STRONG, buf_slice(&left));

@@ -91,7 +91,7 @@ static const struct table_column slow_columns[SLOW_COLUMNS] = {
     [SLOW_DURATION] = {.title = SLICE("took"), .width = 7, .kept = true, .format = format_usec},
     [SLOW_ADDRESS] = {.title = SLICE("client"), .width = 21, .rank = 1, .ascending = true},
     [SLOW_NAME] = {.title = SLICE("name"), .width = 12, .rank = 2, .ascending = true},
-    [SLOW_COMMAND] = {.title = SLICE("command"), .width = 20, .grows = true, .ascending = true},
+    [SLOW_COMMAND] = {.title = SLICE("command"), .width = 30, .grows = true, .ascending = true},
     [SLOW_ID] = {.title = SLICE("id"), .width = 7, .rank = 3, .format = format_count},
 };
 

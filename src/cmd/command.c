@@ -248,7 +248,8 @@ static bool find_keys(struct call *call, struct inner_call *ret_inner)
     if (inner.key_count < 0) {
         mem_free(inner.keys);
         bool arity_holds = inner.argc >= command->args_min && inner.argc <= command->args_max;
-        reply_error(call->out, "ERR Invalid %sarguments specified for command", arity_holds ? "" : "number of ");
+        reply_error(call->out, "ERR Invalid %sarguments specified for command",
+                    arity_holds ? "" : "number of ");
         return false;
     }
     *ret_inner = inner;

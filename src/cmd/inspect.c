@@ -47,14 +47,18 @@ const char *inspect_type_name(const struct entry *entry)
     switch (entry_type(entry)) {
     case ENTRY_STRING: return "string";
     case ENTRY_LIST: return "list";
+    case ENTRY_SET: return "set";
     }
     BUG("entry of unknown type %d", entry_type(entry));
 }
 
 const char *inspect_encoding_name(const struct entry *entry)
 {
+    bool grown = entry->flags & ENTRY_GROWN;
     if (entry_type(entry) == ENTRY_LIST)
-        return entry->flags & ENTRY_GROWN ? "quicklist" : "listpack";
+        return grown ? "quicklist" : "listpack";
+    if (entry_type(entry) == ENTRY_SET)
+        return grown ? "hashtable" : entry->flags & ENTRY_MIXED ? "listpack" : "intset";
     if (entry_encoding(entry) == ENTRY_INT)
         return "int";
     return entry_bytes(entry).size > EMBEDDED_MAX || entry->flags & ENTRY_EDITED ? "raw" : "embstr";

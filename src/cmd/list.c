@@ -9,16 +9,16 @@
 #include "exec/notify.h"
 #include "gen/args.h"
 
-/* Whether the list is past list-max-listpack-size now. A list that was goes back only when it is under half of it. */
-static bool is_grown(const struct call *call, const struct key *key, const struct tree *rows)
+/* ENTRY_GROWN when the list is past list-max-listpack-size now. One that was goes back only under half of it. */
+static uint8_t list_marks(const struct call *call, const struct key *key, const struct tree *rows)
 {
     bool was = key->entry != NULL && key->entry->flags & ENTRY_GROWN;
-    return !list_is_compact(rows, call->exec->config->list_max_listpack_size, was);
+    return list_is_compact(rows, call->exec->config->list_max_listpack_size, was) ? 0 : ENTRY_GROWN;
 }
 
 static bool close_list(struct call *call, struct key *key, struct collection_view *list)
 {
-    return call_close_collection(call, key, list, ENTRY_LIST, is_grown(call, key, list->rows));
+    return call_close_collection(call, key, list, ENTRY_LIST, list_marks(call, key, list->rows));
 }
 
 /* The events of a list from which something was taken: what was done, and that it is gone when nothing is left. */

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/glob.h"
 #include "cmd/inspect.h"
+#include "cmd/scan.h"
 #include "exec/call.h"
 #include "gen/args.h"
 
@@ -49,7 +50,6 @@ void cmd_keys(struct call *call, const struct args_keys *args)
 
 /* ---- SCAN ----------------------------------------------------------------------------------------- */
 
-#define SCAN_COUNT_DEFAULT 10
 /* A call of SCAN looks at no more than this many buckets for each key that it was asked for: matches may be rare. */
 #define SCAN_BUCKETS_PER_KEY 10
 
@@ -76,22 +76,22 @@ static void scan_visit(void *item, void *context)
     walk->entries[walk->count++] = item;
 }
 
-/* As lenient as Redis: whatever strtoul uses up wholly, if it does not begin with a space; nothing at all is 0. */
-static bool parse_cursor(struct slice text, uint64_t *ret_cursor)
+bool scan_parse_cursor(struct call *call, struct slice text, uint64_t *ret_cursor)
 {
     char copy[32];
-    if (text.size >= sizeof copy || (text.size > 0 && isspace((unsigned char)text.data[0])) ||
-        memchr(text.data, 0, text.size))
-        return false;
-    memcpy(copy, text.data, text.size);
-    copy[text.size] = 0;
-    char *end;
-    errno = 0;
-    uint64_t cursor = strtoull(copy, &end, 10);
-    if (errno != 0 || *end != 0)
-        return false;
-    *ret_cursor = cursor;
-    return true;
+    bool is_text = text.size < sizeof copy && !(text.size > 0 && isspace((unsigned char)text.data[0])) &&
+                   !memchr(text.data, 0, text.size);
+    if (is_text) {
+        memcpy(copy, text.data, text.size);
+        copy[text.size] = 0;
+        char *end;
+        errno = 0;
+        *ret_cursor = strtoull(copy, &end, 10);
+        if (errno == 0 && *end == 0)
+            return true;
+    }
+    reply_error(call->out, "ERR invalid cursor");
+    return false;
 }
 
 static bool scan_matches(const struct args_scan *args, const struct entry *entry)
@@ -146,10 +146,8 @@ void cmd_scan(struct call *call, const struct args_scan *args)
 {
     uint64_t cursor;
     uint64_t wanted = args->has_count ? (uint64_t)args->count : SCAN_COUNT_DEFAULT;
-    if (!parse_cursor(args->cursor, &cursor)) {
-        reply_error(call->out, "ERR invalid cursor");
+    if (!scan_parse_cursor(call, args->cursor, &cursor))
         return;
-    }
     if (args->has_count && args->count < 1) {
         call_syntax_error(call);
         return;

@@ -102,6 +102,34 @@ void element_unref(struct element element)
         blob_unref(element_blob(element));
 }
 
+enum status element_batch_make(struct element_batch *batch, const struct slice *texts, uint32_t count)
+{
+    batch->count = count;
+    batch->elements = &batch->first;
+    batch->scratches = &batch->first_scratch;
+    if (count > 1) {
+        batch->elements = mem_try_alloc((size_t)count * (sizeof *batch->elements + sizeof *batch->scratches));
+        if (batch->elements == NULL)
+            return ST_NOMEM;
+        batch->scratches = (element_scratch *)(batch->elements + count);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (element_make(texts[i], batch->scratches[i], &batch->elements[i]) == ST_OK)
+            continue;
+        while (i-- > 0)
+            element_unref(batch->elements[i]);
+        element_batch_done(batch);
+        return ST_NOMEM;
+    }
+    return ST_OK;
+}
+
+void element_batch_done(struct element_batch *batch)
+{
+    if (batch->elements != &batch->first)
+        mem_free(batch->elements);
+}
+
 size_t element_memory(struct element element)
 {
     return element.kind == ELEMENT_BLOB ? mem_usable_size(element_blob(element)) : 0;

@@ -88,6 +88,20 @@ void element_unref(struct element element);
 /* The latter for the blob itself. Matches chunk's release callback. */
 void blob_unref(void *blob);
 
+/* Elements of several texts, made before any is stored, so that a refusal of memory changes nothing. */
+struct element_batch {
+    struct element *elements;
+    element_scratch *scratches;
+    uint32_t count;
+    struct element first;
+    element_scratch first_scratch;
+};
+
+/* ST_NOMEM: nothing was made. The texts must stay as long as the batch, and the batch where it is. */
+enum status element_batch_make(struct element_batch *batch, const struct slice *texts, uint32_t count);
+/* Forgets the batch. The references of blobs are the caller's from element_batch_make on. */
+void element_batch_done(struct element_batch *batch);
+
 /* Bytes outside the place where the element is stored. */
 size_t element_memory(struct element element);
 

@@ -111,13 +111,13 @@ bool call_write_collection(struct call *call, struct slice name, enum entry_type
 }
 
 bool call_close_collection(struct call *call, struct key *key, struct collection_view *view,
-                           enum entry_type type, bool grown)
+                           enum entry_type type, uint8_t marks)
 {
     struct entry_options options = call_entry_options(call, key, true);
     struct entry *entry;
-    options.grown = grown;
+    options.marks = marks;
     switch (collection_close(view, key->entry, key->name, type, &options, &entry)) {
-    case COLLECTION_KEPT: entry_set_grown(key->entry, grown); return true;
+    case COLLECTION_KEPT: entry_set_marks(key->entry, marks); return true;
     case COLLECTION_REPLACED: return call_store(call, key, entry);
     case COLLECTION_EMPTY:
         if (key->entry)
@@ -125,6 +125,18 @@ bool call_close_collection(struct call *call, struct key *key, struct collection
         return true;
     case COLLECTION_NOMEM: break;
     }
+    call_oom(call);
+    return false;
+}
+
+bool call_store_collection(struct call *call, struct key *key, struct collection_view *view,
+                           enum entry_type type, uint8_t marks)
+{
+    struct entry_options options = call_entry_options(call, key, false);
+    struct entry *entry;
+    options.marks = marks;
+    if (collection_close(view, NULL, key->name, type, &options, &entry) == COLLECTION_REPLACED)
+        return call_store(call, key, entry);
     call_oom(call);
     return false;
 }

@@ -68,10 +68,15 @@ bool call_write_collection(struct call *call, struct slice name, enum entry_type
                            struct collection_view *ret_view);
 
 /* Puts what was opened or begun and has changed back: the key is stored, or removed when no row is left (that is all:
- * events are the caller's). `grown`: the collection is past the thresholds of the compact encodings. On ST_NOMEM, which
- * only a new key can meet, answers -OOM and returns false. */
+ * events are the caller's). `marks`: ENTRY_MARKS of the entry. On ST_NOMEM, which only a new key can meet, answers -OOM
+ * and returns false. */
 bool call_close_collection(struct call *call, struct key *key, struct collection_view *view,
-                           enum entry_type type, bool grown);
+                           enum entry_type type, uint8_t marks);
+
+/* Puts a collection that was begun under the key, in place of whatever that holds; it has no time to live. The rows must
+ * not be empty. On ST_NOMEM answers -OOM, gives the rows back and returns false. */
+bool call_store_collection(struct call *call, struct key *key, struct collection_view *view,
+                           enum entry_type type, uint8_t marks);
 
 /* Puts `entry` under the key (new or in place of the old one). On ST_NOMEM answers -OOM, frees the entry and
  * returns false. `entry` NULL means that building it failed: the same. */

@@ -27,7 +27,7 @@ ALWAYS_INLINE struct entry *entry_block_new(struct heap *heap, struct slice key,
         return NULL;
     entry->type_encoding = (uint8_t)(type | encoding << 4);
     entry->flags = (uint8_t)((has_expire ? ENTRY_HAS_EXPIRE : 0) | (is_long ? ENTRY_LONG_KEY : 0) |
-                             (options->edited ? ENTRY_EDITED : 0) | (options->grown ? ENTRY_GROWN : 0));
+                             (options->edited ? ENTRY_EDITED : 0) | options->marks);
     entry->key_size = is_long ? 0 : (uint8_t)key.size;
     entry->inline_size = (uint16_t)inline_size;
     entry_set_clock(entry, options->clock);
@@ -126,7 +126,7 @@ struct entry *entry_copy(struct heap *heap, const struct entry *entry, struct sl
 {
     struct entry_options all = *options;
     all.edited = options->edited || (entry->flags & ENTRY_EDITED);
-    all.grown = options->grown || (entry->flags & ENTRY_GROWN);
+    all.marks = entry->flags & ENTRY_MARKS;
     struct entry *copy =
         entry_block_new(heap, key, entry_type(entry), entry_encoding(entry), entry->inline_size, &all);
     if (!copy)

@@ -6,8 +6,8 @@
  * larger or more complex is reached through the word (a pointer to a reference-counted value). What the rows of
  * a collection mean is the business of types/.
  * Threads: the executor owns entries. A block that has been published in a table changes only in its access
- * clock, in its word (one aligned 8-byte store), in expire_ms (the same) and in the flag ENTRY_GROWN: whatever else
- * changes publishes another block.
+ * clock, in its word (one aligned 8-byte store), in expire_ms (the same) and in its ENTRY_MARKS: whatever else changes
+ * publishes another block.
  *
  * E1  The block's size follows from its header (entry_block_size), so it can be given back without looking up.
  * E2  has_expire <=> the expire field exists; ENTRY_NO_EXPIRE in it means that the TTL was taken away.
@@ -34,6 +34,7 @@
 enum entry_type {
     ENTRY_STRING = 0,
     ENTRY_LIST = 1,
+    ENTRY_SET = 2,
 };
 
 enum entry_encoding {
@@ -49,7 +50,10 @@ enum entry_flag {
     ENTRY_LONG_KEY = 1 << 1, /* key size does not fit 8 bits */
     ENTRY_EDITED = 1 << 2,   /* a string built by editing: OBJECT ENCODING says raw, whatever its size */
     ENTRY_GROWN = 1 << 3,    /* a collection that is past the thresholds of the compact encodings */
+    ENTRY_MIXED = 1 << 4,    /* a set that has had a member that is no integer */
 };
+
+#define ENTRY_MARKS (ENTRY_GROWN | ENTRY_MIXED) /* what only OBJECT ENCODING asks for */
 
 struct entry {
     uint8_t type_encoding; /* type in the low four bits */
@@ -171,9 +175,9 @@ ALWAYS_INLINE void entry_set_clock(struct entry *entry, uint32_t clock)
     entry->clock_low = (uint16_t)clock;
 }
 
-ALWAYS_INLINE void entry_set_grown(struct entry *entry, bool grown)
+ALWAYS_INLINE void entry_set_marks(struct entry *entry, uint8_t marks)
 {
-    uint8_t flags = (uint8_t)((entry->flags & ~ENTRY_GROWN) | (grown ? ENTRY_GROWN : 0));
+    uint8_t flags = (uint8_t)((entry->flags & ~ENTRY_MARKS) | marks);
     if (flags != entry->flags)
         __atomic_store_n(&entry->flags, flags, __ATOMIC_RELAXED);
 }
@@ -194,8 +198,8 @@ ALWAYS_INLINE struct slice entry_string(const struct entry *entry, entry_scratch
 struct entry_options {
     int64_t expire_ms; /* ENTRY_NO_EXPIRE: no field is reserved */
     uint32_t clock;
-    bool edited; /* ENTRY_EDITED */
-    bool grown;  /* ENTRY_GROWN */
+    bool edited;   /* ENTRY_EDITED */
+    uint8_t marks; /* ENTRY_MARKS */
 };
 
 /* A string entry with a copy of key and value; an integer text becomes ENTRY_INT unless `edited`.

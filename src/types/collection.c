@@ -3,9 +3,11 @@
 
 #include "base/bug.h"
 #include "types/list.h"
+#include "types/members.h"
 
 static const struct tree_type *const tree_types[] = {
     [ENTRY_LIST] = &list_tree,
+    [ENTRY_SET] = &set_tree,
 };
 
 void collection_open(struct collection_view *view, struct keyspace *keyspace, struct entry *entry)

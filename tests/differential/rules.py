@@ -3,6 +3,7 @@
 A rule looks at one command (lower-case words), our reply and theirs as trees (see session.tree) and says whether
 this is the difference that it explains. Rules are narrow: they name commands and shapes, never "whatever".
 """
+import re
 from dataclasses import dataclass
 from typing import Callable
 
@@ -24,13 +25,21 @@ def _clock(words, ours, theirs, grammar):
     """Reading the same time to live a moment apart."""
     tolerance = {b"ttl": 3, b"expiretime": 3, b"pttl": 3000, b"pexpiretime": 3000}.get(words[0])
     if tolerance is None and words[0] == b"object" and len(words) > 1 and words[1].lower() == b"idletime":
-        return ours[0] == theirs[0] == ":" and abs(ours[1] - theirs[1]) <= 10
+        # Keys with small integers share one value in Redis, and with it the clock of whichever was used last: as old as
+        # the run.
+        return ours[0] == theirs[0] == ":" and abs(ours[1] - theirs[1]) <= 600
     return tolerance is not None and _near(tolerance)(words, ours, theirs, grammar)
 
 
 def _order(words, ours, theirs, grammar):
     """KEYS promises no order."""
     return words[0] == b"keys" and ours[0] == theirs[0] == "*" and sorted(ours[1]) == sorted(theirs[1])
+
+
+def _order_of_members(words, ours, theirs, grammar):
+    """Sets have no order."""
+    return (words[0] in (b"smembers", b"sinter", b"sunion", b"sdiff") and ours[0] == theirs[0] and ours[0] in "*~"
+            and sorted(ours[1]) == sorted(theirs[1]))
 
 
 def _random(words, ours, theirs, grammar):
@@ -51,7 +60,8 @@ ARGUMENT_ERRORS = (
     "ERR bit is not an integer or out of range", "ERR value is not a valid float", "ERR invalid expire time in ",
     "ERR offset is out of range", "ERR The bit argument must be 1 or 0.", "ERR NX and XX, GT or LT options",
     "ERR GT and LT options", "ERR value is out of range, must be positive", "ERR RANK can't be zero",
-    "ERR COUNT can't be negative", "ERR MAXLEN can't be negative", "ERR invalid DB index", "ERR invalid first DB index", "ERR invalid second DB index",
+    "ERR COUNT can't be negative", "ERR MAXLEN can't be negative", "ERR LIMIT can't be negative",
+    "ERR numkeys should be greater than 0", "ERR count should be greater than 0", "ERR Number of keys can't be", "ERR invalid DB index", "ERR invalid first DB index", "ERR invalid second DB index",
     "ERR Invalid bitfield type.", "ERR Invalid OVERFLOW type specified")
 
 
@@ -82,10 +92,10 @@ def _refcount(words, ours, theirs, grammar):
             and ours[0] == theirs[0] == ":" and min(ours[1], theirs[1]) >= 1)
 
 
-def _list_encoding(words, ours, theirs, grammar):
-    """Small lists are listpacks since Redis 7.2."""
+def _encoding(words, ours, theirs, grammar):
+    """Small lists and sets are listpacks since Redis 7.2."""
     return (words[0] == b"object" and len(words) == 3 and words[1].lower() == b"encoding"
-            and ours == ("$", b"listpack") and theirs == ("$", b"quicklist"))
+            and ours == ("$", b"listpack") and theirs in (("$", b"quicklist"), ("$", b"hashtable")))
 
 
 def _bitfield_flags(words, ours, theirs, grammar):
@@ -94,15 +104,24 @@ def _bitfield_flags(words, ours, theirs, grammar):
             and ours[0] == theirs[0] == "*" and [item[1][0] for item in ours[1]] == [item[1][0] for item in theirs[1]])
 
 
+def _keys_of_malformed_count(words, ours, theirs, grammar):
+    """A number of keys that is no number, as the command itself would find: Redis reads its beginning."""
+    return (words[0] == b"command" and len(words) > 3 and words[1].lower() in (b"getkeys", b"getkeysandflags")
+            and words[2].lower() in (b"lmpop", b"sintercard") and not re.fullmatch(rb"[1-9]\d*", words[3])
+            and ours == ("-", "ERR Invalid arguments specified for command"))
+
+
 RULES = [
     Rule("clock", "The two servers are asked a moment apart.", _clock),
     Rule("order-of-keys", "KEYS promises no order.", _order),
+    Rule("order-of-members", "Sets have no order.", _order_of_members),
     Rule("randomness", "RANDOMKEY is random.", _random),
     Rule("order-of-errors", "Of two faults of a command, another is told.", _error_order),
     Rule("numbers-first", "Numbers are checked whether or not the key is there.", _numbers_first),
     Rule("reference-counts", "OBJECT REFCOUNT says how the server is made.", _refcount),
-    Rule("encoding-of-lists", "Small lists are called listpacks, as in later versions.", _list_encoding),
+    Rule("small-encodings", "Small lists and sets are called listpacks, as in later versions.", _encoding),
     Rule("flags-of-malformed-bitfield", "Neither server would run it.", _bitfield_flags),
+    Rule("keys-of-malformed-count", "The command itself would refuse the number, too.", _keys_of_malformed_count),
     Rule("help-texts", "HELP answers with texts of our own.", _help),
 ]
 

@@ -146,6 +146,7 @@ class Duel:
 VALUE_OF = {
     "string": lambda key: ("GET", key),
     "list": lambda key: ("LRANGE", key, 0, -1),
+    "set": lambda key: ("SMEMBERS", key),
 }
 
 
@@ -159,7 +160,10 @@ def contents(address):
             assert len(keys) == client("DBSIZE"), "SCAN and DBSIZE disagree"
             for key in keys:
                 kind = client("TYPE", key)
-                found[database, key] = (kind, client(*VALUE_OF[kind](key)), client("PTTL", key))
+                value = client(*VALUE_OF[kind](key))
+                if kind == "set":
+                    value = sorted(value)
+                found[database, key] = (kind, value, client("PTTL", key))
     return found
 
 

@@ -156,3 +156,20 @@ def start(request, cell):
 @pytest.fixture
 def is_redis(request):
     return request.config.getoption("--server") == REDIS
+
+
+@pytest.fixture
+def heard(connect, config):
+    """heard() returns the keyspace events since the last call as (event, key)."""
+    config(notify_keyspace_events="AE")
+    listener, marker = connect(), connect()
+    listener("PSUBSCRIBE __keyevent@0__:*")
+
+    def since():
+        found = []
+        marker("PUBLISH __keyevent@0__:end of-events")
+        while (message := listener.read())[3] != b"of-events":
+            found.append((message[2].decode().rpartition(":")[2], message[3].decode()))
+        return found
+
+    return since

@@ -287,23 +287,6 @@ def test_the_time_to_live_stays(r, filling):
     assert r("TTL k") == -1
 
 
-@pytest.fixture
-def heard(connect, config):
-    """heard() returns the keyspace events since the last call as (event, key)."""
-    config(notify_keyspace_events="AE")
-    listener, marker = connect(), connect()
-    listener("PSUBSCRIBE __keyevent@0__:*")
-
-    def since():
-        found = []
-        marker("PUBLISH __keyevent@0__:end of-events")
-        while (message := listener.read())[3] != b"of-events":
-            found.append((message[2].decode().rpartition(":")[2], message[3].decode()))
-        return found
-
-    return since
-
-
 def test_each_change_is_told(r, heard):
     for command, expected in [
             ("RPUSH k a b c d", [("rpush", "k")]), ("LPUSHX k z", [("lpush", "k")]), ("LPUSHX x a", []),

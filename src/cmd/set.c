@@ -1,0 +1,363 @@
+/* Sets: SADD, SREM, SISMEMBER, SMISMEMBER, SCARD, SMEMBERS, SMOVE, SPOP, SRANDMEMBER, SSCAN. What several sets have in
+ * common is in set_algebra.c.
+ *
+ * Threads: executor only. */
+#include "cmd/set.h"
+
+#include "base/alloc.h"
+#include "base/glob.h"
+#include "cmd/scan.h"
+#include "config/config.h"
+#include "exec/notify.h"
+#include "gen/args.h"
+#include "types/members.h"
+#include "types/set.h"
+
+/* With a negative count SRANDMEMBER answers with as many as were asked for, however small the set: that needs an end. */
+#define REPEATED_MAX ((int64_t)1 << 27)
+
+uint8_t set_marks_now(const struct call *call, const struct tree *rows, uint8_t before,
+                      const struct element *added)
+{
+    const struct config *config = call->exec->config;
+    const struct set_limits limits = {(uint64_t)config->set_max_intset_entries,
+                                      (uint64_t)config->set_max_listpack_entries,
+                                      (uint64_t)config->set_max_listpack_value};
+    return set_marks(rows, before, added, &limits);
+}
+
+static uint8_t marks_of(const struct key *key)
+{
+    return key->entry == NULL ? 0 : key->entry->flags & ENTRY_MARKS;
+}
+
+bool set_add(const struct call *call, struct tree *rows, struct element member, uint8_t *marks)
+{
+    struct tree_place place;
+    uint64_t hash;
+    if (members_find(rows, member, &place, &hash))
+        return false;
+    struct row row = {.elements[0] = member};
+    members_add(rows, &place, hash, &row);
+    *marks = set_marks_now(call, rows, *marks, &member);
+    return true;
+}
+
+/* Closes a set from which something was taken, and tells of it. */
+static void close_taken(struct call *call, struct key *key, struct collection_view *set, const char *event)
+{
+    call_close_collection(call, key, set, ENTRY_SET, marks_of(key));
+    call_changed(call, NOTIFY_SET, event, key->name);
+    if (key->entry == NULL)
+        notify_publish(call->exec, NOTIFY_GENERIC, "del", key->name, call->db);
+}
+
+/* ---- Adding and removing ----------------------------------------------------------------------------------- */
+
+void cmd_sadd(struct call *call, const struct args_sadd *args)
+{
+    struct key key;
+    struct collection_view set;
+    struct element_batch batch;
+    int64_t added = 0;
+    if (!call_write_collection(call, args->key, ENTRY_SET, &key, &set))
+        return;
+    if (element_batch_make(&batch, args->member, args->member_count) != ST_OK) {
+        call_oom(call);
+        return;
+    }
+    if (key.entry == NULL)
+        collection_begin(&set, call->exec->keyspace, ENTRY_SET);
+    uint8_t marks = marks_of(&key);
+    for (uint32_t i = 0; i < batch.count; i++) {
+        if (set_add(call, set.rows, batch.elements[i], &marks))
+            added++;
+        else
+            element_unref(batch.elements[i]);
+    }
+    element_batch_done(&batch);
+    if (!call_close_collection(call, &key, &set, ENTRY_SET, marks))
+        return;
+    if (added > 0) {
+        call_changed(call, NOTIFY_SET, "sadd", args->key);
+        call->exec->stats.dirty += (uint64_t)added - 1;
+    }
+    reply_int(call->out, added);
+}
+
+/* Takes a member out, if it is there. */
+static bool set_remove(struct tree *rows, struct slice text)
+{
+    struct tree_place place;
+    if (!members_locate(rows, text, &place))
+        return false;
+    tree_remove(rows, &place, 1);
+    return true;
+}
+
+void cmd_srem(struct call *call, const struct args_srem *args)
+{
+    struct key key;
+    struct collection_view set;
+    int64_t removed = 0;
+    if (!call_write_collection(call, args->key, ENTRY_SET, &key, &set))
+        return;
+    for (uint32_t i = 0; key.entry != NULL && i < args->member_count && tree_rows(set.rows) > 0; i++)
+        removed += set_remove(set.rows, args->member[i]);
+    if (removed > 0) {
+        close_taken(call, &key, &set, "srem");
+        call->exec->stats.dirty += (uint64_t)removed - 1;
+    }
+    reply_int(call->out, removed);
+}
+
+void cmd_smove(struct call *call, const struct args_smove *args)
+{
+    struct key source, destination;
+    struct collection_view from, to;
+    struct tree_place place;
+    struct element member;
+    element_scratch scratch;
+    if (!call_write_collection(call, args->source, ENTRY_SET, &source, &from))
+        return;
+    if (source.entry == NULL) {
+        reply_int(call->out, 0);
+        return;
+    }
+    if (!call_write_collection(call, args->destination, ENTRY_SET, &destination, &to))
+        return;
+    bool there = members_locate(from.rows, args->member, &place);
+    if (!there || slice_equal(args->source, args->destination)) {
+        reply_int(call->out, there);
+        return;
+    }
+    if (element_make(args->member, scratch, &member) != ST_OK) {
+        call_oom(call);
+        return;
+    }
+    if (destination.entry == NULL)
+        collection_begin(&to, call->exec->keyspace, ENTRY_SET);
+    uint8_t marks = marks_of(&destination);
+    bool added = set_add(call, to.rows, member, &marks);
+    if (!added)
+        element_unref(member);
+    if (!call_close_collection(call, &destination, &to, ENTRY_SET, marks))
+        return;
+    /* Storing the destination may have moved entries of the table: the source is looked up again. */
+    call_write_collection(call, args->source, ENTRY_SET, &source, &from);
+    set_remove(from.rows, args->member);
+    close_taken(call, &source, &from, "srem");
+    if (added)
+        call_changed(call, NOTIFY_SET, "sadd", args->destination);
+    reply_int(call->out, 1);
+}
+
+/* ---- Reading ----------------------------------------------------------------------------------------------- */
+
+void cmd_scard(struct call *call, const struct args_scard *args)
+{
+    struct key key;
+    struct collection_view set;
+    if (call_read_collection(call, args->key, ENTRY_SET, &key, &set))
+        reply_int(call->out, key.entry == NULL ? 0 : (int64_t)tree_rows(set.rows));
+}
+
+void cmd_sismember(struct call *call, const struct args_sismember *args)
+{
+    struct key key;
+    struct collection_view set;
+    if (call_read_collection(call, args->key, ENTRY_SET, &key, &set))
+        reply_int(call->out, key.entry != NULL && members_contain(set.rows, args->member));
+}
+
+void cmd_smismember(struct call *call, const struct args_smismember *args)
+{
+    struct key key;
+    struct collection_view set;
+    if (!call_read_collection(call, args->key, ENTRY_SET, &key, &set))
+        return;
+    reply_array(call->out, args->member_count);
+    for (uint32_t i = 0; i < args->member_count; i++)
+        reply_int(call->out, key.entry != NULL && members_contain(set.rows, args->member[i]));
+}
+
+static void reply_member(void *context, const struct page *page, unsigned row)
+{
+    call_reply_element(context, page_element(page, row, 0));
+}
+
+/* All members, from the place on. */
+static void reply_all(struct call *call, const struct tree *rows)
+{
+    struct tree_place place;
+    tree_at(rows, 0, &place);
+    do {
+        for (unsigned row = 0; row < place.page->count; row++)
+            reply_member(call, place.page, row);
+    } while (tree_next_page(rows, &place));
+}
+
+void cmd_smembers(struct call *call, const struct args_smembers *args)
+{
+    struct key key;
+    struct collection_view set;
+    if (!call_read_collection(call, args->key, ENTRY_SET, &key, &set))
+        return;
+    reply_set(call->out, key.entry == NULL ? 0 : tree_rows(set.rows));
+    if (key.entry != NULL)
+        reply_all(call, set.rows);
+}
+
+/* ---- Chance ------------------------------------------------------------------------------------------------ */
+
+static void reply_at(struct call *call, const struct tree *rows, uint64_t position)
+{
+    struct tree_place place;
+    tree_at(rows, position, &place);
+    reply_member(call, place.page, place.row);
+}
+
+/* Different members at random: their positions, ascending, for the caller to free; NULL after -OOM. */
+static uint64_t *choose(struct call *call, const struct tree *rows, uint64_t count)
+{
+    uint64_t *positions = mem_try_alloc(count * sizeof *positions);
+    if (positions == NULL)
+        call_oom(call);
+    else
+        members_choose(rows, &call->exec->rng, count, positions);
+    return positions;
+}
+
+void cmd_srandmember(struct call *call, const struct args_srandmember *args)
+{
+    struct key key;
+    struct collection_view set;
+    if (!call_read_collection(call, args->key, ENTRY_SET, &key, &set))
+        return;
+    if (key.entry == NULL || args->count == 0) {
+        if (args->has_count)
+            reply_array(call->out, 0);
+        else if (key.entry == NULL)
+            reply_null(call->out);
+        if (args->has_count || key.entry == NULL)
+            return;
+    }
+    uint64_t size = tree_rows(set.rows);
+    if (!args->has_count) {
+        reply_at(call, set.rows, rng_below(&call->exec->rng, size));
+    } else if (args->count < 0) {
+        reply_array(call->out, 0 - (uint64_t)args->count);
+        for (int64_t i = args->count; i < 0; i++)
+            reply_at(call, set.rows, rng_below(&call->exec->rng, size));
+    } else if ((uint64_t)args->count >= size) {
+        reply_array(call->out, size);
+        reply_all(call, set.rows);
+    } else {
+        uint64_t *positions = choose(call, set.rows, (uint64_t)args->count);
+        if (positions == NULL)
+            return;
+        reply_array(call->out, (uint64_t)args->count);
+        for (int64_t i = 0; i < args->count; i++)
+            reply_at(call, set.rows, positions[i]);
+        mem_free(positions);
+    }
+}
+
+/* Answers with `count` members, which are fewer than all, and takes them. False after -OOM. */
+static bool pop_some(struct call *call, struct tree *rows, uint64_t count)
+{
+    uint64_t *positions = choose(call, rows, count);
+    if (positions == NULL)
+        return false;
+    reply_set(call->out, count);
+    for (uint64_t i = 0; i < count; i++)
+        reply_at(call, rows, positions[i]);
+    /* From the last on: the positions of those before it stay. */
+    for (uint64_t i = count; i-- > 0;) {
+        struct tree_place place;
+        tree_at(rows, positions[i], &place);
+        tree_remove(rows, &place, 1);
+    }
+    mem_free(positions);
+    return true;
+}
+
+void cmd_spop(struct call *call, const struct args_spop *args)
+{
+    struct key key;
+    struct collection_view set;
+    if (!call_write_collection(call, args->key, ENTRY_SET, &key, &set))
+        return;
+    if (key.entry == NULL || (args->has_count && args->count == 0)) {
+        if (args->has_count)
+            reply_set(call->out, 0);
+        else
+            reply_null(call->out);
+        return;
+    }
+    uint64_t size = tree_rows(set.rows), count = args->has_count ? (uint64_t)args->count : 1;
+    if (!args->has_count) {
+        struct tree_place place;
+        members_random(set.rows, &call->exec->rng, &place);
+        reply_member(call, place.page, place.row);
+        tree_remove(set.rows, &place, 1);
+    } else if (count < size) {
+        if (!pop_some(call, set.rows, count))
+            return;
+    } else {
+        count = size;
+        reply_set(call->out, size);
+        reply_all(call, set.rows);
+        call_delete(call, &key);
+        call_changed(call, NOTIFY_SET, "spop", args->key);
+        notify_publish(call->exec, NOTIFY_GENERIC, "del", args->key, call->db);
+        call->exec->stats.dirty += count - 1;
+        return;
+    }
+    close_taken(call, &key, &set, "spop");
+    call->exec->stats.dirty += count - 1;
+}
+
+/* ---- Walking ----------------------------------------------------------------------------------------------- */
+
+struct scan_walk {
+    struct call *call;
+    struct slice pattern; /* data NULL: everything */
+    uint64_t count;
+};
+
+static void scan_visit(void *context, const struct page *page, unsigned row)
+{
+    struct scan_walk *walk = context;
+    element_scratch scratch;
+    struct element member = page_element(page, row, 0);
+    if (walk->pattern.data != NULL && !glob_match(walk->pattern, element_text(member, scratch)))
+        return;
+    call_reply_element(walk->call, member);
+    walk->count++;
+}
+
+void cmd_sscan(struct call *call, const struct args_sscan *args)
+{
+    struct key key;
+    struct collection_view set;
+    uint64_t cursor;
+    char text[NUM_I64_TEXT_MAX];
+    if (!scan_parse_cursor(call, args->cursor, &cursor))
+        return;
+    if (!call_read_collection(call, args->key, ENTRY_SET, &key, &set))
+        return;
+    if (key.entry != NULL && args->has_count && args->count < 1) {
+        call_syntax_error(call);
+        return;
+    }
+    struct scan_walk walk = {.call = call, .pattern = args->has_pattern ? args->pattern : (struct slice){0}};
+    uint64_t count = args->has_count ? (uint64_t)args->count : SCAN_COUNT_DEFAULT;
+    uint64_t next = key.entry == NULL ? 0 : members_scan(set.rows, cursor, count, NULL, NULL);
+    reply_array(call->out, 2);
+    reply_bulk(call->out, slice_make(text, num_format_u64(next, text)));
+    struct reply_open open = reply_open(call->out);
+    if (key.entry != NULL)
+        members_scan(set.rows, cursor, count, scan_visit, &walk);
+    reply_close(call->out, open, REPLY_ARRAY, walk.count);
+}

@@ -1,0 +1,163 @@
+/* Rows that are found by their first element. Entry: members_find, members_scan. Threads: see members.h. */
+#include "types/members.h"
+
+#include <stdlib.h>
+
+#include "base/bug.h"
+
+static uint64_t seed_of(const struct tree *rows)
+{
+    return *(const uint64_t *)rows->context;
+}
+
+static struct tree_order member_order(const struct page *page, unsigned row, const void *context)
+{
+    return (struct tree_order){element_hash(page_element(page, row, 0), *(const uint64_t *)context), 0};
+}
+
+const struct tree_type set_tree = {.layout = PAGE_SET, .order = member_order, .scattered = true};
+
+/* A text to be found, as an element where it is short enough; a long one has no element before it is stored. */
+struct wanted {
+    struct element element;
+    struct slice text; /* data NULL: the element says it all */
+    uint64_t hash;
+};
+
+static bool is_wanted(const struct page *page, unsigned row, const struct wanted *wanted)
+{
+    struct element element = page_element(page, row, 0);
+    if (likely(wanted->text.data == NULL))
+        return element_equal(element, wanted->element);
+    element_scratch scratch;
+    return element.kind == ELEMENT_BLOB && slice_equal(element_text(element, scratch), wanted->text);
+}
+
+static bool find_in_page(struct tree_place *place, const struct wanted *wanted)
+{
+    const struct page *page = place->page;
+    uint8_t tag = (uint8_t)wanted->hash;
+    unsigned row = page_find_tag(page, 0, tag);
+    while (row < page->count && !is_wanted(page, row, wanted))
+        row = page_find_tag(page, row + 1, tag);
+    place->row = row;
+    return row < page->count;
+}
+
+static bool find(const struct tree *rows, const struct wanted *wanted, struct tree_place *ret_place)
+{
+    struct tree_probe probe = {.order = {wanted->hash, 0}};
+    tree_seek(rows, &probe, ret_place);
+    if (find_in_page(ret_place, wanted))
+        return true;
+    /* Rows of the same hash may reach back over the leaves that begin with it. */
+    struct tree_place before = *ret_place;
+    while (before.separator.major == wanted->hash && tree_previous_page(rows, &before)) {
+        if (find_in_page(&before, wanted)) {
+            *ret_place = before;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool members_find(const struct tree *rows, struct element member, struct tree_place *ret_place,
+                  uint64_t *ret_hash)
+{
+    struct wanted wanted = {.element = member, .hash = element_hash(member, seed_of(rows))};
+    *ret_hash = wanted.hash;
+    return find(rows, &wanted, ret_place);
+}
+
+bool members_locate(const struct tree *rows, struct slice text, struct tree_place *ret_place)
+{
+    struct wanted wanted = {.text = text};
+    element_scratch scratch;
+    if (text.size > ELEMENT_BYTES_MAX) {
+        wanted.hash = hash_slice(text, seed_of(rows));
+    } else {
+        element_make(text, scratch, &wanted.element); /* needs no memory for a short one */
+        wanted.text.data = NULL;
+        wanted.hash = element_hash(wanted.element, seed_of(rows));
+    }
+    return find(rows, &wanted, ret_place);
+}
+
+void members_add(struct tree *rows, struct tree_place *place, uint64_t hash, struct row *row)
+{
+    row->tag = (uint8_t)hash;
+    place->row = place->page->count;
+    tree_insert(rows, place, row, (struct tree_order){hash, 0});
+}
+
+/* ---- Chance ------------------------------------------------------------------------------------------------ */
+
+void members_random(const struct tree *rows, struct rng *rng, struct tree_place *ret_place)
+{
+    tree_at(rows, rng_below(rng, tree_rows(rows)), ret_place);
+}
+
+static int compare_positions(const void *a, const void *b)
+{
+    uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
+    return one < other ? -1 : one > other;
+}
+
+/* Goes through all positions and takes each with the probability that as many are still wanted as are left: exact, and
+ * quick where most are taken. */
+static void choose_in_passing(uint64_t size, struct rng *rng, uint64_t count, uint64_t *positions)
+{
+    for (uint64_t position = 0; count > 0; position++) {
+        if (rng_below(rng, size - position) >= count)
+            continue;
+        *positions++ = position;
+        count--;
+    }
+}
+
+void members_choose(const struct tree *rows, struct rng *rng, uint64_t count, uint64_t *positions)
+{
+    uint64_t size = tree_rows(rows), chosen = 0;
+    if (count > size / 4) {
+        choose_in_passing(size, rng, count, positions);
+        return;
+    }
+    /* Draw, drop what was drawn twice, and draw again for those: at most a quarter is taken, so few rounds do. */
+    while (chosen < count) {
+        for (uint64_t i = chosen; i < count; i++)
+            positions[i] = rng_below(rng, size);
+        qsort(positions, count, sizeof *positions, compare_positions);
+        chosen = 0;
+        for (uint64_t i = 0; i < count; i++)
+            if (chosen == 0 || positions[i] != positions[chosen - 1])
+                positions[chosen++] = positions[i];
+    }
+}
+
+/* ---- Walking ----------------------------------------------------------------------------------------------- */
+
+uint64_t members_scan(const struct tree *rows, uint64_t cursor, uint64_t count, members_visit_fn *visit,
+                      void *context)
+{
+    struct tree_probe probe = {.order = {cursor, 0}};
+    struct tree_place place;
+    uint64_t visited = 0;
+    tree_seek(rows, &probe, &place);
+    /* The rows of this very hash may begin further to the left. */
+    while (place.separator.major == cursor && cursor > 0 && tree_previous_page(rows, &place))
+        ;
+    for (;;) {
+        for (unsigned row = 0; row < place.page->count; row++) {
+            if (rows->depth > 0 && cursor > 0 && member_order(place.page, row, rows->context).major < cursor)
+                continue;
+            if (visit != NULL)
+                visit(context, place.page, row);
+            visited++;
+        }
+        if (!tree_next_page(rows, &place))
+            return 0;
+        /* A leaf that begins with the hash of the last one's end cannot be told from it by the cursor. */
+        if (visited >= count && place.separator.major > cursor)
+            return place.separator.major;
+    }
+}

@@ -1,0 +1,52 @@
+/* Rows that are found by their first element: members of sets, fields of hashes.
+ *
+ * Principal entry points: members_find, members_add, members_random, members_scan.
+ * The rows lie in a scattered tree: leaves in the order of the members' hashes, rows within a leaf in no order, found by
+ * the low byte of the hash. The tree's context is the seed of the hash (uint64_t).
+ * Knows trees and elements, nothing of clients, commands and replies.
+ * Threads: the executor; reading a snapshot, any. */
+#ifndef SKUA_TYPES_MEMBERS_H
+#define SKUA_TYPES_MEMBERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/rng.h"
+#include "ds/tree.h"
+
+extern const struct tree_type set_tree;
+
+/* Finds the row of a member. False: there is none, and the place is where members_add puts it. *ret_hash is the member's
+ * hash in both cases. */
+bool members_find(const struct tree *rows, struct element member, struct tree_place *ret_place,
+                  uint64_t *ret_hash);
+
+/* Adds a row at the place that members_find gave, with its hash. Takes over the blobs. The row's tag is set here. */
+void members_add(struct tree *rows, struct tree_place *place, uint64_t hash, struct row *row);
+
+/* Finds the row of a member by its text, which needs no memory: a long one is compared where it is. False: there is
+ * none. */
+bool members_locate(const struct tree *rows, struct slice text, struct tree_place *ret_place);
+
+ALWAYS_INLINE bool members_contain(const struct tree *rows, struct slice text)
+{
+    struct tree_place place;
+    return members_locate(rows, text, &place);
+}
+
+/* Some row of a tree that has any, each with the same probability. */
+void members_random(const struct tree *rows, struct rng *rng, struct tree_place *ret_place);
+
+/* Fills `positions` with `count` different positions below tree_rows, in ascending order; each choice is as likely as any
+ * other. 0 < count <= tree_rows(rows). */
+void members_choose(const struct tree *rows, struct rng *rng, uint64_t count, uint64_t *positions);
+
+typedef void members_visit_fn(void *context, const struct page *page, unsigned row);
+
+/* One step of a walk that begins with cursor 0 and is over when it returns 0: visits about `count` rows, a whole leaf at
+ * the least. Rows that are there from the beginning to the end of the walk are visited at least once, whatever changes
+ * meanwhile. A tree of one page is visited in one step. `visit` NULL: only the next cursor is wanted. */
+uint64_t members_scan(const struct tree *rows, uint64_t cursor, uint64_t count, members_visit_fn *visit,
+                      void *context);
+
+#endif

@@ -260,13 +260,14 @@ void generator_init(struct generator *generator, const struct template_settings 
     key_chooser_init(&generator->chooser, distribution, settings->keys, index, threads);
 }
 
+/* out[0 .. width) holds zeros already. */
 static void write_digits(char *out, unsigned width, uint64_t number)
 {
     static const char pairs[] =
         "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
         "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
         "8081828384858687888990919293949596979899";
-    while (width >= 2) {
+    while (width >= 2 && number != 0) {
         width -= 2;
         memcpy(out + width, &pairs[number % 100 * 2], 2);
         number /= 100;
@@ -318,10 +319,9 @@ static void render_varying(const struct template *templ, struct generator *gener
             value_write(out->data + out->size, value_size, generator->verify ? generator->key : 0);
             out->size += value_size;
         } else {
-            buf_reserve(out, part->width);
-            write_digits(out->data + out->size, part->width, draw_number(part, generator));
-            out->size += part->width;
+            buf_append(out, templ->bytes + copied, part->width);
             copied += part->width;
+            write_digits(out->data + out->size - part->width, part->width, draw_number(part, generator));
         }
     }
     buf_append(out, templ->bytes + copied, templ->size - copied);

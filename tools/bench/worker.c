@@ -155,29 +155,22 @@ static uint32_t epoll_bits(unsigned want)
     return ((want & SKUA_READ) != 0 ? EPOLLIN : 0) | ((want & SKUA_WRITE) != 0 ? EPOLLOUT : 0);
 }
 
-static void on_watch(struct skua_client *client, int descriptor, unsigned want, void *user)
-{
-    struct conn *conn = user;
-    conn->want = want;
-    if (descriptor == conn->descriptor)
-        return; /* sync_watch tells epoll, if it still differs by then */
-    if (conn->descriptor >= 0)
-        epoll_ctl(conn->worker->epoll, EPOLL_CTL_DEL, conn->descriptor, NULL);
-    conn->descriptor = descriptor;
-    conn->watched = want;
-    if (descriptor >= 0) {
-        struct epoll_event event = {.events = epoll_bits(want), .data.ptr = conn};
-        epoll_ctl(conn->worker->epoll, EPOLL_CTL_ADD, descriptor, &event);
-    }
-}
-
+/* Tells epoll what the connection waits for now. Only a connection that is not ready may have another descriptor than
+ * before, also one with the same number, of which epoll knows nothing: that it is told each time. */
 static void sync_watch(struct conn *conn)
 {
-    if (likely(conn->want == conn->watched) || conn->descriptor < 0)
+    unsigned want = skua_want(conn->client);
+    bool known = conn->ready && conn->watches_ready;
+    if (likely(known && want == conn->watched))
         return;
-    conn->watched = conn->want;
-    struct epoll_event event = {.events = epoll_bits(conn->want), .data.ptr = conn};
-    epoll_ctl(conn->worker->epoll, EPOLL_CTL_MOD, conn->descriptor, &event);
+    int descriptor = skua_descriptor(conn->client);
+    conn->watched = want;
+    conn->watches_ready = conn->ready;
+    if (descriptor < 0)
+        return; /* epoll forgets descriptors that are closed */
+    struct epoll_event event = {.events = epoll_bits(want), .data.ptr = conn};
+    if (epoll_ctl(conn->worker->epoll, EPOLL_CTL_MOD, descriptor, &event) != 0)
+        epoll_ctl(conn->worker->epoll, EPOLL_CTL_ADD, descriptor, &event);
 }
 
 static void conn_kick(struct conn *conn);
@@ -478,6 +471,19 @@ static void send_due(struct worker *worker)
 
 /* ---- The loop ----------------------------------------------------------------------------------------------- */
 
+/* Milliseconds are exact enough in a closed loop; an open loop sleeps to the microsecond where the system can, and
+ * otherwise stays awake for less than a millisecond. */
+static int wait_for(struct worker *worker, struct epoll_event *events, uint64_t timeout_ns)
+{
+    if (worker->settings->rate > 0) {
+        struct timespec timeout = {.tv_sec = 0, .tv_nsec = (long)timeout_ns};
+        int count = epoll_pwait2(worker->epoll, events, EVENTS_MAX, &timeout, NULL);
+        if (count >= 0 || errno != ENOSYS)
+            return count;
+    }
+    return epoll_wait(worker->epoll, events, EVENTS_MAX, (int)(timeout_ns / 1000000));
+}
+
 static void wait_events(struct worker *worker)
 {
     uint64_t timeout_ns = TICK_NS;
@@ -491,8 +497,7 @@ static void wait_events(struct worker *worker)
     if (worker->broken_count > 0 && timeout_ns > SCAN_NS)
         timeout_ns = SCAN_NS;
     struct epoll_event events[EVENTS_MAX];
-    struct timespec timeout = {.tv_sec = 0, .tv_nsec = (long)timeout_ns};
-    int count = epoll_pwait2(worker->epoll, events, EVENTS_MAX, &timeout, NULL);
+    int count = wait_for(worker, events, timeout_ns);
     worker->now_ns = load_now_ns();
     for (int i = 0; i < count; i++)
         conn_event(events[i].data.ptr, events[i].events);
@@ -539,9 +544,8 @@ static bool worker_connect(struct worker *worker)
             fail(worker, skua_status_text(status));
             break;
         }
-        skua_on_watch(conn->client, on_watch, conn);
-        on_watch(conn->client, skua_descriptor(conn->client), skua_want(conn->client), conn);
         conn_check_state(conn);
+        sync_watch(conn);
     }
     while (worker->ready_count < worker->conn_count && !worker->failed && !is_stopped(worker)) {
         wait_events(worker);
@@ -651,8 +655,8 @@ void worker_init(struct worker *worker, const struct load_settings *settings, st
     worker->conns = mem_calloc(worker->conn_count, sizeof *worker->conns);
     worker->flush = mem_calloc(worker->conn_count, sizeof(struct conn *));
     for (unsigned i = 0; i < worker->conn_count; i++)
-        worker->conns[i] = (struct conn){
-            .worker = worker, .descriptor = -1, .follow = -1, .entries = worker->entries + (size_t)i * ring};
+        worker->conns[i] =
+            (struct conn){.worker = worker, .follow = -1, .entries = worker->entries + (size_t)i * ring};
     const struct workload *workload = settings->workload;
     generator_init(&worker->generator, &workload->settings, workload->distribution, settings->seed, index,
                    settings->threads);

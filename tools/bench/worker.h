@@ -39,8 +39,8 @@ struct worker;
 struct conn {
     struct worker *worker;
     struct skua_client *client;
-    int descriptor;         /* that epoll watches, or -1 */
-    unsigned want, watched; /* SKUA_READ and SKUA_WRITE: what it waits for, what epoll was told */
+    unsigned watched;   /* SKUA_READ and SKUA_WRITE, as epoll was told */
+    bool watches_ready; /* epoll was told about the descriptor of the connection that is ready */
     bool ready;
     bool flushing; /* in the worker's list of connections with something to send */
     unsigned count, head;

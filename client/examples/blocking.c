@@ -10,7 +10,7 @@
 static int failed(struct skua_client *client, const struct skua_reply *reply)
 {
     if (!reply) {
-        fprintf(stderr, "no reply: %s\n", skua_error(client));
+        fprintf(stderr, "no reply: %s. %s\n", skua_status_text(skua_call_status(client)), skua_error(client));
         return 1;
     }
     if (reply->type == SKUA_ERROR) {

@@ -74,7 +74,7 @@ void pending_pop(struct pending *pending)
     }
 }
 
-void pending_settle(struct pending *pending, uint64_t place, uint64_t end_place)
+void pending_settle_slowly(struct pending *pending, uint64_t place, uint64_t end_place)
 {
     while (pending->count > 0 && pending_head(pending)->replies == 0 &&
            (pending->count > 1 ? pending_at(pending, 1)->place : end_place) <= place)

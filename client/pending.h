@@ -91,7 +91,13 @@ static inline void pending_take_reply(struct pending *pending)
 }
 
 /* Removes entries without replies at the head whose bytes were sent: those before `place`, the first unsent byte's. */
-void pending_settle(struct pending *pending, uint64_t place, uint64_t end_place);
+void pending_settle_slowly(struct pending *pending, uint64_t place, uint64_t end_place);
+
+static inline void pending_settle(struct pending *pending, uint64_t place, uint64_t end_place)
+{
+    if (pending->count > 0 && pending->entries[pending->head].replies == 0)
+        pending_settle_slowly(pending, place, end_place);
+}
 
 /* Marks as failed whatever began to be sent: all entries with a byte before `place`. Answers with the place from which
  * on the output is to be sent again, which is `end_place` when no entry is left. */

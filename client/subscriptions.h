@@ -53,6 +53,20 @@ enum traffic_lead {
     LEAD_UNKNOWN, /* more bytes are needed to tell */
 };
 
+/* Whether a look at the first byte leaves open that a push begins with it: nearly always it is a reply. */
+static inline bool traffic_is_open(const struct traffic *traffic, const struct pending_entry *next,
+                                   char first)
+{
+    switch (first) {
+    case '>': return true;
+    case '+': return traffic->monitor;
+    case '*':
+        return traffic->total > 0 || traffic->shards > 0 || traffic->queued ||
+               (next != NULL && next->kind != REQUEST_PLAIN);
+    default: return false;
+    }
+}
+
 /* What begins with bytes[0 .. size), which stand between two replies; `next` is the request that is answered next, or
  * NULL. */
 enum traffic_lead traffic_lead(const struct traffic *traffic, const struct pending_entry *next,

@@ -7,14 +7,6 @@
  * could not stay there (results.h) is older than anything that did, and comes first. */
 #include "client/client.h"
 
-/* Whether a push could stand where a reply should begin; a look at its first byte settles it in nearly every case. */
-static enum traffic_lead lead(const struct skua_client *client)
-{
-    const struct skua_reader *reader = client->reader;
-    return traffic_lead(&client->traffic, pending_head(&client->pending), reader->buffer + reader->at,
-                        client_unread(client));
-}
-
 /* A push stands before the reply. SKUA_AGAIN: it waits for skua_run, because a callback is being called. */
 static enum skua_status pass_push(struct skua_client *client)
 {
@@ -38,7 +30,11 @@ static enum skua_status find_reply(struct skua_client *client)
         pending_settle(&client->pending, client->output.place, output_end_place(&client->output));
         if (client->starved || client_unread(client) == 0 || !client_is_callers_turn(client))
             return SKUA_AGAIN;
-        switch (lead(client)) {
+        const char *bytes = client->reader->buffer + client->reader->at;
+        const struct pending_entry *head = pending_head(&client->pending);
+        if (!traffic_is_open(&client->traffic, head, bytes[0]))
+            return SKUA_OK;
+        switch (traffic_lead(&client->traffic, head, bytes, client_unread(client))) {
         case LEAD_REPLY: return SKUA_OK;
         case LEAD_UNKNOWN: client->starved = true; return SKUA_AGAIN;
         case LEAD_PUSH: break;

@@ -23,9 +23,9 @@
 #define CURSOR_SAVE    "\0337"
 #define CURSOR_RESTORE "\0338"
 #define ERASE_TO_END   "\033[K"
+#define ERASE_BELOW    "\033[J"
 #define FAINT          "\033[2m" /* no colour, so that it is allowed under NO_COLOR */
-#define CTRL_C         3
-#define COLUMN_GAP     2 /* blanks between two columns of candidates */
+#define COLUMN_GAP     2         /* blanks between two columns of candidates */
 
 struct editor {
     EditLine *line;
@@ -119,12 +119,27 @@ void editor_set_hints(struct editor *editor, bool shown)
 
 /* ---- Keys ---------------------------------------------------------------------------------------------------- */
 
+/* Takes the line that is being typed off the screen, with the cursor where it began. */
+static void erase_line(struct editor *editor)
+{
+    const LineInfo *info = el_line(editor->line);
+    int columns;
+    terminal_size(STDOUT_FILENO, &columns, NULL);
+    size_t width = width_of(editor->prompt, strlen(editor->prompt)) +
+                   width_of(info->buffer, (size_t)(info->cursor - info->buffer));
+    if (width / (size_t)columns > 0)
+        fprintf(stdout, "\033[%zuA", width / (size_t)columns);
+    fputs("\r" ERASE_BELOW, stdout);
+    fflush(stdout);
+    editor->hint_drawn = false;
+}
+
 /* The window has another size, or the program was stopped and the terminal is in the shell's mode. */
 static void redraw(struct editor *editor)
 {
     bool was_stopped = screen_changed == SIGCONT;
     screen_changed = 0;
-    wipe_hint(editor);
+    erase_line(editor);
     if (was_stopped) {
         el_set(editor->line, EL_PREP_TERM, 0);
         el_set(editor->line, EL_PREP_TERM, 1);
@@ -171,20 +186,14 @@ static int read_key(EditLine *line, wchar_t *ret_key)
     }
     wipe_hint(editor);
     if (result < 0) {
+        /* With text the line ends here and is dropped by editor_read; without, it is the end of the input. */
+        const LineInfo *info = el_line(line);
         cli_interrupt_clear();
-        *ret_key = CTRL_C;
-        result = 1;
+        editor->dropped = info->lastchar > info->buffer;
+        *ret_key = L'\n';
+        result = editor->dropped ? 1 : 0;
     }
     return result;
-}
-
-static unsigned char on_ctrl_c(EditLine *line, int key)
-{
-    const LineInfo *info = el_line(line);
-    if (info->lastchar == info->buffer)
-        return CC_EOF;
-    editor_of(line)->dropped = true;
-    return CC_NEWLINE;
 }
 
 /* ---- Completion ---------------------------------------------------------------------------------------------- */
@@ -369,14 +378,13 @@ bool editor_read(struct editor *editor, const char *prompt, struct slice *ret_li
 static void bind_keys(EditLine *line)
 {
     static const char *const keys[][2] = {
-        {"^I", "skua-complete"},       {"^C", "skua-interrupt"},      {"^R", "em-inc-search-prev"},
-        {"^W", "ed-delete-prev-word"}, {"^U", "vi-kill-line-prev"},   {"\033[3~", "ed-delete-next-char"},
-        {"\033[1~", "ed-move-to-beg"}, {"\033[4~", "ed-move-to-end"}, {"\033[H", "ed-move-to-beg"},
-        {"\033[F", "ed-move-to-end"},  {"\033OH", "ed-move-to-beg"},  {"\033OF", "ed-move-to-end"},
-        {"\033[1;5D", "ed-prev-word"}, {"\033[1;5C", "em-next-word"},
+        {"^I", "skua-complete"},       {"^R", "em-inc-search-prev"},       {"^W", "ed-delete-prev-word"},
+        {"^U", "vi-kill-line-prev"},   {"\033[3~", "ed-delete-next-char"}, {"\033[1~", "ed-move-to-beg"},
+        {"\033[4~", "ed-move-to-end"}, {"\033[H", "ed-move-to-beg"},       {"\033[F", "ed-move-to-end"},
+        {"\033OH", "ed-move-to-beg"},  {"\033OF", "ed-move-to-end"},       {"\033[1;5D", "ed-prev-word"},
+        {"\033[1;5C", "em-next-word"},
     };
     el_set(line, EL_ADDFN, "skua-complete", "Complete a word", on_tab);
-    el_set(line, EL_ADDFN, "skua-interrupt", "Drop the line", on_ctrl_c);
     for (size_t i = 0; i < ARRAY_COUNT(keys); i++)
         el_set(line, EL_BIND, keys[i][0], keys[i][1], NULL);
 }

@@ -398,12 +398,12 @@ static int compare_words(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Keeps those that begin as the typed word does, once each, in its case of letters. */
-static void choose(struct hints_candidates *candidates, struct slice typed)
+/* Keeps those that begin as the typed word does, once each, in lower case if `model` is. */
+static void choose(struct hints_candidates *candidates, struct slice typed, struct slice model)
 {
-    bool small = typed.size > 0;
-    for (size_t i = 0; i < typed.size; i++)
-        small = small && !isupper((unsigned char)typed.data[i]);
+    bool small = model.size > 0;
+    for (size_t i = 0; i < model.size; i++)
+        small = small && !isupper((unsigned char)model.data[i]);
     size_t kept = 0;
     for (size_t i = 0; i < candidates->count; i++) {
         char *word = candidates->words[i];
@@ -444,7 +444,8 @@ void hints_complete(const struct catalogue *catalogue, struct slice line,
         if (plain && words.count - (typing ? 1 : 0) >= first)
             offer_words(catalogue, words.items + first, words.count - first - (typing ? 1 : 0),
                         ret_candidates);
-        choose(ret_candidates, typed);
+        struct slice model = typed.size > 0 ? typed : first < words.count ? words.items[first] : typed;
+        choose(ret_candidates, typed, model);
     }
     quote_words_done(&words);
 }

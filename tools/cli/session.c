@@ -309,7 +309,9 @@ static enum run_result run_on_server(struct cli *cli, const struct slice *words,
     if (!ask(cli, words, count, &request)) {
         cli_interrupt_clear();
         session->listening = false;
-        fputs("Interrupted: the connection is closed, the command may have been run\n", stderr);
+        fputs("Interrupted: nobody waits for the reply any more, but the server may have run the command\n",
+              stderr);
+        session_connect(cli);
         return RUN_STOPPED;
     }
     int64_t took_ms = now_ms() - started_ms;

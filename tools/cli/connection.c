@@ -28,57 +28,69 @@ const char *cli_problem(const struct cli *cli)
     }
 }
 
-/* One step of the handshake. A refusal is told and survived: the server will answer every command with its reason. */
-static bool step(struct cli *cli, const char *name, bool quiet, size_t count, const char *const *words,
-                 bool *ret_accepted)
+enum step {
+    STEP_DONE,
+    STEP_REFUSED, /* by the server: told, and the steps that would follow are left out */
+    STEP_LOST,    /* the connection */
+};
+
+static enum step step(struct cli *cli, const char *name, bool quiet, size_t count, const char *const *words)
 {
     struct skua_reply *reply = skua_command_argv(cli->client, count, words, NULL);
     if (reply == NULL)
-        return false;
-    *ret_accepted = reply->type != SKUA_ERROR;
-    if (!*ret_accepted && !quiet)
+        return STEP_LOST;
+    bool refused = reply->type == SKUA_ERROR;
+    if (refused && !quiet)
         fprintf(stderr, "%s failed: %s\n", name, reply->string);
     skua_reply_free(reply);
-    return true;
+    return refused ? STEP_REFUSED : STEP_DONE;
 }
 
-static bool authenticate(struct cli *cli)
+static enum step authenticate(struct cli *cli)
 {
     const struct connect_options *who = &cli->connect;
     const char *words[3] = {"AUTH"};
     size_t count = 1;
-    bool accepted;
     if (who->password == NULL)
-        return true;
+        return STEP_DONE;
     if (who->user != NULL)
         words[count++] = who->user;
     words[count++] = who->password;
-    return step(cli, "AUTH", false, count, words, &accepted);
+    return step(cli, "AUTH", false, count, words);
 }
 
-static bool choose_protocol(struct cli *cli)
+static enum step choose_db(struct cli *cli)
+{
+    char number[24], name[40];
+    const char *words[] = {"SELECT", number};
+    if (cli->db == 0)
+        return STEP_DONE;
+    snprintf(number, sizeof(number), "%lld", (long long)cli->db);
+    snprintf(name, sizeof(name), "SELECT %s", number);
+    enum step done = step(cli, name, false, ARRAY_COUNT(words), words);
+    if (done == STEP_REFUSED)
+        cli->db = 0;
+    return done;
+}
+
+/* RESP3 for JSON is only a wish. */
+static enum step choose_protocol(struct cli *cli)
 {
     const char *words[] = {"HELLO", "3"};
     bool json = cli->output == CLI_OUTPUT_JSON || cli->output == CLI_OUTPUT_QUOTED_JSON;
     bool wanted = cli->connect.resp3 || (json && !cli->connect.resp2);
-    bool accepted;
-    return !wanted || step(cli, "HELLO 3", !cli->connect.resp3, ARRAY_COUNT(words), words, &accepted);
+    return wanted ? step(cli, "HELLO 3", !cli->connect.resp3, ARRAY_COUNT(words), words) : STEP_DONE;
 }
 
-static bool choose_db(struct cli *cli)
+/* Whether the connection still stands. A refusal is survived: the server will answer every command with its reason. */
+static bool shake_hands(struct cli *cli)
 {
-    char number[24], name[40];
-    const char *words[] = {"SELECT", number};
-    bool accepted;
-    if (cli->db == 0)
-        return true;
-    snprintf(number, sizeof(number), "%lld", (long long)cli->db);
-    snprintf(name, sizeof(name), "SELECT %s", number);
-    if (!step(cli, name, false, ARRAY_COUNT(words), words, &accepted))
-        return false;
-    if (!accepted)
-        cli->db = 0;
-    return true;
+    enum step done = authenticate(cli);
+    if (done == STEP_DONE)
+        done = choose_db(cli);
+    if (done == STEP_DONE)
+        done = choose_protocol(cli);
+    return done != STEP_LOST;
 }
 
 bool cli_connect(struct cli *cli)
@@ -98,7 +110,7 @@ bool cli_connect(struct cli *cli)
     if (!connected && !cli->quiet) {
         connect_address(&cli->connect, &address);
         fprintf(stderr, "Could not connect to Redis at %s: %s\n", buf_string(&address), cli_problem(cli));
-    } else if (connected && !(authenticate(cli) && choose_protocol(cli) && choose_db(cli))) {
+    } else if (connected && !shake_hands(cli)) {
         connected = false;
         if (!cli->quiet)
             fprintf(stderr, "Error: %s\n", cli_problem(cli));

@@ -51,7 +51,7 @@ static bool add_argument(const struct cli *cli, struct input *input, const char 
     }
     struct buf *text = new_text(input);
     if (!quote_unquote(slice_from_string(argument), text)) {
-        fputs("Invalid quoted string\n", stderr);
+        puts("Invalid quoted string"); /* there, as redis-cli does */
         return false;
     }
     add_word(input, buf_slice(text));

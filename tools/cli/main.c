@@ -58,6 +58,11 @@ static int read_options(struct cli *cli, int argc, char **argv)
         snprintf(error, sizeof(error), "Options -x and -X are mutually exclusive.");
         first = -1;
     }
+    if (first > 0 && first < argc && argv[first][0] == '-' && strcmp(argv[first - 1], "--") != 0) {
+        snprintf(error, sizeof(error), "Unrecognized option or bad number of args for: '%.200s'",
+                 argv[first]);
+        first = -1;
+    }
     if (first < 0 || !connect_options_finish(&cli->connect, error)) {
         fprintf(stderr, "%s\n", error);
         return 2;

@@ -17,11 +17,15 @@
 #define SLOW_REPLY_MS  500 /* from here on the time that a command took is shown */
 #define INTERVAL_MAX_S 1e9
 
-/* What is known of a request that is under way. */
+/* A request that is under way. Its reply is shown as soon as it is there: pushes may come in the same breath. */
 struct request {
-    bool answered;
+    struct cli *cli;
+    const struct slice *words;
+    size_t count;
+    bool answered; /* or failed: then there is no reply */
     enum skua_status status;
     struct skua_reply *reply; /* its own */
+    enum run_result result;   /* of showing the reply */
 };
 
 /* ---- Words --------------------------------------------------------------------------------------------------- */
@@ -98,7 +102,8 @@ static void show_reply(struct cli *cli, const struct skua_reply *reply, bool rep
     struct format format = format_of(cli, report);
     struct buf text = {0};
     format_reply(&text, reply, &format);
-    if (format.output == CLI_OUTPUT_RAW)
+    bool has_end = report && text.size > 0 && text.data[text.size - 1] == '\n';
+    if (format.output == CLI_OUTPUT_RAW && !has_end)
         buf_append_string(&text, cli->options.reply_delimiter);
     write_out(&text);
 }
@@ -231,18 +236,36 @@ static void note_reply(struct cli *cli, const struct slice *words, size_t count,
 
 /* ---- Running -------------------------------------------------------------------------------------------------- */
 
+static enum run_result show_answer(struct cli *cli, const struct slice *words, size_t count,
+                                   const struct skua_reply *reply)
+{
+    bool confirmed =
+        cli->session->listening && !is_word(words, count, 0, "MONITOR") && reply->type != SKUA_ERROR;
+    if (reply->type == SKUA_ERROR && cli->options.exit_status && !cli->session->interactive)
+        fprintf(stderr, "%s\n", reply->string);
+    else if (!confirmed) /* confirmations have been shown as the messages that they are */
+        show_reply(cli, reply, is_report(words, count));
+    return reply->type == SKUA_ERROR ? RUN_ERROR : RUN_OK;
+}
+
 static void on_reply(struct skua_client *client, enum skua_status status, const struct skua_reply *reply,
                      void *user)
 {
     struct request *request = user;
     request->answered = true;
     request->status = status;
-    request->reply = reply != NULL ? skua_keep(client) : NULL;
+    if (reply == NULL)
+        return;
+    request->reply = skua_keep(client);
+    request->result = show_answer(request->cli, request->words, request->count, reply);
 }
 
 /* Sends the command and waits for its reply. False: a signal came first, and the connection is gone with the reply. */
-static bool ask(struct cli *cli, const struct slice *words, size_t count, struct request *request)
+static bool ask(struct request *request)
 {
+    struct cli *cli = request->cli;
+    const struct slice *words = request->words;
+    size_t count = request->count;
     const char **arguments = mem_alloc(count * sizeof(arguments[0]));
     size_t *lengths = mem_alloc(count * sizeof(lengths[0]));
     for (size_t i = 0; i < count; i++) {
@@ -273,32 +296,19 @@ static int64_t now_ms(void)
 }
 
 /* What is said when no reply came. SHUTDOWN has succeeded when the connection ends. */
-static enum run_result tell_loss(struct cli *cli, const struct slice *words, size_t count,
-                                 const struct request *request)
+static enum run_result tell_loss(const struct request *request)
 {
-    if (is_word(words, count, 0, "SHUTDOWN") && request->status == SKUA_ERR_CLOSED)
+    if (is_word(request->words, request->count, 0, "SHUTDOWN") && request->status == SKUA_ERR_CLOSED)
         return RUN_OK;
-    bool lost = !stands(cli);
-    fprintf(stderr, "Error: %s\n", lost ? cli_problem(cli) : skua_status_text(request->status));
+    bool lost = !stands(request->cli);
+    fprintf(stderr, "Error: %s\n", lost ? cli_problem(request->cli) : skua_status_text(request->status));
     return RUN_LOST;
-}
-
-static enum run_result show_answer(struct cli *cli, const struct slice *words, size_t count,
-                                   const struct skua_reply *reply)
-{
-    bool confirmed =
-        cli->session->listening && !is_word(words, count, 0, "MONITOR") && reply->type != SKUA_ERROR;
-    if (reply->type == SKUA_ERROR && cli->options.exit_status && !cli->session->interactive)
-        fprintf(stderr, "%s\n", reply->string);
-    else if (!confirmed) /* confirmations have been shown as the messages that they are */
-        show_reply(cli, reply, is_report(words, count));
-    return reply->type == SKUA_ERROR ? RUN_ERROR : RUN_OK;
 }
 
 static enum run_result run_on_server(struct cli *cli, const struct slice *words, size_t count)
 {
     struct session *session = cli->session;
-    struct request request = {0};
+    struct request request = {.cli = cli, .words = words, .count = count};
     bool listens = begins_listening(words, count) && !cli->in_transaction;
     session->listening = listens;
     if (listens && cli->output != CLI_OUTPUT_RAW && !is_word(words, count, 0, "MONITOR")) {
@@ -306,7 +316,7 @@ static enum run_result run_on_server(struct cli *cli, const struct slice *words,
         fflush(stdout);
     }
     int64_t started_ms = now_ms();
-    if (!ask(cli, words, count, &request)) {
+    if (!ask(&request)) {
         cli_interrupt_clear();
         session->listening = false;
         fputs("Interrupted: nobody waits for the reply any more, but the server may have run the command\n",
@@ -317,9 +327,9 @@ static enum run_result run_on_server(struct cli *cli, const struct slice *words,
     int64_t took_ms = now_ms() - started_ms;
     if (request.reply == NULL) {
         session->listening = false;
-        return tell_loss(cli, words, count, &request);
+        return tell_loss(&request);
     }
-    enum run_result result = show_answer(cli, words, count, request.reply);
+    enum run_result result = request.result;
     note_reply(cli, words, count, request.reply);
     skua_reply_free(request.reply);
     if (session->interactive && !listens && took_ms >= SLOW_REPLY_MS && cli->output == CLI_OUTPUT_PRETTY)

@@ -20,7 +20,7 @@ def result(test, server, rounds, us, has_cpu=True):
                "p99_us": us * dice.uniform(1.4, 1.8), "max_us": us * 8}
               for number in range(1, rounds + 1) for second in range(3)]
     return {"test": test, "server": server, "requests": 1000, "failures": 0, **figures,
-            "rounds": [{"round": number, **figures} for number in range(1, rounds + 1)], "commands": [],
+            "rounds": [{"round": number, "seconds": 3.0, **figures} for number in range(1, rounds + 1)], "commands": [],
             "histogram": histogram, "series": series}
 
 
@@ -29,8 +29,10 @@ def document(tests=("GET", "SET"), servers=("skua", "redis"), rounds=3, has_cpu=
     ratio = {"ratio": 0.87, "trust": "rough", "rounds": rounds, **interval}
     return {
         "format": "skua-bench-1", "version": "0.1.0", "started": "2026-01-02T03:04:05Z", "machine": "a machine",
-        "interrupted": False, "settings": {"clients": 50, "pipeline": 1, "rounds": rounds, "duration_s": 3.0, "keys": 1000, "value_size": "512",
-                     "verify": False, "command_line": "skua-bench"},
+        "interrupted": False,
+        "settings": {
+            "clients": 50, "pipeline": 1, "rounds": rounds, "duration_s": 3.0, "requests": 0, "rate": 0, "seed": 123456,
+            "keys": 1000, "value_size": "512", "verify": False, "command_line": "skua-bench"},
         "method": {"confidence": 0.95, "rounds_min": 3, "rounds_good": 5},
         "servers": [{"name": name, "address": "127.0.0.1:1", "software": name, "version": "1", "pid": None} for name in servers],
         "tests": [{"name": name, "id": name, "definition": "", "commands": []} for name in tests],

@@ -172,7 +172,8 @@ function percentiles(test) {
 function overTime(test) {
   const here = resultsOf(test).filter(([, result]) => result.series.length);
   if (!here.length) return null;
-  const GAP = 1;
+  const lengths = here.flatMap(([, result]) => result.rounds.map((round) => round.seconds));
+  const GAP = Math.max(...lengths) * 0.3;
   const lines = here.map(([server, result]) => {
     const rounds = [];
     let offset = 0, end = 0;
@@ -288,12 +289,21 @@ function warnings() {
   return texts.length ? html("ul", { class: "warnings" }, ...texts.map((words) => html("li", {}, words))) : null;
 }
 
+/* Zero in these means that something else decides. */
+const ZERO_IS_NONE = ["requests", "duration_s", "warm_up_s", "rate", "db", "keys"];
+
+function settingText(name, value) {
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (typeof value === "number" && name !== "seed") return value.toLocaleString("en", { maximumFractionDigits: 2 });
+  return String(value);
+}
+
 function settings() {
-  const definitions = doc.tests.filter((test) => test.definition).map((test) => [test.name, test.definition]);
-  const rows = [...Object.entries({ ...doc.settings, machine: doc.machine }), ...definitions].filter(([, value]) => value !== null && value !== "");
-  const plain = (value) => typeof value === "number" ? value.toLocaleString("en", { maximumFractionDigits: 2 }) :
-    typeof value === "boolean" ? (value ? "yes" : "no") : String(value);
-  return html("dl", {}, ...rows.flatMap(([name, value]) => [html("dt", {}, name.replaceAll("_", " ")), html("dd", {}, plain(value))]));
+  const rows = [...Object.entries({ ...doc.settings, machine: doc.machine }),
+    ...doc.tests.map((test) => [test.name, test.definition])];
+  const there = rows.filter(([name, value]) => value !== null && value !== "" && !(value === 0 && ZERO_IS_NONE.includes(name)));
+  return html("dl", {}, ...there.flatMap(([name, value]) =>
+    [html("dt", {}, name.replaceAll("_", " ")), html("dd", {}, settingText(name, value))]));
 }
 
 /* ---- The page ---------------------------------------------------------------------------------------------------- */

@@ -236,10 +236,11 @@ def picture(document):
         shapes += more
         ends.append(end)
     settings = document["settings"]
-    height = max(ends) + 26
-    foot = (f"{document['started'][:10]} · {document['machine']} · one core for the server · {settings['keys']:,} keys · "
-            f"medians of {settings['rounds']} rounds, lines from the least to the greatest")
-    shapes.append(_text(16, height - 10, foot, "soft"))
+    height = max(ends) + 42
+    feet = (f"{document['started'][:10]} · {document['machine']}",
+            f"One core for the server; {settings['keys']:,} keys; medians of {settings['rounds']} rounds, lines from the least "
+            "to the greatest.")
+    shapes += [_text(16, height - 26 + 16 * i, foot, "soft") for i, foot in enumerate(feet)]
     words = "; ".join(f"{title}: " + ", ".join(f"{label} " + " to ".join(figure for _, _, figure in bars) for label, bars in rows)
                       for title, _, rows in _panels(document))
     return "\n".join([

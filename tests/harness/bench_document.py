@@ -28,7 +28,7 @@ def document(tests=("GET", "SET"), servers=("skua", "redis"), rounds=3, has_cpu=
     interval = {"low": 0.8, "high": 0.95} if rounds >= 3 else {"low": None, "high": None}
     ratio = {"ratio": 0.87, "trust": "rough", "rounds": rounds, **interval}
     return {
-        "format": "skua-bench-1", "version": "0.1.0", "started": "2026-01-02T03:04:05Z", "machine": "a machine",
+        "format": "skua-bench-1", "version": "0.1.0", "started": "2026-01-02T03:04:05Z", "machine": "AMD EPYC 9R14 96-Core Processor, 2 cores, Linux 6.12.40+deb13-cloud-amd64 x86_64",
         "interrupted": False,
         "settings": {
             "clients": 50, "pipeline": 1, "rounds": rounds, "duration_s": 3.0, "requests": 0, "rate": 0, "seed": 123456,

@@ -168,6 +168,8 @@ function percentiles(test) {
   });
 }
 
+const SLIVER_S = 0.25; /* what is left of a second at the end of a round says nothing when it is shorter */
+
 /* Seconds of all rounds behind each other, with a gap between two rounds: in it the other servers had their turn. */
 function overTime(test) {
   const here = resultsOf(test).filter(([, result]) => result.series.length);
@@ -178,6 +180,7 @@ function overTime(test) {
     const rounds = [];
     let offset = 0, end = 0;
     for (const point of result.series) {
+      if (point.seconds < SLIVER_S && point.second > 0) continue;
       let round = rounds[rounds.length - 1];
       if (!round || round.number !== point.round) {
         offset = rounds.length ? end + GAP : 0;

@@ -17,9 +17,10 @@ void report_text_run(struct buf *out, const struct bench_session *session, const
  * digits behind the point in latencies, -1: three digits that count. */
 void report_text_test(struct buf *out, const struct report_model *model, const struct report_test *test,
                       int precision);
-/* What one has to know of intervals, if there are any. */
+/* What one has to know of the figures: that the session ended early, that intervals are rough. */
 void report_text_notes(struct buf *out, const struct report_model *model);
-/* Why runs ended early and what servers complained about: lines for people; nothing when all went well. */
+/* What servers complained about, what was lost, a rate that was too much: lines for people; nothing when all went well.
+ * Why a run ended early is the engine's to tell. */
 void report_problems(struct buf *out, const struct bench_session *session, const struct bench_result *run);
 
 /* As redis-benchmark -q has it: "GET: 96618.36 requests per second, p50=0.271 msec", a line for each server; with

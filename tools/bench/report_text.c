@@ -227,6 +227,8 @@ void report_text_run(struct buf *out, const struct bench_session *session, const
 void report_text_notes(struct buf *out, const struct report_model *model)
 {
     enum stats_trust trust = STATS_NONE;
+    if (model->session->interrupted)
+        buf_append_string(out, "\nEnded early: figures are of what was measured until then.\n");
     for (unsigned i = 0; i < model->session->workload_count; i++)
         for (size_t j = 0; j < model->pair_count; j++)
             if (model->tests[i].pairs[j].ratio[REPORT_RPS].trust > trust)
@@ -240,17 +242,23 @@ void report_text_notes(struct buf *out, const struct report_model *model)
                    STATS_ROUNDS_GOOD);
 }
 
+/* An open loop whose queue holds more than this much of the rate at the end has more than a passing hiccup. */
+#define BACKLOG_TOLD_S 0.1
+
 void report_problems(struct buf *out, const struct bench_session *session, const struct bench_result *run)
 {
     const char *title = session->workloads[run->workload].title, *server = session->servers[run->server].name;
-    if (run->problem[0])
-        buf_printf(out, "%s, %s: %s\n", title, server, run->problem);
     for (size_t i = 0; i < BENCH_TEXTS && run->texts[i].text[0]; i++)
         buf_printf(out, "%s, %s: %" PRIu64 " times: %s\n", title, server, run->texts[i].count,
                    run->texts[i].text);
     if (run->counts.lost > 0)
         buf_printf(out, "%s, %s: %" PRIu64 " requests lost with their connections\n", title, server,
                    run->counts.lost);
+    if ((double)run->backlog_end > session->settings.rate * BACKLOG_TOLD_S)
+        buf_printf(out,
+                   "%s, %s: does not keep up with the rate: %" PRIu64
+                   " requests were due and not sent at the end\n",
+                   title, server, run->backlog_end);
 }
 
 void report_quiet_test(struct buf *out, const struct report_model *model, const struct report_test *test,

@@ -297,6 +297,32 @@ static void what_went_wrong_is_told(void **state)
     buf_done(&text);
 }
 
+static void a_rate_that_is_too_much_is_told(void **state)
+{
+    struct sample *sample = *state;
+    struct buf text = {0};
+    sample->session.settings.rate = 1000;
+    sample->results[0].backlog_end = 100; /* a tenth of a second: that may be chance */
+    printed_end(&(struct report_options){.precision = -1}, &sample->session, &text);
+    assert_null(strstr(buf_string(&text), "keep up"));
+    buf_clear(&text);
+    sample->results[0].backlog_end = 101;
+    printed_end(&(struct report_options){.precision = -1}, &sample->session, &text);
+    assert_has(&text,
+               "GET, fast: does not keep up with the rate: 101 requests were due and not sent at the end\n");
+    buf_done(&text);
+}
+
+static void a_session_that_ended_early_says_so(void **state)
+{
+    struct sample *sample = *state;
+    struct buf text = {0};
+    sample->session.interrupted = true;
+    printed_end(&(struct report_options){.precision = -1}, &sample->session, &text);
+    assert_has(&text, "\nEnded early: figures are of what was measured until then.\n");
+    buf_done(&text);
+}
+
 static void json_to_standard_output_is_all_of_it(void **state)
 {
     struct sample *sample = *state;
@@ -350,6 +376,8 @@ int main(void)
         WITH_SAMPLE(csv_doubles_quotes),
         WITH_SAMPLE(tables_fit_80_columns),
         WITH_SAMPLE(what_went_wrong_is_told),
+        WITH_SAMPLE(a_rate_that_is_too_much_is_told),
+        WITH_SAMPLE(a_session_that_ended_early_says_so),
         WITH_SAMPLE(json_to_standard_output_is_all_of_it),
         WITH_SAMPLE(nothing_in_the_data_ends_its_element),
         WITH_SAMPLE(a_file_that_cannot_be_written_is_an_error),

@@ -48,6 +48,7 @@ const char *inspect_type_name(const struct entry *entry)
     case ENTRY_STRING: return "string";
     case ENTRY_LIST: return "list";
     case ENTRY_SET: return "set";
+    case ENTRY_ZSET: return "zset";
     }
     BUG("entry of unknown type %d", entry_type(entry));
 }
@@ -57,6 +58,8 @@ const char *inspect_encoding_name(const struct entry *entry)
     bool grown = entry->flags & ENTRY_GROWN;
     if (entry_type(entry) == ENTRY_LIST)
         return grown ? "quicklist" : "listpack";
+    if (entry_type(entry) == ENTRY_ZSET)
+        return grown ? "skiplist" : "listpack";
     if (entry_type(entry) == ENTRY_SET)
         return grown ? "hashtable" : entry->flags & ENTRY_MIXED ? "listpack" : "intset";
     if (entry_encoding(entry) == ENTRY_INT)

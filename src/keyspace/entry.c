@@ -140,9 +140,13 @@ struct entry *entry_copy(struct heap *heap, const struct entry *entry, struct sl
         *entry_word(copy) = *entry_word(entry);
         break;
     case ENTRY_TREE: {
-        struct tree rows;
-        tree_snapshot(&entry_collection(entry)->rows, &rows);
-        *entry_word(copy) = (int64_t)(uintptr_t)collection_new(heap, &rows);
+        struct collection *collection = entry_collection(entry);
+        struct tree rows, index;
+        tree_snapshot(&collection->rows, &rows);
+        if (collection->has_index)
+            tree_snapshot(&collection->index, &index);
+        *entry_word(copy) =
+            (int64_t)(uintptr_t)collection_new(heap, &rows, collection->has_index ? &index : NULL);
         break;
     }
     }
@@ -178,6 +182,8 @@ size_t entry_memory(const struct entry *entry)
     case ENTRY_PAGE: memory += page_memory(entry_page(entry)); break;
     case ENTRY_TREE:
         memory += heap_block_size(sizeof(struct collection)) + tree_memory(&entry_collection(entry)->rows);
+        if (entry_collection(entry)->has_index)
+            memory += tree_memory(&entry_collection(entry)->index);
         break;
     }
     return memory;
@@ -185,18 +191,26 @@ size_t entry_memory(const struct entry *entry)
 
 /* ---- Collections ---------------------------------------------------------------------------------- */
 
-struct collection *collection_new(struct heap *heap, const struct tree *rows)
+struct collection *collection_new(struct heap *heap, const struct tree *rows, const struct tree *index)
 {
     struct collection *collection = heap_alloc(heap, sizeof *collection);
     if (!collection)
         fatal("out of memory");
     list_init(&collection->node);
     collection->rows = *rows;
+    collection->has_index = index != NULL;
+    if (index != NULL)
+        collection->index = *index;
     return collection;
 }
 
 bool collection_free_some(struct heap *heap, struct collection *collection, unsigned pages_max)
 {
+    if (collection->has_index) {
+        if (!tree_free_some(&collection->index, pages_max))
+            return false;
+        collection->has_index = false;
+    }
     if (!tree_free_some(&collection->rows, pages_max))
         return false;
     heap_release(heap, collection, sizeof *collection);

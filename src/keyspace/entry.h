@@ -35,6 +35,7 @@ enum entry_type {
     ENTRY_STRING = 0,
     ENTRY_LIST = 1,
     ENTRY_SET = 2,
+    ENTRY_ZSET = 3,
 };
 
 enum entry_encoding {
@@ -78,6 +79,8 @@ struct large_string {
 struct collection {
     struct list_node node; /* among those that are being freed (keyspace.c) */
     struct tree rows;
+    bool has_index;
+    struct tree index; /* has_index: of a sorted set, its members' scores by their hashes */
 };
 
 ALWAYS_INLINE enum entry_type entry_type(const struct entry *entry)
@@ -238,8 +241,8 @@ size_t entry_memory(const struct entry *entry);
 
 /* ---- Collections ---------------------------------------------------------------------------------- */
 
-/* Takes over what `rows` refers to. */
-struct collection *collection_new(struct heap *heap, const struct tree *rows);
+/* Takes over what the trees refer to. `index` may be NULL. */
+struct collection *collection_new(struct heap *heap, const struct tree *rows, const struct tree *index);
 /* Drops at most about `pages_max` pages. True: the collection is gone. */
 bool collection_free_some(struct heap *heap, struct collection *collection, unsigned pages_max);
 

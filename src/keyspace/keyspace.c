@@ -359,6 +359,8 @@ static void visit_check(void *item, void *context)
         page_check(entry_page(entry));
     if (entry_encoding(entry) == ENTRY_TREE)
         tree_check(&entry_collection(entry)->rows);
+    if (entry_encoding(entry) == ENTRY_TREE && entry_collection(entry)->has_index)
+        tree_check(&entry_collection(entry)->index);
     if (entry_encoding(entry) == ENTRY_LARGE)
         ASSERT(entry_large(entry)->refs > 0 && entry_large(entry)->size <= entry_large(entry)->capacity);
 }

@@ -1,40 +1,47 @@
 /* Opening and closing collections. Entry: collection_open, collection_close. Threads: executor only. */
 #include "types/collection.h"
 
+#include <limits.h>
+
 #include "base/bug.h"
 #include "types/list.h"
 #include "types/members.h"
+#include "types/zset.h"
 
 static const struct tree_type *const tree_types[] = {
     [ENTRY_LIST] = &list_tree,
     [ENTRY_SET] = &set_tree,
+    [ENTRY_ZSET] = &zset_tree,
 };
 
 void collection_open(struct collection_view *view, struct keyspace *keyspace, struct entry *entry)
 {
     if (entry_encoding(entry) == ENTRY_TREE) {
         view->rows = &entry_collection(entry)->rows;
+        view->index = entry_collection(entry)->has_index ? &entry_collection(entry)->index : NULL;
         return;
     }
     DEBUG_ASSERT(entry_encoding(entry) == ENTRY_PAGE);
     tree_init_page(&view->page, tree_types[entry_type(entry)], &keyspace->hash_seed, keyspace->heap,
                    entry_page(entry));
     view->rows = &view->page;
+    view->index = NULL;
 }
 
 void collection_begin(struct collection_view *view, struct keyspace *keyspace, enum entry_type type)
 {
     tree_init(&view->page, tree_types[type], &keyspace->hash_seed, keyspace->heap);
     view->rows = &view->page;
+    view->index = NULL;
 }
 
 /* An entry for rows that none holds yet. */
-static struct entry *new_entry(struct tree *rows, struct slice key, enum entry_type type,
+static struct entry *new_entry(struct tree *rows, struct tree *index, struct slice key, enum entry_type type,
                                const struct entry_options *options)
 {
     if (rows->depth == 0)
         return entry_new_page(rows->heap, key, type, rows->root.page, options);
-    struct collection *collection = collection_new(rows->heap, rows);
+    struct collection *collection = collection_new(rows->heap, rows, index);
     struct entry *entry = entry_new_tree(rows->heap, key, type, collection, options);
     if (entry == NULL)
         heap_release(rows->heap, collection, sizeof *collection);
@@ -47,6 +54,11 @@ enum collection_outcome collection_close(struct collection_view *view, struct en
 {
     struct tree *rows = view->rows;
     bool in_page = entry != NULL && entry_encoding(entry) == ENTRY_PAGE;
+    bool is_large = entry != NULL && !in_page;
+    if (!is_large && rows->depth == 0 && view->index != NULL) {
+        tree_free_some(view->index, UINT_MAX); /* it has grown out of its page and back into it */
+        view->index = NULL;
+    }
     if (in_page && rows->depth == 0)
         __atomic_store_n(entry_word(entry), (int64_t)(uintptr_t)rows->root.page, __ATOMIC_RELEASE);
     if (tree_rows(rows) == 0) {
@@ -54,14 +66,15 @@ enum collection_outcome collection_close(struct collection_view *view, struct en
             tree_free_some(rows, 1);
         return COLLECTION_EMPTY;
     }
-    if (entry != NULL && (!in_page || rows->depth == 0))
+    if (is_large || (in_page && rows->depth == 0))
         return COLLECTION_KEPT;
-    struct entry *made = new_entry(rows, key, type, options);
+    struct entry *made = new_entry(rows, view->index, key, type, options);
     if (made == NULL) {
         if (in_page)
             fatal("out of memory"); /* what was acknowledged would be lost */
-        while (!tree_free_some(rows, UINT16_MAX))
-            ;
+        if (view->index != NULL)
+            tree_free_some(view->index, UINT_MAX);
+        tree_free_some(rows, UINT_MAX);
         return COLLECTION_NOMEM;
     }
     if (in_page)

@@ -17,6 +17,8 @@
 /* Valid from opening to closing, or until the key changes in another way. Must not be moved. */
 struct collection_view {
     struct tree *rows;
+    struct tree *index;    /* of a large sorted set; NULL otherwise (types/zset.h) */
+    struct tree new_index; /* what `index` points at until the entry has it */
     struct tree page; /* what `rows` points at while the collection is one page in its entry, or not in any */
 };
 

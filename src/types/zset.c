@@ -1,0 +1,353 @@
+/* Sorted sets. Entry: zset_score, zset_add, zset_count_below. Threads and invariants: see zset.h. */
+#include "types/zset.h"
+
+#include <string.h>
+
+#include "base/bug.h"
+
+#define SIGN_BIT (UINT64_C(1) << 63)
+
+uint64_t zset_bits(double score)
+{
+    uint64_t bits;
+    score += 0.0; /* minus zero becomes zero */
+    memcpy(&bits, &score, sizeof bits);
+    return bits & SIGN_BIT ? ~bits : bits | SIGN_BIT;
+}
+
+double zset_score_of(uint64_t bits)
+{
+    double score;
+    bits = bits & SIGN_BIT ? bits & ~SIGN_BIT : ~bits;
+    memcpy(&score, &bits, sizeof score);
+    return score;
+}
+
+/* The first bytes of a member as a number whose order is theirs. */
+static uint64_t text_prefix(struct slice text)
+{
+    uint8_t bytes[8] = {0};
+    uint64_t prefix;
+    memcpy(bytes, text.data, text.size < sizeof bytes ? text.size : sizeof bytes);
+    memcpy(&prefix, bytes, sizeof prefix);
+    return __builtin_bswap64(prefix);
+}
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "text_prefix turns the bytes round");
+
+static struct slice member_text(const struct page *page, unsigned row, element_scratch scratch)
+{
+    return element_text(page_element(page, row, 0), scratch);
+}
+
+static struct tree_order row_order(const struct page *page, unsigned row, const void *context)
+{
+    element_scratch scratch;
+    return (struct tree_order){page_number(page, row), text_prefix(member_text(page, row, scratch))};
+}
+
+const struct tree_type zset_tree = {.layout = PAGE_SORTED, .order = row_order};
+
+/* ---- The place of a row ------------------------------------------------------------------------------------ */
+
+struct zset_probe {
+    struct tree_probe probe;
+    uint64_t bits;
+    struct slice member;
+};
+
+/* <0, 0, >0: the probe stands before, at, behind the row. */
+static int compare_row(const struct zset_probe *probe, const struct page *page, unsigned row)
+{
+    uint64_t bits = page_number(page, row);
+    if (probe->bits != bits)
+        return probe->bits < bits ? -1 : 1;
+    element_scratch scratch;
+    return slice_compare(probe->member, member_text(page, row, scratch));
+}
+
+static int compare_first(const struct tree_probe *probe, const struct page *page)
+{
+    return compare_row((const struct zset_probe *)probe, page, 0);
+}
+
+/* The row of a score and a member, or where it would be. */
+static bool seek_row(const struct tree *rows, uint64_t bits, struct slice member,
+                     struct tree_place *ret_place)
+{
+    struct zset_probe probe = {.probe = {.order = {bits, text_prefix(member)}, .compare = compare_first},
+                               .bits = bits,
+                               .member = member};
+    tree_seek(rows, &probe.probe, ret_place);
+    unsigned low = 0, high = ret_place->page->count;
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        int order = compare_row(&probe, ret_place->page, middle);
+        if (order == 0) {
+            ret_place->row = middle;
+            return true;
+        }
+        if (order > 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    ret_place->row = low;
+    return false;
+}
+
+void zset_locate(const struct tree *rows, struct slice member, double score, struct tree_place *ret_place)
+{
+    if (!seek_row(rows, zset_bits(score), member, ret_place))
+        BUG("a member of a sorted set is not where its score says");
+}
+
+/* ---- The index --------------------------------------------------------------------------------------------- */
+
+static struct tree_order index_order(const struct page *page, unsigned row, const void *context)
+{
+    return (struct tree_order){page_wide_tags(page)[row], 0};
+}
+
+static const struct tree_type index_tree = {.layout = PAGE_INDEX, .order = index_order, .scattered = true};
+
+static uint32_t hash_tag(const struct tree *rows, struct slice member)
+{
+    return (uint32_t)(hash_slice(member, *(const uint64_t *)rows->context) >> 32);
+}
+
+/* The row of the index with a tag and a score; or (`bits` NULL) each row with the tag in turn: the first call begins at
+ * the place that seek_tag gave. */
+static bool next_tag(const struct tree *index, uint32_t tag, const uint64_t *bits, struct tree_place *place)
+{
+    for (;;) {
+        const struct page *page = place->page;
+        unsigned row = page_find_wide_tag(page, place->row, tag);
+        while (row < page->count && bits != NULL && page_number(page, row) != *bits)
+            row = page_find_wide_tag(page, row + 1, tag);
+        place->row = row;
+        if (row < page->count)
+            return true;
+        /* Rows of one tag may reach back over the leaves that begin with it. */
+        if (place->separator.major != tag || !tree_previous_page(index, place))
+            return false;
+        place->row = 0;
+    }
+}
+
+static void seek_tag(const struct tree *index, uint32_t tag, struct tree_place *ret_place)
+{
+    struct tree_probe probe = {.order = {tag, 0}};
+    tree_seek(index, &probe, ret_place);
+}
+
+static void index_add(struct tree *index, uint32_t tag, uint64_t bits)
+{
+    struct tree_place place;
+    struct row row = {.tag = tag, .number = bits};
+    seek_tag(index, tag, &place);
+    place.row = place.page->count;
+    tree_insert(index, &place, &row, (struct tree_order){tag, 0});
+}
+
+static void index_locate(const struct tree *index, uint32_t tag, uint64_t bits, struct tree_place *ret_place)
+{
+    seek_tag(index, tag, ret_place);
+    if (!next_tag(index, tag, &bits, ret_place))
+        BUG("a member of a sorted set is missing in its index");
+}
+
+static void index_build(struct tree *ret_index, const struct tree *rows)
+{
+    struct tree_place place;
+    element_scratch scratch;
+    tree_init(ret_index, &index_tree, rows->context, rows->heap);
+    tree_at(rows, 0, &place);
+    do {
+        for (unsigned row = 0; row < place.page->count; row++)
+            index_add(ret_index, hash_tag(rows, member_text(place.page, row, scratch)),
+                      page_number(place.page, row));
+    } while (tree_next_page(rows, &place));
+}
+
+/* ---- Finding ----------------------------------------------------------------------------------------------- */
+
+static bool find_in_page(const struct page *page, struct slice member, unsigned *ret_row)
+{
+    element_scratch scratch, row_scratch;
+    struct element wanted = {0};
+    bool is_long = member.size > ELEMENT_BYTES_MAX;
+    if (!is_long)
+        element_make(member, scratch, &wanted); /* needs no memory for a short one */
+    for (unsigned row = 0; row < page->count; row++) {
+        struct element element = page_element(page, row, 0);
+        bool equal =
+            is_long ? element.kind == ELEMENT_BLOB && slice_equal(element_text(element, row_scratch), member)
+                    : element_equal(element, wanted);
+        if (equal) {
+            *ret_row = row;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool zset_score(const struct collection_view *zset, struct slice member, double *ret_score)
+{
+    const struct tree *rows = zset->rows;
+    struct tree_place place, row;
+    if (zset->index == NULL && rows->depth == 0) {
+        unsigned at;
+        if (!find_in_page(rows->root.page, member, &at))
+            return false;
+        *ret_score = zset_score_of(page_number(rows->root.page, at));
+        return true;
+    }
+    uint32_t tag = hash_tag(rows, member);
+    seek_tag(zset->index, tag, &place);
+    for (; next_tag(zset->index, tag, NULL, &place); place.row++) {
+        uint64_t bits = page_number(place.page, place.row);
+        if (!seek_row(rows, bits, member, &row))
+            continue;
+        *ret_score = zset_score_of(bits);
+        return true;
+    }
+    return false;
+}
+
+/* ---- Changing ---------------------------------------------------------------------------------------------- */
+
+static void insert_row(struct tree *rows, struct element member, uint64_t bits)
+{
+    struct tree_place place;
+    element_scratch scratch;
+    struct row row = {.number = bits, .elements[0] = member};
+    struct slice text = element_text(member, scratch);
+    seek_row(rows, bits, text, &place);
+    tree_insert(rows, &place, &row, (struct tree_order){bits, text_prefix(text)});
+}
+
+/* Rows that have just grown out of one page get their index at once: the command may go on adding. It lies in the view
+ * until collection_close. */
+static void keep_index(struct collection_view *zset)
+{
+    if (zset->index == NULL && zset->rows->depth > 0) {
+        index_build(&zset->new_index, zset->rows);
+        zset->index = &zset->new_index;
+    }
+}
+
+void zset_add(struct collection_view *zset, struct element member, double score)
+{
+    uint64_t bits = zset_bits(score);
+    element_scratch scratch;
+    if (zset->index != NULL)
+        index_add(zset->index, hash_tag(zset->rows, element_text(member, scratch)), bits);
+    insert_row(zset->rows, member, bits);
+    keep_index(zset);
+}
+
+void zset_change(struct collection_view *zset, struct slice member, double old, double score)
+{
+    uint64_t bits = zset_bits(score);
+    struct tree_place place;
+    if (bits == zset_bits(old))
+        return;
+    if (zset->index != NULL) {
+        index_locate(zset->index, hash_tag(zset->rows, member), zset_bits(old), &place);
+        tree_set_number(zset->index, &place, bits);
+    }
+    zset_locate(zset->rows, member, old, &place);
+    /* The row's bytes go with it: a copy of a short element, a reference of a long one. */
+    struct element element = page_element(place.page, place.row, 0);
+    char bytes[ELEMENT_BYTES_MAX];
+    memcpy(bytes, element.data, element.size);
+    element.data = bytes;
+    element_ref(element);
+    tree_remove(zset->rows, &place, 1);
+    insert_row(zset->rows, element, bits);
+    keep_index(zset);
+}
+
+void zset_remove(struct collection_view *zset, struct slice member, double score)
+{
+    struct tree_place place;
+    if (zset->index != NULL) {
+        index_locate(zset->index, hash_tag(zset->rows, member), zset_bits(score), &place);
+        tree_remove(zset->index, &place, 1);
+    }
+    zset_locate(zset->rows, member, score, &place);
+    tree_remove(zset->rows, &place, 1);
+}
+
+void zset_remove_range(struct collection_view *zset, uint64_t first, uint64_t count)
+{
+    while (count > 0) {
+        struct tree_place place, entry;
+        element_scratch scratch;
+        tree_at(zset->rows, first, &place);
+        unsigned here = place.page->count - place.row;
+        if (here > count)
+            here = (unsigned)count;
+        for (unsigned row = place.row; zset->index != NULL && row < place.row + here; row++) {
+            uint32_t tag = hash_tag(zset->rows, member_text(place.page, row, scratch));
+            index_locate(zset->index, tag, page_number(place.page, row), &entry);
+            tree_remove(zset->index, &entry, 1);
+        }
+        tree_remove(zset->rows, &place, here);
+        count -= here;
+    }
+}
+
+/* ---- Counting ---------------------------------------------------------------------------------------------- */
+
+/* Before any member of a score: no member is less than the empty one. */
+uint64_t zset_count_below(const struct tree *rows, double score, bool inclusive)
+{
+    uint64_t bits = zset_bits(score);
+    struct tree_place place;
+    if (inclusive && bits == UINT64_MAX)
+        return tree_rows(rows);
+    seek_row(rows, inclusive ? bits + 1 : bits, slice_make("", 0), &place);
+    return tree_position(rows, &place);
+}
+
+uint64_t zset_count_before(const struct tree *rows, struct slice member, bool inclusive)
+{
+    struct tree_place place;
+    if (tree_rows(rows) == 0)
+        return 0;
+    tree_at(rows, 0, &place);
+    bool found = seek_row(rows, page_number(place.page, 0), member, &place);
+    return tree_position(rows, &place) + (found && inclusive);
+}
+
+void zset_check(const struct collection_view *zset)
+{
+    const struct tree *rows = zset->rows;
+    struct tree_place place, entry;
+    struct zset_probe last = {0};
+    element_scratch scratch, last_scratch;
+    tree_check(rows);
+    ASSERT(zset->index != NULL || rows->depth == 0);
+    if (zset->index != NULL) {
+        tree_check(zset->index);
+        ASSERT(tree_rows(zset->index) == tree_rows(rows));
+    }
+    tree_at(rows, 0, &place);
+    do {
+        for (unsigned row = 0; row < place.page->count; row++) {
+            if (last.member.data != NULL)
+                ASSERT(compare_row(&last, place.page, row) < 0);
+            last.bits = page_number(place.page, row);
+            last.member = member_text(place.page, row, scratch);
+            ASSERT(zset_score_of(last.bits) == zset_score_of(last.bits)); /* not NaN */
+            if (zset->index != NULL)
+                index_locate(zset->index, hash_tag(rows, last.member), last.bits, &entry);
+            if (last.member.data == scratch) {
+                memcpy(last_scratch, scratch, sizeof scratch);
+                last.member.data = last_scratch;
+            }
+        }
+    } while (tree_next_page(rows, &place));
+}

@@ -1,0 +1,49 @@
+/* Sorted sets: members in the order of their scores, members of the same score in the order of their bytes.
+ *
+ * Principal entry points: zset_score, zset_put, zset_remove, zset_lower_bound.
+ * A small one is a page of rows in order, and a member is found by looking at each. A large one is a tree of such pages
+ * and a second tree, the index, that finds a member's score by 32 bits of its hash: score and member then lead to the
+ * row. The index holds no members: a member is stored once.
+ * Knows trees and elements, nothing of clients, commands and replies.
+ * Threads: the executor; reading snapshots of both trees, any.
+ *
+ * Z1  Rows ascend by (score, bytes of the member); no member is in two rows; no score is NaN.
+ * Z2  With an index: it has one row for each row of the set, with the high 32 bits of the member's hash and the score's
+ *     bits. Without one, the rows are a single page. */
+#ifndef SKUA_TYPES_ZSET_H
+#define SKUA_TYPES_ZSET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "types/collection.h"
+
+extern const struct tree_type zset_tree;
+
+/* Scores as numbers whose order is that of the scores: what the pages' number column holds. Minus zero is zero. */
+uint64_t zset_bits(double score);
+double zset_score_of(uint64_t bits);
+
+/* The score of a member, found by its text without memory. False: it is not there. */
+bool zset_score(const struct collection_view *zset, struct slice member, double *ret_score);
+
+/* The row of a member whose score is known (by zset_score), for tree_position and the like. Must be there. */
+void zset_locate(const struct tree *rows, struct slice member, double score, struct tree_place *ret_place);
+
+/* Adds a member that is not there, taking its blob over; or gives one that is there, with `old`, another score. */
+void zset_add(struct collection_view *zset, struct element member, double score);
+void zset_change(struct collection_view *zset, struct slice member, double old, double score);
+
+/* Takes a member with its score out; or the row at a place, or `count` rows from a position on. */
+void zset_remove(struct collection_view *zset, struct slice member, double score);
+void zset_remove_range(struct collection_view *zset, uint64_t first, uint64_t count);
+
+/* How many rows have a score below `score` (or, with `inclusive`, at most that): the position of the first other one. */
+uint64_t zset_count_below(const struct tree *rows, double score, bool inclusive);
+/* The same for members in a set whose members all have the same score: how many are less than `member` (or equal). */
+uint64_t zset_count_before(const struct tree *rows, struct slice member, bool inclusive);
+
+/* Asserts Z1 and Z2. For tests and debug builds. */
+void zset_check(const struct collection_view *zset);
+
+#endif

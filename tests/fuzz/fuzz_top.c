@@ -1,4 +1,4 @@
-/* Whatever a server answers to INFO, CLIENT LIST and SLOWLOG GET can be drawn: nothing but printable characters comes onto
+/* Whatever a server answers to INFO, CLIENT LIST, LATENCY HISTOGRAM and SLOWLOG GET can be drawn: nothing but printable characters comes onto
  * the canvas, and JSON of it is one line. The input is split at zero bytes: INFO, INFO again a second later, CLIENT LIST;
  * each of them is an argument of a slow log's entry, too. */
 #include <locale.h>
@@ -42,6 +42,13 @@ static void add_lists(struct sample *sample, const struct slice parts[static PAR
     struct skua_reply log = {.type = SKUA_ARRAY, .elements = &entry, .element_count = 1};
     sample_set_slow_log(sample, &log);
     sample_set_clients(sample, &words[2]);
+    struct skua_reply histogram[] = {{.type = SKUA_STRING, .string = "histogram_usec", .length = 14}, entry};
+    struct skua_reply latencies[] = {
+        {.type = SKUA_STRING, .string = "get", .length = 3},
+        {.type = SKUA_ARRAY, .elements = histogram, .element_count = ARRAY_COUNT(histogram)}};
+    struct skua_reply map = {
+        .type = SKUA_ARRAY, .elements = latencies, .element_count = ARRAY_COUNT(latencies)};
+    sample_set_latencies(sample, &map);
 }
 
 static void check_canvas(const struct canvas *canvas)

@@ -51,7 +51,8 @@ def test_count(server):
     assert max(map(len, text.split("\n"))) <= 80
 
 
-@pytest.mark.parametrize("view, part", [("commands", r"^set +\S+ +\S+ +\S+ .* 50 "),
+@pytest.mark.parametrize("view, part", [("commands", r"^info +\d\S* +\d\S*% +\d\S*s +\d\S*s +\d"),
+                                        ("commands", r"^set +\S+ +\S+ +\S+ .* 50 "),
                                         ("slowlog", r"SET key\d+ value +\d+$"), ("clients", r"^127\.0\.0\.1:\d+ +skua-top "),
                                         ("errors", r"^ERR +0 +1$")])
 def test_each_view(server, view, part):

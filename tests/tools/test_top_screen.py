@@ -82,7 +82,7 @@ def test_graph_shows_the_last_readings(server):
 @pytest.mark.parametrize("columns, rows", SIZES)
 def test_commands(server, columns, rows):
     with Terminal(*address_of(server), "--view", "commands", columns=columns, rows=rows) as top:
-        top.wait("calls/s  time per call     p50     p99   p99.9",
+        top.wait("calls/s  time per call p99 now     p50     p99   p99.9",
                  *lines(r"set .* 201 +0 +0$" if columns >= 120 else "set ", r"get .*us", r"\d+ rows  s sort"))
 
 
@@ -99,10 +99,10 @@ def sort_by(top, title):
 
 def test_commands_are_sorted(server):
     def calls(text):
-        return [int(found) for found in re.findall(r"^[a-z|]+(?: +\S+){6} +(\d+) +\d+ +\d+$", text, re.MULTILINE)]
+        return [int(found) for found in re.findall(r"^[a-z|]+(?: +\S+){7} +(\d+) +\d+ +\d+$", text, re.MULTILINE)]
 
     with Terminal(*address_of(server), "--view", "commands", columns=120) as top:
-        top.wait("incr", "set")
+        top.wait("incr", "set", "p99 now")
         assert "time" in top.underlined
         sort_by(top, "calls")
         top.wait(condition=lambda text: calls(text)[:1] >= [200] and calls(text) == sorted(calls(text), reverse=True))
@@ -274,8 +274,10 @@ def test_only_what_a_view_needs_is_asked_for():
     with FakeServer(answers) as fake, Terminal(*address_of(fake), "-i", "0.1") as top:
         top.wait("connected 3")
         assert fake.count("CLIENT LIST") == 0
+        assert fake.count("LATENCY") == 0
         top.send("2")
         top.wait("The server reports no statistics")
+        eventually(lambda: fake.count("LATENCY") > 0)
         asked = fake.count("SLOWLOG")
         infos = fake.count("INFO")
         eventually(lambda: fake.count("INFO") > infos + 2)

@@ -109,8 +109,7 @@ static int64_t ask(struct batch *batch)
     uint64_t now_ns = source_now_ns();
     if (now_ns < batch->next_ns)
         return (int64_t)((batch->next_ns - now_ns) / 1000000) + 1;
-    bool clients = view_wants_clients(&session->view);
-    if (source_ask(session->source, view_wants_slow_entries(&session->view), clients))
+    if (source_ask(session->source, view_wants(&session->view)))
         batch->next_ns = now_ns + (uint64_t)(session->view.interval_s * 1e9);
     return WAIT_MAX_MS;
 }

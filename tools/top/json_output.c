@@ -105,6 +105,7 @@ static void put_commands(struct json *json, const struct sample *sample)
         put_number(json, "failed_per_s", command->failed_rate);
         put_number(json, "time_share", command->share);
         put_number(json, "usec_per_call", command->usec_per_call);
+        put_number(json, "p99_interval_us", command->p99_now);
         put_percentiles(json, sample, command);
         json_object_end(json);
     }

@@ -100,6 +100,38 @@ static void rate_figures(struct model *model)
     }
 }
 
+/* Calls that took at most `limit_us`. */
+static double calls_within(const struct sample *sample, const struct command_row *row, double limit_us)
+{
+    double calls = 0;
+    for (size_t i = 0; i < row->bucket_count; i++) {
+        const struct latency_bucket *bucket = &sample->buckets[row->bucket_start + i];
+        if (bucket->limit_us <= limit_us)
+            calls = bucket->calls;
+    }
+    return calls;
+}
+
+/* The time within which `part` of the calls between two readings stayed. Buckets double in size; within one, calls are
+ * taken as evenly spread. */
+static double latency_between(const struct sample *now, const struct command_row *row,
+                              const struct sample *before, const struct command_row *old, double part)
+{
+    if (!now->has_latencies || !before->has_latencies || row->bucket_count == 0)
+        return NAN;
+    const struct latency_bucket *buckets = &now->buckets[row->bucket_start];
+    double last_limit_us = buckets[row->bucket_count - 1].limit_us;
+    double all = buckets[row->bucket_count - 1].calls - calls_within(before, old, last_limit_us);
+    double below = 0;
+    for (size_t i = 0; all > 0 && i < row->bucket_count; i++) {
+        double calls = buckets[i].calls - calls_within(before, old, buckets[i].limit_us);
+        if (calls >= all * part && calls > below)
+            return buckets[i].limit_us / 2 * (1 + (all * part - below) / (calls - below));
+        below = calls;
+    }
+    return NAN;
+}
+
 static void rate_commands(struct model *model)
 {
     static const struct command_row none = {0}; /* not called before */
@@ -117,6 +149,7 @@ static void rate_commands(struct model *model)
         row->rejected_rate = rate_of(row->rejected, old->rejected, model->seconds);
         row->failed_rate = rate_of(row->failed, old->failed, model->seconds);
         row->usec_per_call = calls > 0 ? usec / calls : NAN;
+        row->p99_now = latency_between(now, row, model->before, old, 0.99);
         row->share = usec; /* until the sum is known */
         if (!isnan(usec))
             all_usec += usec;

@@ -1,5 +1,5 @@
 /* A reading, from INFO's text. Entry: sample_new, sample_free, sample_server_name. Threads: see sample.h.
- * See also: sample_lists.c for SLOWLOG GET and CLIENT LIST. */
+ * See also: sample_lists.c for the other answers. */
 #include "top/sample.h"
 
 #include <math.h>
@@ -39,6 +39,7 @@ static void add_command(struct sample *sample, struct capacities *capacities, st
                                 .rejected_rate = NAN,
                                 .failed_rate = NAN,
                                 .share = NAN,
+                                .p99_now = NAN,
                                 .usec_per_call = NAN};
     for (unsigned i = 0; i < SAMPLE_PERCENTILES_MAX; i++)
         row->percentile[i] = NAN;
@@ -147,15 +148,20 @@ static void sort_rows(void *rows, size_t count, size_t size, int (*compare)(cons
         qsort(rows, count, size, compare);
 }
 
+struct command_row *sample_command(const struct sample *sample, struct slice name)
+{
+    struct command_row wanted = {.name = name};
+    if (sample->command_count == 0)
+        return NULL;
+    return bsearch(&wanted, sample->commands, sample->command_count, sizeof *sample->commands,
+                   compare_commands);
+}
+
 /* The first three percentiles that the server names are the columns; p50, p99 and p99.9 unless it was configured
  * otherwise. */
 static void add_percentiles(struct sample *sample, struct slice name, struct slice value)
 {
-    struct command_row wanted = {.name = name};
-    struct command_row *row = sample->command_count == 0
-                                  ? NULL
-                                  : bsearch(&wanted, sample->commands, sample->command_count,
-                                            sizeof *sample->commands, compare_commands);
+    struct command_row *row = sample_command(sample, name);
     struct slice key, text;
     for (unsigned i = 0; i < SAMPLE_PERCENTILES_MAX && info_next_part(&value, &key, &text); i++) {
         if (sample->percentile_name[i].size == 0)
@@ -209,6 +215,7 @@ void sample_free(struct sample *sample)
     mem_free(sample->dbs);
     mem_free(sample->threads);
     mem_free(sample->slow);
+    mem_free(sample->buckets);
     mem_free(sample->clients);
     mem_free(sample->info_text);
     mem_free(sample->client_text);

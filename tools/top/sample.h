@@ -1,6 +1,6 @@
-/* One reading of a server: what INFO, SLOWLOG GET and CLIENT LIST said at one moment.
+/* One reading of a server: what INFO, SLOWLOG GET, LATENCY HISTOGRAM and CLIENT LIST said at one moment.
  *
- * Principal entry points: sample_new, sample_set_slow_log, sample_set_clients, sample_free.
+ * Principal entry points: sample_new, sample_set_slow_log, sample_set_latencies, sample_set_clients, sample_free.
  * Figures that the server did not report are NAN, texts have size 0. Fields marked (rate) are per second over the time
  * since the reading before; they are NAN until the model (model.h) has filled them in.
  * Ownership: a sample owns the texts that its slices point into.
@@ -27,6 +27,7 @@
 #define SAMPLE_CLIENTS_MAX  200000
 
 #define SAMPLE_PERCENTILES_MAX 3
+#define SAMPLE_BUCKETS_MAX     64 /* of one command; they double in size */
 #define SLOW_ARGUMENTS_MAX     32
 #define SLOW_TEXT_MAX          512 /* bytes kept of a command and its arguments */
 
@@ -40,8 +41,17 @@ struct command_row {
     double calls_rate;                         /* (rate) */
     double rejected_rate;                      /* (rate) */
     double failed_rate;                        /* (rate) */
-    double share;         /* part of the time of all commands since the reading before, 0 to 1 */
+    double share;        /* part of the time of all commands since the reading before, 0 to 1 */
+    double p99_now;      /* microseconds, of the calls since the reading before; NAN without calls */
+    size_t bucket_start; /* its latencies are sample->buckets[bucket_start .. bucket_start + bucket_count) */
+    size_t bucket_count;
     double usec_per_call; /* since the reading before; NAN without calls */
+};
+
+/* Calls that took at most so long, since the start or CONFIG RESETSTAT. */
+struct latency_bucket {
+    double limit_us;
+    double calls;
 };
 
 struct error_row {
@@ -120,6 +130,9 @@ struct sample {
     bool has_slow_log;     /* false: not asked for, or refused */
     struct slow_row *slow; /* newest first */
     size_t slow_count;
+    bool has_latencies; /* the same */
+    struct latency_bucket *buckets;
+    size_t bucket_count;
     bool has_clients;           /* the same */
     struct client_row *clients; /* in order of id */
     size_t client_count;
@@ -138,6 +151,11 @@ void sample_free(struct sample *sample);
 /* Adds what SLOWLOG GET and CLIENT LIST answered, once each. An error is kept as text, another type as one. */
 void sample_set_slow_log(struct sample *sample, const struct skua_reply *reply);
 void sample_set_clients(struct sample *sample, const struct skua_reply *reply);
+/* Adds what LATENCY HISTOGRAM answered to the commands that INFO named. An error leaves nothing: servers before Redis 7
+ * do not know it. */
+void sample_set_latencies(struct sample *sample, const struct skua_reply *reply);
+/* The row of a command, or NULL. */
+struct command_row *sample_command(const struct sample *sample, struct slice name);
 
 /* "Skua 0.1.0", "Valkey 8.1.0", "Redis 7.0.15", or "server" when it does not say. Appended as the server sent it. */
 void sample_server_name(const struct sample *sample, struct buf *ret_text);

@@ -1,5 +1,5 @@
-/* What SLOWLOG GET and CLIENT LIST add to a reading. Entry: sample_set_slow_log, sample_set_clients.
- * Threads: see sample.h. */
+/* What SLOWLOG GET, LATENCY HISTOGRAM and CLIENT LIST add to a reading. Entry: sample_set_slow_log,
+ * sample_set_latencies, sample_set_clients. Threads: see sample.h. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,6 +107,49 @@ void sample_set_slow_log(struct sample *sample, const struct skua_reply *reply)
     }
     place_slow_texts(sample);
     sample->has_slow_log = true;
+}
+
+/* ---- LATENCY HISTOGRAM ------------------------------------------------------------------------------------ */
+
+/* A command's value is a map: calls, and histogram_usec with pairs of a limit and the calls within it. */
+static const struct skua_reply *histogram_of(const struct skua_reply *value)
+{
+    for (size_t i = 0; i + 1 < value->element_count; i += 2) {
+        if (slice_equal(string_of(&value->elements[i]), SLICE("histogram_usec")))
+            return &value->elements[i + 1];
+    }
+    return NULL;
+}
+
+static void add_buckets(struct sample *sample, size_t *capacity, struct command_row *row,
+                        const struct skua_reply *histogram)
+{
+    row->bucket_start = sample->bucket_count;
+    row->bucket_count = 0;
+    for (size_t i = 0; i + 1 < histogram->element_count && row->bucket_count < SAMPLE_BUCKETS_MAX; i += 2) {
+        const struct skua_reply *limit = &histogram->elements[i], *calls = &histogram->elements[i + 1];
+        if (limit->type != SKUA_INTEGER || calls->type != SKUA_INTEGER)
+            continue;
+        sample->buckets = rows_grow(sample->buckets, sample->bucket_count, capacity, sizeof *sample->buckets);
+        sample->buckets[sample->bucket_count++] =
+            (struct latency_bucket){(double)limit->integer, (double)calls->integer};
+        row->bucket_count++;
+    }
+}
+
+/* In RESP2 a map is an array of keys and values in turn, as are the elements of a map here. */
+void sample_set_latencies(struct sample *sample, const struct skua_reply *reply)
+{
+    size_t capacity = 0;
+    if (reply->type != SKUA_ARRAY && reply->type != SKUA_MAP)
+        return;
+    for (size_t i = 0; i + 1 < reply->element_count; i += 2) {
+        struct command_row *row = sample_command(sample, string_of(&reply->elements[i]));
+        const struct skua_reply *histogram = histogram_of(&reply->elements[i + 1]);
+        if (row != NULL && histogram != NULL && row->bucket_count == 0)
+            add_buckets(sample, &capacity, row, histogram);
+    }
+    sample->has_latencies = true;
 }
 
 /* ---- CLIENT LIST ------------------------------------------------------------------------------------------ */

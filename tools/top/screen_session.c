@@ -27,9 +27,7 @@ static int64_t ask(struct loop *loop)
     struct session *session = loop->session;
     uint64_t now_ns = source_now_ns();
     bool is_due = loop->asked_ns == 0 || (!session->view.paused && now_ns >= due_ns(loop));
-    bool clients = view_wants_clients(&session->view);
-    if ((is_due || loop->wanted) &&
-        source_ask(session->source, view_wants_slow_entries(&session->view), clients)) {
+    if ((is_due || loop->wanted) && source_ask(session->source, view_wants(&session->view))) {
         loop->asked_ns = now_ns;
         loop->wanted = false;
     }

@@ -92,6 +92,15 @@ static void on_slow_log(struct skua_client *client, enum skua_status status, con
     answered(source, status);
 }
 
+static void on_latencies(struct skua_client *client, enum skua_status status, const struct skua_reply *reply,
+                         void *user)
+{
+    struct source *source = user;
+    if (status == SKUA_OK && source->sample != NULL)
+        sample_set_latencies(source->sample, reply);
+    answered(source, status);
+}
+
 static void on_clients(struct skua_client *client, enum skua_status status, const struct skua_reply *reply,
                        void *user)
 {
@@ -163,17 +172,26 @@ void source_close(struct source *source)
     mem_free(source);
 }
 
-bool source_ask(struct source *source, unsigned slow_entries, bool clients)
+static void ask(struct source *source, skua_reply_fn *callback, const char *command)
+{
+    source->pending += skua_submit_command(source->client, callback, source, command) == SKUA_OK;
+}
+
+bool source_ask(struct source *source, struct wants wants)
 {
     if (source->pending > 0 || skua_state_of(source->client) != SKUA_READY)
         return false;
     source->asked_ns = source_now_ns();
-    source->pending += skua_submit_command(source->client, on_info, source, "INFO all") == SKUA_OK;
-    if (slow_entries > 0)
-        source->pending += skua_submit_command(source->client, on_slow_log, source, "SLOWLOG GET %u",
-                                               slow_entries) == SKUA_OK;
-    if (clients)
-        source->pending += skua_submit_command(source->client, on_clients, source, "CLIENT LIST") == SKUA_OK;
+    ask(source, on_info, "INFO all");
+    if (wants.slow_entries > 0) {
+        char command[64];
+        snprintf(command, sizeof command, "SLOWLOG GET %u", wants.slow_entries);
+        ask(source, on_slow_log, command);
+    }
+    if (wants.latencies)
+        ask(source, on_latencies, "LATENCY HISTOGRAM");
+    if (wants.clients)
+        ask(source, on_clients, "CLIENT LIST");
     return source->pending > 0;
 }
 

@@ -1,7 +1,7 @@
 /* Where readings come from: a connection that is asked for one batch at a time, and is made anew when it is lost.
  *
  * Principal entry points: source_open, source_ask, source_run, source_link.
- * A reading is one pipelined batch: INFO all, and as wanted SLOWLOG GET and CLIENT LIST. The next is asked for only when
+ * A reading is one pipelined batch: INFO all, and as wanted SLOWLOG GET, LATENCY HISTOGRAM and CLIENT LIST. The next is asked for only when
  * all answers have come, so a slow server never has two of ours waiting.
  *
  * | state      | what the user sees            | next                                                          |
@@ -32,9 +32,8 @@ struct source *source_open(const struct connect_options *options, source_fn *cal
                            char *error);
 void source_close(struct source *source);
 
-/* Asks for a reading with `slow_entries` of the slow log (0: without) and the list of clients. False: it is not
- * connected, or the answer to the last request has not come. */
-bool source_ask(struct source *source, unsigned slow_entries, bool clients);
+/* Asks for a reading. False: it is not connected, or the answer to the last request has not come. */
+bool source_ask(struct source *source, struct wants wants);
 
 /* What to wait for: fills in *ret_poll (its descriptor may be -1) and answers after how many ms source_run is due
  * although nothing is ready, -1 for never. */

@@ -35,16 +35,14 @@ const char *view_name(enum view_kind kind)
     return kind < VIEW_COUNT ? kinds[kind].name : NULL;
 }
 
-bool view_wants_clients(const struct view *view)
+struct wants view_wants(const struct view *view)
 {
-    return view->kind == VIEW_CLIENTS;
-}
-
-unsigned view_wants_slow_entries(const struct view *view)
-{
+    struct wants wants = {.latencies = view->kind == VIEW_COMMANDS, .clients = view->kind == VIEW_CLIENTS};
     if (view->kind == VIEW_SLOW_LOG || (view->batch && view->kind == VIEW_OVERVIEW))
-        return SLOW_ENTRIES_LONG;
-    return view->kind == VIEW_OVERVIEW ? SLOW_ENTRIES_SHORT : 0;
+        wants.slow_entries = SLOW_ENTRIES_LONG;
+    else if (view->kind == VIEW_OVERVIEW)
+        wants.slow_entries = SLOW_ENTRIES_SHORT;
+    return wants;
 }
 
 /* ---- Keys ------------------------------------------------------------------------------------------------- */

@@ -84,9 +84,14 @@ enum view_action view_key(struct view *view, uint32_t key);
 void view_draw(struct view *view, struct canvas *canvas, const struct model *model,
                const struct link_view *link);
 
-/* Whether the list of clients, or a slow log, is needed for what is shown. Entries wanted of the slow log. */
-bool view_wants_clients(const struct view *view);
-unsigned view_wants_slow_entries(const struct view *view);
+/* What a reading needs beyond INFO for what is shown. */
+struct wants {
+    unsigned slow_entries; /* of the slow log; 0: none */
+    bool latencies;        /* LATENCY HISTOGRAM */
+    bool clients;          /* CLIENT LIST */
+};
+
+struct wants view_wants(const struct view *view);
 
 /* ---- Parts, for view.c ------------------------------------------------------------------------------------ */
 

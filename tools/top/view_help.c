@@ -23,12 +23,13 @@ static const struct {
     {"per second", "between the last two readings"},
     {"time", "part of the time of all commands in that interval"},
     {"per call", "the mean in that interval"},
+    {"p99 now", "of the calls in that interval; its buckets double in size"},
     {"p50, p99, ..", "since the start or CONFIG RESETSTAT"},
     {"output, input", "bytes to be sent to a client, or received and not yet run"},
     {"batch", "requests that the executor ran in one go"},
     {NULL, NULL},
-    {"", "What the server does not report is not shown. A reading is one batch:"},
-    {"", "INFO all, SLOWLOG GET, and CLIENT LIST in its view only."},
+    {"", "What the server does not report is not shown. A reading is one batch: INFO all,"},
+    {"", "and what its view needs of SLOWLOG GET, LATENCY HISTOGRAM and CLIENT LIST."},
 };
 
 void view_draw_help(struct canvas *canvas, int row, int height)

@@ -21,6 +21,7 @@ enum {
     COMMAND_RATE,
     COMMAND_SHARE,
     COMMAND_USEC,
+    COMMAND_P99_NOW,
     COMMAND_PERCENTILE, /* and the two behind it */
     COMMAND_CALLS = COMMAND_PERCENTILE + SAMPLE_PERCENTILES_MAX,
     COMMAND_REJECTED,
@@ -33,6 +34,7 @@ static const struct table_column command_columns[COMMAND_COLUMNS] = {
     [COMMAND_RATE] = {.title = SLICE("calls/s"), .width = 7, .kept = true, .format = format_rate},
     [COMMAND_SHARE] = {.title = SLICE("time"), .width = 5, .kept = true, .format = format_percent},
     [COMMAND_USEC] = {.title = SLICE("per call"), .width = 8, .kept = true, .format = format_usec},
+    [COMMAND_P99_NOW] = {.title = SLICE("p99 now"), .width = 7, .rank = 1, .format = format_usec},
     [COMMAND_PERCENTILE] = {.width = 7, .rank = 1, .format = format_usec},
     [COMMAND_PERCENTILE + 1] = {.width = 7, .rank = 1, .format = format_usec},
     [COMMAND_PERCENTILE + 2] = {.width = 7, .rank = 1, .format = format_usec},
@@ -53,6 +55,7 @@ static double command_number(const void *context, size_t row, unsigned column)
     case COMMAND_RATE: return command->calls_rate;
     case COMMAND_SHARE: return command->share;
     case COMMAND_USEC: return command->usec_per_call;
+    case COMMAND_P99_NOW: return command->p99_now;
     case COMMAND_CALLS: return command->calls;
     case COMMAND_REJECTED: return command->rejected;
     case COMMAND_FAILED: return command->failed;

@@ -92,6 +92,45 @@ static void test_commands(void **state)
     model_done(&model);
 }
 
+/* A reading of a command with these buckets: limits and calls in turn. */
+static void take_latencies(struct model *model, uint64_t seconds, const char *info, const int64_t *pairs,
+                           size_t count)
+{
+    struct skua_reply numbers[16], fields[4], both[2];
+    for (size_t i = 0; i < count; i++)
+        numbers[i] = (struct skua_reply){.type = SKUA_INTEGER, .integer = pairs[i]};
+    fields[0] = (struct skua_reply){.type = SKUA_STRING, .string = "calls", .length = 5};
+    fields[1] = (struct skua_reply){.type = SKUA_INTEGER, .integer = 0};
+    fields[2] = (struct skua_reply){.type = SKUA_STRING, .string = "histogram_usec", .length = 14};
+    fields[3] = (struct skua_reply){.type = SKUA_ARRAY, .elements = numbers, .element_count = count};
+    both[0] = (struct skua_reply){.type = SKUA_STRING, .string = "get", .length = 3};
+    both[1] = (struct skua_reply){.type = SKUA_ARRAY, .elements = fields, .element_count = 4};
+    struct skua_reply reply = {.type = SKUA_ARRAY, .elements = both, .element_count = 2};
+    struct sample *sample = sample_new(slice_from_string(info));
+    sample->taken_ns = seconds * SECOND_NS;
+    sample_set_latencies(sample, &reply);
+    model_take(model, sample);
+}
+
+static void test_latencies_of_an_interval(void **state)
+{
+    static const int64_t first[] = {8, 1000, 16, 2000}, second[] = {8, 1000, 16, 2050, 1024, 2100},
+                         odd[] = {8, 1000, 16};
+    struct model model;
+    model_init(&model);
+    take(&model, 1, "", "cmdstat_get:calls=2000,usec=9\n");
+    take_latencies(&model, 2, "cmdstat_get:calls=2000,usec=9\n", first, 4);
+    assert_true(isnan(model.now->commands[0].p99_now)); /* nothing to compare with */
+    /* 50 calls of 8 to 16 microseconds, 50 of 512 to 1,024: the 99th is the 49th of the latter */
+    take_latencies(&model, 3, "cmdstat_get:calls=2100,usec=9\n", second, 6);
+    assert_near(model.now->commands[0].p99_now, 512 + 512 * 49.0 / 50);
+    take_latencies(&model, 4, "cmdstat_get:calls=2100,usec=9\n", second, 6);
+    assert_true(isnan(model.now->commands[0].p99_now)); /* no calls */
+    take_latencies(&model, 5, "cmdstat_get:calls=2101,usec=9\n", odd, 3);
+    assert_true(isnan(model.now->commands[0].p99_now)); /* fewer than before */
+    model_done(&model);
+}
+
 static void test_threads_databases_and_errors(void **state)
 {
     struct model model;
@@ -212,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_one_reading_has_no_rates),
         cmocka_unit_test(test_rates_between_two),
         cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_latencies_of_an_interval),
         cmocka_unit_test(test_threads_databases_and_errors),
         cmocka_unit_test(test_clients_by_id),
         cmocka_unit_test(test_resetstat_leaves_no_rates_but_processor_time),

@@ -450,8 +450,8 @@ static void test_keys(void **state)
     assert_int_equal(view_key(&view, '2'), ACTION_DRAW);
     assert_int_equal(view.kind, VIEW_COMMANDS);
     assert_int_equal(view_key(&view, '4'), ACTION_REFRESH); /* the list has to be asked for */
-    assert_true(view_wants_clients(&view));
-    assert_int_equal(view_wants_slow_entries(&view), 0);
+    assert_true(view_wants(&view).clients);
+    assert_int_equal(view_wants(&view).slow_entries, 0);
     view_key(&view, VIEW_KEY_TAB);
     assert_int_equal(view.kind, VIEW_ERRORS);
     view_key(&view, VIEW_KEY_TAB);

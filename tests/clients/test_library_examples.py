@@ -241,6 +241,8 @@ def test_the_manual_is_found_by_each_name(installed, env):
         assert page.exists(), name
         assert f".Nm {name}" in page.read_text()
     assert (pages / "man7" / "skua.7").exists()
+    for tool in ["skua-cli", "skua-bench", "skua-top"]:
+        assert (pages / "man1" / f"{tool}.1").exists() and (installed / "bin" / tool).exists()
 
 
 # What the manual's examples take for granted: the reader's own program.
@@ -320,9 +322,10 @@ def mute_server():
             connection.close()
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])  # a name is looked up with a descriptor of its own
 @pytest.mark.parametrize("case", ["answers", "reconnects", "detaches_in_callback", "attaches_again"])
-def test_the_adapter(case, server, adapter_check, env):
-    assert run([adapter_check, case, url(server)], env) == f"{case}: as it should be\n"
+def test_the_adapter(case, host, server, adapter_check, env):
+    assert run([adapter_check, case, f"redis://{host}:{server.port}"], env) == f"{case}: as it should be\n"
 
 
 def test_the_adapter_looks_at_deadlines(adapter_check, mute_server, env):

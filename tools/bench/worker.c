@@ -259,6 +259,9 @@ static void conn_run(struct conn *conn, unsigned ready)
         conn->worker->now_ns = load_now_ns();
         if (conn->count > 0)
             conn_receive(conn);
+        /* What came may have been no protocol: then the library wants to end it here. */
+        if (conn->count > 0 && skua_deadline_ms(conn->client) == 0)
+            status = skua_run(conn->client, 0);
     }
     if (unlikely(status != SKUA_OK || !conn->ready))
         conn_check_state(conn);
@@ -437,7 +440,7 @@ static bool is_due(const struct worker *worker)
 
 static void note_backlog(struct worker *worker)
 {
-    uint64_t until = worker->now_ns < worker->end_ns ? worker->now_ns : worker->end_ns;
+    uint64_t until = worker->now_ns < worker->end_ns ? worker->now_ns : worker->end_ns - 1;
     uint64_t backlog = worker->issued < worker->quota ? arrivals_backlog(&worker->arrivals, until) : 0;
     if (backlog > worker->quota - worker->issued)
         backlog = worker->quota - worker->issued;
@@ -610,6 +613,8 @@ static void worker_loop(struct worker *worker)
             scan_broken(worker);
         }
     }
+    if (worker->settings->rate > 0)
+        note_backlog(worker);
     if (worker->second_counts.requests > 0 || worker->second_counts.failures > 0) {
         worker->second_counts.backlog = worker->backlog_end;
         series_close_second(worker->series, worker->second_index, &worker->second_counts, &worker->second);

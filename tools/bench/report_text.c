@@ -29,8 +29,17 @@ static const char *grouped(double value, char text[NUMBER_MAX])
 /* Three digits that count: 0.123, 1.23, 12.3, 123. */
 static const char *three_digits(double value, const char *unit, char text[NUMBER_MAX])
 {
-    int behind = value >= 100 ? 0 : value >= 10 ? 1 : 2;
+    int behind = value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2; /* as it will be when rounded */
     snprintf(text, NUMBER_MAX, "%.*f%s", behind, fmin(value, 1e15), unit);
+    return text;
+}
+
+/* An interval of few rounds may be of any width: what is beyond sense is not told to the digit. */
+static const char *ratio_text(double ratio, const char *unit, char text[NUMBER_MAX])
+{
+    if (ratio >= 0.005 && ratio < 999.5)
+        return three_digits(ratio, unit, text);
+    snprintf(text, NUMBER_MAX, "%s%s", ratio < 1 ? "<0.01" : ">999", unit);
     return text;
 }
 
@@ -54,13 +63,21 @@ struct column {
     int width;
 };
 
-/* 80 columns with the names in front. */
-#define NAME_WIDTH 14
+/* 80 columns with the names in front; latencies with a precision that the user chose may take more. */
+#define NAME_WIDTH 16
 static const struct column columns[] = {
-    {REPORT_RPS, "requests/s", 12}, {REPORT_P50, "p50", 9},      {REPORT_P99, "p99", 9},
+    {REPORT_RPS, "requests/s", 11}, {REPORT_P50, "p50", 9},      {REPORT_P99, "p99", 9},
     {REPORT_P999, "p99.9", 9},      {REPORT_P9999, "p99.99", 9}, {REPORT_MAX, "max", 9},
-    {REPORT_CPU, "CPU/req", 9},
+    {REPORT_CPU, "CPU/req", 8},
 };
+
+/* At least one blank stands before each figure. "0.123 ms" needs five columns besides its digits. */
+static void put_column(struct buf *out, const struct column *column, int precision, const char *text)
+{
+    bool is_latency = column->metric != REPORT_RPS && column->metric != REPORT_CPU;
+    int width = is_latency && precision + 7 > column->width ? precision + 7 : column->width;
+    buf_printf(out, " %*s", width - 1, text);
+}
 
 /* Long names are cut: the table stays a table. */
 static void put_name(struct buf *out, const char *name)
@@ -75,11 +92,11 @@ static void end_line(struct buf *out)
     buf_append_char(out, '\n');
 }
 
-static void put_heading(struct buf *out)
+static void put_heading(struct buf *out, int precision)
 {
     put_name(out, "");
     for (size_t i = 0; i < ARRAY_COUNT(columns); i++)
-        buf_printf(out, "%*s", columns[i].width, columns[i].title);
+        put_column(out, &columns[i], precision, columns[i].title);
     buf_append_char(out, '\n');
 }
 
@@ -94,7 +111,7 @@ static void put_server(struct buf *out, const struct report_cell *cell, const ch
             shown = grouped(figure, text);
         else if (!isnan(figure))
             shown = duration(figure, columns[i].metric == REPORT_CPU ? -1 : precision, text);
-        buf_printf(out, "%*s", columns[i].width, shown);
+        put_column(out, &columns[i], precision, shown);
     }
     buf_append_char(out, '\n');
 }
@@ -122,7 +139,7 @@ static void put_commands(struct buf *out, const struct report_cell *cell, int pr
                 shown = duration((double)latency.max / 1e3, precision, text);
             else if (percent > 0)
                 shown = duration((double)histogram_percentile(&latency, percent) / 1e3, precision, text);
-            buf_printf(out, "%*s", columns[i].width, shown);
+            put_column(out, &columns[i], precision, shown);
         }
         buf_append_char(out, '\n');
         histogram_done(&latency);
@@ -131,7 +148,8 @@ static void put_commands(struct buf *out, const struct report_cell *cell, int pr
 
 enum ratio_line { RATIO_ITSELF, RATIO_LOW, RATIO_HIGH };
 
-static void put_ratio(struct buf *out, const struct report_pair *pair, const char *name, enum ratio_line line)
+static void put_ratio(struct buf *out, const struct report_pair *pair, const char *name, enum ratio_line line,
+                      int precision)
 {
     char text[NUMBER_MAX];
     put_name(out, name);
@@ -140,21 +158,22 @@ static void put_ratio(struct buf *out, const struct report_pair *pair, const cha
         double value = line == RATIO_LOW ? ratio->low : line == RATIO_HIGH ? ratio->high : ratio->ratio;
         const char *shown = "-";
         if (ratio->trust >= (line == RATIO_ITSELF ? STATS_POINT : STATS_ROUGH))
-            shown = three_digits(value, line == RATIO_ITSELF ? "x" : " ", text);
-        buf_printf(out, "%*s", columns[i].width, shown);
+            shown = ratio_text(value, line == RATIO_ITSELF ? "x" : " ", text);
+        put_column(out, &columns[i], precision, shown);
     }
     end_line(out);
 }
 
-static void put_pair(struct buf *out, const struct bench_session *session, const struct report_pair *pair)
+static void put_pair(struct buf *out, const struct bench_session *session, const struct report_pair *pair,
+                     int precision)
 {
     char name[NAME_WIDTH + 1];
     snprintf(name, sizeof(name), "%s : %s", session->servers[pair->server].name,
              session->servers[pair->baseline].name);
-    put_ratio(out, pair, name, RATIO_ITSELF);
+    put_ratio(out, pair, name, RATIO_ITSELF, precision);
     if (pair->ratio[REPORT_RPS].trust >= STATS_ROUGH) {
-        put_ratio(out, pair, "   95 % from", RATIO_LOW);
-        put_ratio(out, pair, "          to", RATIO_HIGH);
+        put_ratio(out, pair, "  95 % from", RATIO_LOW, precision);
+        put_ratio(out, pair, "         to", RATIO_HIGH, precision);
     }
 }
 
@@ -177,7 +196,7 @@ void report_text_test(struct buf *out, const struct report_model *model, const s
     if (failures > 0)
         buf_printf(out, ", %s FAILED", grouped((double)failures, number));
     buf_append_char(out, '\n');
-    put_heading(out);
+    put_heading(out, precision);
     for (unsigned i = 0; i < session->server_count; i++) {
         const struct report_cell *cell = &test->cells[i];
         if (cell->run_count == 0)
@@ -188,7 +207,7 @@ void report_text_test(struct buf *out, const struct report_model *model, const s
     }
     for (size_t i = 0; i < model->pair_count; i++)
         if (test->pairs[i].ratio[REPORT_RPS].trust != STATS_NONE)
-            put_pair(out, session, &test->pairs[i]);
+            put_pair(out, session, &test->pairs[i], precision);
 }
 
 /* ---- Around the tables -------------------------------------------------------------------------------------- */

@@ -283,6 +283,30 @@ static void tables_fit_80_columns(void **state)
     buf_done(&text);
 }
 
+/* Rounds that have nothing in common: the interval goes from nearly nothing to nearly everything. */
+static void wild_intervals_do_not_break_the_table(void **state)
+{
+    struct sample *sample = *state;
+    struct buf text = {0};
+    sample->results[0].rps = 1;
+    sample->results[4].rps = 1e9;
+    printed_end(&(struct report_options){.precision = -1}, &sample->session, &text);
+    assert_has(&text, "  95 % from          <0.01 ");
+    assert_has(&text, "         to           >999 ");
+    buf_done(&text);
+}
+
+/* Columns may then be wider, but figures never touch. */
+static void precision_is_that_of_latencies(void **state)
+{
+    struct sample *sample = *state;
+    struct buf text = {0};
+    make_single(sample);
+    printed_end(&(struct report_options){.precision = 5}, &sample->session, &text);
+    assert_has(&text, " 100,000  0.10000 ms  0.10000 ms  0.10000 ms  0.89984 ms  0.90000 ms 3.00 us\n");
+    buf_done(&text);
+}
+
 static void what_went_wrong_is_told(void **state)
 {
     struct sample *sample = *state;
@@ -375,6 +399,8 @@ int main(void)
         WITH_SAMPLE(csv_begins_with_the_columns_of_redis_benchmark),
         WITH_SAMPLE(csv_doubles_quotes),
         WITH_SAMPLE(tables_fit_80_columns),
+        WITH_SAMPLE(wild_intervals_do_not_break_the_table),
+        WITH_SAMPLE(precision_is_that_of_latencies),
         WITH_SAMPLE(what_went_wrong_is_told),
         WITH_SAMPLE(a_rate_that_is_too_much_is_told),
         WITH_SAMPLE(a_session_that_ended_early_says_so),

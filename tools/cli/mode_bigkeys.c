@@ -77,9 +77,9 @@ static void sampler_done(struct sampler *sampler)
 
 static bool sampler_lost(struct sampler *sampler)
 {
+    sampler->failed = true;
     progress_clear(&sampler->progress);
     mode_lost(sampler->cli);
-    sampler->failed = true;
     return false;
 }
 
@@ -121,6 +121,13 @@ static bool append_memory(struct sampler *sampler, const struct skua_reply *key)
     return skua_append_argv(sampler->cli->client, count, words, lengths) == SKUA_OK || sampler_lost(sampler);
 }
 
+/* False: it will not come, or an interrupt came first. */
+static bool take_reply(struct sampler *sampler, struct skua_reply **ret_reply)
+{
+    enum skua_status status = mode_reply(sampler->cli, ret_reply);
+    return status == SKUA_OK || (status != SKUA_AGAIN && sampler_lost(sampler));
+}
+
 static bool fetch_kinds(struct sampler *sampler, const struct skua_reply *keys, size_t count)
 {
     if (count > sampler->kinds_capacity) {
@@ -133,8 +140,8 @@ static bool fetch_kinds(struct sampler *sampler, const struct skua_reply *keys, 
     }
     for (size_t i = 0; i < count; i++) {
         struct skua_reply *reply;
-        if (skua_get_reply(sampler->cli->client, &reply) != SKUA_OK)
-            return sampler_lost(sampler);
+        if (!take_reply(sampler, &reply))
+            return false;
         sampler->kinds[i] = kind_of(sampler, reply);
         skua_reply_free(reply);
     }
@@ -204,8 +211,8 @@ static bool take_sizes(struct sampler *sampler, const struct skua_reply *keys, s
         if (!has_size(sampler, kind))
             continue;
         struct skua_reply *reply;
-        if (skua_get_reply(sampler->cli->client, &reply) != SKUA_OK)
-            return sampler_lost(sampler);
+        if (!take_reply(sampler, &reply))
+            return false;
         bool valid = take_size(sampler, type, reply, &size);
         skua_reply_free(reply);
         if (!valid)
@@ -219,21 +226,19 @@ static bool take_sizes(struct sampler *sampler, const struct skua_reply *keys, s
     return true;
 }
 
+/* False: failed. An interrupt is none. */
 static bool sample_all(struct sampler *sampler)
 {
     struct skua_reply *batch;
     const struct skua_reply *keys;
     size_t count;
-    if (!walk_ask(&sampler->walk))
-        return false;
-    while (!cli_interrupted() && walk_take(&sampler->walk, &batch, &keys, &count)) {
-        bool valid = fetch_kinds(sampler, keys, count) && ask_sizes(sampler, keys, count) &&
-                     walk_ask(&sampler->walk) && take_sizes(sampler, keys, count);
+    bool going = walk_ask(&sampler->walk);
+    while (going && !cli_interrupted() && walk_take(&sampler->walk, &batch, &keys, &count)) {
+        going = fetch_kinds(sampler, keys, count) && ask_sizes(sampler, keys, count) &&
+                walk_ask(&sampler->walk) && take_sizes(sampler, keys, count);
         skua_reply_free(batch);
-        if (!valid)
-            return false;
     }
-    return !sampler->walk.failed;
+    return !sampler->failed && !sampler->walk.failed;
 }
 
 /* ---- Summary -------------------------------------------------------------------------------------------------- */

@@ -28,6 +28,7 @@ struct hotkeys {
     uint64_t sampled;
     struct hot hot[HOT_MAX];
     size_t count;
+    bool failed; /* standard error has been told */
 };
 
 static double percent(const struct hotkeys *hotkeys)
@@ -55,13 +56,21 @@ static void insert(struct hotkeys *hotkeys, const struct skua_reply *key, uint64
            buf_string(&hot->key), counter);
 }
 
+static bool hotkeys_lost(struct hotkeys *hotkeys)
+{
+    hotkeys->failed = true;
+    progress_clear(&hotkeys->progress);
+    mode_lost(hotkeys->cli);
+    return false;
+}
+
 static bool ask_counters(struct hotkeys *hotkeys, const struct skua_reply *keys, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const char *words[] = {"OBJECT", "FREQ", keys[i].string};
         const size_t lengths[] = {6, 4, keys[i].length};
         if (skua_append_argv(hotkeys->cli->client, 3, words, lengths) != SKUA_OK)
-            return false;
+            return hotkeys_lost(hotkeys);
     }
     return true;
 }
@@ -71,13 +80,13 @@ static bool take_counters(struct hotkeys *hotkeys, const struct skua_reply *keys
 {
     for (size_t i = 0; i < count; i++) {
         struct skua_reply *reply;
-        if (skua_get_reply(hotkeys->cli->client, &reply) != SKUA_OK) {
-            progress_clear(&hotkeys->progress);
-            mode_lost(hotkeys->cli);
+        enum skua_status status = mode_reply(hotkeys->cli, &reply);
+        if (status == SKUA_AGAIN)
             return false;
-        }
-        bool refused = reply->type == SKUA_ERROR;
-        if (refused) {
+        if (status != SKUA_OK)
+            return hotkeys_lost(hotkeys);
+        hotkeys->failed = reply->type == SKUA_ERROR;
+        if (hotkeys->failed) {
             progress_clear(&hotkeys->progress);
             fflush(stdout);
             fprintf(stderr, "Error: %s\n", reply->string);
@@ -85,7 +94,7 @@ static bool take_counters(struct hotkeys *hotkeys, const struct skua_reply *keys
             insert(hotkeys, &keys[i], (uint64_t)reply->integer);
         }
         skua_reply_free(reply);
-        if (refused)
+        if (hotkeys->failed)
             return false;
     }
     hotkeys->sampled += count;
@@ -93,21 +102,19 @@ static bool take_counters(struct hotkeys *hotkeys, const struct skua_reply *keys
     return true;
 }
 
+/* False: failed. An interrupt is none. */
 static bool sample_all(struct hotkeys *hotkeys)
 {
     struct skua_reply *batch;
     const struct skua_reply *keys;
     size_t count;
-    if (!walk_ask(&hotkeys->walk))
-        return false;
-    while (!cli_interrupted() && walk_take(&hotkeys->walk, &batch, &keys, &count)) {
-        bool valid = ask_counters(hotkeys, keys, count) && walk_ask(&hotkeys->walk) &&
-                     take_counters(hotkeys, keys, count);
+    bool going = walk_ask(&hotkeys->walk);
+    while (going && !cli_interrupted() && walk_take(&hotkeys->walk, &batch, &keys, &count)) {
+        going = ask_counters(hotkeys, keys, count) && walk_ask(&hotkeys->walk) &&
+                take_counters(hotkeys, keys, count);
         skua_reply_free(batch);
-        if (!valid)
-            return false;
     }
-    return !hotkeys->walk.failed;
+    return !hotkeys->failed && !hotkeys->walk.failed;
 }
 
 static void print_summary(const struct hotkeys *hotkeys)

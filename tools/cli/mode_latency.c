@@ -23,15 +23,19 @@
 #define INTERVAL_DIST_S    1.0
 #define MS                 1e6 /* nanoseconds */
 
-static bool sample(struct cli *cli, struct histogram *histogram)
+/* SKUA_AGAIN: an interrupt came first. An error of the server is a reply like any other. */
+static enum skua_status sample(struct cli *cli, struct histogram *histogram)
 {
+    struct skua_reply *reply;
     uint64_t begin = mode_now_ns();
-    struct skua_reply *reply = cli_call(cli, "PING");
-    if (reply == NULL)
-        return false;
+    enum skua_status status = skua_append_command(cli->client, "PING");
+    if (status == SKUA_OK)
+        status = mode_reply(cli, &reply);
+    if (status != SKUA_OK)
+        return status;
     histogram_record(histogram, mode_now_ns() - begin);
     skua_reply_free(reply);
-    return true;
+    return SKUA_OK;
 }
 
 static double interval_of(const struct cli *cli, double otherwise)
@@ -94,12 +98,13 @@ int mode_latency(struct cli *cli)
     uint64_t interval_ns = mode_after_ns(interval_s) - mode_now_ns();
     uint64_t begin = mode_now_ns(), redrawn = 0;
     struct histogram histogram;
-    int status = 0;
+    bool lost = false;
     histogram_init(&histogram, HISTOGRAM_BITS);
     cli_catch_interrupts();
     while (!cli_interrupted()) {
-        if (!sample(cli, &histogram)) {
-            status = 1;
+        enum skua_status result = sample(cli, &histogram);
+        if (result != SKUA_OK) {
+            lost = result != SKUA_AGAIN;
             break;
         }
         uint64_t now = mode_now_ns();
@@ -123,9 +128,11 @@ int mode_latency(struct cli *cli)
     if (live && histogram.total > 0)
         putchar('\n');
     histogram_done(&histogram);
+    if (lost)
+        return mode_lost(cli);
     if (interrupted)
         mode_end_by_interrupt();
-    return status;
+    return 0;
 }
 
 /* ---- --latency-dist ------------------------------------------------------------------------------------------- */
@@ -221,10 +228,11 @@ int mode_latency_dist(struct cli *cli)
     if (coloured)
         print_legend();
     uint64_t over = mode_after_ns(interval_s);
-    int status = 0;
+    bool lost = false;
     while (!cli_interrupted()) {
-        if (!sample(cli, &histogram)) {
-            status = 1;
+        enum skua_status result = sample(cli, &histogram);
+        if (result != SKUA_OK) {
+            lost = result != SKUA_AGAIN;
             break;
         }
         if (mode_now_ns() >= over) {
@@ -240,7 +248,9 @@ int mode_latency_dist(struct cli *cli)
     }
     bool interrupted = cli_interrupted();
     histogram_done(&histogram);
+    if (lost)
+        return mode_lost(cli);
     if (interrupted)
         mode_end_by_interrupt();
-    return status;
+    return 0;
 }

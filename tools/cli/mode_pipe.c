@@ -208,17 +208,16 @@ static void turn(struct transfer *transfer)
         {.fd = transfer->descriptor, .events = (short)(POLLIN | (to_send ? POLLOUT : 0))},
         {.fd = to_read ? STDIN_FILENO : -1, .events = POLLIN},
     };
-    int ready = poll(watched, 2, SLICE_MS);
-    if (ready < 0 && errno != EINTR)
-        transfer_fail(transfer, strerror(errno));
-    if (ready > 0) {
-        if ((watched[0].revents & ~POLLOUT) != 0)
-            read_replies(transfer);
-        if ((watched[0].revents & POLLOUT) != 0 && transfer->state < PIPE_DONE)
-            send_output(transfer);
-        if (watched[1].revents != 0 && transfer->state == PIPE_COPYING)
-            read_input(transfer);
+    if (!cli_poll(watched, 2, SLICE_MS)) {
+        transfer_fail(transfer, "interrupted");
+        return;
     }
+    if ((watched[0].revents & ~POLLOUT) != 0)
+        read_replies(transfer);
+    if ((watched[0].revents & POLLOUT) != 0 && transfer->state < PIPE_DONE)
+        send_output(transfer);
+    if (watched[1].revents != 0 && transfer->state == PIPE_COPYING)
+        read_input(transfer);
     if (transfer->state < PIPE_DONE)
         check_timeout(transfer);
     progress_update(&transfer->progress, transfer->sent);
@@ -259,12 +258,8 @@ int mode_pipe(struct cli *cli)
     struct transfer transfer;
     transfer_init(&transfer, cli);
     cli_catch_interrupts();
-    while (transfer.state < PIPE_DONE) {
-        if (cli_interrupted())
-            transfer_fail(&transfer, "interrupted");
-        else
-            turn(&transfer);
-    }
+    while (transfer.state < PIPE_DONE)
+        turn(&transfer);
     progress_done(&transfer.progress);
     if (transfer.state == PIPE_DONE)
         puts("Last reply received from server.");

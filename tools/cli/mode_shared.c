@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define SHELL_INTERRUPTED 130 /* what a shell reports of a program that SIGINT has ended */
-#define SECONDS_MAX       1e9 /* thirty years are for ever */
+#define SHELL_SIGNALLED 128 /* what a shell adds to the number of the signal that has ended a program */
+#define SLICE_MS        100 /* how long nothing looks at Ctrl-C while a server is silent */
+#define SECONDS_MAX     1e9 /* thirty years are for ever */
 
 uint64_t mode_now_ns(void)
 {
@@ -25,27 +26,33 @@ uint64_t mode_after_ns(double seconds)
 void mode_rest(double seconds)
 {
     uint64_t until = mode_after_ns(seconds);
-    while (!cli_interrupted()) {
-        uint64_t now = mode_now_ns();
-        if (now >= until)
+    for (uint64_t now; (now = mode_now_ns()) < until;) {
+        if (!cli_poll(NULL, 0, (int64_t)((until - now + MODE_NS_PER_MS - 1) / MODE_NS_PER_MS)))
             return;
-        struct timespec left = {.tv_sec = (time_t)((until - now) / MODE_NS_PER_S),
-                                .tv_nsec = (long)((until - now) % MODE_NS_PER_S)};
-        nanosleep(&left, NULL);
     }
+}
+
+enum skua_status mode_reply(struct cli *cli, struct skua_reply **ret_reply)
+{
+    enum skua_status status;
+    do
+        status = skua_wait(cli->client, SLICE_MS);
+    while (status == SKUA_AGAIN && !cli_interrupted());
+    return status == SKUA_AGAIN ? SKUA_AGAIN : skua_get_reply(cli->client, ret_reply);
 }
 
 int mode_lost(struct cli *cli)
 {
     fflush(stdout);
-    fprintf(stderr, "Error: %s\n", cli->client != NULL ? skua_error(cli->client) : "not connected");
+    fprintf(stderr, "Error: %s\n", cli_problem(cli));
     return 1;
 }
 
 _Noreturn void mode_end_by_interrupt(void)
 {
     fflush(stdout);
-    signal(SIGINT, SIG_DFL);
-    raise(SIGINT);
-    exit(SHELL_INTERRUPTED);
+    int number = cli_terminated() ? SIGTERM : SIGINT;
+    signal(number, SIG_DFL);
+    raise(number);
+    exit(SHELL_SIGNALLED + number);
 }

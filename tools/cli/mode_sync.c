@@ -1,7 +1,6 @@
 /* A server's snapshot and the stream behind it. Entry, threads, states, invariants: see mode_sync.h. */
 #include "cli/mode_sync.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -31,13 +30,10 @@ static bool wait_readable(struct sync *sync)
 {
     struct pollfd watched = {.fd = skua_descriptor(sync->cli->client), .events = POLLIN};
     for (int waited_ms = 0; waited_ms < SYNC_SILENCE_MS; waited_ms += SLICE_MS) {
-        if (cli_interrupted())
+        if (!cli_poll(&watched, 1, SLICE_MS))
             return sync_fail(sync, "interrupted");
-        int ready = poll(&watched, 1, SLICE_MS);
-        if (ready > 0)
+        if (watched.revents != 0)
             return true;
-        if (ready < 0 && errno != EINTR)
-            return sync_fail(sync, strerror(errno));
         if (sync->progress != NULL)
             progress_update(sync->progress, sync->received);
     }
@@ -53,7 +49,7 @@ static bool sync_fill(struct sync *sync)
     if (!sync->more_at_hand && !wait_readable(sync))
         return false;
     if (skua_take_bytes(sync->cli->client, sync->buffer + sync->end, room, &size) != SKUA_OK)
-        return sync_fail(sync, skua_error(sync->cli->client));
+        return sync_fail(sync, cli_problem(sync->cli));
     sync->more_at_hand = size == room;
     sync->end += size;
     return true;
@@ -112,14 +108,16 @@ static bool send_raw(struct sync *sync, const char *request)
 {
     struct skua_client *client = sync->cli->client;
     enum skua_status status = skua_append_raw(client, request, strlen(request), 0);
+    if (status == SKUA_OK)
+        status = skua_run(client, SKUA_WRITE);
     while (status == SKUA_OK && (skua_want(client) & SKUA_WRITE) != 0) {
         struct pollfd watched = {.fd = skua_descriptor(client), .events = POLLOUT};
-        if (cli_interrupted())
+        if (!cli_poll(&watched, 1, SLICE_MS))
             return sync_fail(sync, "interrupted");
-        if (poll(&watched, 1, SLICE_MS) > 0)
+        if (watched.revents != 0)
             status = skua_run(client, SKUA_WRITE);
     }
-    return status == SKUA_OK || sync_fail(sync, skua_error(client));
+    return status == SKUA_OK || sync_fail(sync, cli_problem(sync->cli));
 }
 
 /* "$1234", "$EOF:" and a mark, or an error. */
@@ -237,12 +235,11 @@ static bool wait_for_stream(struct sync *sync)
 {
     struct pollfd watched = {.fd = skua_descriptor(sync->cli->client), .events = POLLIN};
     while (!sync->more_at_hand) {
-        int ready = poll(&watched, 1, ACKNOWLEDGE_MS);
-        if (ready > 0)
+        if (!cli_poll(&watched, 1, ACKNOWLEDGE_MS))
+            return sync_fail(sync, "interrupted");
+        if (watched.revents != 0)
             break;
-        if (ready < 0 && errno != EINTR)
-            return sync_fail(sync, strerror(errno));
-        if (ready == 0 && !sync_acknowledge(sync))
+        if (!sync_acknowledge(sync))
             return false;
     }
     return true;

@@ -98,7 +98,10 @@ bool walk_take(struct walk *walk, struct skua_reply **ret_keys, const struct sku
     if (walk->failed || !walk->asked)
         return false;
     walk->asked = false;
-    if (skua_get_reply(walk->cli->client, &reply) != SKUA_OK)
+    enum skua_status status = mode_reply(walk->cli, &reply);
+    if (status == SKUA_AGAIN)
+        return false;
+    if (status != SKUA_OK)
         return walk_fail(walk);
     if (!is_batch(reply)) {
         bool refused = reply->type == SKUA_ERROR;

@@ -13,9 +13,12 @@
 #include "client/client.h"
 #include "client/encode.h"
 
-static bool may_wait(const struct skua_client *client)
+static bool may_wait(struct skua_client *client)
 {
-    return client->callbacks == 0 && !client->closing;
+    if (client->callbacks == 0 && !client->closing)
+        return true;
+    client->call_status = SKUA_ERR_USE;
+    return false;
 }
 
 /* ---- Waiting ------------------------------------------------------------------------------------------------- */
@@ -143,11 +146,9 @@ static struct skua_reply *finish_command(struct skua_client *client, enum skua_s
 struct skua_reply *skua_command_argv(struct skua_client *client, size_t count, const char *const *arguments,
                                      const size_t *lengths)
 {
-    enum skua_status status =
-        may_wait(client) ? skua_append_argv(client, count, arguments, lengths) : SKUA_ERR_USE;
-    if (status == SKUA_ERR_USE && !may_wait(client))
+    if (!may_wait(client))
         return NULL;
-    return finish_command(client, status);
+    return finish_command(client, skua_append_argv(client, count, arguments, lengths));
 }
 
 struct skua_reply *skua_vcommand(struct skua_client *client, const char *format, va_list arguments)
@@ -230,9 +231,11 @@ static size_t take_bytes(struct skua_client *client, void *bytes, size_t size)
 
 enum skua_status skua_take_bytes(struct skua_client *client, void *bytes, size_t size, size_t *ret_size)
 {
-    if (!may_wait(client) || size == 0 || client->pending.replies > 0 || client->item_open)
+    if (!may_wait(client))
         return SKUA_ERR_USE;
     client_enter(client);
+    if (size == 0 || client->pending.replies > 0)
+        return leave_with(client, SKUA_ERR_USE);
     client->traffic.raw = true;
     while (!client->closing && client->state != SKUA_FAILED && client_unread(client) == 0)
         wait_and_work(client, CLOCK_NEVER);

@@ -76,7 +76,7 @@ static bool copy_strings(struct skua_client *client)
 /* What the options leave open comes from the URL. */
 static void merge_url(struct skua_options *options, const struct skua_url *url)
 {
-    if (options->user == NULL && options->password == NULL)
+    if (options->user == NULL)
         options->user = url->user;
     if (options->password == NULL)
         options->password = url->password;

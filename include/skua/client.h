@@ -117,7 +117,8 @@ const char *skua_address(const struct skua_client *client);
 typedef void skua_state_fn(struct skua_client *client, enum skua_state state, void *user);
 void skua_on_state(struct skua_client *client, skua_state_fn *callback, void *user);
 
-/* Closes the descriptor, fails what is pending (also what was not sent) with SKUA_ERR_CLOSED, and begins again. */
+/* Closes the descriptor, fails what is pending (also what was not sent) with SKUA_ERR_CLOSED, and begins again. Requests
+ * without a callback are forgotten, with their replies: nothing of them can be taken any more. */
 enum skua_status skua_reconnect(struct skua_client *client);
 
 /* Changes command_timeout_ms for requests submitted from now on: for BLPOP and the like. */
@@ -156,15 +157,16 @@ enum skua_status skua_append_argv(struct skua_client *client, size_t count, cons
  * subscriptions, and nothing that changes the protocol or answers out of order. */
 enum skua_status skua_append_raw(struct skua_client *client, const void *bytes, size_t size, size_t replies);
 
-/* Waits for the next reply that has no callback. SKUA_ERR_USE: there is none to come. */
+/* Waits for the next reply that has no callback. A request that failed is told here by the status of the loss, once,
+ * in its place. SKUA_ERR_USE: there is none to come, or a part of it was given by skua_next_item. */
 enum skua_status skua_get_reply(struct skua_client *client, struct skua_reply **ret_reply);
-/* Sends until nothing is left to send. */
+/* Sends until nothing is left to send. Receives meanwhile, without a limit but those of struct skua_limits. */
 enum skua_status skua_flush(struct skua_client *client);
 /* Does what skua_run does until something was delivered to a callback, or a reply without one can be taken, or
  * timeout_ms passed (SKUA_AGAIN). For subscribers that have no loop of their own. */
 enum skua_status skua_wait(struct skua_client *client, int64_t timeout_ms);
 
-/* Requests without a complete reply. */
+/* Requests without a complete reply, and those without a callback whose reply or failure was not taken yet. */
 size_t skua_pending(const struct skua_client *client);
 
 /* ---- Requests and replies, event loop ---------------------------------------------------------------------- */
@@ -187,12 +189,14 @@ struct skua_reply *skua_keep(struct skua_client *client);
 
 /* What comes without having been asked for. `push` ends with the callback, see skua_keep. Without a callback pushes
  * are dropped. In RESP2 a message has the type SKUA_ARRAY and a line of MONITOR SKUA_STATUS. A confirmation of
- * SUBSCRIBE and its relatives goes here too; the last one of a request is also its reply. */
+ * SUBSCRIBE and its relatives goes here too; the last one of a request is also its reply. In RESP2 subscribe outside of
+ * MULTI: how many confirmations EXEC holds cannot be told. */
 typedef void skua_push_fn(struct skua_client *client, const struct skua_reply *push, void *user);
 void skua_on_push(struct skua_client *client, skua_push_fn *callback, void *user);
 
 /* Without waiting and without a copy: the next item of the oldest reply, if that has no callback. SKUA_AGAIN: nothing
- * complete has arrived; SKUA_ERR_USE: nothing without a callback is pending. What it points at is valid until the next
+ * complete has arrived, or skua_run comes first (skua_deadline_ms is 0); SKUA_ERR_USE: nothing without a callback is
+ * pending; any other: the request failed by that, as with skua_get_reply. What it points at is valid until the next
  * call on the client. Pushes between two replies go to the push callback as always. */
 enum skua_status skua_next_item(struct skua_client *client, struct skua_item *ret_item);
 
@@ -213,7 +217,7 @@ void skua_on_watch(struct skua_client *client, skua_watch_fn *callback, void *us
 /* Does whatever can be done without waiting: connects, sends, receives, calls back, looks at timeouts. `ready` holds
  * SKUA_READ and SKUA_WRITE as the loop found them (both: try both). Bounded: at most one buffer of 256 KB is received
  * in a call, so that one busy connection does not hold up the loop. SKUA_OK, or the status by which the connection
- * was lost in this call. */
+ * was lost in this call. Inside a callback of the same client it does nothing: the call outside goes on. */
 enum skua_status skua_run(struct skua_client *client, unsigned ready);
 
 /* ---- Bytes ------------------------------------------------------------------------------------------------ */

@@ -294,6 +294,33 @@ def test_a_refused_password(driver, hostile):
         "REFUSED FAILED WRONGPASS invalid username-password pair"
 
 
+@pytest.mark.parametrize("url, options, expected", [
+    ("ann:url@", "", [b"AUTH", b"ann", b"url"]),
+    ("ann:url@", "password=mine", [b"AUTH", b"ann", b"mine"]),
+    ("ann:url@", "user=bob", [b"AUTH", b"bob", b"url"]),
+    (":url@", "", [b"AUTH", b"url"]),
+    (":url@", "protocol=3", [b"HELLO", b"3", b"AUTH", b"default", b"url"]),
+])
+def test_options_win_over_the_url(driver, hostile, url, options, expected):
+    def handler(connection, number):
+        assert connection.request() == expected
+        connection.send(b"*0\r\n" if expected[0] == b"HELLO" else b"+OK\r\n")
+        connection.wait_closed()
+
+    server = hostile(handler)
+    assert driver(f"connect redis://{url}{server.address} {options}") == "OK READY"
+
+
+def test_a_user_without_a_password_is_refused(driver):
+    assert driver("connect redis://localhost:1 user=ann") == "USE FAILED user ann: without a password"
+
+
+def test_each_address_of_a_name_is_tried(driver, hostile):
+    server = hostile(accept_anything)  # on 127.0.0.1 only; the name may stand for ::1 as well
+    assert driver(f"connect redis://localhost:{server.port}") == "OK READY"
+    assert driver("command PING") == '+"OK"'
+
+
 def test_a_refused_database_and_protocol(driver, hostile):
     server = hostile(say(b"-ERR DB index is out of range\r\n"))
     assert driver(f"connect {server.url} db=99") == "REFUSED FAILED ERR DB index is out of range"

@@ -10,17 +10,17 @@
 
 const struct page_shape page_shapes[PAGE_LAYOUTS] = {
     [PAGE_LIST] = {.elements = 1},
-    [PAGE_SET] = {.elements = 1, .tag_size = 1},
-    [PAGE_HASH] = {.elements = 2, .tag_size = 1},
-    [PAGE_TIMED_HASH] = {.elements = 2, .tag_size = 1, .number = true},
+    [PAGE_SET] = {.elements = 1, .tag = true},
+    [PAGE_HASH] = {.elements = 2, .tag = true},
+    [PAGE_TIMED_HASH] = {.elements = 2, .tag = true, .number = true},
     [PAGE_SORTED] = {.elements = 1, .number = true},
-    [PAGE_INDEX] = {.tag_size = 4, .number = true},
+    [PAGE_INDEX] = {.elements = 1, .tag = true, .number = true},
 };
 
 /* Bytes that a row takes in the columns. */
 static unsigned columns_row_size(const struct page_shape *shape)
 {
-    return (shape->number ? 8u : 0) + 2u * shape->elements + shape->tag_size;
+    return (shape->number ? 8u : 0) + 2u * shape->elements + (shape->tag ? 1u : 0);
 }
 
 static unsigned columns_end(const struct page *page)
@@ -32,7 +32,7 @@ static unsigned columns_end(const struct page *page)
 static unsigned row_start(const struct page *page, unsigned row)
 {
     const struct page_shape *shape = page_shape(page);
-    if (row == 0 || shape->elements == 0)
+    if (row == 0)
         return page->begin;
     return page_ends(page)[row * shape->elements - 1] & PAGE_END_MASK;
 }
@@ -99,10 +99,8 @@ static void append_rows(struct page *page, const struct page *source, unsigned f
     page->count = (uint16_t)(at + rows);
     if (shape->number)
         memcpy(page_numbers(page) + at, page_numbers(source) + from, 8 * rows);
-    if (shape->tag_size == 1)
+    if (shape->tag)
         memcpy(page_tags(page) + at, page_tags(source) + from, rows);
-    else if (shape->tag_size == 4)
-        memcpy(page_wide_tags(page) + at, page_wide_tags(source) + from, 4 * rows);
     uint16_t *ends = page_ends(page) + at * shape->elements;
     const uint16_t *source_ends = page_ends(source) + from * shape->elements;
     for (unsigned i = 0; i < rows * shape->elements; i++)
@@ -182,16 +180,12 @@ static void open_row(struct page *page, unsigned at, unsigned size)
     unsigned behind = page->count - at, start = row_start(page, at), end = row_start(page, page->count);
     if (shape->number)
         memmove(page_numbers(page) + at + 1, page_numbers(page) + at, 8 * behind);
-    if (shape->tag_size == 1)
+    if (shape->tag)
         memmove(page_tags(page) + at + 1, page_tags(page) + at, behind);
-    else if (shape->tag_size == 4)
-        memmove(page_wide_tags(page) + at + 1, page_wide_tags(page) + at, 4 * behind);
-    if (shape->elements > 0) {
-        uint16_t *ends = page_ends(page) + at * shape->elements;
-        for (unsigned i = behind * shape->elements; i > 0; i--)
-            ends[i - 1 + shape->elements] = (uint16_t)(ends[i - 1] + size);
-        memmove((char *)page + start + size, (char *)page + start, end - start);
-    }
+    uint16_t *ends = page_ends(page) + at * shape->elements;
+    for (unsigned i = behind * shape->elements; i > 0; i--)
+        ends[i - 1 + shape->elements] = (uint16_t)(ends[i - 1] + size);
+    memmove((char *)page + start + size, (char *)page + start, end - start);
     page->count++;
 }
 
@@ -201,10 +195,8 @@ static void set_row(struct page *page, unsigned at, unsigned start, const struct
     const struct page_shape *shape = page_shape(page);
     if (shape->number)
         page_numbers(page)[at] = row->number;
-    if (shape->tag_size == 1)
-        page_tags(page)[at] = (uint8_t)row->tag;
-    else if (shape->tag_size == 4)
-        page_wide_tags(page)[at] = row->tag;
+    if (shape->tag)
+        page_tags(page)[at] = row->tag;
     for (unsigned which = 0; which < shape->elements; which++) {
         const struct element *element = &row->elements[which];
         memcpy((char *)page + start, element->data, element->size);
@@ -251,10 +243,8 @@ static void close_rows(struct page *page, unsigned at, unsigned count)
     unsigned behind = page->count - at - count, end = row_start(page, page->count);
     if (shape->number)
         memmove(page_numbers(page) + at, page_numbers(page) + at + count, 8 * behind);
-    if (shape->tag_size == 1)
+    if (shape->tag)
         memmove(page_tags(page) + at, page_tags(page) + at + count, behind);
-    else if (shape->tag_size == 4)
-        memmove(page_wide_tags(page) + at, page_wide_tags(page) + at + count, 4 * behind);
     uint16_t *ends = page_ends(page) + at * shape->elements;
     for (unsigned i = 0; i < behind * shape->elements; i++)
         ends[i] = (uint16_t)(ends[i + count * shape->elements] - (next - start));
@@ -385,23 +375,6 @@ unsigned page_find_tag(const struct page *page, unsigned row, uint8_t tag)
     const uint8_t *tags = page_tags(page);
     const uint8_t *found = memchr(tags + row, tag, page->count - row);
     return found != NULL ? (unsigned)(found - tags) : page->count;
-}
-
-unsigned page_find_wide_tag(const struct page *page, unsigned row, uint32_t tag)
-{
-    const uint32_t *tags = page_wide_tags(page);
-    unsigned count = page->count;
-    /* Groups without a branch inside, for the compiler to turn into a few comparisons. */
-    for (; row + 16 <= count; row += 16) {
-        uint32_t any = 0;
-        for (unsigned i = 0; i < 16; i++)
-            any |= tags[row + i] == tag;
-        if (any)
-            break;
-    }
-    while (row < count && tags[row] != tag)
-        row++;
-    return row;
 }
 
 void page_check(const struct page *page)

@@ -33,14 +33,14 @@ enum page_layout {
     PAGE_HASH,       /* tag, field, value */
     PAGE_TIMED_HASH, /* tag, field, value, and when the field expires */
     PAGE_SORTED,     /* score, member: rows ascend */
-    PAGE_INDEX,      /* wide tag, score: finds the score of a member by its hash */
+    PAGE_INDEX,      /* tag, member, score: finds the score of a member */
     PAGE_LAYOUTS,
 };
 
 /* What each row of a layout has. */
 struct page_shape {
-    uint8_t elements; /* 0 to 2 */
-    uint8_t tag_size; /* 0; 1: the low bits of a hash; 4: 32 bits of it */
+    uint8_t elements; /* 1 or 2 */
+    bool tag;         /* the low byte of the first element's hash */
     bool number;      /* 8 bytes */
 };
 extern const struct page_shape page_shapes[PAGE_LAYOUTS];
@@ -59,7 +59,7 @@ _Static_assert(sizeof(struct page) == 16, "rows follow the header");
 
 /* What a row is made of. Parts that the layout does not have are ignored. */
 struct row {
-    uint32_t tag;
+    uint8_t tag;
     uint64_t number;
     struct element elements[2];
 };
@@ -85,20 +85,12 @@ ALWAYS_INLINE uint16_t *page_ends(const struct page *page)
     return (uint16_t *)column + page->first * shape->elements;
 }
 
-/* Only of a layout with tags of one byte. */
+/* Only of a layout with tags. */
 ALWAYS_INLINE uint8_t *page_tags(const struct page *page)
 {
     const struct page_shape *shape = page_shape(page);
     return (uint8_t *)page + sizeof *page +
            ((shape->number ? 8u : 0) + 2u * shape->elements) * page->capacity + page->first;
-}
-
-/* Only of a layout with tags of four bytes. */
-ALWAYS_INLINE uint32_t *page_wide_tags(const struct page *page)
-{
-    const struct page_shape *shape = page_shape(page);
-    unsigned before = ((shape->number ? 8u : 0) + 2u * shape->elements) * page->capacity;
-    return (uint32_t *)((char *)page + sizeof *page + before) + page->first;
 }
 
 /* Element `which` of row `row`, valid until the page changes. */
@@ -155,10 +147,8 @@ unsigned page_row_behind(const struct page *page, size_t bytes);
  * growth. False: nothing has changed. Both must be unshared and of the same layout. */
 bool page_merge(struct heap *heap, struct page **page, struct page *from);
 
-/* The first row from `row` on whose tag of one byte is `tag`; count when there is none. */
+/* The first row from `row` on whose tag is `tag`; count when there is none. */
 unsigned page_find_tag(const struct page *page, unsigned row, uint8_t tag);
-/* The same for tags of four bytes. */
-unsigned page_find_wide_tag(const struct page *page, unsigned row, uint32_t tag);
 
 /* Bytes of one row, its part of the columns included. */
 size_t page_row_size(const struct page *page, unsigned row);

@@ -15,6 +15,7 @@
 #include "ds/tree.h"
 
 extern const struct tree_type set_tree;
+extern const struct tree_type zset_index_tree; /* members and their scores: types/zset.h */
 
 /* Finds the row of a member. False: there is none, and the place is where members_add puts it. *ret_hash is the member's
  * hash in both cases. */

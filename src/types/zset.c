@@ -104,69 +104,32 @@ void zset_locate(const struct tree *rows, struct slice member, double score, str
 
 /* ---- The index --------------------------------------------------------------------------------------------- */
 
-static struct tree_order index_order(const struct page *page, unsigned row, const void *context)
-{
-    return (struct tree_order){page_wide_tags(page)[row], 0};
-}
-
-static const struct tree_type index_tree = {.layout = PAGE_INDEX, .order = index_order, .scattered = true};
-
-static uint32_t hash_tag(const struct tree *rows, struct slice member)
-{
-    return (uint32_t)(hash_slice(member, *(const uint64_t *)rows->context) >> 32);
-}
-
-/* The row of the index with a tag and a score; or (`bits` NULL) each row with the tag in turn: the first call begins at
- * the place that seek_tag gave. */
-static bool next_tag(const struct tree *index, uint32_t tag, const uint64_t *bits, struct tree_place *place)
-{
-    for (;;) {
-        const struct page *page = place->page;
-        unsigned row = page_find_wide_tag(page, place->row, tag);
-        while (row < page->count && bits != NULL && page_number(page, row) != *bits)
-            row = page_find_wide_tag(page, row + 1, tag);
-        place->row = row;
-        if (row < page->count)
-            return true;
-        /* Rows of one tag may reach back over the leaves that begin with it. */
-        if (place->separator.major != tag || !tree_previous_page(index, place))
-            return false;
-        place->row = 0;
-    }
-}
-
-static void seek_tag(const struct tree *index, uint32_t tag, struct tree_place *ret_place)
-{
-    struct tree_probe probe = {.order = {tag, 0}};
-    tree_seek(index, &probe, ret_place);
-}
-
-static void index_add(struct tree *index, uint32_t tag, uint64_t bits)
+/* Adds a member that is not there, with another reference of its blob. */
+static void index_add(struct tree *index, struct element member, uint64_t bits)
 {
     struct tree_place place;
-    struct row row = {.tag = tag, .number = bits};
-    seek_tag(index, tag, &place);
-    place.row = place.page->count;
-    tree_insert(index, &place, &row, (struct tree_order){tag, 0});
+    uint64_t hash;
+    struct row row = {.number = bits, .elements[0] = member};
+    if (members_find(index, member, &place, &hash))
+        BUG("a member of a sorted set is in its index twice");
+    element_ref(member);
+    members_add(index, &place, hash, &row);
 }
 
-static void index_locate(const struct tree *index, uint32_t tag, uint64_t bits, struct tree_place *ret_place)
+static void index_locate(const struct tree *index, struct slice member, struct tree_place *ret_place)
 {
-    seek_tag(index, tag, ret_place);
-    if (!next_tag(index, tag, &bits, ret_place))
+    if (!members_locate(index, member, ret_place))
         BUG("a member of a sorted set is missing in its index");
 }
 
 static void index_build(struct tree *ret_index, const struct tree *rows)
 {
     struct tree_place place;
-    element_scratch scratch;
-    tree_init(ret_index, &index_tree, rows->context, rows->heap);
+    tree_init(ret_index, &zset_index_tree, rows->context, rows->heap);
     tree_at(rows, 0, &place);
     do {
         for (unsigned row = 0; row < place.page->count; row++)
-            index_add(ret_index, hash_tag(rows, member_text(place.page, row, scratch)),
-                      page_number(place.page, row));
+            index_add(ret_index, page_element(place.page, row, 0), page_number(place.page, row));
     } while (tree_next_page(rows, &place));
 }
 
@@ -194,25 +157,30 @@ static bool find_in_page(const struct page *page, struct slice member, unsigned 
 
 bool zset_score(const struct collection_view *zset, struct slice member, double *ret_score)
 {
-    const struct tree *rows = zset->rows;
-    struct tree_place place, row;
-    if (zset->index == NULL && rows->depth == 0) {
-        unsigned at;
-        if (!find_in_page(rows->root.page, member, &at))
+    if (zset->index != NULL) {
+        struct tree_place place;
+        if (!members_locate(zset->index, member, &place))
             return false;
-        *ret_score = zset_score_of(page_number(rows->root.page, at));
+        *ret_score = zset_score_of(page_number(place.page, place.row));
         return true;
     }
-    uint32_t tag = hash_tag(rows, member);
-    seek_tag(zset->index, tag, &place);
-    for (; next_tag(zset->index, tag, NULL, &place); place.row++) {
-        uint64_t bits = page_number(place.page, place.row);
-        if (!seek_row(rows, bits, member, &row))
-            continue;
-        *ret_score = zset_score_of(bits);
-        return true;
-    }
-    return false;
+    const struct page *page = zset->rows->root.page;
+    unsigned row;
+    if (!find_in_page(page, member, &row))
+        return false;
+    *ret_score = zset_score_of(page_number(page, row));
+    return true;
+}
+
+uint64_t zset_scan(const struct collection_view *zset, uint64_t cursor, uint64_t count,
+                   members_visit_fn *visit, void *context)
+{
+    if (zset->index != NULL)
+        return members_scan(zset->index, cursor, count, visit, context);
+    const struct page *page = zset->rows->root.page;
+    for (unsigned row = 0; visit != NULL && row < page->count; row++)
+        visit(context, page, row);
+    return 0;
 }
 
 /* ---- Changing ---------------------------------------------------------------------------------------------- */
@@ -240,9 +208,8 @@ static void keep_index(struct collection_view *zset)
 void zset_add(struct collection_view *zset, struct element member, double score)
 {
     uint64_t bits = zset_bits(score);
-    element_scratch scratch;
     if (zset->index != NULL)
-        index_add(zset->index, hash_tag(zset->rows, element_text(member, scratch)), bits);
+        index_add(zset->index, member, bits);
     insert_row(zset->rows, member, bits);
     keep_index(zset);
 }
@@ -254,7 +221,7 @@ void zset_change(struct collection_view *zset, struct slice member, double old, 
     if (bits == zset_bits(old))
         return;
     if (zset->index != NULL) {
-        index_locate(zset->index, hash_tag(zset->rows, member), zset_bits(old), &place);
+        index_locate(zset->index, member, &place);
         tree_set_number(zset->index, &place, bits);
     }
     zset_locate(zset->rows, member, old, &place);
@@ -273,7 +240,7 @@ void zset_remove(struct collection_view *zset, struct slice member, double score
 {
     struct tree_place place;
     if (zset->index != NULL) {
-        index_locate(zset->index, hash_tag(zset->rows, member), zset_bits(score), &place);
+        index_locate(zset->index, member, &place);
         tree_remove(zset->index, &place, 1);
     }
     zset_locate(zset->rows, member, score, &place);
@@ -290,8 +257,7 @@ void zset_remove_range(struct collection_view *zset, uint64_t first, uint64_t co
         if (here > count)
             here = (unsigned)count;
         for (unsigned row = place.row; zset->index != NULL && row < place.row + here; row++) {
-            uint32_t tag = hash_tag(zset->rows, member_text(place.page, row, scratch));
-            index_locate(zset->index, tag, page_number(place.page, row), &entry);
+            index_locate(zset->index, member_text(place.page, row, scratch), &entry);
             tree_remove(zset->index, &entry, 1);
         }
         tree_remove(zset->rows, &place, here);
@@ -342,8 +308,10 @@ void zset_check(const struct collection_view *zset)
             last.bits = page_number(place.page, row);
             last.member = member_text(place.page, row, scratch);
             ASSERT(zset_score_of(last.bits) == zset_score_of(last.bits)); /* not NaN */
-            if (zset->index != NULL)
-                index_locate(zset->index, hash_tag(rows, last.member), last.bits, &entry);
+            if (zset->index != NULL) {
+                index_locate(zset->index, last.member, &entry);
+                ASSERT(page_number(entry.page, entry.row) == last.bits);
+            }
             if (last.member.data == scratch) {
                 memcpy(last_scratch, scratch, sizeof scratch);
                 last.member.data = last_scratch;

@@ -2,14 +2,14 @@
  *
  * Principal entry points: zset_score, zset_put, zset_remove, zset_lower_bound.
  * A small one is a page of rows in order, and a member is found by looking at each. A large one is a tree of such pages
- * and a second tree, the index, that finds a member's score by 32 bits of its hash: score and member then lead to the
- * row. The index holds no members: a member is stored once.
+ * and a second tree, the index, that finds a member's score by its hash (types/members.h): score and member then lead
+ * to the row. A long member is shared by both.
  * Knows trees and elements, nothing of clients, commands and replies.
  * Threads: the executor; reading snapshots of both trees, any.
  *
  * Z1  Rows ascend by (score, bytes of the member); no member is in two rows; no score is NaN.
- * Z2  With an index: it has one row for each row of the set, with the high 32 bits of the member's hash and the score's
- *     bits. Without one, the rows are a single page. */
+ * Z2  With an index: it has one row for each row of the set, with the member and the score's bits. Without one, the rows
+ *     are a single page. */
 #ifndef SKUA_TYPES_ZSET_H
 #define SKUA_TYPES_ZSET_H
 
@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "types/collection.h"
+#include "types/members.h"
 
 extern const struct tree_type zset_tree;
 
@@ -42,6 +43,11 @@ void zset_remove_range(struct collection_view *zset, uint64_t first, uint64_t co
 uint64_t zset_count_below(const struct tree *rows, double score, bool inclusive);
 /* The same for members in a set whose members all have the same score: how many are less than `member` (or equal). */
 uint64_t zset_count_before(const struct tree *rows, struct slice member, bool inclusive);
+
+/* One step of a walk, as members_scan; the rows visited are the set's or the index's, which both hold the member as
+ * element 0 and the score's bits as the number. A member is visited whatever its score becomes meanwhile. */
+uint64_t zset_scan(const struct collection_view *zset, uint64_t cursor, uint64_t count,
+                   members_visit_fn *visit, void *context);
 
 /* Asserts Z1 and Z2. For tests and debug builds. */
 void zset_check(const struct collection_view *zset);

@@ -1,6 +1,6 @@
 """Writes what the benchmark found: a table (Markdown), a picture (SVG), the figures (JSON) and skua-bench's page (HTML).
 
-Entry: merged, write. All are made of skua-bench's JSON document, whose fields tools/bench/report_json.c describes, and of
+Entry: merged, write. All are made of skua-bench's JSON document, whose fields docs/benchmark-output.md describes, and of
 two more: `measures` (memory) and `pause`. The picture has the look of the page, on light and dark ground.
 """
 import json
@@ -121,7 +121,7 @@ def table(document):
         f"{settings['keys']:,} keys of 16 bytes with values of {settings['value_size']} bytes; io-threads 0.", "",
         "![Throughput, latency, CPU and memory](benchmark.svg)", "",
         "The page with every plot, `build/benchmark.html`, is written beside; the figures are in "
-        "[benchmark.json](benchmark.json).", "", "## Speed", "", *_speed_table(document)]
+        "[benchmark.json](benchmark.json), and [what skua-bench writes](benchmark-output.md) says how they come about.", "", "## Speed", "", *_speed_table(document)]
     if len(servers) > 1:
         lines += ["", "Ratios of paired rounds, with 95 % intervals:", "", *_ratio_table(document)]
     lines += _memory_table(document)

@@ -1,6 +1,6 @@
 """A document as skua-bench --json writes it, with figures made up: for tests of what is made of such documents.
 
-Entry: document. Its fields are described in tools/bench/report_json.c.
+Entry: document. Its fields are described in docs/benchmark-output.md.
 """
 import math
 import random

@@ -106,6 +106,22 @@ def test_json_has_the_fields_that_were_promised(session):
         assert [each["round"] for each in result["rounds"]] == [1, 2, 3]
 
 
+def test_every_field_and_column_is_documented(session, at):
+    words = set(re.findall(r"\w+", (ROOT / "docs" / "benchmark-output.md").read_text()))
+
+    def names(value):
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                yield name
+                yield from names(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                yield from names(inner)
+
+    columns = next(csv.reader(io.StringIO(skua_bench(*at, "--csv", "-t", "get"))))
+    assert {*names(session[1]), *columns} - words == set()
+
+
 def test_figures_of_a_result_follow_from_its_rounds(session):
     for result in session[1]["results"]:
         for field in FIGURES:

@@ -1,4 +1,4 @@
-/* The report's page, made from the JSON document that is embedded in it (its fields: report_json.c).
+/* The report's page, made from the JSON document that is embedded in it (its fields: docs/benchmark-output.md).
    Servers keep their order and with it their colour and mark; tests keep theirs. */
 
 const doc = JSON.parse(document.getElementById("data").textContent);

@@ -33,7 +33,7 @@ void report_csv_heading(struct buf *out);
 void report_csv_test(struct buf *out, const struct report_model *model, const struct report_test *test,
                      int precision);
 
-/* One document; report_json.c describes its fields. Ends with a line end. */
+/* One document; docs/benchmark-output.md describes its fields. Ends with a line end. */
 void report_json(struct buf *out, const struct report_model *model);
 /* One page with plots that loads nothing from anywhere: that document and a script that draws it. */
 void report_html(struct buf *out, const struct report_model *model);

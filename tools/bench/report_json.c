@@ -1,30 +1,6 @@
-/* The report as one JSON document, and as a page around it.
+/* The report as one JSON document, and as a page around it. See report_forms.h.
  *
- * Fields; durations are microseconds unless their names say otherwise, null is a figure that is not known:
- *   format       "skua-bench-1": a document with this word has at least these fields
- *   version      of skua-bench
- *   started      UTC, ISO 8601
- *   machine      where skua-bench ran, in words
- *   interrupted  the user ended the session before its end
- *   settings     what shaped the session; rate 0 is a closed loop, requests 0 means that duration_s ended a run
- *   method       confidence of the intervals; fewer rounds than rounds_min give none, fewer than rounds_good rough ones
- *   servers      name, address, software, version, pid (null: not known)
- *   tests        name, id, definition, commands (template, share)
- *   results      for each test and server that had a run:
- *     test, server (names); requests, failures (sums over the rounds)
- *     rps mean_us p50_us p75_us p90_us p95_us p99_us p999_us p9999_us   medians over the rounds
- *     min_us max_us                                                     least and greatest of all rounds
- *     cpu_user_us cpu_sys_us cpu_us         of the server's process, per request; medians over the rounds
- *     rounds      for each run: round (from 1), complete, seconds, requests, the counts of failures by kind, misses,
- *                 bytes_in, bytes_out, the figures above, server_cores, own_cpu_us (of skua-bench, per request),
- *                 service_p50_us, service_p99_us, backlog_max, backlog_end (differ from the above in an open loop)
- *     commands    of a mix: name, requests, errors, misses, p50_us, p99_us, p999_us, max_us over all rounds
- *     histogram   [greatest value of a bucket in microseconds, count], all rounds, without empty ones
- *     series      round, second (its beginning), seconds (its length), requests, failures, p50_us, p99_us, max_us
- *   comparisons  for each test and pair: test, server, baseline, and ratios: by field of results, server : baseline, null
- *                or ratio, low, high (95 % interval, null: too few rounds), trust ("point", "rough", "interval"), rounds
- *
- * Latency is that of a request from the moment at which it was sent, in an open loop at which it was due. */
+ * docs/benchmark-output.md describes every field; tests/tools/test_bench_output.py holds the two together. */
 #include <math.h>
 #include <time.h>
 

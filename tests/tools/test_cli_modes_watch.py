@@ -145,9 +145,20 @@ def test_latency_on_a_terminal_is_one_line_that_changes(redis):
     assert terminal.screen.cursor.y == 1, "the shell's prompt would stand behind the figures"
 
 
+def test_latency_on_a_narrow_terminal_stays_on_one_line(redis):
+    terminal = Terminal(redis, "--latency", columns=30)
+    terminal.wait(r"^min: [\d.]+, max: ")
+    drawn = terminal.raw.count(b"\r")
+    while terminal.raw.count(b"\r") < drawn + 3:
+        terminal._receive(0.1)
+    assert len(terminal.lines) == 1
+    terminal.interrupt()
+    terminal.end()
+
+
 def test_latency_history_on_a_terminal(redis):
     terminal = Terminal(redis, "--latency-history", "-i", "0.3")
-    form = r"^min: .* samples\) -- \d+\.\d\d seconds range$"
+    form = r"^min: .* samples\) in \d+\.\d\d s$"
     while sum(bool(re.match(form, line)) for line in terminal.lines) < 3:
         terminal._receive(0.1)
     terminal.interrupt()

@@ -21,6 +21,7 @@
 #define INTERVAL_ONCE_S    1.0
 #define INTERVAL_HISTORY_S 15.0
 #define INTERVAL_DIST_S    1.0
+#define LINE_SIZE          256
 #define MS                 1e6 /* nanoseconds */
 
 /* SKUA_AGAIN: an interrupt came first. An error of the server is a reply like any other. */
@@ -60,32 +61,40 @@ static void print_figures(const struct cli *cli, const struct histogram *histogr
 }
 
 /* For people: milliseconds with their fractions, because a server near by answers within one. */
-static void print_line(const struct histogram *histogram)
+static void format_line(const struct histogram *histogram, char line[static LINE_SIZE])
 {
-    printf("min: %.2f, max: %.2f, avg: %.2f, p99: %.2f ms (%" PRIu64 " samples)", (double)histogram->min / MS,
-           (double)histogram->max / MS, histogram_mean(histogram) / MS,
-           (double)histogram_percentile(histogram, 99) / MS, histogram->total);
+    snprintf(line, LINE_SIZE, "min: %.2f, max: %.2f, avg: %.2f, p99: %.2f ms (%" PRIu64 " samples)",
+             (double)histogram->min / MS, (double)histogram->max / MS, histogram_mean(histogram) / MS,
+             (double)histogram_percentile(histogram, 99) / MS, histogram->total);
 }
 
 static void print_interval(const struct cli *cli, const struct histogram *histogram, bool history,
                            uint64_t span_ns)
 {
+    char line[LINE_SIZE];
+    double span_s = (double)span_ns / MODE_NS_PER_S;
     if (cli->output == CLI_OUTPUT_PRETTY) {
-        print_line(histogram);
-        putchar(history ? ' ' : '\n');
+        format_line(histogram, line);
+        fputs(line, stdout);
+        if (history)
+            printf(" in %.2f s", span_s);
+        putchar('\n');
     } else {
         print_figures(cli, histogram);
+        if (history)
+            printf(" -- %.2f seconds range\n", span_s);
     }
-    if (history)
-        printf("%s-- %.2f seconds range\n", cli->output == CLI_OUTPUT_PRETTY ? "" : " ",
-               (double)span_ns / MODE_NS_PER_S);
     fflush(stdout);
 }
 
+/* A line that the terminal broke in two could not be erased. */
 static void redraw(const struct histogram *histogram)
 {
-    fputs(TERMINAL_ERASE_LINE, stdout);
-    print_line(histogram);
+    char line[LINE_SIZE];
+    int columns;
+    format_line(histogram, line);
+    terminal_size(STDOUT_FILENO, &columns, NULL);
+    printf(TERMINAL_ERASE_LINE "%.*s", columns - 1, line);
     fflush(stdout);
 }
 

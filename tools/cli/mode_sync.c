@@ -93,9 +93,12 @@ static bool sync_line(struct sync *sync, char **ret_line)
 /* A REPLCONF that older servers need not know: it is said, and that is all. */
 static bool announce(struct sync *sync, const char *what, const char *value, bool *ret_accepted)
 {
-    struct skua_reply *reply = cli_call(sync->cli, "REPLCONF %s %s", what, value);
-    if (reply == NULL)
-        return false;
+    struct skua_reply *reply;
+    enum skua_status status = skua_append_command(sync->cli->client, "REPLCONF %s %s", what, value);
+    if (status == SKUA_OK)
+        status = mode_reply(sync->cli, &reply);
+    if (status != SKUA_OK)
+        return sync_fail(sync, status == SKUA_AGAIN ? "interrupted" : cli_problem(sync->cli));
     *ret_accepted = reply->type != SKUA_ERROR;
     if (!*ret_accepted)
         fprintf(stderr, "REPLCONF %s error: %s\n", what, reply->string);

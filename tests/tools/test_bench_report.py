@@ -81,6 +81,13 @@ def test_the_rest_of_a_second_is_not_a_second(show):
     assert drawn(show(data), "circle[data-tip*='round 1']") == whole == 2 * 3  # p50 and p99 of three seconds
 
 
+def test_a_bar_of_cpu_is_as_long_as_the_whole_says(show):
+    data = document(tests=["GET"])
+    data["results"][0] |= {"cpu_user_us": 1.0, "cpu_sys_us": 2.0, "cpu_us": 4.0}  # medians need not add up
+    widths = show(data).evaluate("[...document.querySelectorAll('rect.bar')].slice(2).map(bar => bar.getBBox().width)")
+    assert abs((widths[0] + widths[1]) - (widths[2] + widths[3])) < 0.1  # both 4 us
+
+
 def test_percentiles_rise_and_the_slower_server_is_above(show):
     page = show(document(tests=["GET"]))
     points = page.evaluate("""[...document.querySelectorAll('[data-tip*="p99.99"]')].map(point =>

@@ -75,8 +75,10 @@ function throughput() {
 
 function cpu() {
   const us = (value) => value === null ? "unknown" : digits(value, 3) + " µs";
+  /* The parts share the median of the whole: medians of the parts themselves need not add up to it. */
+  const share = (result, part) => result.cpu_us ? part * result.cpu_us / (result.cpu_user_us + result.cpu_sys_us || 1) : 0;
   const groups = barsOf((server, result) => ({
-    parts: [[result.cpu_user_us || 0, "fill"], [result.cpu_sys_us || 0, "pale"]],
+    parts: [[share(result, result.cpu_user_us), "fill"], [share(result, result.cpu_sys_us), "pale"]],
     rounds: result.rounds.map((round) => round.cpu_us).filter((value) => value !== null), told: us(result.cpu_us),
     tip: `${server.name}, ${result.test}\nuser ${us(result.cpu_user_us)}\nsystem ${us(result.cpu_sys_us)}` }));
   return figure(null, "CPU time of the server per request. " + inWords((result) => us(result.cpu_us)),

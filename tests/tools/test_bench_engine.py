@@ -2,6 +2,7 @@
 import os
 import pathlib
 import re
+import resource
 import signal
 import subprocess
 
@@ -100,6 +101,13 @@ def test_idle_holds_connections_and_sends_nothing(store):
     process.send_signal(signal.SIGINT)
     assert Run(process).status == 0
     assert store.log == []
+
+
+def test_more_connections_than_the_soft_limit_of_descriptors(redis):
+    process = start(redis, "--json", "-", "-t", "get", "-n", 600, "-c", 300,
+                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE,
+                                                          (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
+    assert Run(process).only["requests"] == 600
 
 
 # ---- What is sent ---------------------------------------------------------------------------------------------
@@ -412,6 +420,21 @@ def test_options_that_are_refused(args, words):
     run = bench(None, *args)
     assert run.status == 1 and run.out == ""
     assert words in run.err and run.err.count("\n") == 1
+
+
+def test_options_of_redis_benchmark_mean_the_same(redis):
+    options = ["-h", "127.0.0.1", "-p", str(redis.port), "-c", "5", "-n", "60", "-d", "10", "-P", "2", "-r", "10", "-k", "1",
+               "--threads", "2", "--dbnum", "1", "-3", "-t", "set", "--precision", "3", "-q"]
+    ours = bench(None, *options, "-e")
+    theirs = subprocess.run(["redis-benchmark", *options], capture_output=True, text=True, timeout=LIMIT_S).stdout
+    form = r"SET: [\d.]+ requests per second, p50=[\d.]+ msec"
+    assert ours.status == 0 and re.fullmatch(form + r"\s*", ours.out), ours
+    assert re.search(form, theirs)
+    r = redis.connect()
+    r("SELECT 1")
+    keys = r("KEYS *")
+    assert 0 < len(keys) <= 10 and all(re.fullmatch(rb"key:\d{12}", key) for key in keys)
+    assert {len(r("GET", key)) for key in keys} == {10}
 
 
 def test_help_version_and_list():

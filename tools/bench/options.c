@@ -293,7 +293,8 @@ static const struct option_row rows[] = {
      PARSE(parse_sizes)},
     {.word = "records",
      .argument = "KIND",
-     .help = "YCSB: records are strings of 1,000 bytes (default), or hashes of 10 fields of 100 bytes",
+     .help = "YCSB: records are strings of 1,000 bytes (default), or hashes of 10 fields of 100 bytes, "
+             "for servers that have HSET and HGETALL",
      PARSE(parse_records)},
     {.word = "load", .help = "Store all keys before the first run", FLAG(load)},
     {.letter = 'x',

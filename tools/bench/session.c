@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -393,8 +394,19 @@ static void fill_settings(struct bench_settings *settings, const struct bench_op
 
 /* ---- Entry -------------------------------------------------------------------------------------------------- */
 
+/* As many descriptors as the system allows without asking anybody. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit); /* otherwise connecting says what is missing */
+    }
+}
+
 static void session_init(struct session *session, struct bench_options *options)
 {
+    raise_descriptor_limit();
     *session = (struct session){.options = options};
     connect_fill(&options->connect, &session->connection);
     session->connection.pending_max = 2 * (size_t)LOAD_PIPELINE_MAX;

@@ -601,11 +601,17 @@ static bool is_over(struct worker *worker, uint64_t *stopped_ns)
 static void worker_loop(struct worker *worker)
 {
     uint64_t stopped_ns = 0, scanned_ns = 0;
+    bool sends_due = worker->settings->rate > 0;
     for (unsigned i = 0; i < worker->conn_count; i++)
         conn_kick(&worker->conns[i]);
-    while (!is_over(worker, &stopped_ns)) {
-        if (worker->settings->rate > 0 && stopped_ns == 0)
+    for (;;) {
+        if (sends_due && !is_stopped(worker)) {
+            /* Once more when the time is over, for what was due at the very end; the backlog stays. */
+            sends_due = worker->now_ns < worker->end_ns;
             send_due(worker);
+        }
+        if (is_over(worker, &stopped_ns))
+            break;
         wait_events(worker);
         close_seconds(worker);
         if (unlikely(worker->broken_count > 0) && worker->now_ns >= scanned_ns + SCAN_NS) {

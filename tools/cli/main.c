@@ -124,7 +124,6 @@ int main(int argc, char **argv)
         skua_close(cli.client);
     }
     connect_options_done(&cli.connect);
-    if (fflush(stdout) != 0 && status == 0)
-        status = 1;
-    return status;
+    bool written = fflush(stdout) == 0 && !ferror(stdout);
+    return status == 0 && !written ? 1 : status;
 }

@@ -502,9 +502,19 @@ static void insert_into_full(struct tree *tree, struct tree_place *place, const 
     else
         divide_ordered(tree, &leaf->page, place->row, &halves);
     struct page **target = halves.is_right ? &halves.right : &leaf->page;
-    if (!page_insert(tree->heap, target, halves.row, row))
-        BUG("a row does not fit into half a page");
+    if (page_insert(tree->heap, target, halves.row, row)) {
+        insert_leaf(tree, place, halves.right, halves.separator, false);
+        return;
+    }
+    /* Its part is still too full: among rows of one order, or with long rows between short ones, a page cannot be divided
+     * just anywhere. It will be divided again. */
+    ASSERT(tree->type->scattered);
+    count_rows(tree, place, -1);
     insert_leaf(tree, place, halves.right, halves.separator, false);
+    struct tree_probe probe = {.order = order};
+    tree_seek(tree, &probe, place);
+    place->row = place->page->count;
+    tree_insert(tree, place, row, order);
 }
 
 void tree_insert(struct tree *tree, struct tree_place *place, const struct row *row, struct tree_order order)
@@ -522,9 +532,10 @@ void tree_replace(struct tree *tree, struct tree_place *place, unsigned which, s
     if (page_replace(tree->heap, &leaf->page, place->row, which, element))
         return;
     struct halves halves;
+    struct tree_probe probe = {0};
     if (tree->type->scattered) {
-        struct tree_order order = tree->type->order(leaf->page, place->row, tree->context);
-        divide_scattered(tree, &leaf->page, place->row, order, &halves);
+        probe.order = tree->type->order(leaf->page, place->row, tree->context);
+        divide_scattered(tree, &leaf->page, place->row, probe.order, &halves);
     } else {
         divide_ordered(tree, &leaf->page, place->row, &halves);
         if (!halves.is_right &&
@@ -534,9 +545,18 @@ void tree_replace(struct tree *tree, struct tree_place *place, unsigned which, s
         }
     }
     struct page **target = halves.is_right ? &halves.right : &leaf->page;
-    if (!page_replace(tree->heap, target, halves.row, which, element))
-        BUG("an element does not fit into half a page");
+    bool replaced = page_replace(tree->heap, target, halves.row, which, element);
+    const struct page *page = *target;
     insert_leaf(tree, place, halves.right, halves.separator, false);
+    if (replaced)
+        return;
+    /* As in insert_into_full. The row's page is the one that its order leads to, or one of the same order before it. */
+    ASSERT(tree->type->scattered);
+    tree_seek(tree, &probe, place);
+    while (place->page != page && tree_previous_page(tree, place))
+        ;
+    place->row = halves.row;
+    tree_replace(tree, place, which, element);
 }
 
 void tree_set_number(struct tree *tree, struct tree_place *place, uint64_t number)

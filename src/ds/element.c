@@ -105,9 +105,9 @@ void element_unref(struct element element)
 enum status element_batch_make(struct element_batch *batch, const struct slice *texts, uint32_t count)
 {
     batch->count = count;
-    batch->elements = &batch->first;
-    batch->scratches = &batch->first_scratch;
-    if (count > 1) {
+    batch->elements = batch->few;
+    batch->scratches = batch->few_scratches;
+    if (count > ELEMENT_BATCH_FEW) {
         batch->elements = mem_try_alloc((size_t)count * (sizeof *batch->elements + sizeof *batch->scratches));
         if (batch->elements == NULL)
             return ST_NOMEM;
@@ -126,7 +126,7 @@ enum status element_batch_make(struct element_batch *batch, const struct slice *
 
 void element_batch_done(struct element_batch *batch)
 {
-    if (batch->elements != &batch->first)
+    if (batch->elements != batch->few)
         mem_free(batch->elements);
 }
 

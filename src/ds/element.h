@@ -88,13 +88,15 @@ void element_unref(struct element element);
 /* The latter for the blob itself. Matches chunk's release callback. */
 void blob_unref(void *blob);
 
+#define ELEMENT_BATCH_FEW 16 /* so many need no memory */
+
 /* Elements of several texts, made before any is stored, so that a refusal of memory changes nothing. */
 struct element_batch {
     struct element *elements;
     element_scratch *scratches;
     uint32_t count;
-    struct element first;
-    element_scratch first_scratch;
+    struct element few[ELEMENT_BATCH_FEW];
+    element_scratch few_scratches[ELEMENT_BATCH_FEW];
 };
 
 /* ST_NOMEM: nothing was made. The texts must stay as long as the batch, and the batch where it is. */

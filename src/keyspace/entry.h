@@ -36,6 +36,7 @@ enum entry_type {
     ENTRY_LIST = 1,
     ENTRY_SET = 2,
     ENTRY_ZSET = 3,
+    ENTRY_HASH = 4,
 };
 
 enum entry_encoding {

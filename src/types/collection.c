@@ -12,6 +12,7 @@ static const struct tree_type *const tree_types[] = {
     [ENTRY_LIST] = &list_tree,
     [ENTRY_SET] = &set_tree,
     [ENTRY_ZSET] = &zset_tree,
+    [ENTRY_HASH] = &hash_tree,
 };
 
 void collection_open(struct collection_view *view, struct keyspace *keyspace, struct entry *entry)

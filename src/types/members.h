@@ -16,6 +16,7 @@
 
 extern const struct tree_type set_tree;
 extern const struct tree_type zset_index_tree; /* members and their scores: types/zset.h */
+extern const struct tree_type hash_tree;
 
 /* Finds the row of a member. False: there is none, and the place is where members_add puts it. *ret_hash is the member's
  * hash in both cases. */

@@ -44,7 +44,7 @@ EXCLUDED = {
     "config", "info", "latency", "slowlog", "lolwut", "memory", "module", "acl", "auth", "hello", "reset",
     "command", "wait", "waitaof", "role", "replconf", "cluster", "migrate", "dump", "restore", "script", "function",
     "commandlog", "pfdebug", "pfselftest", "asking", "readonly", "readwrite", "multi", "exec", "discard", "watch",
-    "unwatch", "select", "time", "scan", "sscan", "spop", "srandmember", "object|freq", "publish", "spublish", "pubsub",
+    "unwatch", "select", "time", "scan", "sscan", "spop", "srandmember", "hscan", "hrandfield", "object|freq", "publish", "spublish", "pubsub",
 }
 
 

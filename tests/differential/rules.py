@@ -42,6 +42,15 @@ def _order_of_members(words, ours, theirs, grammar):
             and sorted(ours[1]) == sorted(theirs[1]))
 
 
+def _order_of_fields(words, ours, theirs, grammar):
+    """Large hashes have no order."""
+    if words[0] not in (b"hgetall", b"hkeys", b"hvals") or ours[0] != theirs[0] or ours[0] not in "*%":
+        return False
+    step = 2 if words[0] == b"hgetall" else 1
+    pairs = [sorted(tree[1][at:at + step] for at in range(0, len(tree[1]), step)) for tree in (ours, theirs)]
+    return pairs[0] == pairs[1]
+
+
 def _random(words, ours, theirs, grammar):
     """RANDOMKEY: some key there, none here would be a difference."""
     return words[0] == b"randomkey" and ours[0] == theirs[0] == "$" and None not in (ours[1], theirs[1])
@@ -115,6 +124,7 @@ RULES = [
     Rule("clock", "The two servers are asked a moment apart.", _clock),
     Rule("order-of-keys", "KEYS promises no order.", _order),
     Rule("order-of-members", "Sets have no order.", _order_of_members),
+    Rule("order-of-fields", "Large hashes have no order.", _order_of_fields),
     Rule("randomness", "RANDOMKEY is random.", _random),
     Rule("order-of-errors", "Of two faults of a command, another is told.", _error_order),
     Rule("numbers-first", "Numbers are checked whether or not the key is there.", _numbers_first),

@@ -147,6 +147,7 @@ VALUE_OF = {
     "string": lambda key: ("GET", key),
     "list": lambda key: ("LRANGE", key, 0, -1),
     "set": lambda key: ("SMEMBERS", key),
+    "hash": lambda key: ("HGETALL", key),
 }
 
 
@@ -163,6 +164,8 @@ def contents(address):
                 value = client(*VALUE_OF[kind](key))
                 if kind == "set":
                     value = sorted(value)
+                elif kind == "hash":
+                    value = sorted(zip(value[::2], value[1::2]))
                 found[database, key] = (kind, value, client("PTTL", key))
     return found
 

@@ -1,0 +1,176 @@
+/* Whole hashes: HGETALL, HKEYS, HVALS, HRANDFIELD, HSCAN. Single fields are in hash.c.
+ *
+ * Threads: executor only. */
+#include "base/alloc.h"
+#include "base/glob.h"
+#include "cmd/scan.h"
+#include "gen/args.h"
+#include "types/hash.h"
+
+/* What is told of a field. */
+enum part {
+    PART_FIELD = 1 << 0,
+    PART_VALUE = 1 << 1,
+};
+
+static void reply_parts(struct call *call, const struct page *page, unsigned row, unsigned parts)
+{
+    if (parts & PART_FIELD)
+        call_reply_element(call, page_element(page, row, 0));
+    if (parts & PART_VALUE)
+        call_reply_element(call, page_element(page, row, 1));
+}
+
+/* ---- All fields -------------------------------------------------------------------------------------------- */
+
+static void reply_whole(struct call *call, struct slice name, unsigned parts)
+{
+    struct key key;
+    struct collection_view hash;
+    struct tree_place place;
+    if (!call_read_collection(call, name, ENTRY_HASH, &key, &hash))
+        return;
+    uint64_t count = key.entry == NULL ? 0 : tree_rows(hash.rows);
+    if (parts == (PART_FIELD | PART_VALUE))
+        reply_map(call->out, count);
+    else
+        reply_array(call->out, count);
+    if (count == 0)
+        return;
+    tree_at(hash.rows, 0, &place);
+    do {
+        for (unsigned row = 0; row < place.page->count; row++)
+            reply_parts(call, place.page, row, parts);
+    } while (tree_next_page(hash.rows, &place));
+}
+
+void cmd_hgetall(struct call *call, const struct args_hgetall *args)
+{
+    reply_whole(call, args->key, PART_FIELD | PART_VALUE);
+}
+
+void cmd_hkeys(struct call *call, const struct args_hkeys *args)
+{
+    reply_whole(call, args->key, PART_FIELD);
+}
+
+void cmd_hvals(struct call *call, const struct args_hvals *args)
+{
+    reply_whole(call, args->key, PART_VALUE);
+}
+
+/* ---- Chance ------------------------------------------------------------------------------------------------ */
+
+/* Begins an answer with so many fields, each alone or with its value: a flat array, or in RESP3 one of pairs. */
+static void begin_fields(struct call *call, uint64_t count, unsigned parts)
+{
+    bool flat = parts & PART_VALUE && call->out->resp == 2;
+    reply_array(call->out, flat ? 2 * count : count);
+}
+
+static void reply_field(struct call *call, const struct page *page, unsigned row, unsigned parts)
+{
+    if (parts & PART_VALUE && call->out->resp > 2)
+        reply_array(call->out, 2);
+    reply_parts(call, page, row, parts);
+}
+
+static void reply_field_at(struct call *call, const struct tree *rows, uint64_t position, unsigned parts)
+{
+    struct tree_place place;
+    tree_at(rows, position, &place);
+    reply_field(call, place.page, place.row, parts);
+}
+
+/* `count` different fields, fewer than all. */
+static void reply_different(struct call *call, const struct tree *rows, uint64_t count, unsigned parts)
+{
+    uint64_t *positions = mem_try_alloc(count * sizeof *positions);
+    if (positions == NULL) {
+        call_oom(call);
+        return;
+    }
+    members_choose(rows, &call->exec->rng, count, positions);
+    begin_fields(call, count, parts);
+    for (uint64_t i = 0; i < count; i++)
+        reply_field_at(call, rows, positions[i], parts);
+    mem_free(positions);
+}
+
+void cmd_hrandfield(struct call *call, const struct args_hrandfield *args)
+{
+    struct key key;
+    struct collection_view hash;
+    if (!call_read_collection(call, args->key, ENTRY_HASH, &key, &hash))
+        return;
+    uint64_t size = key.entry == NULL ? 0 : tree_rows(hash.rows);
+    if (!args->has_options) {
+        if (size == 0)
+            reply_null(call->out);
+        else
+            reply_field_at(call, hash.rows, rng_below(&call->exec->rng, size), PART_FIELD);
+        return;
+    }
+    int64_t count = args->options.count;
+    unsigned parts = args->options.withvalues ? PART_FIELD | PART_VALUE : PART_FIELD;
+    if (size == 0 || count == 0) {
+        reply_array(call->out, 0);
+    } else if (count < 0) {
+        begin_fields(call, 0 - (uint64_t)count, parts);
+        for (; count < 0; count++)
+            reply_field_at(call, hash.rows, rng_below(&call->exec->rng, size), parts);
+    } else if ((uint64_t)count < size) {
+        reply_different(call, hash.rows, (uint64_t)count, parts);
+    } else {
+        begin_fields(call, size, parts);
+        for (uint64_t position = 0; position < size; position++)
+            reply_field_at(call, hash.rows, position, parts);
+    }
+}
+
+/* ---- Walking ----------------------------------------------------------------------------------------------- */
+
+struct scan_walk {
+    struct call *call;
+    struct slice pattern; /* data NULL: everything */
+    unsigned parts;
+    uint64_t count; /* elements of the answer */
+};
+
+static void scan_visit(void *context, const struct page *page, unsigned row)
+{
+    struct scan_walk *walk = context;
+    element_scratch scratch;
+    if (walk->pattern.data != NULL &&
+        !glob_match(walk->pattern, element_text(page_element(page, row, 0), scratch)))
+        return;
+    reply_parts(walk->call, page, row, walk->parts);
+    walk->count += walk->parts & PART_VALUE ? 2 : 1;
+}
+
+void cmd_hscan(struct call *call, const struct args_hscan *args)
+{
+    struct key key;
+    struct collection_view hash;
+    uint64_t cursor;
+    char text[NUM_I64_TEXT_MAX];
+    if (!scan_parse_cursor(call, args->cursor, &cursor))
+        return;
+    if (!call_read_collection(call, args->key, ENTRY_HASH, &key, &hash))
+        return;
+    if (key.entry != NULL && args->has_count && args->count < 1) {
+        call_syntax_error(call);
+        return;
+    }
+    struct scan_walk walk = {.call = call,
+                             .pattern = args->has_pattern ? args->pattern : (struct slice){0},
+                             .parts = args->novalues ? PART_FIELD : PART_FIELD | PART_VALUE};
+    uint64_t count = args->has_count ? (uint64_t)args->count : SCAN_COUNT_DEFAULT;
+    uint64_t next = key.entry == NULL ? 0 : members_scan(hash.rows, cursor, count, NULL, NULL);
+    reply_array(call->out, 2);
+    reply_bulk(call->out, slice_make(text, num_format_u64(next, text)));
+    struct reply_open open = reply_open(call->out);
+    if (key.entry != NULL)
+        members_scan(hash.rows, cursor, count, scan_visit, &walk);
+    reply_close(call->out, open, REPLY_ARRAY, walk.count);
+}

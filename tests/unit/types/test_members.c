@@ -1,0 +1,359 @@
+/* Proves that members are found, added, taken and walked over as those of a plain set, through growth and shrinking of
+ * the tree, whatever their kind and their length; that members of one and the same hash, which somebody who knew the
+ * seed could make, are still all found; and that a walk meets everything that stays. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "types/hash.h"
+#include "types/members.h"
+
+#define TEXT_MAX     2000
+#define MEMBERS      6000
+#define EQUAL_HASHES 1500
+
+static const uint64_t seed = 0x1234567890abcdefull;
+
+typedef struct slice text_fn(uint32_t member, char *text);
+
+/* A tree, and which of the members [0, MEMBERS) are in it. */
+struct fixture {
+    struct heap *heap;
+    struct tree tree;
+    text_fn *text_of;
+    bool present[MEMBERS];
+    uint64_t count;
+    struct rng rng;
+};
+
+/* Every kind of element. */
+static struct slice plain_text(uint32_t member, char *text)
+{
+    int size = member % 3 == 0 ? snprintf(text, TEXT_MAX, "%d", (int)(member * 2654435761u))
+                               : snprintf(text, TEXT_MAX, "member:%u", member);
+    size_t wanted = (size_t)size;
+    if (member % 7 == 1)
+        wanted += member % 90;
+    if (member % 101 == 1)
+        wanted = ELEMENT_BYTES_MAX - 5 + member % 900;
+    if (wanted > (size_t)size)
+        memset(text + size, 'x', wanted - (size_t)size);
+    return slice_make(text, wanted);
+}
+
+/* Texts of one hash: of every 16 bytes XXH3 multiplies two halves, each after it has been mixed with a secret and the
+ * seed. A first half that makes its factor zero leaves the second half without effect. */
+static struct slice forged_text(uint32_t member, char *text)
+{
+    uint64_t zeroing;
+    memcpy(&zeroing, XXH3_kSecret, sizeof zeroing);
+    zeroing += seed;
+    memset(text, 'f', 32);
+    memcpy(text, &zeroing, sizeof zeroing);
+    memcpy(text + 8, &member, sizeof member);
+    return slice_make(text, 32);
+}
+
+/* A third of them of one hash, between others. */
+static struct slice mixed_text(uint32_t member, char *text)
+{
+    return member < EQUAL_HASHES ? forged_text(member, text) : plain_text(member, text);
+}
+
+static struct fixture *set_up(const struct tree_type *type, text_fn *text_of)
+{
+    struct fixture *fixture = mem_calloc(1, sizeof *fixture);
+    fixture->heap = heap_new();
+    fixture->text_of = text_of;
+    rng_seed(&fixture->rng, 11);
+    tree_init(&fixture->tree, type, &seed, fixture->heap);
+    return fixture;
+}
+
+static void tear_down(struct fixture *fixture)
+{
+    while (!tree_free_some(&fixture->tree, 3))
+        ;
+    struct heap_stats stats;
+    heap_stats(fixture->heap, &stats);
+    assert_int_equal(stats.used_bytes, 0);
+    heap_free(fixture->heap);
+    mem_free(fixture);
+}
+
+/* The text that stands at a place. */
+static void assert_member(const struct fixture *fixture, const struct tree_place *place, uint32_t member)
+{
+    char text[TEXT_MAX];
+    element_scratch scratch;
+    struct slice found = element_text(page_element(place->page, place->row, 0), scratch);
+    assert_true(slice_equal(found, fixture->text_of(member, text)));
+}
+
+static void add(struct fixture *fixture, uint32_t member)
+{
+    char text[TEXT_MAX];
+    element_scratch scratch;
+    struct element element, value = {"value", 5, ELEMENT_BYTES};
+    struct tree_place place;
+    uint64_t hash;
+    assert_int_equal(element_make(fixture->text_of(member, text), scratch, &element), ST_OK);
+    bool found = members_find(&fixture->tree, element, &place, &hash);
+    assert_int_equal(found, fixture->present[member]);
+    assert_int_equal(hash, element_hash(element, seed));
+    if (found) {
+        assert_member(fixture, &place, member);
+        element_unref(element);
+        return;
+    }
+    struct row row = {.elements = {element, value}};
+    members_add(&fixture->tree, &place, hash, &row);
+    fixture->present[member] = true;
+    fixture->count++;
+}
+
+static void take(struct fixture *fixture, uint32_t member)
+{
+    char text[TEXT_MAX];
+    struct tree_place place;
+    bool found = members_locate(&fixture->tree, fixture->text_of(member, text), &place);
+    assert_int_equal(found, fixture->present[member]);
+    if (!found)
+        return;
+    assert_member(fixture, &place, member);
+    tree_remove(&fixture->tree, &place, 1);
+    fixture->present[member] = false;
+    fixture->count--;
+}
+
+static void assert_all(const struct fixture *fixture)
+{
+    char text[TEXT_MAX];
+    tree_check(&fixture->tree);
+    assert_int_equal(tree_rows(&fixture->tree), fixture->count);
+    for (uint32_t member = 0; member < MEMBERS; member++)
+        assert_int_equal(members_contain(&fixture->tree, fixture->text_of(member, text)),
+                         fixture->present[member]);
+}
+
+static uint32_t any_member(struct fixture *fixture)
+{
+    return (uint32_t)rng_below(&fixture->rng, MEMBERS);
+}
+
+/* Grows the tree to most of the members and shrinks it to nothing, with a little of the other on the way. */
+static void grow_and_shrink(struct fixture *fixture)
+{
+    for (unsigned i = 0; i < 3 * MEMBERS; i++) {
+        add(fixture, any_member(fixture));
+        if (i % 4 == 0)
+            take(fixture, any_member(fixture));
+        if (i % 1500 == 0)
+            assert_all(fixture);
+    }
+    assert_true(fixture->count > MEMBERS / 2 && fixture->tree.depth > 0);
+    for (unsigned i = 0; i < 3 * MEMBERS; i++) {
+        take(fixture, any_member(fixture));
+        if (i % 4 == 0)
+            add(fixture, any_member(fixture));
+        if (i % 1500 == 0)
+            assert_all(fixture);
+    }
+    for (uint32_t member = 0; member < MEMBERS; member++)
+        take(fixture, member);
+    assert_all(fixture);
+    assert_int_equal(fixture->tree.depth, 0);
+}
+
+static void test_members_are_a_set(void **state)
+{
+    struct fixture *fixture = set_up(&set_tree, plain_text);
+    grow_and_shrink(fixture);
+    tear_down(fixture);
+}
+
+static void test_fields_are_a_set(void **state)
+{
+    struct fixture *fixture = set_up(&hash_tree, plain_text);
+    grow_and_shrink(fixture);
+    tear_down(fixture);
+}
+
+static void test_members_of_one_hash_are_found(void **state)
+{
+    char one[TEXT_MAX], other[TEXT_MAX];
+    assert_int_equal(hash_slice(forged_text(1, one), seed), hash_slice(forged_text(2, other), seed));
+    struct fixture *fixture = set_up(&hash_tree, mixed_text);
+    grow_and_shrink(fixture);
+    tear_down(fixture);
+}
+
+/* ---- Values ------------------------------------------------------------------------------------------------ */
+
+static void assert_value(const struct tree *tree, struct slice field, struct slice expected)
+{
+    struct element value;
+    element_scratch scratch;
+    assert_true(hash_find(tree, field, &value));
+    assert_true(slice_equal(element_text(value, scratch), expected));
+}
+
+/* Every field gets values of all lengths by turns, in a tree where others have the same hash. */
+static void test_a_field_keeps_its_last_value(void **state)
+{
+    struct fixture *fixture = set_up(&hash_tree, mixed_text);
+    char text[TEXT_MAX], value_text[TEXT_MAX];
+    element_scratch scratch, value_scratch;
+    struct element field, value;
+    for (uint32_t round = 0; round < 4; round++) {
+        for (uint32_t member = 0; member < MEMBERS; member += 3) {
+            struct slice name = mixed_text(member, text);
+            assert_int_equal(element_make(name, scratch, &field), ST_OK);
+            assert_int_equal(element_make(plain_text(member + 31 * round, value_text), value_scratch, &value),
+                             ST_OK);
+            assert_int_equal(hash_set(&fixture->tree, field, value), round == 0);
+        }
+        tree_check(&fixture->tree);
+        for (uint32_t member = 0; member < MEMBERS; member += 3)
+            assert_value(&fixture->tree, mixed_text(member, text),
+                         plain_text(member + 31 * round, value_text));
+    }
+    tear_down(fixture);
+}
+
+/* Fields and values at once as long as they can lie in a page, now and then between short ones: wherever such a page is
+ * divided, the part that gets another long row may still be too full for it. */
+static void test_long_rows_between_short_ones(void **state)
+{
+    struct fixture *fixture = set_up(&hash_tree, plain_text);
+    char text[TEXT_MAX], value_text[TEXT_MAX];
+    element_scratch scratch, value_scratch;
+    struct element field, value;
+    for (uint32_t i = 0; i < 20 * MEMBERS; i++) {
+        uint32_t member = any_member(fixture);
+        bool is_long = rng_below(&fixture->rng, 30) == 0;
+        size_t size = plain_text(member, text).size;
+        for (; is_long && size < ELEMENT_BYTES_MAX; size++)
+            text[size] = 'l';
+        memset(value_text, 'v', ELEMENT_BYTES_MAX);
+        struct slice name = slice_make(text, size);
+        assert_int_equal(element_make(name, scratch, &field), ST_OK);
+        assert_int_equal(
+            element_make(slice_make(value_text, is_long ? ELEMENT_BYTES_MAX : 1), value_scratch, &value),
+            ST_OK);
+        hash_set(&fixture->tree, field, value);
+        assert_value(&fixture->tree, name, slice_make(value_text, is_long ? ELEMENT_BYTES_MAX : 1));
+    }
+    tree_check(&fixture->tree);
+    tear_down(fixture);
+}
+
+/* ---- Walks ------------------------------------------------------------------------------------------------- */
+
+struct walk {
+    uint32_t seen[MEMBERS]; /* times that each member has been visited */
+    const struct fixture *fixture;
+    uint64_t visited;
+};
+
+/* Which member stands in a row: only the ones that stay are looked for. */
+static void visit(void *context, const struct page *page, unsigned row)
+{
+    struct walk *walk = context;
+    char text[TEXT_MAX];
+    element_scratch scratch;
+    struct slice found = element_text(page_element(page, row, 0), scratch);
+    walk->visited++;
+    for (uint32_t member = 0; member < MEMBERS; member += 5) {
+        if (!slice_equal(found, walk->fixture->text_of(member, text)))
+            continue;
+        walk->seen[member]++;
+        return;
+    }
+}
+
+/* Every fifth member stays through a whole walk, during which the others come and go, by `change` at a time. */
+static void assert_walk(struct fixture *fixture, void (*change)(struct fixture *fixture, uint32_t member),
+                        unsigned changes)
+{
+    struct walk *walk = mem_calloc(1, sizeof *walk);
+    walk->fixture = fixture;
+    uint64_t cursor = 0;
+    do {
+        cursor = members_scan(&fixture->tree, cursor, 10, visit, walk);
+        for (unsigned i = 0; i < changes; i++) {
+            uint32_t member = any_member(fixture);
+            if (member % 5 != 0)
+                change(fixture, member);
+        }
+    } while (cursor != 0);
+    for (uint32_t member = 0; member < MEMBERS; member += 5)
+        assert_true(walk->seen[member] >= 1);
+    if (changes == 0 && fixture->text_of == plain_text) /* those of one hash may be met again */
+        assert_int_equal(walk->visited, fixture->count);
+    mem_free(walk);
+}
+
+static void walk_while_changing(text_fn *text_of)
+{
+    struct fixture *fixture = set_up(&set_tree, text_of);
+    for (uint32_t member = 0; member < MEMBERS; member += 5)
+        add(fixture, member);
+    assert_walk(fixture, add, 0);
+    assert_walk(fixture, add, 500);
+    assert_true(fixture->count > MEMBERS / 2);
+    assert_walk(fixture, take, 200);
+    assert_walk(fixture, take, 500);
+    assert_all(fixture);
+    tear_down(fixture);
+}
+
+static void test_a_walk_meets_what_stays(void **state)
+{
+    walk_while_changing(plain_text);
+}
+
+static void test_a_walk_meets_what_stays_among_equal_hashes(void **state)
+{
+    walk_while_changing(mixed_text);
+}
+
+/* ---- Chance ------------------------------------------------------------------------------------------------ */
+
+static void test_chosen_positions_are_different_and_in_order(void **state)
+{
+    struct fixture *fixture = set_up(&set_tree, plain_text);
+    for (uint32_t member = 0; member < 1000; member++)
+        add(fixture, member);
+    static const uint64_t counts[] = {1, 2, 100, 249, 250, 251, 500, 999, 1000};
+    uint64_t positions[1000];
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        members_choose(&fixture->tree, &fixture->rng, counts[i], positions);
+        for (uint64_t at = 0; at < counts[i]; at++) {
+            assert_true(positions[at] < 1000);
+            assert_true(at == 0 || positions[at] > positions[at - 1]);
+        }
+    }
+    tear_down(fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_members_are_a_set),
+        cmocka_unit_test(test_fields_are_a_set),
+        cmocka_unit_test(test_members_of_one_hash_are_found),
+        cmocka_unit_test(test_a_field_keeps_its_last_value),
+        cmocka_unit_test(test_long_rows_between_short_ones),
+        cmocka_unit_test(test_a_walk_meets_what_stays),
+        cmocka_unit_test(test_a_walk_meets_what_stays_among_equal_hashes),
+        cmocka_unit_test(test_chosen_positions_are_different_and_in_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

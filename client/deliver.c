@@ -199,7 +199,8 @@ enum skua_status client_deliver_one(struct skua_client *client, bool keep, struc
     if (!client->tree_open) {
         pending_settle(&client->pending, client->output.place, output_end_place(&client->output));
         const struct pending_entry *head = pending_head(&client->pending);
-        if (head == NULL && client->traffic.raw)
+        /* Of raw bytes no reply is known, neither behind them nor while they are being sent. */
+        if ((head == NULL || head->replies == 0) && client->traffic.raw)
             return SKUA_AGAIN;
         client->lead = traffic_lead(&client->traffic, head, client->reader->buffer + client->reader->at,
                                     client_unread(client));

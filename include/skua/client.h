@@ -154,7 +154,8 @@ enum skua_status skua_vappend_command(struct skua_client *client, const char *fo
 enum skua_status skua_append_argv(struct skua_client *client, size_t count, const char *const *arguments,
                                   const size_t *lengths);
 /* Requests that are encoded already, to which `replies` replies come in all. The library does not look inside: no
- * subscriptions, and nothing that changes the protocol or answers out of order. */
+ * subscriptions, and nothing that changes the protocol or answers out of order. With 0 replies it is any bytes, and so
+ * is what comes for them: skua_take_bytes takes that, also while some of them are still to be sent. */
 enum skua_status skua_append_raw(struct skua_client *client, const void *bytes, size_t size, size_t replies);
 
 /* Waits for the next reply that has no callback. A request that failed is told here by the status of the loss, once,

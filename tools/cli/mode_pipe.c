@@ -2,8 +2,8 @@
  *
  * Entry: mode_pipe. Threads: the main thread.
  * How many replies will come is not known, because what is sent is not parsed: at the end an ECHO of random bytes is
- * added, and its reply is the last. So the bytes go past the client library's requests, on its descriptor, in both
- * directions at once; the reader of replies is the library's.
+ * added, and its reply is the last. So the library carries bytes in both directions and no requests, and the replies
+ * go through a reader of our own.
  * | state   | what happens                                                   | next, by                             |
  * |---------|----------------------------------------------------------------|--------------------------------------|
  * | COPYING | input is read when all before it was sent, replies are counted | CLOSING, by read_input at its end    |
@@ -11,13 +11,12 @@
  * | DONE    | the mark has come back                                         | (none)                               |
  * | FAILED  | the connection is lost, or no reply came for --pipe-timeout    | (none)                               |
  * I1: memory does not grow with the input nor with the replies: one buffer each, and long strings come in parts.
- * I2: out[out_begin .. out_end) has been read and not been sent; input is read only while that is empty. */
+ * I2: input is read only while all before it has been taken by the system. */
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,19 +44,17 @@ enum pipe_state {
 struct transfer {
     struct cli *cli;
     enum pipe_state state;
-    int descriptor; /* of the connection */
-    char *out;      /* owned; BUFFER_SIZE */
-    size_t out_begin, out_end;
+    char *input; /* owned; BUFFER_SIZE */
     struct skua_reader *reader;
+    bool more_at_hand; /* the library may hold bytes of which the descriptor knows nothing */
     char mark[MARK_SIZE];
     size_t mark_matched; /* bytes of a string that is coming in parts and has equalled the mark so far */
     uint64_t errors, replies;
-    uint64_t sent;     /* bytes of input */
-    uint64_t last_ns;  /* when something last came or was sent */
-    bool in_error;     /* the text of an error is coming in parts */
-    bool in_string;    /* a string is */
-    bool send_refused; /* nothing is sent any more: the server's last words are read */
-    bool in_push;      /* the items of a push are coming */
+    uint64_t sent;    /* bytes of input */
+    uint64_t last_ns; /* when something last came or was sent */
+    bool in_error;    /* the text of an error is coming in parts */
+    bool in_string;   /* a string is */
+    bool in_push;     /* the items of a push are coming */
     struct progress progress;
 };
 
@@ -116,19 +113,17 @@ static void take_item(struct transfer *transfer, const struct skua_item *item)
 static void read_replies(struct transfer *transfer)
 {
     char *space;
-    size_t capacity;
+    size_t capacity, size;
     if (skua_reader_reserve(transfer->reader, BUFFER_SIZE, &space, &capacity) != SKUA_OK) {
         transfer_fail(transfer, "out of memory");
         return;
     }
-    ssize_t size = recv(transfer->descriptor, space, capacity, MSG_DONTWAIT);
-    if (size < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (size <= 0) {
-        transfer_fail(transfer, size == 0 ? "Server closed the connection" : strerror(errno));
+    if (skua_take_bytes(transfer->cli->client, space, capacity, &size) != SKUA_OK) {
+        transfer_fail(transfer, cli_problem(transfer->cli));
         return;
     }
-    skua_reader_commit(transfer->reader, (size_t)size);
+    transfer->more_at_hand = size == capacity;
+    skua_reader_commit(transfer->reader, size);
     transfer->last_ns = mode_now_ns();
     struct skua_item item;
     enum skua_status status = SKUA_OK;
@@ -140,14 +135,23 @@ static void read_replies(struct transfer *transfer)
 
 /* ---- Requests -------------------------------------------------------------------------------------------------- */
 
+/* A connection that is lost by sending is met again by read_replies, behind what the server has said before. */
+static void send_bytes(struct transfer *transfer, const void *bytes, size_t size)
+{
+    struct skua_client *client = transfer->cli->client;
+    if (skua_append_raw(client, bytes, size, 0) == SKUA_OK)
+        skua_run(client, SKUA_WRITE);
+    transfer->last_ns = mode_now_ns();
+}
+
 static void close_input(struct transfer *transfer)
 {
-    memcpy(transfer->out, MARK_HEAD, sizeof MARK_HEAD - 1);
-    memcpy(transfer->out + sizeof MARK_HEAD - 1, transfer->mark, MARK_SIZE);
-    memcpy(transfer->out + sizeof MARK_HEAD - 1 + MARK_SIZE, "\r\n", 2);
-    transfer->out_begin = 0;
-    transfer->out_end = sizeof MARK_HEAD - 1 + MARK_SIZE + 2;
+    char end[sizeof MARK_HEAD - 1 + MARK_SIZE + 2];
+    memcpy(end, MARK_HEAD, sizeof MARK_HEAD - 1);
+    memcpy(end + sizeof MARK_HEAD - 1, transfer->mark, MARK_SIZE);
+    memcpy(end + sizeof end - 2, "\r\n", 2);
     transfer->state = PIPE_CLOSING;
+    send_bytes(transfer, end, sizeof end);
     progress_clear(&transfer->progress);
     puts("All data transferred. Waiting for the last reply...");
     fflush(stdout);
@@ -155,33 +159,19 @@ static void close_input(struct transfer *transfer)
 
 static void read_input(struct transfer *transfer)
 {
-    ssize_t size = read(STDIN_FILENO, transfer->out, BUFFER_SIZE);
+    ssize_t size = read(STDIN_FILENO, transfer->input, BUFFER_SIZE);
     if (size < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (size < 0) {
         transfer_fail(transfer, strerror(errno));
         return;
     }
-    transfer->out_begin = 0;
-    transfer->out_end = (size_t)size;
-    if (size == 0)
+    if (size == 0) {
         close_input(transfer);
-}
-
-static void send_output(struct transfer *transfer)
-{
-    ssize_t size = send(transfer->descriptor, transfer->out + transfer->out_begin,
-                        transfer->out_end - transfer->out_begin, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (size < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (size < 0) { /* what the server has said before it hung up matters more than that it did */
-        transfer->send_refused = true;
         return;
     }
-    transfer->out_begin += (size_t)size;
-    if (transfer->state == PIPE_COPYING)
-        transfer->sent += (size_t)size;
-    transfer->last_ns = mode_now_ns();
+    send_bytes(transfer, transfer->input, (size_t)size);
+    transfer->sent += (size_t)size;
 }
 
 /* ---- Both ------------------------------------------------------------------------------------------------------ */
@@ -189,8 +179,8 @@ static void send_output(struct transfer *transfer)
 static void check_timeout(struct transfer *transfer)
 {
     int64_t timeout_s = transfer->cli->options.pipe_timeout_s;
-    bool all_sent = transfer->state == PIPE_CLOSING && transfer->out_begin == transfer->out_end;
-    if (!(all_sent || transfer->send_refused) || timeout_s == 0 ||
+    bool all_sent = transfer->state == PIPE_CLOSING && (skua_want(transfer->cli->client) & SKUA_WRITE) == 0;
+    if (!all_sent || timeout_s == 0 ||
         (double)(mode_now_ns() - transfer->last_ns) < (double)timeout_s * MODE_NS_PER_S)
         return;
     fflush(stdout);
@@ -202,20 +192,24 @@ static void check_timeout(struct transfer *transfer)
 /* One turn: waits for what can go on, and goes on with it. */
 static void turn(struct transfer *transfer)
 {
-    bool to_send = !transfer->send_refused && transfer->out_begin < transfer->out_end;
-    bool to_read = !transfer->send_refused && !to_send && transfer->state == PIPE_COPYING;
+    struct skua_client *client = transfer->cli->client;
+    bool lost = skua_state_of(client) != SKUA_READY;
+    bool to_send = (skua_want(client) & SKUA_WRITE) != 0;
+    bool to_read = !lost && !to_send && transfer->state == PIPE_COPYING;
     struct pollfd watched[] = {
-        {.fd = transfer->descriptor, .events = (short)(POLLIN | (to_send ? POLLOUT : 0))},
+        {.fd = skua_descriptor(client), .events = (short)(POLLIN | (to_send ? POLLOUT : 0))},
         {.fd = to_read ? STDIN_FILENO : -1, .events = POLLIN},
     };
-    if (!cli_poll(watched, 2, SLICE_MS)) {
+    if (!cli_poll(watched, 2, lost || transfer->more_at_hand ? 0 : SLICE_MS)) {
         transfer_fail(transfer, "interrupted");
         return;
     }
-    if ((watched[0].revents & ~POLLOUT) != 0)
+    if (lost || transfer->more_at_hand || (watched[0].revents & ~POLLOUT) != 0)
         read_replies(transfer);
-    if ((watched[0].revents & POLLOUT) != 0 && transfer->state < PIPE_DONE)
-        send_output(transfer);
+    if ((watched[0].revents & POLLOUT) != 0 && transfer->state < PIPE_DONE) {
+        skua_run(client, SKUA_WRITE);
+        transfer->last_ns = mode_now_ns();
+    }
     if (watched[1].revents != 0 && transfer->state == PIPE_COPYING)
         read_input(transfer);
     if (transfer->state < PIPE_DONE)
@@ -241,8 +235,7 @@ static void transfer_init(struct transfer *transfer, struct cli *cli)
                                              .descriptor = STDERR_FILENO,
                                              .output = STDOUT_FILENO};
     *transfer = (struct transfer){.cli = cli,
-                                  .descriptor = skua_descriptor(cli->client),
-                                  .out = mem_alloc(BUFFER_SIZE),
+                                  .input = mem_alloc(BUFFER_SIZE),
                                   .reader = skua_reader_new(NULL, NULL),
                                   .last_ns = mode_now_ns()};
     rng_system_bytes(transfer->mark, MARK_SIZE);
@@ -266,6 +259,6 @@ int mode_pipe(struct cli *cli)
     printf("errors: %" PRIu64 ", replies: %" PRIu64 "\n", transfer.errors, transfer.replies);
     fflush(stdout);
     skua_reader_free(transfer.reader);
-    mem_free(transfer.out);
+    mem_free(transfer.input);
     return transfer.errors > 0 || transfer.state == PIPE_FAILED ? 1 : 0;
 }

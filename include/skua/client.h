@@ -62,8 +62,8 @@ struct skua_options {
      * whether they were run; those not yet sent wait. Subscriptions are not renewed: see on_state. */
     int reconnect_max; /* attempts in a row before giving up; 0: never reconnect (default), -1: no limit */
     int64_t
-        reconnect_delay_ms; /* before the second attempt, doubled each time, with up to a half of it at random;
-                                     100 */
+        reconnect_delay_ms; /* before the second attempt, doubled each time, up to a half of it left out at
+                               random; 100 */
     int64_t reconnect_delay_max_ms; /* 10,000 */
 
     size_t pending_max; /* requests without a reply, after which SKUA_ERR_FULL; 2^24 */

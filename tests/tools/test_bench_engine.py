@@ -414,6 +414,9 @@ def test_no_such_line_in_a_pipe(store):
     (["--command", "GET k @no"], "the weight behind '@' needs a number above 0"),
     (["--command", "GET 'k"], "quotes do not match"),
     (["-x"], "needs a command behind the options"),
+    (["--rounds", "1000", "-t", "get,set,incr,lpush,rpush"], "at most 4096"),
+    (["-d", "500000000", "-P", "2"], "more than 600 MB at once"),
+    (["-d", "500000000", "MSET", "a", "{value}", "b", "{value}"], "a request of more than 600 MB"),
     (["--nonsense"], "Unrecognized option"),
 ])
 def test_options_that_are_refused(args, words):

@@ -192,7 +192,8 @@ static void merge_all(struct load *load, struct bench_result *result)
 {
     const struct bench_workload *info = &load->settings->workload->info;
     histogram_init(&result->service, HISTOGRAM_BITS);
-    histogram_init(&result->response, HISTOGRAM_BITS);
+    if (load->settings->rate > 0)
+        histogram_init(&result->response, HISTOGRAM_BITS);
     result->command_count = info->command_count;
     result->commands = mem_calloc(info->command_count, sizeof *result->commands);
     for (unsigned i = 0; i < info->command_count; i++) {

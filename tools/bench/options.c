@@ -347,6 +347,8 @@ static bool check_keys(struct bench_options *options)
     }
     if (pow(10, workload->digits) < (double)workload->keys)
         return wrong("--keys: so many numbers do not fit into a key; see --key-size");
+    if (size_largest(&workload->sizes) * (uint64_t)options->pipeline > TEMPLATE_SIZE_MAX)
+        return wrong("--pipeline: values of this size are more than 600 MB at once on a connection");
     if (options->verify && options->hashes)
         return wrong("--verify: checks strings, not hashes");
     return true;
@@ -456,6 +458,15 @@ static bool add_workloads(struct bench_options *options, int count, char **words
     return workloads_add_default(options->workloads, &options->workload, error) || wrong(error);
 }
 
+/* Results of all runs are held in memory. */
+static bool check_runs(const struct bench_options *options)
+{
+    uint64_t runs = (uint64_t)options->rounds * options->target_count * options->workloads->count;
+    if (!options->loop && runs > BENCH_RUNS_MAX)
+        return wrong("--rounds: too many runs for one session: at most 4096 (servers * workloads * rounds)");
+    return true;
+}
+
 /* argv as typed; passwords were blanked there when they were read. */
 static char *join(int argc, char **argv)
 {
@@ -543,8 +554,8 @@ enum options_result bench_options_read(struct bench_options *options, int argc, 
         return OPTIONS_ANSWERED;
     options->command_line = join(argc, argv);
     complete(options);
-    bool valid =
-        check_keys(options) && check_targets(options) && add_workloads(options, argc - first, argv + first);
+    bool valid = check_keys(options) && check_targets(options) &&
+                 add_workloads(options, argc - first, argv + first) && check_runs(options);
     return valid ? OPTIONS_RUN : OPTIONS_WRONG;
 }
 

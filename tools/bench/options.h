@@ -14,6 +14,7 @@
 #define BENCH_SERVERS_MAX  8u
 #define BENCH_COMMANDS_MAX WORKLOAD_GROUPS_MAX
 #define BENCH_ROUNDS_MAX   1000
+#define BENCH_RUNS_MAX     4096 /* results in a session: each has some hundred KB of histograms */
 
 struct bench_target {
     char *name;  /* owned */

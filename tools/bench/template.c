@@ -139,6 +139,10 @@ static bool compile_value(struct compiler *compiler, bool fixed, size_t value_si
     bool varies = !fixed || compiler->settings->verify;
     if (varies && !add_part(compiler, PART_VALUE, 0, 0))
         return false;
+    if (fixed && compiler->out.size + value_size > TEMPLATE_SIZE_MAX) {
+        snprintf(compiler->error, TEMPLATE_ERROR_MAX, "a request of more than 600 MB");
+        return false;
+    }
     if (fixed) {
         buf_reserve(&compiler->out, value_size);
         value_write(compiler->out.data + compiler->out.size, value_size, 0);

@@ -27,6 +27,8 @@
 #define TEMPLATE_WORDS_MAX 4096u
 #define TEMPLATE_PARTS_MAX 8192u
 #define TEMPLATE_ERROR_MAX 256
+#define TEMPLATE_SIZE_MAX                                                                                    \
+    ((uint64_t)600 << 20) /* bytes of a request: one string of the largest size, and more */
 
 enum part_kind {
     PART_KEY,

@@ -105,7 +105,7 @@ def test_every_pending_request_fails_when_attempts_end(driver, hostile):
 
 def test_a_server_that_accepts_and_closes_is_not_tried_without_a_delay(driver, hostile):
     server = hostile(lambda connection, number: connection.close())
-    driver(f"open {server.url} reconnect_max=4 reconnect_delay_ms=1 reconnect_delay_max_ms=1000")
+    driver(f"open {server.url} reconnect_max=4 reconnect_delay_ms=1 reconnect_delay_max_ms=60000")
     states = driver("loop 0 FAILED")
     assert states.count("state WAITING") == 4, "each counts as a failed attempt, although it was READY for a moment"
 

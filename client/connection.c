@@ -67,7 +67,8 @@ static void lose_by(struct skua_client *client, const struct fault *fault)
 static void forget_connection(struct skua_client *client)
 {
     retire_stream(client);
-    skua_reader_reset(client->reader);
+    if (!client->traffic.raw) /* else they are the caller's to take, up to the next attempt */
+        skua_reader_reset(client->reader);
     client->tree_open = client->item_open = client->starved = false;
     client->lost = client->answered = false;
     handshake_done(&client->handshake, &client->allocator);
@@ -143,6 +144,7 @@ static void finish_loss(struct skua_client *client)
 
 void client_begin_attempt(struct skua_client *client)
 {
+    skua_reader_reset(client->reader);
     client->attempted = true;
     client->attempt_ms = client->options.connect_timeout_ms < 0
                              ? CLOCK_NEVER

@@ -118,3 +118,12 @@ def test_long_syntax_is_not_written_twice(declare):
     from command_docs import syntax
     long = {"name": "a-very-long-name-of-an-argument-that-repeats", "type": "string", "multiple": True}
     assert syntax(declare([long]).args[0]) == long["name"] + " [...]"
+
+
+def test_the_client_knows_syntax_and_examples(declare):
+    from command_cli import emit_cli
+    text = emit_cli([declare([KEY, OPTION, STRING | {"name": "more", "optional": True, "multiple": True}])])
+    assert '{.kind = CATALOGUE_WORD, .name = "key"},' in text
+    assert '{.kind = CATALOGUE_INTEGER, .name = "seconds", .token = "EX", .optional = true},' in text
+    assert '{.kind = CATALOGUE_WORD, .name = "more", .optional = true, .multiple = true},' in text
+    assert ".arg_count = 3," in text and "const size_t catalogue_builtin_count = 1;" in text

@@ -97,6 +97,11 @@ def test_it_speaks_of_itself():
     assert all(len(line) <= 80 for line in text.stdout.decode().splitlines())
 
 
+def test_verbose_tells_where_it_is(server):
+    result = run(server, "--verbose", "-3", "PING")
+    assert (result.out, result.err.decode()) == (b"PONG\n", f"Connected to {server.socket_path}, RESP3\n")
+
+
 def test_later_output_options_win(server):
     assert run(server, "--raw", "--json", "-2", "ECHO", "a").out == b'"a"\n'
     assert run(server, "--json", "-2", "--no-raw", "ECHO", "a").out == b'"a"\n'

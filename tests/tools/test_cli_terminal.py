@@ -362,6 +362,20 @@ def test_a_resized_window(session):
     assert len(s.lines) == 1
 
 
+def test_a_stopped_program_goes_on(session):
+    s = session()
+    s.type("GET a")
+    s.until_typed("GET a")
+    before = len(s.raw)
+    s.process.kill(signal.SIGSTOP)
+    s.process.kill(signal.SIGCONT)
+    s.until(lambda: b"GET a" in s.raw[before:], "the line is drawn again")
+    s.type("b\r")
+    s.wait(r"^\(nil\)$")
+    s.until(s.at_prompt, "the prompt")
+    assert len(s.lines) == 3
+
+
 def test_clear(session):
     s = session()
     s.ask("PING")

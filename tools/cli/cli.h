@@ -58,6 +58,10 @@ bool cli_terminated(void);
 /* Takes the flag of a Ctrl-C back that ended only one command; that of SIGTERM stays. */
 void cli_interrupt_clear(void);
 
+/* From now on SIGWINCH and SIGCONT set another flag, which is taken back by looking: the signal's number, or 0. */
+void cli_catch_screen_changes(void);
+int cli_take_screen_change(void);
+
 struct pollfd;
 /* As poll; signals that are caught come in only while it waits, so that none slips in between the look at the flag and
  * the wait. False: cli_interrupted. May return early for other signals, with no events. */

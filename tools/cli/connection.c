@@ -115,6 +115,8 @@ bool cli_connect(struct cli *cli)
         if (!cli->quiet)
             fprintf(stderr, "Error: %s\n", cli_problem(cli));
     }
+    if (connected && cli->options.verbose)
+        fprintf(stderr, "Connected to %s, RESP%d\n", skua_address(cli->client), skua_protocol(cli->client));
     if (!connected) {
         skua_close(cli->client);
         cli->client = NULL;

@@ -40,13 +40,6 @@ struct editor {
     bool dropped;    /* Ctrl-C on a line with text */
 };
 
-static volatile sig_atomic_t screen_changed; /* SIGWINCH or SIGCONT has come */
-
-static void on_screen_change(int number)
-{
-    screen_changed = number;
-}
-
 static struct editor *editor_of(EditLine *line)
 {
     void *editor = NULL;
@@ -86,6 +79,9 @@ static void draw_hint(struct editor *editor)
     const LineInfo *info = el_line(editor->line);
     struct buf hint = {0};
     int columns;
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    if (poll(&input, 1, 0) > 0)
+        return; /* more keys are waiting: a paste need not be hinted at letter by letter */
     if (!editor->hints || info->cursor != info->lastchar || info->cursor == info->buffer)
         return;
     size_t size = (size_t)(info->lastchar - info->buffer);
@@ -135,10 +131,8 @@ static void erase_line(struct editor *editor)
 }
 
 /* The window has another size, or the program was stopped and the terminal is in the shell's mode. */
-static void redraw(struct editor *editor)
+static void redraw(struct editor *editor, bool was_stopped)
 {
-    bool was_stopped = screen_changed == SIGCONT;
-    screen_changed = 0;
     erase_line(editor);
     if (was_stopped) {
         el_set(editor->line, EL_PREP_TERM, 0);
@@ -156,8 +150,9 @@ static int read_byte(struct editor *editor, char *ret_byte)
         struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
         if (!cli_poll(&input, 1, -1))
             return cli_terminated() ? 0 : -1;
-        if (screen_changed != 0)
-            redraw(editor);
+        int change = cli_take_screen_change();
+        if (change != 0)
+            redraw(editor, change == SIGCONT);
         if (input.revents != 0) {
             ssize_t size = read(STDIN_FILENO, ret_byte, 1);
             if (size >= 0)
@@ -384,17 +379,10 @@ static void bind_keys(EditLine *line)
         {"\033OH", "ed-move-to-beg"},  {"\033OF", "ed-move-to-end"},       {"\033[1;5D", "ed-prev-word"},
         {"\033[1;5C", "em-next-word"},
     };
-    el_set(line, EL_ADDFN, "skua-complete", "Complete a word", on_tab);
+    /* The wide call keeps the pointers; the narrow one would copy the texts and never free them. */
+    el_wset(line, EL_ADDFN, L"skua-complete", L"Complete a word", on_tab);
     for (size_t i = 0; i < ARRAY_COUNT(keys); i++)
         el_set(line, EL_BIND, keys[i][0], keys[i][1], NULL);
-}
-
-static void watch_screen(void)
-{
-    struct sigaction action = {.sa_handler = on_screen_change};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGWINCH, &action, NULL);
-    sigaction(SIGCONT, &action, NULL);
 }
 
 struct editor *editor_new(const struct catalogue *catalogue, bool colours)
@@ -415,7 +403,7 @@ struct editor *editor_new(const struct catalogue *catalogue, bool colours)
     bind_keys(editor->line);
     el_source(editor->line, NULL);
     read_history(editor);
-    watch_screen();
+    cli_catch_screen_changes();
     return editor;
 }
 

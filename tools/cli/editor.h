@@ -4,7 +4,7 @@
  * A hint stands behind the line in dim letters. libedit does not know of it: it is drawn when libedit waits for a key,
  * between a saved and a restored cursor, and wiped as soon as the key is there, so that libedit always finds the screen
  * as it left it. It is drawn only with the cursor at the end of the line, and never beyond the window's edge.
- * Threads: the main thread; the handlers of SIGWINCH and SIGCONT set one flag. Needs cli_catch_interrupts.
+ * Threads: the main thread. Needs cli_catch_interrupts.
  *
  * I1: a hint is on the screen only while waiting for a key. I2: the history file has whole lines only, each appended by
  * one write, so that several programs may share it. */

@@ -292,10 +292,12 @@ static bool split_typed(struct slice line, struct quote_words *words, bool *ret_
 }
 
 /* "5 PING" runs PING five times: the words of the command begin behind the number. */
-static size_t first_word(const struct quote_words *words)
+static const struct slice *command_of(const struct quote_words *words, size_t *ret_count)
 {
-    int64_t repetitions;
-    return words->count > 1 && num_parse_i64(words->items[0], &repetitions) ? 1 : 0;
+    int64_t times;
+    size_t first = words->count > 1 && num_parse_i64(words->items[0], &times) ? 1 : 0;
+    *ret_count = words->count - first;
+    return first > 0 ? words->items + first : words->items;
 }
 
 static bool is_help(struct slice word)
@@ -330,8 +332,9 @@ void hints_rest(const struct catalogue *catalogue, struct slice line, struct buf
     struct quote_words words;
     bool typing;
     if (split_typed(line, &words, &typing)) {
-        size_t first = first_word(&words);
-        append_command_rest(catalogue, words.items + first, words.count - first, typing, text);
+        size_t count;
+        const struct slice *command = command_of(&words, &count);
+        append_command_rest(catalogue, command, count, typing, text);
     }
     quote_words_done(&words);
 }
@@ -440,11 +443,11 @@ void hints_complete(const struct catalogue *catalogue, struct slice line,
         /* Only a word that is written as it reads can be replaced: no quotes, no escapes. */
         bool plain = typed.size <= line.size && (typed.size == 0 || memcmp(line.data + line.size - typed.size,
                                                                            typed.data, typed.size) == 0);
-        size_t first = first_word(&words);
-        if (plain && words.count - (typing ? 1 : 0) >= first)
-            offer_words(catalogue, words.items + first, words.count - first - (typing ? 1 : 0),
-                        ret_candidates);
-        struct slice model = typed.size > 0 ? typed : first < words.count ? words.items[first] : typed;
+        size_t count, last = typing ? 1 : 0;
+        const struct slice *command = command_of(&words, &count);
+        if (plain && count >= last)
+            offer_words(catalogue, command, count - last, ret_candidates);
+        struct slice model = typed.size > 0 || count == 0 ? typed : command[0];
         choose(ret_candidates, typed, model);
     }
     quote_words_done(&words);

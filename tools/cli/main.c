@@ -23,8 +23,8 @@ static void show_help(const struct option_set *sets, size_t count)
            "Usage: skua-cli [OPTIONS] [COMMAND [ARGUMENT ...]]\n\n",
            SKUA_VERSION);
     options_help(sets, count, columns < 60 ? 60 : columns, stdout);
-    fputs("\nWithout a command it is interactive, or reads commands from a pipe, one in a line. HELP says "
-          "more there.\n"
+    fputs("\nWithout a command it is interactive, or reads commands from a pipe, one in a\n"
+          "line; HELP says more there.\n"
           "\nExamples:\n"
           "  skua-cli -u redis://example.com:6380/2 GET key\n"
           "  skua-cli -x SET picture < picture.png\n"

@@ -93,7 +93,7 @@ const struct option_row cli_rows[CLI_ROW_COUNT] = {
     {.word = "show-pushes", .argument = "YN",
      .help = "Whether to show pushes of RESP3 (default: yes on a terminal)",
      .kind = OPTION_PARSE, .parse = parse_show_pushes},
-    {.word = "verbose", .help = "Tell more about what is being done",
+    {.word = "verbose", .help = "Say on standard error where it connects to",
      .kind = OPTION_FLAG, .offset = FIELD(verbose)},
 
     {.section = "Watching a server:",

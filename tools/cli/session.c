@@ -92,7 +92,8 @@ static struct format format_of(const struct cli *cli, bool report)
 
 static void write_out(struct buf *text)
 {
-    fwrite(text->data, 1, text->size, stdout);
+    if (text->size > 0)
+        fwrite(text->data, 1, text->size, stdout);
     fflush(stdout);
     buf_done(text);
 }

@@ -503,20 +503,25 @@ int64_t skua_deadline_ms(const struct skua_client *client)
     return left_ms > 0 ? left_ms : 0;
 }
 
+/* Tells on_watch what has changed. False: nothing has. */
+static bool tell_watch(struct skua_client *client)
+{
+    const struct client_watch now = {skua_descriptor(client), skua_want(client), client_moment_ms(client)};
+    const struct client_watch *seen = &client->watched;
+    if (now.descriptor == seen->descriptor && now.want == seen->want && now.moment_ms == seen->moment_ms)
+        return false;
+    client->watched = now;
+    client->callbacks++;
+    client->on_watch(client, now.descriptor, now.want, client->on_watch_user);
+    client->callbacks--;
+    return true;
+}
+
 void client_notify_watch(struct skua_client *client)
 {
-    if (client->on_watch != NULL) {
-        const struct client_watch now = {skua_descriptor(client), skua_want(client),
-                                         client_moment_ms(client)};
-        const struct client_watch *seen = &client->watched;
-        if (now.descriptor != seen->descriptor || now.want != seen->want ||
-            now.moment_ms != seen->moment_ms) {
-            client->watched = now;
-            client->callbacks++;
-            client->on_watch(client, now.descriptor, now.want, client->on_watch_user);
-            client->callbacks--;
-        }
-    }
+    /* Again after each: it may have called skua_reconnect, and must hear of that before the descriptor is closed. */
+    while (client->on_watch != NULL && tell_watch(client))
+        ;
     if (client->retired == NULL)
         return;
     struct stream *retired = client->retired;

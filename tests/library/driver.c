@@ -240,6 +240,7 @@ static void on_watch(struct skua_client *client, int descriptor, unsigned want, 
            deadline_ms < 0    ? "never"
            : deadline_ms == 0 ? "now"
                               : "later");
+    follow_plan(user, "watch");
 }
 
 /* ---- Verbs: what a line can say ----------------------------------------------------------------------------------- */

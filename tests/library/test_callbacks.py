@@ -145,6 +145,16 @@ def test_the_descriptor_is_given_up_before_it_is_closed(driver, hostile):
     assert lines[-2:] == ["state FAILED", "watch none never"]
 
 
+def test_reconnecting_inside_the_watch_callback(driver, hostile):
+    driver(f"connect {hostile(numbers).url}")
+    driver("watch")
+    driver("plan watch reconnect")
+    lines = driver("submit a A")
+    assert lines == ["watch some read now", "reconnect OK", "watch none now", "submit OK"]
+    assert "callback a CLOSED" in driver("loop 1 READY")
+    assert driver.last("command B") == ":0"
+
+
 def test_items_inside_callbacks(driver, hostile):
     driver(f"connect {hostile(numbers).url}")
     driver("plan a item")

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,9 +68,9 @@ static bool target_open(struct target *target, const char *path)
         target->descriptor = open(path, O_WRONLY | O_CLOEXEC);
         return target->descriptor >= 0 || target_fail(path, "opening");
     }
-    char *real = exists ? realpath(path, NULL) : NULL; /* what a link leads to is replaced, not the link */
-    target->path = mem_strdup(real != NULL ? real : path);
-    (free)(real); /* the C library's own memory */
+    target->path = mem_alloc(PATH_MAX);
+    if (!exists || realpath(path, target->path) == NULL) /* what a link leads to is replaced, not the link */
+        snprintf(target->path, PATH_MAX, "%s", path);
     return open_beside(target);
 }
 

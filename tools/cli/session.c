@@ -378,7 +378,7 @@ enum run_result session_repeat(struct cli *cli, const struct slice *words, size_
 {
     enum run_result result = RUN_OK;
     bool goes_on = times != 0;
-    int64_t interval_ms = (int64_t)(fmin(interval_s, INTERVAL_MAX_S) * 1000);
+    int64_t interval_ms = (int64_t)ceil(fmin(interval_s, INTERVAL_MAX_S) * 1000);
     while (goes_on) {
         result = session_run(cli, words, count);
         times -= times > 0;

@@ -64,14 +64,15 @@ size_t page_memory(const struct page *page)
 
 /* ---- Blocks ------------------------------------------------------------------------------------------------ */
 
-/* An empty page with room for `rows` rows with `bytes` bytes and an eighth more of both. NULL: over the maximum. */
-static struct page *page_allocate(struct heap *heap, enum page_layout layout, unsigned rows, unsigned bytes)
+/* An empty page with room for `rows` rows with `bytes` bytes and about `room` bytes more. NULL: over the maximum. */
+static struct page *page_allocate_with(struct heap *heap, enum page_layout layout, unsigned rows,
+                                       unsigned bytes, size_t room)
 {
     unsigned row_size = columns_row_size(&page_shapes[layout]);
     size_t needed = sizeof(struct page) + rows * row_size + bytes;
     if (needed > PAGE_SIZE_MAX)
         return NULL;
-    size_t size = heap_block_size(needed + (needed - sizeof(struct page)) / PAGE_ROOM_SHARE + PAGE_ROOM_MIN);
+    size_t size = heap_block_size(needed + room);
     if (size > PAGE_SIZE_MAX)
         size = PAGE_SIZE_MAX;
     struct page *page = heap_alloc(heap, size);
@@ -87,6 +88,13 @@ static struct page *page_allocate(struct heap *heap, enum page_layout layout, un
     page->size = (uint16_t)size;
     page->begin = (uint16_t)columns_end(page);
     return page;
+}
+
+/* The same with an eighth more for rows that will come. */
+static struct page *page_allocate(struct heap *heap, enum page_layout layout, unsigned rows, unsigned bytes)
+{
+    size_t room = (rows * columns_row_size(&page_shapes[layout]) + bytes) / PAGE_ROOM_SHARE + PAGE_ROOM_MIN;
+    return page_allocate_with(heap, layout, rows, bytes, room);
 }
 
 /* Puts the rows [from, to) of `source` behind those of `page`, which has the room. Blobs are not counted. */
@@ -285,6 +293,10 @@ bool page_replace(struct heap *heap, struct page **page, unsigned at, unsigned w
     }
     struct page *target = *page;
     element_unref(old);
+    if (element.size == old.size && element.kind == old.kind) { /* counters, mostly */
+        memcpy((char *)old.data, element.data, element.size);
+        return true;
+    }
     unsigned elements = page_shape(target)->elements, index = at * elements + which;
     uint16_t *ends = page_ends(target);
     unsigned start = (unsigned)(old.data - (char *)target), next = start + old.size;
@@ -296,6 +308,16 @@ bool page_replace(struct heap *heap, struct page **page, unsigned at, unsigned w
     ends[index] = (uint16_t)((start + element.size) | (unsigned)element.kind << PAGE_END_BITS);
     target->has_blobs |= element.kind == ELEMENT_BLOB;
     return true;
+}
+
+void page_fit(struct heap *heap, struct page **page)
+{
+    struct page *old = *page;
+    if (heap_block_size(sizeof *old + page_used(old)) >= old->size)
+        return;
+    *page = page_allocate_with(heap, old->layout, old->count, bytes_used(old), 0);
+    append_rows(*page, old, 0, old->count);
+    page_release(heap, old);
 }
 
 /* ---- Splitting and merging --------------------------------------------------------------------------------- */

@@ -134,6 +134,9 @@ void page_remove(struct heap *heap, struct page **page, unsigned at, unsigned co
 /* Puts `element` in place of one of row `at`, whose blob is dropped. Otherwise as page_insert. */
 bool page_replace(struct heap *heap, struct page **page, unsigned at, unsigned which, struct element element);
 
+/* Moves the page to the smallest block that holds it, for one that may stay as it is. Not shared. */
+void page_fit(struct heap *heap, struct page **page);
+
 /* Moves the rows from `at` on to a new page. Both are not empty afterwards: 0 < at < count. */
 struct page *page_split(struct heap *heap, struct page **page, unsigned at);
 /* Moves the rows whose byte in goes_right[0 .. count) is not 0 to a new page; the order of both parts stays. Both are

@@ -40,6 +40,9 @@ void collection_begin(struct collection_view *view, struct keyspace *keyspace, e
 static struct entry *new_entry(struct tree *rows, struct tree *index, struct slice key, enum entry_type type,
                                const struct entry_options *options)
 {
+    /* Who makes a collection with several rows at once has often made all of it. */
+    if (rows->depth == 0 && rows->root.page->count > 1 && !page_is_shared(rows->root.page))
+        page_fit(rows->heap, &rows->root.page);
     if (rows->depth == 0)
         return entry_new_page(rows->heap, key, type, rows->root.page, options);
     struct collection *collection = collection_new(rows->heap, rows, index);

@@ -11,6 +11,7 @@
  *   FRESH ---> CURRENT ---> FULL ---> PARTIAL ---> CURRENT       slab_acquire, cursor_refill, slab_event
  *                                        |
  *                                        +-------> EMPTY ------> CURRENT (of any class)
+ *                                        CURRENT ---^ let_go_of_idle_slabs
  *                                                    +---------> RETURNED ---> CURRENT      heap_trim
  *
  * A full slab becomes partial only when one in FULL_SHARE of its blocks is free again: then one visit of a slab
@@ -420,9 +421,28 @@ void heap_bag_release(struct heap *heap, struct heap_bag *bag)
 
 /* ---- Upkeep --------------------------------------------------------------------------------------- */
 
+/* Slabs that classes allocate from and of which no block is in use: whoever grows a block step by step leaves one behind
+ * in each class. */
+static void let_go_of_idle_slabs(struct heap *heap)
+{
+    for (unsigned i = 0; i < CLASS_COUNT; i++) {
+        struct size_class *class = &heap->classes[i];
+        struct slab *slab = class->current;
+        unsigned cached = (unsigned)__builtin_popcountll(class->cached);
+        if (!slab || slab->free_count + cached < class->block_count)
+            continue;
+        slab->bitmap[class->word] |= class->cached;
+        slab->free_count = (uint16_t)(slab->free_count + cached);
+        class->cached = 0;
+        class->current = NULL;
+        slab_put_empty(heap, slab);
+    }
+}
+
 size_t heap_trim(struct heap *heap, size_t slabs_max)
 {
     size_t count = 0;
+    let_go_of_idle_slabs(heap);
     while (count < slabs_max && heap->empty_slabs > EMPTY_RESERVE) {
         struct slab *slab = list_entry(heap->empty.next, struct slab, node);
         list_remove(&slab->node);

@@ -72,7 +72,7 @@ size_t heap_block_size(size_t size);
 /* The heap that a block of at most HEAP_BLOCK_MAX bytes came from. Any thread may ask. */
 struct heap *heap_owner(const void *block);
 
-/* Empty slabs beyond a small reserve go back to the system. Bounded: at most `slabs_max` slabs of 64 KB a call.
+/* Slabs without a live block are not kept for their class any more, and those beyond a small reserve go back to the system. Bounded: at most `slabs_max` slabs of 64 KB a call.
  * Returns the number given back. */
 size_t heap_trim(struct heap *heap, size_t slabs_max);
 

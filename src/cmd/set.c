@@ -13,9 +13,6 @@
 #include "types/members.h"
 #include "types/set.h"
 
-/* With a negative count SRANDMEMBER answers with as many as were asked for, however small the set: that needs an end. */
-#define REPEATED_MAX ((int64_t)1 << 27)
-
 uint8_t set_marks_now(const struct call *call, const struct tree *rows, uint8_t before,
                       const struct element *added)
 {

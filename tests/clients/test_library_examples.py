@@ -220,6 +220,11 @@ def test_the_shared_library_has_its_name_and_nothing_but_our_symbols(library_fol
     assert all(re.fullmatch(r"skua_\w+@@SKUA_0\.\d+", name) for name in names), names
 
 
+def test_pkg_config_looks_where_the_library_is_put(installed, library_folder, env):
+    searched = run(["pkg-config", "--variable", "pc_path", "pkg-config"], env).strip().split(":")
+    assert str("/usr/local" / library_folder.relative_to(installed) / "pkgconfig") in searched
+
+
 def test_a_program_may_carry_the_library_in_itself(server, installed, library_folder, env, tmp_path):
     private = run(["pkg-config", "--static", "--libs-only-other", "skua"], env).split()
     run(["cc", f"-I{installed}/include", str(EXAMPLES / "blocking.c"), str(library_folder / "libskua.a"), *private,

@@ -49,7 +49,7 @@ class Argument:
     shown_type: str = ""
     access: list = dataclasses.field(default_factory=list)
     joins: bool = False
-    counted: bool = False  # how many there are is the integer before it
+    counted: bool = False  # keys: how many there are is the integer before them; an option: as many words as those keys
     counts: bool = False   # it is that integer
     variable: dict | None = None
     since: str | None = None
@@ -181,9 +181,12 @@ class Command:
             return self.args_min
         if self.is_container:
             return None
-        if self.excess == "arity":
-            return self.words + sum(_most(arg) for arg in self.args)
-        return None
+        return self.words_max if self.excess == "arity" else None
+
+    @property
+    def words_max(self):
+        """The number of words with every option given. Only of a bounded argument list."""
+        return self.words + sum(_most(arg) for arg in self.args)
 
     def categories(self):
         result = set(self.own_categories)
@@ -263,8 +266,10 @@ def _check_argument(check, arg, in_oneof):
         check.fail("min, max and default belong to numbers")
     if not numeric and arg.error and arg.type != "oneof" and not arg.counted:
         check.fail("'error' belongs to numbers, oneofs and counted keys")
-    if arg.counted and not (arg.type == "key" and arg.multiple and not arg.optional and not arg.token):
-        check.fail("only mandatory keys, several of them and without a token, can be counted")
+    counted_keys = arg.type == "key" and not arg.optional and not arg.token
+    counted_option = arg.type == "string" and arg.optional and arg.token
+    if arg.counted and not (arg.multiple and (counted_keys or counted_option)):
+        check.fail("only mandatory keys without a token, or strings behind one, several of them, can be counted")
     if arg.default is not None and not arg.optional:
         check.fail("a default belongs to an optional argument")
     if arg.minimum is not None and arg.maximum is not None and arg.minimum > arg.maximum:
@@ -330,7 +335,10 @@ def _check_sequence(check, args, alternatives=False):
         return
     for position, arg in enumerate(args):
         rest = args[position + 1:]
-        if arg.counted:
+        if arg.counted and arg.token:
+            if not any(item.counted and item.type == "key" for item in args[:position]):
+                check.fail(f"'{arg.name}' is counted: counted keys must stand before it")
+        elif arg.counted:
             before = args[position - 1] if position else None
             if before is None or before.type != "integer" or not before.is_fixed() or (before.minimum or 0) < 1:
                 check.fail(f"'{arg.name}' is counted: a plain integer of at least 1 must stand before it")

@@ -117,6 +117,7 @@ class Parser:
         self.closed = False          # all words have been taken: no check for left-over words is needed
         self.numbers = []            # (condition, raw expression, target, argument), to be parsed at the end
         self.locals = []
+        self.counted_keys = None     # the field of the keys whose number was among the arguments
 
     # Words.
 
@@ -202,6 +203,8 @@ class Parser:
         target = f"{scope}{arg.field}"
         if arg.type == "token":
             self.out.line(f"{target} = true;")
+        elif arg.counted:
+            self.counted_words(arg, target, f"{scope}{self.counted_keys}_count")
         elif arg.raw or arg.multiple:
             if arg.token and not arg.raw:
                 self.need(1)
@@ -286,6 +289,16 @@ class Parser:
         self.use_cursor()
         self.out.line(f"{target} = &argv[i];")
         self.out.line(f"{target}_count = (uint32_t){counter};")
+        self.out.line(f"i += {target}_count;")
+        self.assured = 0
+        self.counted_keys = arg.field
+
+    def counted_words(self, arg, target, count):
+        """Behind the token of an option: a word for each of the counted keys."""
+        with self.out.block(f"if ({count} > argc - i)"):
+            self.fail()
+        self.out.line(f"{target} = &argv[i];")
+        self.out.line(f"{target}_count = {count};")
         self.out.line(f"i += {target}_count;")
         self.assured = 0
 
@@ -374,9 +387,13 @@ class Parser:
 
     def finish(self):
         if not self.command.is_exact and not self.closed:
-            failure = {"subcommand": "args_wrong_subcommand(call)",
-                       "late-arity": "args_wrong_count(call)"}.get(self.command.excess, "call_syntax_error(call)")
+            failure = "call_syntax_error(call)"
+            if self.command.excess == "subcommand":
+                failure = "args_wrong_subcommand(call)"
             first = self.at if self.at is not None else "i"
+            if self.command.excess == "late-arity":
+                with self.out.block(f"if (argc > {self.command.words_max})"):
+                    self.fail("args_wrong_count(call)")
             with self.out.block(f"if ({first} < argc)"):
                 self.fail(failure)
         for condition, raw, target, arg in self.numbers:

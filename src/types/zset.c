@@ -288,6 +288,14 @@ uint64_t zset_count_before(const struct tree *rows, struct slice member, bool in
     return tree_position(rows, &place) + (found && inclusive);
 }
 
+bool zset_has_one_score(const struct tree *rows)
+{
+    struct tree_place first, last;
+    tree_at(rows, 0, &first);
+    tree_at(rows, tree_rows(rows) - 1, &last);
+    return page_number(first.page, first.row) == page_number(last.page, last.row);
+}
+
 void zset_check(const struct collection_view *zset)
 {
     const struct tree *rows = zset->rows;

@@ -44,6 +44,9 @@ uint64_t zset_count_below(const struct tree *rows, double score, bool inclusive)
 /* The same for members in a set whose members all have the same score: how many are less than `member` (or equal). */
 uint64_t zset_count_before(const struct tree *rows, struct slice member, bool inclusive);
 
+/* Whether all members have the same score. Of a set that has any. */
+bool zset_has_one_score(const struct tree *rows);
+
 /* One step of a walk, as members_scan; the rows visited are the set's or the index's, which both hold the member as
  * element 0 and the score's bits as the number. A member is visited whatever its score becomes meanwhile. */
 uint64_t zset_scan(const struct collection_view *zset, uint64_t cursor, uint64_t count,

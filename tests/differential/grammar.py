@@ -25,14 +25,25 @@ TIMES = [b"100000000", b"9999999999", b"99999999999999", b"0", b"-1", b"92233720
 DATABASES = [b"0", b"1", b"2", b"15", b"16", b"-1", b"x"]
 ENCODINGS = [b"u8", b"i8", b"u1", b"i64", b"u63", b"i5", b"u64", b"i0", b"x8"]
 BIT_OFFSETS = [b"0", b"1", b"7", b"8", b"31", b"100", b"#0", b"#1", b"#3", b"-1", b"4294967296", b"#-1", b"#x"]
+# Ends of ranges of sorted sets, by score and by bytes.
+SCORE_ENDS = [b"-inf", b"+inf", b"0", b"1", b"(1", b"2", b"(2.5", b"3", b"-1", b"(-1.5", b"(inf", b"1e400", b"", b"(", b" 1",
+              b"0x2", b"nan", b"abc"]
+LEX_ENDS = [b"-", b"+", b"[", b"(", b"[a", b"(a", b"[abc", b"(b", b"[hello world", b"(1", b"[\xff", b"(" + b"z" * 700, b"a",
+            b"-x", b""]
+SCORES = [b"0", b"0", b"0", b"1", b"1", b"2", b"3", b"-1", b"1.5", b"-0.1", b"0.30000000000000004", b"1e3", b"inf", b"-inf",
+          b"1e400", b"nan", b"abc", b"12345678901234567890", b"3.14e-200", b"-0"]
+LIKELY_ENDS, LIKELY_SCORES = 12, 13  # as LIKELY_INTEGERS
 SWITCHED_TYPES = [b"string", b"list", b"none", b"STRING", b"foo"]
 
 # Names of arguments that say what they hold better than their type does.
 BY_NAME = {
     "db": DATABASES, "destination-db": DATABASES, "index": DATABASES, "index1": DATABASES, "index2": DATABASES,
-    "encoding": ENCODINGS, "type": SWITCHED_TYPES, "channel": KEYS[:4], "shardchannel": KEYS[:4],
+    "weight": DOUBLES, "encoding": ENCODINGS, "type": SWITCHED_TYPES, "channel": KEYS[:4], "shardchannel": KEYS[:4],
 }
 TIME_COMMANDS = {b"set", b"setex", b"psetex", b"expire", b"pexpire", b"expireat", b"pexpireat", b"getex", b"restore"}
+
+# They take an option since 7.2: what is wrong behind their plain arguments is told in another way.
+LONGER_SINCE = {b"zrank", b"zrevrank"}
 
 # Commands that end, block, pause or blind a connection or the server, or whose replies cannot be compared.
 EXCLUDED = {
@@ -44,7 +55,8 @@ EXCLUDED = {
     "config", "info", "latency", "slowlog", "lolwut", "memory", "module", "acl", "auth", "hello", "reset",
     "command", "wait", "waitaof", "role", "replconf", "cluster", "migrate", "dump", "restore", "script", "function",
     "commandlog", "pfdebug", "pfselftest", "asking", "readonly", "readwrite", "multi", "exec", "discard", "watch",
-    "unwatch", "select", "time", "scan", "sscan", "spop", "srandmember", "hscan", "hrandfield", "object|freq", "publish", "spublish", "pubsub",
+    "unwatch", "select", "time", "scan", "sscan", "spop", "srandmember", "hscan", "hrandfield", "zscan", "zrandmember",
+    "object|freq", "publish", "spublish", "pubsub",
 }
 
 
@@ -91,6 +103,8 @@ class Grammar:
             result += self.argument(argument)
         if self.rng.random() < 0.1:
             result = self.spoilt(result, len(words))
+        if result[0].lower() in LONGER_SINCE:
+            result = result[:3]
         return without_near_times(result)
 
     def case(self, word):
@@ -127,7 +141,8 @@ class Grammar:
             return []
         count = 1
         if argument.get("counted"):
-            return [self.key() for _ in range(self.counted)]
+            token = [self.case(argument["token"].encode())] if "token" in argument else []
+            return token + [word for _ in range(self.counted) for word in self.one(argument)]
         if argument["name"] == "numkeys":
             self.counted = self.rng.choice([1, 1, 2, 3])
             return [b"%d" % self.counted if self.rng.random() < 0.95 else self.rng.choice(INTEGERS)]
@@ -151,6 +166,10 @@ class Grammar:
             return [word for inner in argument["args"] for word in self.argument(inner)]
         if name in BY_NAME:
             return [self.rng.choice(BY_NAME[name])]
+        if kind == "string" and name in ("min", "max", "start", "stop"):
+            return [self.rng.choice([self.end(SCORE_ENDS), self.end(LEX_ENDS), self.integer()])]
+        if name == "score":
+            return [self.score()]
         if "second" in name or "time" in name or kind == "unix-time":
             return [self.rng.choice(TIMES)]
         if kind == "key":
@@ -172,6 +191,12 @@ class Grammar:
     def integer(self):
         return self.rng.choice(INTEGERS[:LIKELY_INTEGERS] if self.rng.random() < 0.8 else INTEGERS)
 
+    def score(self):
+        return self.rng.choice(SCORES[:LIKELY_SCORES] if self.rng.random() < 0.9 else SCORES)
+
+    def end(self, ends):
+        return self.rng.choice(ends[:LIKELY_ENDS] if self.rng.random() < 0.95 else ends)
+
     # ---- Commands with a language of their own, and what the declarations cannot say -------------------
 
     def bitfield(self):
@@ -191,6 +216,40 @@ class Grammar:
                 case 3:
                     words += [self.case(b"overflow"), self.case(rng.choice([b"wrap", b"sat", b"fail", b"foo"]))]
         return words
+
+    def sorted_set(self):
+        """Filling a sorted set and looking at ranges of it, with options and ends that go together."""
+        rng, key = self.rng, self.key()
+        match rng.randrange(7):
+            case 0 | 1:
+                words = [self.case(b"zadd"), key]
+                words += [self.case(option) for option in (b"nx", b"xx", b"gt", b"lt", b"ch", b"incr")
+                          if rng.random() < 0.12]
+                for _ in range(rng.choice([1, 2, 4, 8])):
+                    words += [b"0" if rng.random() < 0.4 else self.score(), self.value()]
+                return words
+            case 2:
+                name, ends = rng.choice([(b"zcount", SCORE_ENDS), (b"zlexcount", LEX_ENDS), (b"zremrangebylex", LEX_ENDS),
+                                         (b"zremrangebyscore", SCORE_ENDS)])
+                return [self.case(name), key, self.end(ends), self.end(ends)]
+            case 3:
+                name, ends = rng.choice([(b"zrangebyscore", SCORE_ENDS), (b"zrevrangebyscore", SCORE_ENDS),
+                                         (b"zrangebylex", LEX_ENDS), (b"zrevrangebylex", LEX_ENDS)])
+                scored = ends is SCORE_ENDS and rng.random() < 0.4
+                return [self.case(name), key, self.end(ends), self.end(ends), *([b"WITHSCORES"] if scored else []),
+                        *self.limit()]
+        by, ends = rng.choice([(b"byscore", SCORE_ENDS), (b"bylex", LEX_ENDS), (None, INTEGERS[:LIKELY_INTEGERS])])
+        words = [self.case(b"zrangestore"), self.key()] if rng.random() < 0.3 else [self.case(b"zrange")]
+        words += [key, self.end(ends), self.end(ends)]
+        options = [[self.case(by)]] if by else []
+        options += [[self.case(b"rev")]] if rng.random() < 0.5 else []
+        options += [[b"WITHSCORES"]] if rng.random() < 0.3 else []
+        options += [self.limit()] if by or rng.random() < 0.05 else []
+        rng.shuffle(options)
+        return words + [word for option in options for word in option]
+
+    def limit(self):
+        return [self.case(b"limit"), self.integer(), self.integer()] if self.rng.random() < 0.4 else []
 
     def unknown(self):
         """Commands and subcommands that neither server has."""

@@ -51,6 +51,27 @@ def _order_of_fields(words, ours, theirs, grammar):
     return pairs[0] == pairs[1]
 
 
+def _same_scores(ours, theirs, same):
+    """Whether two replies differ in scores only, and there as `same` says."""
+    if ours == theirs:
+        return True
+    if ours[0] != theirs[0] or not ours[1] or not theirs[1]:
+        return False
+    if ours[0] in "*~":
+        return len(ours[1]) == len(theirs[1]) and all(map(_same_scores, ours[1], theirs[1], [same] * len(ours[1])))
+    if ours[0] not in "$,":
+        return False
+    texts = [text.decode("latin-1") if isinstance(text, bytes) else text for text in (ours[1], theirs[1])]
+    number = r"-?(\d+(\.\d+)?(e[+-]\d+)?|inf)"
+    return all(re.fullmatch(number, text) for text in texts) and same(*texts)
+
+
+def _digits(words, ours, theirs, grammar):
+    """Redis 7.0 writes 17 digits of a score, later versions as few as name it."""
+    return (words[0][:1] == b"z"
+            and _same_scores(ours, theirs, lambda a, b: float(a) == float(b) and b in ("%.17g" % float(b), "-0")))
+
+
 def _random(words, ours, theirs, grammar):
     """RANDOMKEY: some key there, none here would be a difference."""
     return words[0] == b"randomkey" and ours[0] == theirs[0] == "$" and None not in (ours[1], theirs[1])
@@ -71,6 +92,8 @@ ARGUMENT_ERRORS = (
     "ERR GT and LT options", "ERR value is out of range, must be positive", "ERR RANK can't be zero",
     "ERR COUNT can't be negative", "ERR MAXLEN can't be negative", "ERR LIMIT can't be negative",
     "ERR numkeys should be greater than 0", "ERR count should be greater than 0", "ERR Number of keys can't be", "ERR invalid DB index", "ERR invalid first DB index", "ERR invalid second DB index",
+    "ERR weight value is not a float", "ERR min or max ", "ERR at least 1 input key is needed for",
+    "ERR XX and NX options", "ERR GT, LT, and/or NX options", "ERR INCR option supports a single",
     "ERR Invalid bitfield type.", "ERR Invalid OVERFLOW type specified")
 
 
@@ -113,10 +136,16 @@ def _bitfield_flags(words, ours, theirs, grammar):
             and ours[0] == theirs[0] == "*" and [item[1][0] for item in ours[1]] == [item[1][0] for item in theirs[1]])
 
 
+COUNTED_KEYS = (b"lmpop", b"sintercard", b"zmpop", b"zinter", b"zinterstore", b"zintercard", b"zunion", b"zunionstore",
+                b"zdiff", b"zdiffstore")
+
+
 def _keys_of_malformed_count(words, ours, theirs, grammar):
     """A number of keys that is no number, as the command itself would find: Redis reads its beginning."""
-    return (words[0] == b"command" and len(words) > 3 and words[1].lower() in (b"getkeys", b"getkeysandflags")
-            and words[2].lower() in (b"lmpop", b"sintercard") and not re.fullmatch(rb"[1-9]\d*", words[3])
+    words = [word.lower() for word in words[:5]]
+    return (words[0] == b"command" and len(words) > 3 and words[1] in (b"getkeys", b"getkeysandflags")
+            and words[2] in COUNTED_KEYS
+            and not re.fullmatch(rb"[1-9]\d*", words[4 if words[2].endswith(b"store") and len(words) > 4 else 3])
             and ours == ("-", "ERR Invalid arguments specified for command"))
 
 
@@ -125,6 +154,7 @@ RULES = [
     Rule("order-of-keys", "KEYS promises no order.", _order),
     Rule("order-of-members", "Sets have no order.", _order_of_members),
     Rule("order-of-fields", "Large hashes have no order.", _order_of_fields),
+    Rule("digits-of-scores", "As few digits as name the score, as in later versions; zero has no sign.", _digits),
     Rule("randomness", "RANDOMKEY is random.", _random),
     Rule("order-of-errors", "Of two faults of a command, another is told.", _error_order),
     Rule("numbers-first", "Numbers are checked whether or not the key is there.", _numbers_first),

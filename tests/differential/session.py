@@ -148,6 +148,7 @@ VALUE_OF = {
     "list": lambda key: ("LRANGE", key, 0, -1),
     "set": lambda key: ("SMEMBERS", key),
     "hash": lambda key: ("HGETALL", key),
+    "zset": lambda key: ("ZRANGE", key, 0, -1, "WITHSCORES"),
 }
 
 
@@ -166,6 +167,9 @@ def contents(address):
                     value = sorted(value)
                 elif kind == "hash":
                     value = sorted(zip(value[::2], value[1::2]))
+                elif kind == "zset":
+                    # The double counts, not its digits: see the rule "digits-of-scores".
+                    value = list(zip(value[::2], map(float, value[1::2])))
                 found[database, key] = (kind, value, client("PTTL", key))
     return found
 

@@ -21,6 +21,7 @@ HIDDEN = {"may_replicate", "touches_arbitrary_keys", "protected"}
 VALKEY_8_TIPS = "tips as in Valkey 8"
 VALKEY_8_WAITS = "as in Valkey 8: it blocks like other commands that wait, and scripts may use it"
 VALKEY_8_ARITY = "as in Valkey 8: a command without arguments is complete, too"
+SINCE_7_2 = "as in Redis 7.2: it takes an option"
 EXPLAINED = {
     ("client|setname", "tips"): VALKEY_8_TIPS,
     ("config|resetstat", "tips"): VALKEY_8_TIPS,
@@ -31,6 +32,8 @@ EXPLAINED = {
     ("wait", "flags"): VALKEY_8_WAITS,
     ("wait", "categories"): VALKEY_8_WAITS,
     ("config|rewrite", "tips"): VALKEY_8_TIPS,
+    ("zrank", "arity"): SINCE_7_2,
+    ("zrevrank", "arity"): SINCE_7_2,
     ("command|getkeys", "arity"): VALKEY_8_ARITY,
     ("command|getkeysandflags", "arity"): VALKEY_8_ARITY,
 }

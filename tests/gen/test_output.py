@@ -62,6 +62,20 @@ def test_places_of_keys(declare, args, legacy):
     assert legacy_range(key_specs(declare(args))) == legacy
 
 
+WEIGHTS = {"name": "weight", "type": "string", "token": "WEIGHTS", "optional": True, "multiple": True, "counted": True}
+COUNTED = [{"name": "numkeys", "type": "integer", "min": 1}, KEY | {"multiple": True, "counted": True}]
+
+
+def test_an_option_can_have_a_word_for_each_counted_key(declare):
+    text = parser_of(declare(COUNTED + [WEIGHTS]))
+    assert "if (args.key_count > argc - i)" in text and "args.weight_count = args.key_count;" in text
+
+
+def test_too_many_words_are_told_from_unknown_ones_when_the_command_runs(declare):
+    text = parser_of(declare([STRING, OPTION], excess="late-arity"))
+    assert text.index("if (argc > 4)") < text.index("args_wrong_count") < text.index("if (i < argc)")
+
+
 def test_categories_follow_from_flags(declare):
     command = declare(flags=["admin", "readonly", "blocking"], categories=["string"])
     assert command.categories() == ["read", "string", "admin", "slow", "blocking", "dangerous"]

@@ -111,6 +111,8 @@ def test_keys_of_arguments(declare, arg, message):
     ([{"name": "mode", "type": "oneof", "optional": True, "error": "ERR mode", "args": alternatives("A", "B")},
       token("NX")], "has its own error"),
     ([STRING | {"optional": True}, KEY], "has no fixed place"),
+    ([STRING | {"token": "WEIGHTS", "optional": True, "multiple": True, "counted": True}], "counted keys must stand before"),
+    ([STRING | {"multiple": True, "counted": True}], "can be counted"),
 ])
 def test_arguments_beside_each_other(declare, args, message):
     from command_keys import key_specs

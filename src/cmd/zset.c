@@ -1,0 +1,577 @@
+/* Sorted sets: ZADD, ZINCRBY, ZCARD, ZSCORE, ZMSCORE, ZRANK, ZREVRANK, ZREM, ZPOPMIN, ZPOPMAX, ZMPOP, ZRANDMEMBER, ZSCAN.
+ * Ranges are in zset_range.c, what several sets have in common in zset_algebra.c.
+ *
+ * Threads: executor only. */
+#include "cmd/zset.h"
+
+#include <math.h>
+
+#include "base/alloc.h"
+#include "base/glob.h"
+#include "cmd/scan.h"
+#include "config/config.h"
+#include "exec/args.h"
+#include "exec/notify.h"
+#include "gen/args.h"
+#include "types/members.h"
+
+static const char not_a_number[] = "ERR resulting score is not a number (NaN)";
+
+/* ---- Shared ------------------------------------------------------------------------------------------------ */
+
+bool zset_edit_open(struct call *call, struct slice name, struct zset_edit *ret_edit)
+{
+    if (!call_write_collection(call, name, ENTRY_ZSET, &ret_edit->key, &ret_edit->view))
+        return false;
+    ret_edit->marks = ret_edit->key.entry == NULL ? 0 : ret_edit->key.entry->flags & ENTRY_MARKS;
+    return true;
+}
+
+void zset_edit_begin(struct call *call, struct zset_edit *edit)
+{
+    collection_begin(&edit->view, call->exec->keyspace, ENTRY_ZSET);
+    edit->marks = 0;
+}
+
+void zset_edit_add(struct call *call, struct zset_edit *edit, struct element member, double score)
+{
+    const struct config *config = call->exec->config;
+    element_scratch scratch;
+    if (element_text(member, scratch).size > (uint64_t)config->zset_max_listpack_value ||
+        tree_rows(edit->view.rows) >= (uint64_t)config->zset_max_listpack_entries)
+        edit->marks = ENTRY_GROWN;
+    zset_add(&edit->view, member, score);
+}
+
+bool zset_edit_close(struct call *call, struct zset_edit *edit)
+{
+    return call_close_collection(call, &edit->key, &edit->view, ENTRY_ZSET, edit->marks);
+}
+
+/* Tells that rows were taken, and of the key's end when it has none left. */
+static void tell_taken(struct call *call, const struct zset_edit *edit, const char *event, uint64_t taken)
+{
+    call_changed(call, NOTIFY_ZSET, event, edit->key.name);
+    call->exec->stats.dirty += taken - 1;
+    if (edit->key.entry == NULL)
+        notify_publish(call->exec, NOTIFY_GENERIC, "del", edit->key.name, call->db);
+}
+
+void zset_edit_close_taken(struct call *call, struct zset_edit *edit, const char *event, uint64_t taken)
+{
+    zset_edit_close(call, edit);
+    tell_taken(call, edit, event, taken);
+}
+
+void zset_edit_take(struct call *call, struct zset_edit *edit, uint64_t first, uint64_t count,
+                    const char *event)
+{
+    if (count < tree_rows(edit->view.rows)) {
+        zset_remove_range(&edit->view, first, count);
+        zset_edit_close(call, edit);
+    } else {
+        call_delete(call, &edit->key); /* all at once, without looking at the rows */
+    }
+    tell_taken(call, edit, event, count);
+}
+
+void zset_edit_store(struct call *call, struct zset_edit *edit, struct slice name, const char *event)
+{
+    uint64_t size = tree_rows(edit->view.rows);
+    call_write_key(call, name, &edit->key);
+    if (size > 0) {
+        if (!call_store_collection(call, &edit->key, &edit->view, ENTRY_ZSET, edit->marks))
+            return;
+        call_changed(call, NOTIFY_ZSET, event, name);
+    } else {
+        tree_free_some(edit->view.rows, 1);
+        if (edit->key.entry != NULL) {
+            call_delete(call, &edit->key);
+            call_changed(call, NOTIFY_GENERIC, "del", name);
+        }
+    }
+    reply_int(call->out, (int64_t)size);
+}
+
+void zset_reply_member(struct call *call, struct element member, uint64_t bits, bool with_score, bool nested)
+{
+    if (with_score && nested)
+        reply_array(call->out, 2);
+    call_reply_element(call, member);
+    if (with_score)
+        reply_double(call->out, zset_score_of(bits));
+}
+
+static void reply_row(struct call *call, const struct page *page, unsigned row, bool with_score, bool nested)
+{
+    zset_reply_member(call, page_element(page, row, 0), page_number(page, row), with_score, nested);
+}
+
+void zset_reply_rows(struct call *call, const struct tree *rows, uint64_t first, uint64_t count, bool reverse,
+                     bool with_scores, bool nested)
+{
+    struct tree_place place;
+    if (count == 0)
+        return;
+    tree_at(rows, first, &place);
+    while (count-- > 0) {
+        reply_row(call, place.page, place.row, with_scores, nested);
+        if (reverse && place.row-- == 0)
+            tree_previous_page(rows, &place);
+        else if (!reverse && ++place.row == place.page->count)
+            tree_next_page(rows, &place);
+    }
+}
+
+bool zset_reply_head(struct call *call, uint64_t count, bool with_scores)
+{
+    bool nested = with_scores && call->out->resp == 3;
+    reply_array(call->out, with_scores && !nested ? 2 * count : count);
+    return nested;
+}
+
+bool zset_read(struct call *call, struct slice name, struct collection_view *ret_view)
+{
+    struct key key;
+    if (!call_read_collection(call, name, ENTRY_ZSET, &key, ret_view))
+        return false;
+    if (key.entry == NULL)
+        ret_view->rows = NULL;
+    return true;
+}
+
+/* ---- Adding ------------------------------------------------------------------------------------------------ */
+
+/* What ZADD and ZINCRBY are to do, and what they did. */
+struct addition {
+    bool nx, xx, gt, lt, ch, incr;
+    uint64_t added;
+    uint64_t updated;
+    double score; /* of the last member, after it was processed */
+    bool skipped; /* the last member was left as it was because of an option */
+};
+
+/* The score that a member with `old` is to have. False: the options leave it as it is. */
+static bool wanted_score(const struct addition *addition, double old, double *score)
+{
+    if (addition->nx)
+        return false;
+    if (addition->incr)
+        *score += old;
+    return !isnan(*score) && !(addition->gt && *score <= old) && !(addition->lt && *score >= old);
+}
+
+/* A member to be added, as it was read: nothing has changed before all are. */
+struct wanted_row {
+    double score;
+    struct slice text;
+    struct element member;
+    element_scratch scratch;
+};
+
+/* Adds or updates one member. Its blob is taken over. False: the sum is no number. */
+static bool put(struct call *call, struct zset_edit *edit, struct addition *addition,
+                const struct wanted_row *row)
+{
+    double old, score = row->score;
+    addition->skipped = false;
+    addition->score = score;
+    if (!zset_score(&edit->view, row->text, &old)) {
+        if (addition->xx) {
+            addition->skipped = true;
+            element_unref(row->member);
+            return true;
+        }
+        zset_edit_add(call, edit, row->member, score);
+        addition->added++;
+        return true;
+    }
+    element_unref(row->member);
+    bool wanted = wanted_score(addition, old, &score);
+    if (isnan(score))
+        return false;
+    addition->skipped = !wanted;
+    if (!wanted)
+        return true;
+    addition->score = score;
+    if (score != old) {
+        zset_change(&edit->view, row->text, old, score);
+        addition->updated++;
+    }
+    return true;
+}
+
+/* Reads scores and members, which take turns in `words`. Returns how many were read: fewer than `count` after an answer. */
+static uint32_t read_rows(struct call *call, const struct slice *words, uint32_t count,
+                          struct wanted_row *rows)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!num_parse_double(words[2 * i], &rows[i].score)) {
+            call_not_float(call);
+            return 0;
+        }
+        rows[i].text = words[2 * i + 1];
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (element_make(rows[i].text, rows[i].scratch, &rows[i].member) != ST_OK) {
+            while (i-- > 0)
+                element_unref(rows[i].member);
+            call_oom(call);
+            return 0;
+        }
+    }
+    return count;
+}
+
+static void drop_rows(struct wanted_row *rows, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        element_unref(rows[i].member);
+}
+
+/* Adds the rows, whose members are taken over. False after an answer. */
+static bool put_all(struct call *call, struct slice name, struct addition *addition, struct wanted_row *rows,
+                    uint32_t count)
+{
+    struct zset_edit edit;
+    bool is_zset = zset_edit_open(call, name, &edit);
+    if (!is_zset || (edit.key.entry == NULL && addition->xx)) {
+        addition->skipped = true;
+        drop_rows(rows, count);
+        return is_zset;
+    }
+    if (edit.key.entry == NULL)
+        zset_edit_begin(call, &edit);
+    bool is_number = true; /* only INCR can make it false, and has one row */
+    for (uint32_t i = 0; i < count; i++)
+        is_number = put(call, &edit, addition, &rows[i]);
+    if (!zset_edit_close(call, &edit))
+        return false;
+    if (addition->added + addition->updated > 0) {
+        call_changed(call, NOTIFY_ZSET, addition->incr ? "zincr" : "zadd", name);
+        call->exec->stats.dirty += addition->added + addition->updated - 1;
+    }
+    if (!is_number)
+        reply_error(call->out, "%s", not_a_number);
+    return is_number;
+}
+
+/* Reads the options at the front of words[0 .. count). Returns how many there are. */
+static uint32_t read_options(struct addition *addition, const struct slice *words, uint32_t count)
+{
+    const struct {
+        const char *token;
+        bool *flag;
+    } options[] = {{"nx", &addition->nx}, {"xx", &addition->xx}, {"gt", &addition->gt},
+                   {"lt", &addition->lt}, {"ch", &addition->ch}, {"incr", &addition->incr}};
+    for (uint32_t i = 0; i < count; i++) {
+        bool known = false;
+        for (size_t j = 0; j < ARRAY_COUNT(options) && !known; j++) {
+            known = slice_equal_nocase(words[i], options[j].token);
+            if (known)
+                *options[j].flag = true;
+        }
+        if (!known)
+            return i;
+    }
+    return count;
+}
+
+/* The error that the options and the number of words behind them deserve, or NULL. */
+static const char *options_error(const struct addition *addition, uint32_t words)
+{
+    if (words == 0 || words % 2 != 0)
+        return "ERR syntax error";
+    if (addition->nx && addition->xx)
+        return "ERR XX and NX options at the same time are not compatible";
+    if ((addition->gt && addition->nx) || (addition->lt && addition->nx) || (addition->gt && addition->lt))
+        return "ERR GT, LT, and/or NX options at the same time are not compatible";
+    if (addition->incr && words > 2)
+        return "ERR INCR option supports a single increment-element pair";
+    return NULL;
+}
+
+#define ROWS_ON_STACK 16
+
+void cmd_zadd(struct call *call, const struct args_zadd *args)
+{
+    struct addition addition = {0};
+    uint32_t options = read_options(&addition, args->data, args->data_count);
+    uint32_t count = (args->data_count - options) / 2;
+    const char *error = options_error(&addition, args->data_count - options);
+    if (error != NULL) {
+        reply_error(call->out, "%s", error);
+        return;
+    }
+    struct wanted_row few[ROWS_ON_STACK], *rows = few;
+    if (count > ROWS_ON_STACK && (rows = mem_try_alloc(count * sizeof *rows)) == NULL) {
+        call_oom(call);
+        return;
+    }
+    if (read_rows(call, args->data + options, count, rows) == count &&
+        put_all(call, args->key, &addition, rows, count)) {
+        if (!addition.incr)
+            reply_int(call->out, (int64_t)(addition.added + (addition.ch ? addition.updated : 0)));
+        else if (addition.skipped)
+            reply_null(call->out);
+        else
+            reply_double(call->out, addition.score);
+    }
+    if (rows != few)
+        mem_free(rows);
+}
+
+void cmd_zincrby(struct call *call, const struct args_zincrby *args)
+{
+    struct addition addition = {.incr = true};
+    struct wanted_row row = {.score = args->increment, .text = args->member};
+    if (element_make(row.text, row.scratch, &row.member) != ST_OK)
+        call_oom(call);
+    else if (put_all(call, args->key, &addition, &row, 1))
+        reply_double(call->out, addition.score);
+}
+
+/* ---- Reading ----------------------------------------------------------------------------------------------- */
+
+void cmd_zcard(struct call *call, const struct args_zcard *args)
+{
+    struct collection_view zset;
+    if (zset_read(call, args->key, &zset))
+        reply_int(call->out, zset.rows == NULL ? 0 : (int64_t)tree_rows(zset.rows));
+}
+
+static void reply_score(struct call *call, const struct collection_view *zset, struct slice member)
+{
+    double score;
+    if (zset->rows != NULL && zset_score(zset, member, &score))
+        reply_double(call->out, score);
+    else
+        reply_null(call->out);
+}
+
+void cmd_zscore(struct call *call, const struct args_zscore *args)
+{
+    struct collection_view zset;
+    if (zset_read(call, args->key, &zset))
+        reply_score(call, &zset, args->member);
+}
+
+void cmd_zmscore(struct call *call, const struct args_zmscore *args)
+{
+    struct collection_view zset;
+    if (!zset_read(call, args->key, &zset))
+        return;
+    reply_array(call->out, args->member_count);
+    for (uint32_t i = 0; i < args->member_count; i++)
+        reply_score(call, &zset, args->member[i]);
+}
+
+static void rank(struct call *call, struct slice name, struct slice member, bool reverse, bool with_score)
+{
+    struct collection_view zset;
+    double score;
+    if (!zset_read(call, name, &zset))
+        return;
+    if (zset.rows == NULL || !zset_score(&zset, member, &score)) {
+        if (with_score)
+            reply_null_array(call->out);
+        else
+            reply_null(call->out);
+        return;
+    }
+    struct tree_place place;
+    zset_locate(zset.rows, member, score, &place);
+    uint64_t position = tree_position(zset.rows, &place);
+    if (with_score)
+        reply_array(call->out, 2);
+    reply_int(call->out, (int64_t)(reverse ? tree_rows(zset.rows) - 1 - position : position));
+    if (with_score)
+        reply_double(call->out, score);
+}
+
+void cmd_zrank(struct call *call, const struct args_zrank *args)
+{
+    rank(call, args->key, args->member, false, args->withscore);
+}
+
+void cmd_zrevrank(struct call *call, const struct args_zrevrank *args)
+{
+    rank(call, args->key, args->member, true, args->withscore);
+}
+
+/* ---- Removing ---------------------------------------------------------------------------------------------- */
+
+void cmd_zrem(struct call *call, const struct args_zrem *args)
+{
+    struct zset_edit edit;
+    uint64_t removed = 0;
+    if (!zset_edit_open(call, args->key, &edit))
+        return;
+    for (uint32_t i = 0; edit.key.entry != NULL && i < args->member_count; i++) {
+        double score;
+        if (!zset_score(&edit.view, args->member[i], &score))
+            continue;
+        zset_remove(&edit.view, args->member[i], score);
+        removed++;
+    }
+    if (removed > 0)
+        zset_edit_close_taken(call, &edit, "zrem", removed);
+    reply_int(call->out, (int64_t)removed);
+}
+
+/* Answers with at most `count` rows from one end, which are taken. The head of the array is written. */
+static void pop_rows(struct call *call, struct zset_edit *edit, bool from_end, uint64_t count, bool nested)
+{
+    uint64_t size = tree_rows(edit->view.rows);
+    zset_reply_rows(call, edit->view.rows, from_end ? size - 1 : 0, count, from_end, true, nested);
+    zset_edit_take(call, edit, from_end ? size - count : 0, count, from_end ? "zpopmax" : "zpopmin");
+}
+
+static void pop(struct call *call, struct slice name, bool from_end, bool has_count, int64_t count)
+{
+    struct zset_edit edit;
+    if (!zset_edit_open(call, name, &edit))
+        return;
+    uint64_t size = edit.key.entry == NULL ? 0 : tree_rows(edit.view.rows);
+    uint64_t taken = !has_count ? 1 : (uint64_t)count;
+    if (taken > size)
+        taken = size;
+    /* With a count RESP3 nests the pairs; the one pair without a count stands alone. */
+    bool nested = has_count && call->out->resp == 3;
+    reply_array(call->out, nested ? taken : 2 * taken);
+    if (taken > 0)
+        pop_rows(call, &edit, from_end, taken, nested);
+}
+
+void cmd_zpopmin(struct call *call, const struct args_zpopmin *args)
+{
+    pop(call, args->key, false, args->has_count, args->count);
+}
+
+void cmd_zpopmax(struct call *call, const struct args_zpopmax *args)
+{
+    pop(call, args->key, true, args->has_count, args->count);
+}
+
+void cmd_zmpop(struct call *call, const struct args_zmpop *args)
+{
+    for (uint32_t i = 0; i < args->key_count; i++) {
+        struct zset_edit edit;
+        if (!zset_edit_open(call, args->key[i], &edit))
+            return;
+        if (edit.key.entry == NULL)
+            continue;
+        uint64_t count = args->has_count ? (uint64_t)args->count : 1, size = tree_rows(edit.view.rows);
+        count = count < size ? count : size;
+        reply_array(call->out, 2);
+        reply_bulk(call->out, args->key[i]);
+        reply_array(call->out, count);
+        pop_rows(call, &edit, args->where == ARGS_ZMPOP_WHERE_MAX, count, true);
+        return;
+    }
+    reply_null_array(call->out);
+}
+
+/* ---- Chance and walks --------------------------------------------------------------------------------------- */
+
+/* With a negative count as many are answered with as were asked for, however small the set: that needs an end. */
+#define REPEATED_MAX ((int64_t)1 << 27)
+
+static void random_repeated(struct call *call, const struct tree *rows, uint64_t count, bool with_scores)
+{
+    bool nested = zset_reply_head(call, count, with_scores);
+    for (uint64_t i = 0; i < count; i++) {
+        struct tree_place place;
+        members_random(rows, &call->exec->rng, &place);
+        reply_row(call, place.page, place.row, with_scores, nested);
+    }
+}
+
+static void random_different(struct call *call, const struct tree *rows, uint64_t count, bool with_scores)
+{
+    uint64_t *positions = mem_try_alloc(count * sizeof *positions);
+    if (positions == NULL) {
+        call_oom(call);
+        return;
+    }
+    members_choose(rows, &call->exec->rng, count, positions);
+    bool nested = zset_reply_head(call, count, with_scores);
+    for (uint64_t i = 0; i < count; i++)
+        zset_reply_rows(call, rows, positions[i], 1, false, with_scores, nested);
+    mem_free(positions);
+}
+
+void cmd_zrandmember(struct call *call, const struct args_zrandmember *args)
+{
+    struct collection_view zset;
+    bool has_count = args->has_options;
+    int64_t count = args->options.count;
+    bool with_scores = args->options.withscores;
+    if (has_count && count < -REPEATED_MAX) {
+        reply_error(call->out, "ERR value is out of range");
+        return;
+    }
+    if (!zset_read(call, args->key, &zset))
+        return;
+    if (zset.rows == NULL || (has_count && count == 0)) {
+        if (has_count)
+            reply_array(call->out, 0);
+        else
+            reply_null(call->out);
+    } else if (!has_count) {
+        struct tree_place place;
+        members_random(zset.rows, &call->exec->rng, &place);
+        reply_row(call, place.page, place.row, false, false);
+    } else if (count < 0) {
+        random_repeated(call, zset.rows, 0 - (uint64_t)count, with_scores);
+    } else if ((uint64_t)count >= tree_rows(zset.rows)) {
+        uint64_t size = tree_rows(zset.rows);
+        zset_reply_rows(call, zset.rows, 0, size, false, with_scores,
+                        zset_reply_head(call, size, with_scores));
+    } else {
+        random_different(call, zset.rows, (uint64_t)count, with_scores);
+    }
+}
+
+struct scan_walk {
+    struct call *call;
+    struct slice pattern; /* data NULL: everything */
+    uint64_t words;
+};
+
+static void scan_visit(void *context, const struct page *page, unsigned row)
+{
+    struct scan_walk *walk = context;
+    element_scratch scratch;
+    char text[NUM_DOUBLE_TEXT_MAX];
+    struct element member = page_element(page, row, 0);
+    if (walk->pattern.data != NULL && !glob_match(walk->pattern, element_text(member, scratch)))
+        return;
+    call_reply_element(walk->call, member);
+    reply_bulk(walk->call->out,
+               slice_make(text, num_format_double(zset_score_of(page_number(page, row)), text)));
+    walk->words += 2;
+}
+
+void cmd_zscan(struct call *call, const struct args_zscan *args)
+{
+    struct collection_view zset;
+    uint64_t cursor, next = 0;
+    char text[NUM_I64_TEXT_MAX];
+    if (!scan_parse_cursor(call, args->cursor, &cursor) || !zset_read(call, args->key, &zset))
+        return;
+    if (zset.rows != NULL && args->has_count && args->count < 1) {
+        call_syntax_error(call);
+        return;
+    }
+    struct scan_walk walk = {.call = call, .pattern = args->has_pattern ? args->pattern : (struct slice){0}};
+    uint64_t count = args->has_count ? (uint64_t)args->count : SCAN_COUNT_DEFAULT;
+    if (zset.rows != NULL)
+        next = zset_scan(&zset, cursor, count, NULL, NULL);
+    reply_array(call->out, 2);
+    reply_bulk(call->out, slice_make(text, num_format_u64(next, text)));
+    struct reply_open open = reply_open(call->out);
+    if (zset.rows != NULL)
+        zset_scan(&zset, cursor, count, scan_visit, &walk);
+    reply_close(call->out, open, REPLY_ARRAY, walk.words);
+}

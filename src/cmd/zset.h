@@ -1,0 +1,51 @@
+/* What the commands of sorted sets share. Executor only. */
+#ifndef SKUA_CMD_ZSET_H
+#define SKUA_CMD_ZSET_H
+
+#include "exec/call.h"
+#include "types/zset.h"
+
+/* A sorted set that a command changes: opened, or begun when the key does not exist. */
+struct zset_edit {
+    struct key key;
+    struct collection_view view;
+    uint8_t marks; /* ENTRY_MARKS: follows what is added */
+};
+
+/* Looks the key up. False after WRONGTYPE. With key.entry == NULL nothing is opened: zset_edit_begin does. */
+bool zset_edit_open(struct call *call, struct slice name, struct zset_edit *ret_edit);
+void zset_edit_begin(struct call *call, struct zset_edit *edit);
+
+/* Adds a member that is not there; takes its blob over. */
+void zset_edit_add(struct call *call, struct zset_edit *edit, struct element member, double score);
+
+/* Puts it back. False after -OOM. */
+bool zset_edit_close(struct call *call, struct zset_edit *edit);
+
+/* Takes `count` rows from position `first` on out, at least one; otherwise as zset_edit_close_taken. */
+void zset_edit_take(struct call *call, struct zset_edit *edit, uint64_t first, uint64_t count,
+                    const char *event);
+
+/* Puts it back after rows were taken, and tells of it: the event, and "del" when none is left. */
+void zset_edit_close_taken(struct call *call, struct zset_edit *edit, const char *event, uint64_t taken);
+
+/* Stores a set that was begun in a cleared edit under a name, in place of what that holds, and answers with its size; an
+ * empty one removes the key. */
+void zset_edit_store(struct call *call, struct zset_edit *edit, struct slice name, const char *event);
+
+/* Opens a sorted set to read it. False after WRONGTYPE. True with rows == NULL when the key does not exist. */
+bool zset_read(struct call *call, struct slice name, struct collection_view *ret_view);
+
+/* Answers with a member, and its score (zset_bits) when that is wanted: one behind the other, or (`nested`) as an array
+ * of two. */
+void zset_reply_member(struct call *call, struct element member, uint64_t bits, bool with_score, bool nested);
+
+/* Answers with `count` rows from the one at position `first` on, which exist, or (`reverse`) backwards from it. Only the
+ * rows: the caller has written the array's head. */
+void zset_reply_rows(struct call *call, const struct tree *rows, uint64_t first, uint64_t count, bool reverse,
+                     bool with_scores, bool nested);
+
+/* The head of an array of `count` rows: members, or members and scores, which RESP3 nests. */
+bool zset_reply_head(struct call *call, uint64_t count, bool with_scores);
+
+#endif

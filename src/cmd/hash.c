@@ -2,20 +2,18 @@
  * hashes are in hash_walk.c.
  *
  * Threads: executor only. */
-#include "types/hash.h"
+#include "cmd/hash.h"
 
 #include <math.h>
 
 #include "config/config.h"
-#include "exec/call.h"
 #include "exec/notify.h"
 #include "gen/args.h"
 
 /* ---- Setting ----------------------------------------------------------------------------------------------- */
 
-/* The marks of the key's hash, into which texts of at most `longest` bytes have been put. */
-static uint8_t marks_after(const struct call *call, const struct key *key, const struct tree *rows,
-                           size_t longest)
+uint8_t hash_marks_now(const struct call *call, const struct key *key, const struct tree *rows,
+                       size_t longest)
 {
     const struct config *config = call->exec->config;
     const struct hash_limits limits = {(uint64_t)config->hash_max_listpack_entries,
@@ -26,10 +24,9 @@ static uint8_t marks_after(const struct call *call, const struct key *key, const
 /* Puts fields and values, one after the other in `data`, into the key's hash, which is opened or not there yet, and
  * closes it. False after -OOM. */
 static bool put_pairs(struct call *call, struct key *key, struct collection_view *hash,
-                      const struct slice *data, uint32_t pair_count, int64_t *ret_added)
+                      const struct slice *data, uint32_t pair_count, int64_t expire_ms, int64_t *ret_added)
 {
     struct element_batch batch;
-    size_t longest = 0;
     if (element_batch_make(&batch, data, 2 * pair_count) != ST_OK) {
         call_oom(call);
         return false;
@@ -38,14 +35,12 @@ static bool put_pairs(struct call *call, struct key *key, struct collection_view
         collection_begin(hash, call->exec->keyspace, ENTRY_HASH);
     int64_t added = 0;
     for (uint32_t i = 0; i < batch.count; i += 2) {
-        added += hash_set(hash->rows, batch.elements[i], batch.elements[i + 1]);
+        added += hash_set(hash->rows, batch.elements[i], batch.elements[i + 1], expire_ms);
     }
-    for (uint32_t i = 0; i < batch.count; i++)
-        if (data[i].size > longest)
-            longest = data[i].size;
     element_batch_done(&batch);
     *ret_added = added;
-    return call_close_collection(call, key, hash, ENTRY_HASH, marks_after(call, key, hash->rows, longest));
+    uint8_t marks = hash_marks_now(call, key, hash->rows, hash_longest(data, batch.count));
+    return call_close_collection(call, key, hash, ENTRY_HASH, marks);
 }
 
 /* HSET and HMSET but for the answer. False after an error. */
@@ -55,7 +50,7 @@ static bool set_pairs(struct call *call, struct slice name, const struct slice *
     struct key key;
     struct collection_view hash;
     if (!call_write_collection(call, name, ENTRY_HASH, &key, &hash) ||
-        !put_pairs(call, &key, &hash, data, pair_count, ret_added))
+        !put_pairs(call, &key, &hash, data, pair_count, ENTRY_NO_EXPIRE, ret_added))
         return false;
     call_changed(call, NOTIFY_HASH, "hset", name);
     call->exec->stats.dirty += pair_count - 1;
@@ -88,7 +83,7 @@ void cmd_hsetnx(struct call *call, const struct args_hsetnx *args)
         reply_int(call->out, 0);
         return;
     }
-    if (!put_pairs(call, &key, &hash, pair, 1, &added))
+    if (!put_pairs(call, &key, &hash, pair, 1, ENTRY_NO_EXPIRE, &added))
         return;
     call_changed(call, NOTIFY_HASH, "hset", args->key);
     reply_int(call->out, 1);
@@ -102,7 +97,7 @@ static bool put_number(struct call *call, struct key *key, struct collection_vie
 {
     const struct slice pair[] = {field, digits};
     int64_t added;
-    if (!put_pairs(call, key, hash, pair, 1, &added))
+    if (!put_pairs(call, key, hash, pair, 1, HASH_KEEP_TIME, &added))
         return false;
     call_changed(call, NOTIFY_HASH, event, key->name);
     return true;

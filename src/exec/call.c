@@ -22,9 +22,10 @@ static bool locate(struct call *call, struct slice name, struct key *ret_key)
     else
         ret_key->hash = keyspace_hash(call->exec->keyspace, name);
     ret_key->entry = db_locate(call->db, name, ret_key->hash, &ret_key->position);
-    if (unlikely(ret_key->entry && db_is_expired(call->db, ret_key->entry))) {
+    if (unlikely(ret_key->entry && db_is_due(call->db, ret_key->entry))) {
         dispatch_expire_key(call->exec, call->db, name, ret_key->hash);
-        ret_key->entry = NULL;
+        /* It may have been only some of its fields. */
+        ret_key->entry = db_locate(call->db, name, ret_key->hash, &ret_key->position);
     }
     return ret_key->entry != NULL;
 }

@@ -23,6 +23,7 @@
 #include "exec/pause.h"
 #include "exec/transaction.h"
 #include "exec/watch.h"
+#include "types/hash.h"
 
 #define SHOWN_COMMAND_MAX 128 /* bytes of an unknown command's name, and of all its arguments, in the error */
 
@@ -353,11 +354,37 @@ void dispatch_request(struct client *client, struct run *run, const struct reque
 
 /* ---- Expiry --------------------------------------------------------------------------------------- */
 
+/* Takes expired fields out of a hash, and the key when none is left. */
+static void expire_fields(struct exec *exec, struct db *db, struct slice key, struct table_position *position)
+{
+    struct entry *entry = table_item_at(position), *none;
+    struct collection_view hash;
+    int64_t due_ms;
+    collection_open(&hash, exec->keyspace, entry);
+    uint64_t count = hash_expire(hash.rows, exec->keyspace->now_ms, &due_ms);
+    if (count > 0) { /* what a large hash keeps is a bound */
+        exec->stats.dirty += count;
+        watch_touch(exec->watch, db, key);
+        notify_publish(exec, NOTIFY_HASH, "hexpired", key, db);
+    }
+    if (collection_close(&hash, entry, key, ENTRY_HASH, NULL, &none) == COLLECTION_EMPTY) {
+        notify_publish(exec, NOTIFY_GENERIC, "del", key, db);
+        db_remove(db, position);
+    } else if (entry_encoding(entry) == ENTRY_TREE) {
+        entry_collection(entry)->due_ms = due_ms;
+    }
+}
+
 void dispatch_expire_key(struct exec *exec, struct db *db, struct slice key, uint64_t hash)
 {
     struct table_position position;
-    if (!db_locate(db, key, hash, &position))
+    struct entry *entry = db_locate(db, key, hash, &position);
+    if (entry == NULL)
         return;
+    if (!db_is_expired(db, entry)) {
+        expire_fields(exec, db, key, &position);
+        return;
+    }
     exec->stats.expired_keys++;
     exec->stats.dirty++;
     watch_touch(exec->watch, db, key);

@@ -10,7 +10,8 @@
  * must be executed again later. */
 void dispatch_request(struct client *client, struct run *run, const struct request *request);
 
-/* Deletes a key that is past its time, with everything that belongs to it (event, watchers, statistics). */
+/* Deletes a key that is past its time, or takes such fields out of a hash, with everything that belongs to it (event,
+ * watchers, statistics). */
 void dispatch_expire_key(struct exec *exec, struct db *db, struct slice key, uint64_t hash);
 
 /* For the table of clients. */

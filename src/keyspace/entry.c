@@ -145,8 +145,9 @@ struct entry *entry_copy(struct heap *heap, const struct entry *entry, struct sl
         tree_snapshot(&collection->rows, &rows);
         if (collection->has_index)
             tree_snapshot(&collection->index, &index);
-        *entry_word(copy) =
-            (int64_t)(uintptr_t)collection_new(heap, &rows, collection->has_index ? &index : NULL);
+        struct collection *shared = collection_new(heap, &rows, collection->has_index ? &index : NULL);
+        shared->due_ms = collection->due_ms;
+        *entry_word(copy) = (int64_t)(uintptr_t)shared;
         break;
     }
     }
@@ -198,10 +199,28 @@ struct collection *collection_new(struct heap *heap, const struct tree *rows, co
         fatal("out of memory");
     list_init(&collection->node);
     collection->rows = *rows;
+    collection->due_ms = ENTRY_NO_EXPIRE;
     collection->has_index = index != NULL;
     if (index != NULL)
         collection->index = *index;
     return collection;
+}
+
+int64_t page_due_ms(const struct page *page)
+{
+    const uint64_t *numbers = page_numbers(page);
+    int64_t due_ms = ENTRY_NO_EXPIRE;
+    for (unsigned row = 0; row < page->count; row++)
+        if ((int64_t)numbers[row] < due_ms)
+            due_ms = (int64_t)numbers[row];
+    return due_ms;
+}
+
+int64_t entry_fields_due_ms(const struct entry *entry)
+{
+    if (entry_encoding(entry) == ENTRY_TREE)
+        return entry_collection(entry)->due_ms;
+    return page_due_ms(entry_page(entry));
 }
 
 bool collection_free_some(struct heap *heap, struct collection *collection, unsigned pages_max)

@@ -11,7 +11,10 @@
  *
  * E1  The block's size follows from its header (entry_block_size), so it can be given back without looking up.
  * E2  has_expire <=> the expire field exists; ENTRY_NO_EXPIRE in it means that the TTL was taken away.
- * E3  inline_size counts the value bytes behind the key; 0 unless the encoding is ENTRY_INLINE. */
+ * E3  inline_size counts the value bytes behind the key; 0 unless the encoding is ENTRY_INLINE.
+ * E4  ENTRY_TIMED_FIELDS <=> the rows are those of a hash and in PAGE_TIMED_HASH leaves; their numbers are the moments at
+ *     which the fields expire, ENTRY_NO_EXPIRE for never.
+ * E5  A collection's due_ms is not later than any of these numbers. */
 #ifndef SKUA_KEYSPACE_ENTRY_H
 #define SKUA_KEYSPACE_ENTRY_H
 
@@ -49,13 +52,15 @@ enum entry_encoding {
 
 enum entry_flag {
     ENTRY_HAS_EXPIRE = 1 << 0,
-    ENTRY_LONG_KEY = 1 << 1, /* key size does not fit 8 bits */
-    ENTRY_EDITED = 1 << 2,   /* a string built by editing: OBJECT ENCODING says raw, whatever its size */
-    ENTRY_GROWN = 1 << 3,    /* a collection that is past the thresholds of the compact encodings */
-    ENTRY_MIXED = 1 << 4,    /* a set that has had a member that is no integer */
+    ENTRY_LONG_KEY = 1 << 1,     /* key size does not fit 8 bits */
+    ENTRY_EDITED = 1 << 2,       /* a string built by editing: OBJECT ENCODING says raw, whatever its size */
+    ENTRY_GROWN = 1 << 3,        /* a collection that is past the thresholds of the compact encodings */
+    ENTRY_MIXED = 1 << 4,        /* a set that has had a member that is no integer */
+    ENTRY_TIMED_FIELDS = 1 << 5, /* a hash that has had a field with a time to live: E4 */
 };
 
-#define ENTRY_MARKS (ENTRY_GROWN | ENTRY_MIXED) /* what only OBJECT ENCODING asks for */
+/* What a collection's type has to say of it, beside its rows. */
+#define ENTRY_MARKS (ENTRY_GROWN | ENTRY_MIXED | ENTRY_TIMED_FIELDS)
 
 struct entry {
     uint8_t type_encoding; /* type in the low four bits */
@@ -80,6 +85,7 @@ struct large_string {
 struct collection {
     struct list_node node; /* among those that are being freed (keyspace.c) */
     struct tree rows;
+    int64_t due_ms; /* E5; ENTRY_NO_EXPIRE: no field has a time */
     bool has_index;
     struct tree index; /* has_index: of a sorted set, its members' scores by their hashes */
 };
@@ -115,6 +121,21 @@ ALWAYS_INLINE int64_t *entry_expire_field(const struct entry *entry)
 ALWAYS_INLINE int64_t entry_expire_ms(const struct entry *entry)
 {
     return entry_has_expire(entry) ? *entry_expire_field(entry) : ENTRY_NO_EXPIRE;
+}
+
+/* When the first of its fields expires. Of an entry with ENTRY_TIMED_FIELDS. */
+int64_t entry_fields_due_ms(const struct entry *entry);
+
+/* The key's own moment, or that of its first field: before it, nothing in the entry expires. */
+ALWAYS_INLINE int64_t entry_due_ms(const struct entry *entry)
+{
+    int64_t due_ms = entry_expire_ms(entry);
+    if (unlikely(entry->flags & ENTRY_TIMED_FIELDS)) {
+        int64_t fields_due_ms = entry_fields_due_ms(entry);
+        if (fields_due_ms < due_ms)
+            due_ms = fields_due_ms;
+    }
+    return due_ms;
 }
 
 ALWAYS_INLINE int64_t *entry_word(const struct entry *entry)
@@ -244,6 +265,8 @@ size_t entry_memory(const struct entry *entry);
 
 /* Takes over what the trees refer to. `index` may be NULL. */
 struct collection *collection_new(struct heap *heap, const struct tree *rows, const struct tree *index);
+/* The least of the rows' numbers, which are moments; ENTRY_NO_EXPIRE when there are no rows. */
+int64_t page_due_ms(const struct page *page);
 /* Drops at most about `pages_max` pages. True: the collection is gone. */
 bool collection_free_some(struct heap *heap, struct collection *collection, unsigned pages_max);
 

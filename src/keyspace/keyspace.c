@@ -62,7 +62,7 @@ static uint64_t item_hash(const void *item, void *context)
 
 static uint32_t item_due(const void *item, void *context)
 {
-    return due_of_ms(context, entry_expire_ms(item));
+    return due_of_ms(context, entry_due_ms(item));
 }
 
 static const struct table_type db_table_type = {.hash = item_hash, .due = item_due};
@@ -119,17 +119,26 @@ void keyspace_set_time(struct keyspace *keyspace, int64_t now_ms)
 /* To be called for each entry that has been published. */
 ALWAYS_INLINE void note_published(struct db *db, const struct entry *entry, uint64_t hash)
 {
-    if (likely(!entry_has_expire(entry)) || *entry_expire_field(entry) == ENTRY_NO_EXPIRE)
+    if (likely(!(entry->flags & (ENTRY_HAS_EXPIRE | ENTRY_TIMED_FIELDS))))
         return;
-    db->volatile_count++;
-    table_due_note(&db->keys, hash, due_of_ms(db->keyspace, *entry_expire_field(entry)));
+    db->volatile_count += entry_expire_ms(entry) != ENTRY_NO_EXPIRE;
+    db->timed_count += (entry->flags & ENTRY_TIMED_FIELDS) != 0;
+    db_note_due(db, hash, entry_due_ms(entry));
 }
 
 /* To be called for each entry that has been taken out. */
 ALWAYS_INLINE void note_withdrawn(struct db *db, const struct entry *entry)
 {
-    if (unlikely(entry_has_expire(entry)) && *entry_expire_field(entry) != ENTRY_NO_EXPIRE)
-        db->volatile_count--;
+    if (likely(!(entry->flags & (ENTRY_HAS_EXPIRE | ENTRY_TIMED_FIELDS))))
+        return;
+    db->volatile_count -= entry_expire_ms(entry) != ENTRY_NO_EXPIRE;
+    db->timed_count -= (entry->flags & ENTRY_TIMED_FIELDS) != 0;
+}
+
+void db_note_due(struct db *db, uint64_t hash, int64_t due_ms)
+{
+    if (due_ms != ENTRY_NO_EXPIRE)
+        table_due_note(&db->keys, hash, due_of_ms(db->keyspace, due_ms));
 }
 
 enum status db_insert(struct db *db, struct entry *entry, uint64_t hash)
@@ -218,6 +227,7 @@ uint64_t db_flush(struct db *db)
     keyspace->lazyfree_pending += count;
     table_init(&db->keys, &db_table_type, keyspace, keyspace->heap);
     db->volatile_count = 0;
+    db->timed_count = 0;
     return count;
 }
 
@@ -228,12 +238,13 @@ void keyspace_swap(struct keyspace *keyspace, uint32_t a, uint32_t b)
     if (a == b)
         return;
     struct db *first = &keyspace->dbs[a], *second = &keyspace->dbs[b];
-    struct table keys = first->keys;
-    uint64_t volatile_count = first->volatile_count;
+    struct db before = *first;
     first->keys = second->keys;
     first->volatile_count = second->volatile_count;
-    second->keys = keys;
-    second->volatile_count = volatile_count;
+    first->timed_count = second->timed_count;
+    second->keys = before.keys;
+    second->volatile_count = before.volatile_count;
+    second->timed_count = before.timed_count;
 }
 
 struct entry *db_random(struct db *db)
@@ -259,7 +270,7 @@ static void visit_due(void *item, void *context)
     const struct expire_visit *visit = context;
     const struct entry *entry = item;
     /* Not so for a due time that was cut off at the end of the scale. */
-    if (!db_is_expired(visit->db, entry))
+    if (!db_is_due(visit->db, entry))
         return;
     struct slice key = entry_key(entry);
     visit->expired(visit->db, key, keyspace_hash(visit->db->keyspace, key), visit->context);
@@ -275,7 +286,7 @@ size_t keyspace_expire_step(struct keyspace *keyspace, keyspace_expired_fn expir
     for (uint32_t i = 0; i < keyspace->db_count && buckets_left && keys_left; i++) {
         struct db *db = &keyspace->dbs[keyspace->expire_db];
         bool around = true;
-        if (db->volatile_count > 0) {
+        if (db->volatile_count + db->timed_count > 0) {
             struct expire_visit visit = {db, expired, context};
             uint64_t ahead = db->keys.due_cursor ? db->keys.due_cursor : db->keys.bucket_count;
             uint64_t opened_before = db->keys.due_opened;
@@ -345,13 +356,35 @@ size_t keyspace_memory(const struct keyspace *keyspace)
 struct check_visit {
     const struct keyspace *keyspace;
     uint64_t volatile_count;
+    uint64_t timed_count;
 };
+
+/* E4 and E5. */
+static void check_fields(const struct entry *entry, struct check_visit *visit)
+{
+    bool is_timed = entry->flags & ENTRY_TIMED_FIELDS;
+    visit->timed_count += is_timed;
+    if (entry_encoding(entry) == ENTRY_PAGE) {
+        ASSERT(is_timed == (entry_page(entry)->layout == PAGE_TIMED_HASH));
+    } else if (entry_encoding(entry) == ENTRY_TREE) {
+        const struct tree *rows = &entry_collection(entry)->rows;
+        struct tree_place place;
+        ASSERT(is_timed == (rows->type->layout == PAGE_TIMED_HASH));
+        if (!is_timed)
+            return;
+        tree_at(rows, 0, &place);
+        do {
+            ASSERT(entry_collection(entry)->due_ms <= page_due_ms(place.page));
+        } while (tree_next_page(rows, &place));
+    }
+}
 
 static void visit_check(void *item, void *context)
 {
     struct check_visit *visit = context;
     const struct entry *entry = item;
     visit->volatile_count += entry_expire_ms(entry) != ENTRY_NO_EXPIRE;
+    check_fields(entry, visit);
     if (entry_block_size(entry) <= HEAP_BLOCK_MAX)
         ASSERT(heap_owner(entry) == visit->keyspace->heap);
     ASSERT(entry->inline_size == 0 || entry_encoding(entry) == ENTRY_INLINE);
@@ -372,12 +405,12 @@ void keyspace_check(const struct keyspace *keyspace)
         const struct db *db = &keyspace->dbs[i];
         ASSERT(db->number == i && db->keyspace == keyspace);
         table_check(&db->keys);
-        struct check_visit visit = {keyspace, 0};
+        struct check_visit visit = {keyspace, 0, 0};
         uint64_t cursor = 0;
         do {
             cursor = table_scan(&db->keys, cursor, visit_check, &visit);
         } while (cursor);
-        ASSERT(visit.volatile_count == db->volatile_count);
+        ASSERT(visit.volatile_count == db->volatile_count && visit.timed_count == db->timed_count);
     }
     list_for_each(&keyspace->draining, node) pending +=
         table_size(&list_entry(node, struct detached, node)->table);

@@ -10,7 +10,9 @@
  * K2  volatile_count is the number of entries with an expire time other than ENTRY_NO_EXPIRE.
  * K3  An entry that has been replaced or removed goes through keyspace_retire, never straight to entry_free:
  *     there is the one place where readers on other threads will be waited for.
- * K4  Flushing detaches the table and frees it in steps; the database is empty at once. */
+ * K4  Flushing detaches the table and frees it in steps; the database is empty at once.
+ * K5  timed_count is the number of entries with ENTRY_TIMED_FIELDS. The table's due time of an entry follows from
+ *     entry_due_ms: whoever lets a field expire earlier says so by db_note_due. */
 #ifndef SKUA_KEYSPACE_KEYSPACE_H
 #define SKUA_KEYSPACE_KEYSPACE_H
 
@@ -29,6 +31,7 @@ struct db {
     struct table keys;
     uint32_t number;
     uint64_t volatile_count; /* K2 */
+    uint64_t timed_count;    /* K5 */
     struct keyspace *keyspace;
 };
 
@@ -90,6 +93,13 @@ ALWAYS_INLINE bool db_is_expired(const struct db *db, const struct entry *entry)
     return unlikely(entry_has_expire(entry)) && *entry_expire_field(entry) <= db->keyspace->now_ms;
 }
 
+/* At or past its time, or some of its fields are. */
+ALWAYS_INLINE bool db_is_due(const struct db *db, const struct entry *entry)
+{
+    return unlikely(entry->flags & (ENTRY_HAS_EXPIRE | ENTRY_TIMED_FIELDS)) &&
+           entry_due_ms(entry) <= db->keyspace->now_ms;
+}
+
 /* ---- Change --------------------------------------------------------------------------------------- */
 
 /* Publishes a new entry for a key that is not there. ST_NOMEM: the entry stays the caller's. */
@@ -109,6 +119,9 @@ struct entry *db_take(struct db *db, const struct table_position *position);
 enum status db_set_expire(struct db *db, const struct table_position *position, uint64_t hash,
                           int64_t expire_ms);
 
+/* Tells that a field of the published entry of this hash now expires at `due_ms`. */
+void db_note_due(struct db *db, uint64_t hash, int64_t due_ms);
+
 /* Frees an entry that is in no table any more (K3); large strings go to a worker, large collections are freed in
  * keyspace_reclaim_step. */
 void keyspace_retire(struct keyspace *keyspace, struct entry *entry);
@@ -127,8 +140,8 @@ struct entry *db_random(struct db *db);
 /* Resolution of the tables' due times: active expiry finds a key at most so much later. */
 #define KEYSPACE_DUE_UNIT_MS 64
 
-/* Called for each key that active expiry found; must remove it (db_locate, notify, db_remove). `key` lies in the
- * entry: it is gone after db_remove. */
+/* Called for each key that active expiry found; must remove it (db_locate, notify, db_remove), or where only fields have
+ * expired, those. `key` lies in the entry: it is gone after db_remove. */
 typedef void (*keyspace_expired_fn)(struct db *db, struct slice key, uint64_t hash, void *context);
 
 /* One bounded step of active expiry over all databases (at most a few hundred microseconds, counted in buckets

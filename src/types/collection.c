@@ -4,6 +4,7 @@
 #include <limits.h>
 
 #include "base/bug.h"
+#include "types/hash.h"
 #include "types/list.h"
 #include "types/members.h"
 #include "types/zset.h"
@@ -23,8 +24,10 @@ void collection_open(struct collection_view *view, struct keyspace *keyspace, st
         return;
     }
     DEBUG_ASSERT(entry_encoding(entry) == ENTRY_PAGE);
-    tree_init_page(&view->page, tree_types[entry_type(entry)], &keyspace->hash_seed, keyspace->heap,
-                   entry_page(entry));
+    const struct tree_type *type = tree_types[entry_type(entry)];
+    if (unlikely(entry->flags & ENTRY_TIMED_FIELDS))
+        type = &timed_hash_tree;
+    tree_init_page(&view->page, type, &keyspace->hash_seed, keyspace->heap, entry_page(entry));
     view->rows = &view->page;
     view->index = NULL;
 }
@@ -46,6 +49,8 @@ static struct entry *new_entry(struct tree *rows, struct tree *index, struct sli
     if (rows->depth == 0)
         return entry_new_page(rows->heap, key, type, rows->root.page, options);
     struct collection *collection = collection_new(rows->heap, rows, index);
+    if (rows->type == &timed_hash_tree)
+        collection->due_ms = hash_due_ms(rows);
     struct entry *entry = entry_new_tree(rows->heap, key, type, collection, options);
     if (entry == NULL)
         heap_release(rows->heap, collection, sizeof *collection);

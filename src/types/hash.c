@@ -1,7 +1,7 @@
-/* Hashes. Entry: hash_find, hash_set, hash_marks. Threads: executor only. */
+/* Hashes. Entry: hash_find, hash_set, hash_expire, hash_marks. Threads: executor only. */
 #include "types/hash.h"
 
-#include "keyspace/entry.h"
+#include "base/bug.h"
 
 bool hash_find(const struct tree *rows, struct slice field, struct element *ret_value)
 {
@@ -12,16 +12,22 @@ bool hash_find(const struct tree *rows, struct slice field, struct element *ret_
     return true;
 }
 
-bool hash_set(struct tree *rows, struct element field, struct element value)
+bool hash_set(struct tree *rows, struct element field, struct element value, int64_t expire_ms)
 {
     struct tree_place place;
     uint64_t hash;
-    if (members_find(rows, field, &place, &hash)) {
+    bool found = members_find(rows, field, &place, &hash);
+    DEBUG_ASSERT(hash_has_times(rows) || expire_ms == ENTRY_NO_EXPIRE || expire_ms == HASH_KEEP_TIME);
+    if (found) {
         element_unref(field);
+        if (hash_has_times(rows) && expire_ms != HASH_KEEP_TIME)
+            tree_set_number(rows, &place, (uint64_t)expire_ms);
         tree_replace(rows, &place, 1, value);
         return false;
     }
-    struct row row = {.elements = {field, value}};
+    if (expire_ms == HASH_KEEP_TIME)
+        expire_ms = ENTRY_NO_EXPIRE;
+    struct row row = {.number = (uint64_t)expire_ms, .elements = {field, value}};
     members_add(rows, &place, hash, &row);
     return true;
 }
@@ -34,6 +40,85 @@ bool hash_remove(struct tree *rows, struct slice field)
     tree_remove(rows, &place, 1);
     return true;
 }
+
+/* ---- Times to live ---------------------------------------------------------------------------------------- */
+
+int64_t hash_time(const struct tree *rows, const struct tree_place *place)
+{
+    return hash_has_times(rows) ? (int64_t)page_number(place->page, place->row) : ENTRY_NO_EXPIRE;
+}
+
+void hash_add_times(const struct tree *rows, struct tree *ret_timed)
+{
+    struct tree_place place;
+    tree_init(ret_timed, &timed_hash_tree, rows->context, rows->heap);
+    tree_at(rows, 0, &place);
+    do {
+        for (unsigned row = 0; row < place.page->count; row++) {
+            struct element field = page_element(place.page, row, 0), value = page_element(place.page, row, 1);
+            element_ref(field);
+            element_ref(value);
+            hash_set(ret_timed, field, value, ENTRY_NO_EXPIRE);
+        }
+    } while (tree_next_page(rows, &place));
+}
+
+int64_t hash_due_ms(const struct tree *rows)
+{
+    int64_t due_ms = ENTRY_NO_EXPIRE;
+    struct tree_place place;
+    tree_at(rows, 0, &place);
+    do {
+        int64_t page_ms = page_due_ms(place.page);
+        if (page_ms < due_ms)
+            due_ms = page_ms;
+    } while (tree_next_page(rows, &place));
+    return due_ms;
+}
+
+void hash_note_due(struct entry *entry, int64_t due_ms)
+{
+    if (entry_encoding(entry) == ENTRY_TREE && due_ms < entry_collection(entry)->due_ms)
+        entry_collection(entry)->due_ms = due_ms;
+}
+
+/* The first row of the page whose time is not after `now_ms`; count when there is none. */
+static unsigned first_expired(const struct page *page, int64_t now_ms)
+{
+    unsigned row = 0;
+    while (row < page->count && (int64_t)page_number(page, row) > now_ms)
+        row++;
+    return row;
+}
+
+uint64_t hash_expire(struct tree *rows, int64_t now_ms, int64_t *ret_due_ms)
+{
+    uint64_t expired = 0;
+    struct tree_place place;
+    *ret_due_ms = ENTRY_NO_EXPIRE;
+    tree_at(rows, 0, &place);
+    for (;;) {
+        place.row = first_expired(place.page, now_ms);
+        if (place.row == place.page->count) {
+            int64_t page_ms = page_due_ms(place.page);
+            if (page_ms < *ret_due_ms)
+                *ret_due_ms = page_ms;
+            if (!tree_next_page(rows, &place))
+                break;
+            continue;
+        }
+        /* The rows before this one stay, so its position is where to go on; leaves may have been joined. */
+        uint64_t position = tree_position(rows, &place), left = tree_rows(rows) - 1;
+        tree_remove(rows, &place, 1);
+        expired++;
+        if (left == 0)
+            break;
+        tree_at(rows, position < left ? position : left - 1, &place);
+    }
+    return expired;
+}
+
+/* ---- Encodings --------------------------------------------------------------------------------------------- */
 
 uint8_t hash_marks(const struct tree *rows, uint8_t before, size_t longest, const struct hash_limits *limits)
 {

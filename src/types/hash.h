@@ -1,26 +1,60 @@
-/* Hashes: fields with values, and what Redis would call their encoding.
+/* Hashes: fields with values and times to live, and what Redis would call their encoding.
  *
- * Principal entry points: hash_find, hash_set, hash_marks.
+ * Principal entry points: hash_find, hash_set, hash_set_time, hash_expire, hash_marks.
  * Fields are found as members are (types/members.h); new ones are put behind the last, so that a hash of one page keeps
- * the order in which its fields came.
+ * the order in which its fields came. A hash whose fields never had a time has no room for times in its rows; with the
+ * first one all of it moves to timed rows (hash_add_times), where it stays.
  * Knows trees and elements, nothing of clients, commands and replies.
- * Threads: executor only. */
+ * Threads: executor only.
+ *
+ * H1  No command sees an expired field: whoever looks a key up has taken them out before (exec/call.c), and the keyspace
+ *     finds the keys by their entry_due_ms to take them out in time.
+ * H2  Who sets a field's time tells the entry (hash_note_due) and the database (db_note_due). */
 #ifndef SKUA_TYPES_HASH_H
 #define SKUA_TYPES_HASH_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "keyspace/entry.h"
 #include "types/members.h"
 
 /* Finds a field's value, which is valid until the hash changes. False: there is no such field. */
 bool hash_find(const struct tree *rows, struct slice field, struct element *ret_value);
 
-/* Puts a value under a field; takes over the blobs of both. True: the field is new. */
-bool hash_set(struct tree *rows, struct element field, struct element value);
+#define HASH_KEEP_TIME (-1) /* in place of a moment: the one that the field has */
+
+/* Puts a value under a field; takes over the blobs of both. The field expires at `expire_ms`: ENTRY_NO_EXPIRE never,
+ * which is all that a hash without times can take. True: the field is new. */
+bool hash_set(struct tree *rows, struct element field, struct element value, int64_t expire_ms);
 
 /* Takes a field out. False: there is none. */
 bool hash_remove(struct tree *rows, struct slice field);
+
+/* ---- Times to live ---------------------------------------------------------------------------------------- */
+
+ALWAYS_INLINE bool hash_has_times(const struct tree *rows)
+{
+    return rows->type == &timed_hash_tree;
+}
+
+/* When the field at the place expires, ENTRY_NO_EXPIRE for never. */
+int64_t hash_time(const struct tree *rows, const struct tree_place *place);
+
+/* The same fields in rows with room for times; `rows` stays as it is, long texts are shared. */
+void hash_add_times(const struct tree *rows, struct tree *ret_timed);
+
+/* When the first field of a hash with times expires, ENTRY_NO_EXPIRE for never. Looks at all of them. */
+int64_t hash_due_ms(const struct tree *rows);
+
+/* Lowers the bound that a large hash keeps of its fields' times (E5). */
+void hash_note_due(struct entry *entry, int64_t due_ms);
+
+/* Takes the fields whose time is not after `now_ms` out of a hash with times. *ret_due_ms is that of the first of the
+ * others. Returns how many it was. */
+uint64_t hash_expire(struct tree *rows, int64_t now_ms, int64_t *ret_due_ms);
+
+/* ---- Encodings --------------------------------------------------------------------------------------------- */
 
 /* The options hash-max-listpack-entries and hash-max-listpack-value. */
 struct hash_limits {

@@ -18,6 +18,8 @@ static struct tree_order member_order(const struct page *page, unsigned row, con
 const struct tree_type set_tree = {.layout = PAGE_SET, .order = member_order, .scattered = true};
 const struct tree_type zset_index_tree = {.layout = PAGE_INDEX, .order = member_order, .scattered = true};
 const struct tree_type hash_tree = {.layout = PAGE_HASH, .order = member_order, .scattered = true};
+const struct tree_type timed_hash_tree = {
+    .layout = PAGE_TIMED_HASH, .order = member_order, .scattered = true};
 
 /* A text to be found, as an element where it is short enough; a long one has no element before it is stored. */
 struct wanted {

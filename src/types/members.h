@@ -17,6 +17,7 @@
 extern const struct tree_type set_tree;
 extern const struct tree_type zset_index_tree; /* members and their scores: types/zset.h */
 extern const struct tree_type hash_tree;
+extern const struct tree_type timed_hash_tree; /* fields that may expire: types/hash.h */
 
 /* Finds the row of a member. False: there is none, and the place is where members_add puts it. *ret_hash is the member's
  * hash in both cases. */

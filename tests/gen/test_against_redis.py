@@ -13,7 +13,11 @@ from harness.server import REDIS, ROOT, Server
 
 DECLARED = pathlib.Path(os.environ.get("SKUA_GRAMMAR", ROOT / "build" / "dev" / "gen" / "commands.json"))
 
-NEWER = {"client|no-touch", "client|setinfo", "waitaof"}  # since 7.2
+NEWER = {
+    "client|no-touch", "client|setinfo", "waitaof",  # since 7.2
+    "hexpire", "hpexpire", "hexpireat", "hpexpireat", "httl", "hpttl", "hexpiretime", "hpexpiretime", "hpersist",  # 7.4
+    "hgetex", "hsetex", "hgetdel",  # 8.0
+}
 
 # Flags that COMMAND does not show.
 HIDDEN = {"may_replicate", "touches_arbitrary_keys", "protected"}

@@ -217,7 +217,7 @@ static void test_a_field_keeps_its_last_value(void **state)
             assert_int_equal(element_make(name, scratch, &field), ST_OK);
             assert_int_equal(element_make(plain_text(member + 31 * round, value_text), value_scratch, &value),
                              ST_OK);
-            assert_int_equal(hash_set(&fixture->tree, field, value), round == 0);
+            assert_int_equal(hash_set(&fixture->tree, field, value, ENTRY_NO_EXPIRE), round == 0);
         }
         tree_check(&fixture->tree);
         for (uint32_t member = 0; member < MEMBERS; member += 3)
@@ -247,10 +247,56 @@ static void test_long_rows_between_short_ones(void **state)
         assert_int_equal(
             element_make(slice_make(value_text, is_long ? ELEMENT_BYTES_MAX : 1), value_scratch, &value),
             ST_OK);
-        hash_set(&fixture->tree, field, value);
+        hash_set(&fixture->tree, field, value, HASH_KEEP_TIME);
         assert_value(&fixture->tree, name, slice_make(value_text, is_long ? ELEMENT_BYTES_MAX : 1));
     }
     tree_check(&fixture->tree);
+    tear_down(fixture);
+}
+
+#define TIMES 50 /* a field expires at one of the moments [1, TIMES], or never */
+
+static int64_t time_of(uint32_t member)
+{
+    return member % 4 == 0 ? ENTRY_NO_EXPIRE : 1 + member % TIMES;
+}
+
+/* At each moment exactly the fields whose time has come are taken out, in leaves that part and join. */
+static void test_fields_expire_at_their_times(void **state)
+{
+    struct fixture *fixture = set_up(&hash_tree, mixed_text);
+    char text[TEXT_MAX];
+    struct tree_place place;
+    for (uint32_t member = 0; member < MEMBERS; member++)
+        add(fixture, member);
+    struct tree plain = fixture->tree;
+    hash_add_times(&plain, &fixture->tree);
+    while (!tree_free_some(&plain, 3))
+        ;
+    assert_all(fixture);
+    assert_int_equal(hash_due_ms(&fixture->tree), ENTRY_NO_EXPIRE);
+    for (uint32_t member = 0; member < MEMBERS; member++) {
+        assert_true(members_locate(&fixture->tree, mixed_text(member, text), &place));
+        tree_set_number(&fixture->tree, &place, (uint64_t)time_of(member));
+    }
+    for (int64_t now_ms = 1; now_ms <= TIMES; now_ms++) {
+        uint64_t expected = 0;
+        int64_t due_ms = hash_due_ms(&fixture->tree), next_ms = ENTRY_NO_EXPIRE;
+        for (uint32_t member = 0; member < MEMBERS; member++) {
+            if (fixture->present[member] && time_of(member) <= now_ms) {
+                fixture->present[member] = false;
+                expected++;
+            } else if (fixture->present[member] && time_of(member) < next_ms) {
+                next_ms = time_of(member);
+            }
+        }
+        assert_int_equal(due_ms <= now_ms, expected > 0);
+        assert_int_equal(hash_expire(&fixture->tree, now_ms, &due_ms), expected);
+        assert_int_equal(due_ms, next_ms);
+        fixture->count -= expected;
+        if (now_ms % 10 == 0)
+            assert_all(fixture);
+    }
     tear_down(fixture);
 }
 
@@ -351,6 +397,7 @@ int main(void)
         cmocka_unit_test(test_members_of_one_hash_are_found),
         cmocka_unit_test(test_a_field_keeps_its_last_value),
         cmocka_unit_test(test_long_rows_between_short_ones),
+        cmocka_unit_test(test_fields_expire_at_their_times),
         cmocka_unit_test(test_a_walk_meets_what_stays),
         cmocka_unit_test(test_a_walk_meets_what_stays_among_equal_hashes),
         cmocka_unit_test(test_chosen_positions_are_different_and_in_order),

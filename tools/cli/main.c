@@ -13,6 +13,7 @@
 #include "cli/input.h"
 #include "cli/repl.h"
 #include "cli/session.h"
+#include "common/streams.h"
 #include "common/terminal.h"
 
 static void show_help(const struct option_set *sets, size_t count)
@@ -114,6 +115,7 @@ static int run(struct cli *cli)
 int main(int argc, char **argv)
 {
     struct cli cli = {0};
+    streams_hold();
     setlocale(LC_CTYPE, "");
     connect_options_init(&cli.connect);
     cli_options_init(&cli.options);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/streams.h"
 #include "top/session.h"
 
 static void on_signal(int number)
@@ -47,6 +48,7 @@ int main(int argc, char **argv)
     char error[OPTION_ERROR_MAX];
     struct settings settings;
     int status = EXIT_SUCCESS;
+    streams_hold();
     setlocale(LC_CTYPE, ""); /* not LC_NUMERIC: numbers have a point everywhere */
     bool valid = settings_parse(&settings, argc, argv, error);
     if (valid && settings.help)
@@ -60,5 +62,6 @@ int main(int argc, char **argv)
         status = EXIT_FAILURE;
     }
     settings_done(&settings);
-    return status;
+    bool written = fflush(stdout) == 0 && !ferror(stdout);
+    return written ? status : EXIT_FAILURE;
 }

@@ -327,6 +327,37 @@ def test_ctrl_c_leaves_a_command_that_does_not_answer(tmp_path):
         s.process.close(force=True)
 
 
+@pytest.mark.parametrize("silent, options", [(b"SELECT", ["-n", "3"]), (b"HELLO", ["-3"]), (b"COMMAND", [])])
+def test_ctrl_c_ends_the_wait_for_a_server_that_is_silent_from_the_beginning(tmp_path, silent, options):
+    with FakeServer(tmp_path, lambda arguments, _: None if arguments[0] == silent else b"+PONG\r\n") as fake:
+        s = Session(fake, tmp_path, *options)
+        s.until(lambda: any(arguments[0] == silent for arguments in fake.received), "the question without an answer")
+        s.interrupt()
+        s.wait("^not connected>$")
+        s.type("QUIT\r")
+        assert s.end() == 0
+
+
+def test_ctrl_c_ends_the_wait_for_the_connection_that_ctrl_c_has_made_anew(tmp_path):
+    """A server that is busy with a long command does not answer the handshake of the next connection either."""
+    busy = []
+
+    def answer(arguments, _):
+        busy.append(arguments[0] == b"BLOCK")
+        return None if any(busy) else b"+PONG\r\n"
+
+    with FakeServer(tmp_path, answer) as fake:
+        s = Session(fake, tmp_path, "-n", "3")
+        s.until(s.at_prompt, "the prompt")
+        s.type("BLOCK\r")
+        s.until(lambda: fake.received[-1] == [b"BLOCK"], "the command at the server")
+        s.interrupt()
+        s.until(lambda: fake.received[-1] == [b"SELECT", b"3"], "the next connection")
+        s.interrupt()
+        s.wait("^not connected>$")
+        s.process.close(force=True)
+
+
 def test_a_lost_server_comes_back(server, session):
     s = session()
     with server.connect() as client:

@@ -1,6 +1,6 @@
 /* What the parts of skua-cli share: one run of the program, and how a mode plugs in.
  *
- * Principal entry points: cli_connect, cli_call, cli_catch_interrupts, cli_interrupted; mode_choose (modes.c).
+ * Principal entry points: cli_connect, cli_reply, cli_call, cli_catch_interrupts, cli_interrupted; mode_choose (modes.c).
  * A mode is one function, `int mode_X(struct cli *cli)` in mode_X.c, that answers with the exit status; modes.h declares
  * them and mode_choose says which of them the options ask for. Those that need a server find it connected.
  * Threads: the main thread only; the signal handler touches nothing but one flag.
@@ -39,8 +39,15 @@ struct cli {
 
 /* Connects anew (and closes the connection that there was): AUTH, HELLO, SELECT as the options say. False: standard
  * error has been told why, in redis-cli's words, and `client` is NULL. A server that refuses AUTH, HELLO or SELECT only
- * gets a line on standard error, and the connection is there: the server will answer each command with its reason. */
+ * gets a line on standard error, and the connection is there: the server will answer each command with its reason.
+ * An interrupt that is caught ends the waiting, too: the flag stays for the caller. */
 bool cli_connect(struct cli *cli);
+
+/* Waits until the client has something to do, and does it. False: an interrupt came first. */
+bool cli_turn(struct skua_client *client);
+
+/* Waits for the next reply; the caller frees it. SKUA_AGAIN: an interrupt came first. Otherwise as skua_get_reply. */
+enum skua_status cli_reply(struct cli *cli, struct skua_reply **ret_reply);
 
 /* One command with its reply, which the caller frees with skua_reply_free; formats as skua_command. An error of the
  * server is a reply of type SKUA_ERROR. NULL: the connection is lost, and standard error has been told. */

@@ -124,7 +124,7 @@ static bool append_memory(struct sampler *sampler, const struct skua_reply *key)
 /* False: it will not come, or an interrupt came first. */
 static bool take_reply(struct sampler *sampler, struct skua_reply **ret_reply)
 {
-    enum skua_status status = mode_reply(sampler->cli, ret_reply);
+    enum skua_status status = cli_reply(sampler->cli, ret_reply);
     return status == SKUA_OK || (status != SKUA_AGAIN && sampler_lost(sampler));
 }
 

@@ -80,7 +80,7 @@ static bool take_counters(struct hotkeys *hotkeys, const struct skua_reply *keys
 {
     for (size_t i = 0; i < count; i++) {
         struct skua_reply *reply;
-        enum skua_status status = mode_reply(hotkeys->cli, &reply);
+        enum skua_status status = cli_reply(hotkeys->cli, &reply);
         if (status == SKUA_AGAIN)
             return false;
         if (status != SKUA_OK)

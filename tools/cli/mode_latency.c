@@ -31,7 +31,7 @@ static enum skua_status sample(struct cli *cli, struct histogram *histogram)
     uint64_t begin = mode_now_ns();
     enum skua_status status = skua_append_command(cli->client, "PING");
     if (status == SKUA_OK)
-        status = mode_reply(cli, &reply);
+        status = cli_reply(cli, &reply);
     if (status != SKUA_OK)
         return status;
     histogram_record(histogram, mode_now_ns() - begin);

@@ -7,7 +7,6 @@
 #include <time.h>
 
 #define SHELL_SIGNALLED 128 /* what a shell adds to the number of the signal that has ended a program */
-#define SLICE_MS        100 /* how long nothing looks at Ctrl-C while a server is silent */
 #define SECONDS_MAX     1e9 /* thirty years are for ever */
 
 uint64_t mode_now_ns(void)
@@ -30,15 +29,6 @@ void mode_rest(double seconds)
         if (!cli_poll(NULL, 0, (int64_t)((until - now + MODE_NS_PER_MS - 1) / MODE_NS_PER_MS)))
             return;
     }
-}
-
-enum skua_status mode_reply(struct cli *cli, struct skua_reply **ret_reply)
-{
-    enum skua_status status;
-    do
-        status = skua_wait(cli->client, SLICE_MS);
-    while (status == SKUA_AGAIN && !cli_interrupted());
-    return status == SKUA_AGAIN ? SKUA_AGAIN : skua_get_reply(cli->client, ret_reply);
 }
 
 int mode_lost(struct cli *cli)

@@ -1,6 +1,6 @@
 /* What several modes need: time, rest, and how they end.
  *
- * Principal entry points: mode_now_ns, mode_after_ns, mode_rest, mode_reply, mode_lost, mode_end_by_interrupt.
+ * Principal entry points: mode_now_ns, mode_after_ns, mode_rest, mode_lost, mode_end_by_interrupt.
  * Threads: the main thread. */
 #ifndef SKUA_CLI_MODE_SHARED_H
 #define SKUA_CLI_MODE_SHARED_H
@@ -21,9 +21,6 @@ uint64_t mode_after_ns(double seconds);
 
 /* Sleeps so long, or until an interrupt when those are caught. */
 void mode_rest(double seconds);
-
-/* Waits for the next reply; the caller frees it. SKUA_AGAIN: an interrupt came first. Otherwise as skua_get_reply. */
-enum skua_status mode_reply(struct cli *cli, struct skua_reply **ret_reply);
 
 /* Says on standard error why there is no reply; answers with the exit status. */
 int mode_lost(struct cli *cli);

@@ -96,7 +96,7 @@ static bool announce(struct sync *sync, const char *what, const char *value, boo
     struct skua_reply *reply;
     enum skua_status status = skua_append_command(sync->cli->client, "REPLCONF %s %s", what, value);
     if (status == SKUA_OK)
-        status = mode_reply(sync->cli, &reply);
+        status = cli_reply(sync->cli, &reply);
     if (status != SKUA_OK)
         return sync_fail(sync, status == SKUA_AGAIN ? "interrupted" : cli_problem(sync->cli));
     *ret_accepted = reply->type != SKUA_ERROR;

@@ -98,7 +98,7 @@ bool walk_take(struct walk *walk, struct skua_reply **ret_keys, const struct sku
     if (walk->failed || !walk->asked)
         return false;
     walk->asked = false;
-    enum skua_status status = mode_reply(walk->cli, &reply);
+    enum skua_status status = cli_reply(walk->cli, &reply);
     if (status == SKUA_AGAIN)
         return false;
     if (status != SKUA_OK)

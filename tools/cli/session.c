@@ -2,7 +2,6 @@
 #include "cli/session.h"
 
 #include <math.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -124,19 +123,6 @@ static void on_push(struct skua_client *client, const struct skua_reply *push, v
 
 /* ---- Waiting ------------------------------------------------------------------------------------------------- */
 
-/* Waits until the connection has something to do, and does it. False: a signal came. */
-static bool turn(struct skua_client *client)
-{
-    unsigned want = skua_want(client);
-    short events = (short)((want & SKUA_READ ? POLLIN : 0) | (want & SKUA_WRITE ? POLLOUT : 0));
-    struct pollfd watched = {.fd = skua_descriptor(client), .events = events};
-    if (!cli_poll(&watched, 1, skua_deadline_ms(client)))
-        return false;
-    skua_run(client,
-             (watched.revents & ~POLLOUT ? SKUA_READ : 0) | (watched.revents & POLLOUT ? SKUA_WRITE : 0));
-    return true;
-}
-
 static bool stands(const struct cli *cli)
 {
     return cli->client != NULL && skua_state_of(cli->client) == SKUA_READY;
@@ -155,13 +141,23 @@ bool session_connect(struct cli *cli)
     cli->session->queued_db = -1;
     if (connected)
         skua_on_push(cli->client, on_push, cli);
+    else
+        cli_interrupt_clear(); /* it was meant for the waiting */
     return connected;
+}
+
+/* A terminal has shown the keys as ^C: what follows stands below that. */
+static void leave_echo(const struct cli *cli)
+{
+    if (cli->in_terminal && cli->out_terminal)
+        putchar('\n');
+    fflush(stdout);
 }
 
 /* Shows what arrives until Ctrl-C or the end of the connection. */
 static enum run_result listen_on(struct cli *cli)
 {
-    while (stands(cli) && turn(cli->client))
+    while (stands(cli) && cli_turn(cli->client))
         ;
     if (!stands(cli)) {
         fprintf(stderr, "Error: %s\n", cli_problem(cli));
@@ -169,6 +165,7 @@ static enum run_result listen_on(struct cli *cli)
     }
     /* There is no other way out of MONITOR. Nobody waits for a reply here, so that nothing is lost. */
     cli->session->listening = false;
+    leave_echo(cli);
     cli_interrupt_clear();
     session_connect(cli);
     return RUN_STOPPED;
@@ -278,7 +275,7 @@ static bool ask(struct request *request)
     mem_free(lengths);
     if (request->status != SKUA_OK)
         return true;
-    while (!request->answered && turn(cli->client))
+    while (!request->answered && cli_turn(cli->client))
         ;
     if (request->answered)
         return true;
@@ -320,6 +317,7 @@ static enum run_result run_on_server(struct cli *cli, const struct slice *words,
     if (!ask(&request)) {
         cli_interrupt_clear();
         session->listening = false;
+        leave_echo(cli);
         fputs("Interrupted: nobody waits for the reply any more, but the server may have run the command\n",
               stderr);
         session_connect(cli);
@@ -415,9 +413,18 @@ void session_learn(struct cli *cli)
 {
     if (cli->session->asked_docs || !session_alive(cli))
         return;
-    struct skua_reply *docs = skua_command(cli->client, "COMMAND DOCS");
-    if (docs != NULL)
-        catalogue_add_docs(cli->session->catalogue, docs);
-    skua_reply_free(docs);
     cli->session->asked_docs = true;
+    struct skua_reply *docs;
+    enum skua_status status = skua_append_command(cli->client, "COMMAND DOCS");
+    if (status == SKUA_OK)
+        status = cli_reply(cli, &docs);
+    if (status == SKUA_OK) {
+        catalogue_add_docs(cli->session->catalogue, docs);
+        skua_reply_free(docs);
+    } else if (status == SKUA_AGAIN) {
+        /* The reply that may still come belongs to nobody: the next command connects anew. */
+        skua_close(cli->client);
+        cli->client = NULL;
+        cli_interrupt_clear();
+    }
 }

@@ -3,9 +3,11 @@ import json
 import os
 import re
 import subprocess
+import time
 
 import pytest
 
+from harness.resp import eventually
 from harness.server import REDIS, SKUA, Server
 from top_terminal import TOP, FakeServer, address_of, bulk, environment, run_top
 
@@ -167,6 +169,22 @@ def test_a_pipe_that_nobody_reads(server):
         os.close(writer)
         assert process.wait(timeout=30) == 1
         assert process.stderr.read() == b""
+
+
+def test_a_server_that_stood_still_makes_no_peak():
+    """What was due meanwhile is not asked for at once when it answers: rates over a moment would say nothing."""
+    interval_s = 0.5
+    info, slow_log = bulk("redis_version:7.0.15\r\n"), b"*0\r\n"
+    with FakeServer({"INFO": None, "SLOWLOG": None}) as fake:
+        with subprocess.Popen([TOP, *address_of(fake), "--json", "--once", "-i", str(interval_s)], env=environment(),
+                              stdout=subprocess.PIPE) as process:
+            asked = eventually(lambda: fake.count("SLOWLOG") and time.monotonic(), "the first question")
+            eventually(lambda: time.monotonic() > asked + 2 * interval_s, "the next one to be overdue")
+            fake.answers |= {"INFO": info, "SLOWLOG": slow_log}
+            fake.connections[0].sendall(info + slow_log)
+            reading = json.loads(process.stdout.read())
+            assert process.wait() == 0
+    assert reading["interval_s"] > interval_s * 0.9
 
 
 def test_a_connection_that_is_lost_is_told_once_and_made_again():

@@ -12,13 +12,11 @@
 #define WIDTH_DEFAULT   120
 #define OVERVIEW_HEIGHT 60
 #define FRAME_HEIGHT    8 /* first line, alerts and heading of a list */
-#define WAIT_MAX_MS     1000
 
 struct batch {
     struct session *session;
     struct buf out;
     char told[OPTION_ERROR_MAX]; /* the last problem that standard error was told of */
-    uint64_t next_ns;            /* when the next reading is due */
     uint64_t seen;               /* readings that were dealt with */
     int64_t printed;
 };
@@ -64,7 +62,7 @@ static void write_text(struct batch *batch, const struct link_view *link)
     batch->out.size = end; /* without the empty rows at the end */
 }
 
-/* False: nobody reads any more. */
+/* False: it could not be written, because nobody reads any more or the disk is full. */
 static bool print(struct batch *batch)
 {
     struct link_view link;
@@ -76,8 +74,10 @@ static bool print(struct batch *batch)
     } else {
         write_text(batch, &link);
     }
-    batch->printed++;
-    return fwrite(batch->out.data, 1, batch->out.size, stdout) == batch->out.size && fflush(stdout) == 0;
+    bool written =
+        fwrite(batch->out.data, 1, batch->out.size, stdout) == batch->out.size && fflush(stdout) == 0;
+    batch->printed += written;
+    return written;
 }
 
 /* Standard error hears of each trouble once. False: it is there before the first reading, so it is for good. */
@@ -102,18 +102,6 @@ static bool look_at_link(struct batch *batch)
     return batch->session->readings > 0;
 }
 
-/* Asks when it is time; answers how long there is nothing to do. */
-static int64_t ask(struct batch *batch)
-{
-    struct session *session = batch->session;
-    uint64_t now_ns = source_now_ns();
-    if (now_ns < batch->next_ns)
-        return (int64_t)((batch->next_ns - now_ns) / 1000000) + 1;
-    if (source_ask(session->source, view_wants(&session->view)))
-        batch->next_ns = now_ns + (uint64_t)(session->view.interval_s * 1e9);
-    return WAIT_MAX_MS;
-}
-
 int session_batch(struct session *session, const sigset_t *mask)
 {
     struct batch batch = {.session = session};
@@ -121,7 +109,7 @@ int session_batch(struct session *session, const sigset_t *mask)
     bool going_on = true;
     session->view.batch = true;
     while (going_on && !session_stop && (wanted == 0 || batch.printed < wanted)) {
-        session_wait(session, -1, ask(&batch), mask);
+        session_wait(session, -1, session_ask(session), mask);
         going_on = look_at_link(&batch);
         if (session->readings == batch.seen)
             continue;

@@ -8,7 +8,14 @@
 #include "base/alloc.h"
 #include "base/num.h"
 #include "top/info.h"
-#include "top/rows.h"
+
+void *sample_grow(void *rows, size_t count, size_t *capacity, size_t size)
+{
+    if (count < *capacity)
+        return rows;
+    *capacity = *capacity > 0 ? *capacity * 2 : 16;
+    return mem_realloc(rows, *capacity * size);
+}
 
 /* ---- Rows ------------------------------------------------------------------------------------------------- */
 
@@ -28,7 +35,7 @@ static void add_command(struct sample *sample, struct capacities *capacities, st
     if (sample->command_count == SAMPLE_COMMANDS_MAX)
         return;
     sample->commands =
-        rows_grow(sample->commands, sample->command_count, &capacities->commands, sizeof *sample->commands);
+        sample_grow(sample->commands, sample->command_count, &capacities->commands, sizeof *sample->commands);
     struct command_row *row = &sample->commands[sample->command_count++];
     *row = (struct command_row){.name = name,
                                 .calls = info_part(value, "calls"),
@@ -51,7 +58,7 @@ static void add_error(struct sample *sample, struct capacities *capacities, stru
     if (sample->error_count == SAMPLE_ERRORS_MAX)
         return;
     sample->errors =
-        rows_grow(sample->errors, sample->error_count, &capacities->errors, sizeof *sample->errors);
+        sample_grow(sample->errors, sample->error_count, &capacities->errors, sizeof *sample->errors);
     sample->errors[sample->error_count++] =
         (struct error_row){.code = code, .count = info_part(value, "count"), .count_rate = NAN};
 }
@@ -60,7 +67,7 @@ static void add_db(struct sample *sample, struct capacities *capacities, int64_t
 {
     if (sample->db_count == SAMPLE_DBS_MAX)
         return;
-    sample->dbs = rows_grow(sample->dbs, sample->db_count, &capacities->dbs, sizeof *sample->dbs);
+    sample->dbs = sample_grow(sample->dbs, sample->db_count, &capacities->dbs, sizeof *sample->dbs);
     sample->dbs[sample->db_count++] = (struct db_row){.number = number,
                                                       .keys = info_part(value, "keys"),
                                                       .expires = info_part(value, "expires"),
@@ -77,7 +84,7 @@ static struct thread_row *add_thread(struct sample *sample, struct capacities *c
     if (sample->thread_count == SAMPLE_THREADS_MAX)
         return NULL;
     sample->threads =
-        rows_grow(sample->threads, sample->thread_count, &capacities->threads, sizeof *sample->threads);
+        sample_grow(sample->threads, sample->thread_count, &capacities->threads, sizeof *sample->threads);
     struct thread_row *row = &sample->threads[sample->thread_count++];
     *row = (struct thread_row){.number = number,
                                .connections = NAN,

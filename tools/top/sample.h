@@ -160,4 +160,7 @@ struct command_row *sample_command(const struct sample *sample, struct slice nam
 /* "Skua 0.1.0", "Valkey 8.1.0", "Redis 7.0.15", or "server" when it does not say. Appended as the server sent it. */
 void sample_server_name(const struct sample *sample, struct buf *ret_text);
 
+/* For sample_lists.c: room for one more row behind `count` rows of `size` bytes; answers where the rows are now. */
+void *sample_grow(void *rows, size_t count, size_t *capacity, size_t size);
+
 #endif

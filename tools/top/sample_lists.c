@@ -7,7 +7,6 @@
 #include "base/alloc.h"
 #include "base/num.h"
 #include "top/info.h"
-#include "top/rows.h"
 #include "top/sample.h"
 
 static struct slice string_of(const struct skua_reply *reply)
@@ -130,7 +129,8 @@ static void add_buckets(struct sample *sample, size_t *capacity, struct command_
         const struct skua_reply *limit = &histogram->elements[i], *calls = &histogram->elements[i + 1];
         if (limit->type != SKUA_INTEGER || calls->type != SKUA_INTEGER)
             continue;
-        sample->buckets = rows_grow(sample->buckets, sample->bucket_count, capacity, sizeof *sample->buckets);
+        sample->buckets =
+            sample_grow(sample->buckets, sample->bucket_count, capacity, sizeof *sample->buckets);
         sample->buckets[sample->bucket_count++] =
             (struct latency_bucket){(double)limit->integer, (double)calls->integer};
         row->bucket_count++;
@@ -238,7 +238,7 @@ void sample_set_clients(struct sample *sample, const struct skua_reply *reply)
         if (!parse_client(info_take(&rest, '\n'), &row))
             continue;
         sample->clients =
-            rows_grow(sample->clients, sample->client_count, &capacity, sizeof *sample->clients);
+            sample_grow(sample->clients, sample->client_count, &capacity, sizeof *sample->clients);
         sample->clients[sample->client_count++] = row;
     }
     if (sample->client_count > 1)

@@ -1,4 +1,4 @@
-/* The frame around the views, and keys. Entry: view_init, view_draw, view_key. Threads: see view.h. */
+/* The frame around the views, the help, and keys. Entry: view_init, view_draw, view_key. Threads: see view.h. */
 #include "top/view.h"
 
 #include <math.h>
@@ -11,6 +11,8 @@
 #define SLOW_ENTRIES_LONG  128 /* what a slow log holds by default */
 #define NAME_WIDTH_MIN     24  /* of the first line, for the server */
 #define WAITING_SHOWN_S    1.0 /* an answer that takes longer is worth a word */
+#define HELP_KEY_COLUMN    2
+#define HELP_TEXT_COLUMN   16
 
 static const struct {
     const char *name;
@@ -157,6 +159,48 @@ enum view_action view_key(struct view *view, uint32_t key)
     return scroll(view, key);
 }
 
+/* ---- Help -------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *key;
+    const char *text;
+} help_lines[] = {
+    {"1 .. 5, Tab", "overview, commands, slow log, clients, errors"},
+    {"s", "sort by the next column"},
+    {"r", "the other way round"},
+    {"/", "only rows with this in a text (with * ? [: a pattern); Esc ends it"},
+    {"arrows, PgUp ..", "scroll; Home, End"},
+    {"+ -", "a longer or shorter interval"},
+    {"p", "pause, and go on"},
+    {"space", "read now; try a refused connection again"},
+    {"?", "this page, and back"},
+    {"q", "leave"},
+    {NULL, NULL},
+    {"per second", "between the last two readings"},
+    {"time", "part of the time of all commands in that interval"},
+    {"per call", "the mean in that interval"},
+    {"p99 now", "of the calls in that interval; its buckets double in size"},
+    {"p50, p99, ..", "since the start or CONFIG RESETSTAT"},
+    {"output, input", "bytes to be sent to a client, or received and not yet run"},
+    {"batch", "requests that the executor ran in one go"},
+    {NULL, NULL},
+    {"", "What the server does not report is not shown. A reading is one batch: INFO all,"},
+    {"", "and what its view needs of SLOWLOG GET, LATENCY HISTOGRAM and CLIENT LIST."},
+};
+
+static void draw_help(struct canvas *canvas, int row, int height)
+{
+    for (int i = 0; i < (int)ARRAY_COUNT(help_lines) && i < height; i++) {
+        if (help_lines[i].text == NULL)
+            continue;
+        int column = help_lines[i].key[0] != 0 ? HELP_TEXT_COLUMN + 2 : HELP_KEY_COLUMN;
+        canvas_text(canvas, row + i, HELP_KEY_COLUMN, HELP_TEXT_COLUMN, STYLE_STRONG,
+                    slice_from_string(help_lines[i].key));
+        canvas_text(canvas, row + i, column, canvas->width, STYLE_PLAIN,
+                    slice_from_string(help_lines[i].text));
+    }
+}
+
 /* ---- Frame ------------------------------------------------------------------------------------------------ */
 
 static void append_link(const struct view *view, const struct model *model, const struct link_view *link,
@@ -270,7 +314,7 @@ static void draw_body(struct view *view, struct canvas *canvas, int row, int hei
 {
     struct table_state *list = &view->lists[view->kind];
     if (view->help) {
-        view_draw_help(canvas, row, height);
+        draw_help(canvas, row, height);
         return;
     }
     if (model->now == NULL)

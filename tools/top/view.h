@@ -2,8 +2,7 @@
  *
  * Principal entry points: view_init, view_draw, view_key.
  * Knows no terminal: it draws on a canvas and takes keys as numbers, so that batch output and tests are the same code.
- * Files: view.c (frame, keys), view_overview.c, view_lists.c (commands, slow log, clients, errors), view_help.c,
- * alerts.c.
+ * Files: view.c (frame, keys, help), view_overview.c, view_lists.c (commands, slow log, clients, errors), alerts.c.
  * Threads: one at a time for a view. */
 #ifndef SKUA_TOP_VIEW_H
 #define SKUA_TOP_VIEW_H
@@ -105,7 +104,6 @@ void view_draw_clients(struct canvas *canvas, int row, int height, const struct 
                        struct table_state *state);
 void view_draw_errors(struct canvas *canvas, int row, int height, const struct model *model,
                       struct table_state *state);
-void view_draw_help(struct canvas *canvas, int row, int height);
 
 /* Columns that lists are sorted by at first. */
 #define COMMANDS_SORT_SHARE 2

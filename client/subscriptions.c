@@ -1,7 +1,7 @@
 /* What requests do to a connection beyond having a reply. See subscriptions.h. Threads: the client's. */
 #include <string.h>
-#include <strings.h>
 
+#include "client/ascii.h"
 #include "client/subscriptions.h"
 
 void traffic_init(struct traffic *traffic, int protocol)
@@ -32,7 +32,7 @@ static const struct request_name {
 static enum request_kind kind_of_name(const char *name, size_t length)
 {
     for (size_t i = 0; i < REQUEST_NAME_COUNT; i++)
-        if (strlen(request_names[i].name) == length && strncasecmp(name, request_names[i].name, length) == 0)
+        if (ascii_equal(name, length, request_names[i].name))
             return request_names[i].kind;
     return REQUEST_PLAIN;
 }
@@ -47,9 +47,9 @@ enum request_kind request_kind_of(size_t count, const char *const *arguments, co
 {
     *ret_detail = 0;
     /* The first letters of the names: nearly all commands are told by theirs. */
-    if (memchr("SPUMHRspumhr", arguments[0][0], 12) == NULL)
-        return REQUEST_PLAIN;
     size_t length = lengths != NULL ? lengths[0] : strlen(arguments[0]);
+    if (length == 0 || memchr("SPUMHRspumhr", arguments[0][0], 12) == NULL)
+        return REQUEST_PLAIN;
     enum request_kind kind = kind_of_name(arguments[0], length);
     if (is_confirmed(kind)) {
         *ret_detail = (uint32_t)(count - 1);

@@ -13,9 +13,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-#include <strings.h>
 
 #include <skua/url.h>
+
+#include "client/ascii.h"
 
 #define PORT_DEFAULT 6379
 #define PORT_MAX     65535
@@ -138,7 +139,7 @@ static bool parse_scheme(struct parser *parser, struct part *rest)
         return fail(parser, 0, "no scheme, such as redis://");
     size_t length = (size_t)(colon - parser->text);
     for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-        if (strlen(schemes[i].name) == length && strncasecmp(parser->text, schemes[i].name, length) == 0) {
+        if (ascii_equal(parser->text, length, schemes[i].name)) {
             parser->url.scheme = schemes[i].scheme;
             rest->begin = length + strlen("://");
             return true;

@@ -6,6 +6,7 @@
  * so and ends with status 3. `verbs` at the end of the file is the list of what it can do.
  * Threads: one. */
 #include <ctype.h>
+#include <locale.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -232,14 +233,20 @@ static void on_state(struct skua_client *client, enum skua_state state, void *us
     follow_plan(driver, state_name(state));
 }
 
-static void on_watch(struct skua_client *client, int descriptor, unsigned want, void *user)
+static void show_watch(struct skua_client *client, int descriptor, unsigned want)
 {
     int64_t deadline_ms = skua_deadline_ms(client);
-    printf("watch %s%s%s %s\n", descriptor < 0 ? "none" : "some", want & SKUA_READ ? " read" : "",
+    printf("%s%s%s %s\n", descriptor < 0 ? "none" : "some", want & SKUA_READ ? " read" : "",
            want & SKUA_WRITE ? " write" : "",
            deadline_ms < 0    ? "never"
            : deadline_ms == 0 ? "now"
                               : "later");
+}
+
+static void on_watch(struct skua_client *client, int descriptor, unsigned want, void *user)
+{
+    printf("watch ");
+    show_watch(client, descriptor, want);
     follow_plan(user, "watch");
 }
 
@@ -529,6 +536,12 @@ static void verb_watch(struct driver *driver, struct words *words)
     skua_on_watch(driver->client, on_watch, driver);
 }
 
+/* watching: what a loop has to watch. */
+static void verb_watching(struct driver *driver, struct words *words)
+{
+    show_watch(driver->client, skua_descriptor(driver->client), skua_want(driver->client));
+}
+
 static void verb_run(struct driver *driver, struct words *words)
 {
     printf("run %s\n", status_name(skua_run(driver->client, SKUA_READ | SKUA_WRITE)));
@@ -618,7 +631,7 @@ static const struct verb {
     {"watch", 1, true, verb_watch},      {"run", 1, true, verb_run},
     {"loop", 3, true, verb_loop},        {"reconnect", 1, true, verb_reconnect},
     {"timeout", 2, true, verb_timeout},  {"memory", 2, false, verb_memory},
-    {"blocks", 1, false, verb_blocks},
+    {"blocks", 1, false, verb_blocks},   {"watching", 1, true, verb_watching},
 };
 
 /* ---- Lines ------------------------------------------------------------------------------------------------------ */
@@ -670,6 +683,7 @@ int main(void)
 {
     static struct driver driver;
     static char line[LINE_MAX];
+    setlocale(LC_CTYPE, "");
     driver.allocator = (struct skua_allocator){allocate, resize, release, &driver.memory};
     while (fgets(line, sizeof(line), stdin) != NULL) {
         line[strcspn(line, "\n")] = '\0';

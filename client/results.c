@@ -138,21 +138,39 @@ static void enter(struct walk *walk, const struct skua_reply *values, size_t cou
         walk->levels[walk->depth++] = (struct walk_level){.next = values, .left = count};
 }
 
+/* The first of a value's attributes, or NULL. Each hangs at the one that came behind it: they are turned around, which
+ * nobody sees, for a tree whose walk has begun is not given away any more. */
+static const struct skua_reply *oldest_attributes(const struct skua_reply *value)
+{
+    const struct skua_reply *oldest = NULL;
+    for (const struct skua_reply *at = value->attributes, *before; at != NULL; at = before) {
+        before = at->attributes;
+        ((struct skua_reply *)at)->attributes = oldest;
+        oldest = at;
+    }
+    return oldest;
+}
+
 /* Gives the next item of the walk and goes one step on: into the value's elements, or past it. */
 static void step(struct walk *walk, struct skua_item *ret_item)
 {
     struct walk_level *level = &walk->levels[walk->depth - 1];
     const struct skua_reply *value = level->next;
     unsigned depth = walk->depth - 1;
-    if (value->attributes != NULL && !level->attributes_given) {
-        level->attributes_given = true;
-        fill_item(ret_item, value->attributes, depth);
-        enter(walk, value->attributes->elements, value->attributes->element_count);
+    if (!level->attributes_begun) {
+        level->attributes_begun = true;
+        level->attributes = oldest_attributes(value);
+    }
+    const struct skua_reply *attributes = level->attributes;
+    if (attributes != NULL) {
+        level->attributes = attributes->attributes;
+        fill_item(ret_item, attributes, depth);
+        enter(walk, attributes->elements, attributes->element_count);
         return;
     }
     level->next++;
     level->left--;
-    level->attributes_given = false;
+    level->attributes_begun = false;
     fill_item(ret_item, value, depth);
     enter(walk, value->elements, value->element_count);
 }

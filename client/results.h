@@ -18,9 +18,10 @@
 
 /* A tree that is given item by item: what is left of each aggregate that is open. */
 struct walk_level {
-    const struct skua_reply *next; /* value that comes next */
-    size_t left;                   /* values from there on */
-    bool attributes_given;         /* of the next one */
+    const struct skua_reply *next;       /* value that comes next */
+    size_t left;                         /* values from there on */
+    const struct skua_reply *attributes; /* those of the next one that come next, or NULL */
+    bool attributes_begun;
 };
 
 struct walk {

@@ -74,6 +74,8 @@ static void a_tree_is_given_item_by_item_as_a_reader_gives_it(void **state)
     expect_items("*3\r\n:1\r\n$3\r\nabc\r\n$-1\r\n");
     expect_items("*2\r\n*2\r\n*0\r\n*1\r\n+x\r\n%1\r\n+k\r\n~2\r\n#t\r\n,1.5\r\n");
     expect_items("|1\r\n+a\r\n*1\r\n:2\r\n*2\r\n|1\r\n+b\r\n:3\r\n:4\r\n=7\r\ntxt:abc\r\n");
+    expect_items(
+        "|1\r\n+a\r\n:1\r\n|0\r\n|1\r\n+b\r\n*1\r\n|0\r\n:2\r\n:3\r\n"); /* several before one value */
     expect_items("*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n(123\r\n");
 }
 

@@ -134,7 +134,9 @@ static enum skua_status unix_send(struct stream *stream, const struct iovec *vec
 
 static int unix_descriptor(const struct stream *stream)
 {
-    return ((const struct unix_stream *)stream)->descriptor;
+    /* poll() finds a socket that is not connected always ready, whatever it is watched for. */
+    const struct unix_stream *self = (const struct unix_stream *)stream;
+    return self->state == UNIX_OPEN ? self->descriptor : -1;
 }
 
 static unsigned unix_want(const struct stream *stream, unsigned wish)

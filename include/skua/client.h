@@ -89,7 +89,7 @@ void skua_close(struct skua_client *client);
 
 /* | state      | descriptor | what happens                                   | next                             |
  * |------------|------------|------------------------------------------------|----------------------------------|
- * | CONNECTING | yes        | name lookup, connect, each address in turn     | HANDSHAKE, WAITING, FAILED       |
+ * | CONNECTING | mostly     | name lookup, connect, each address in turn     | HANDSHAKE, WAITING, FAILED       |
  * | HANDSHAKE  | yes        | HELLO or AUTH, SELECT, CLIENT SETNAME          | READY, WAITING, FAILED           |
  * | READY      | yes        | requests and replies                           | WAITING, FAILED                  |
  * | WAITING    | -1         | the delay before the next attempt              | CONNECTING                       |

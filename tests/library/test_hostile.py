@@ -2,6 +2,8 @@
 
 A connection that waits is bounded by the timeouts that the test sets. The driver checks that all memory was given back.
 """
+import contextlib
+import socket
 import threading
 
 import pytest
@@ -258,6 +260,26 @@ def test_schemes_that_are_not_there(driver):
     assert driver("connect rdma://host") == "UNSUPPORTED FAILED rdma:// is not in this version of libskua"
     assert driver("connect rediss://host") == "UNSUPPORTED FAILED rediss:// (TLS) is not in this version of libskua"
     assert driver("open shm:///x") == "UNSUPPORTED"
+
+
+def test_a_unix_socket_with_a_full_queue_is_waited_for_without_a_descriptor(driver, tmp_path):
+    path = str(tmp_path / "full")
+    listener, others = socket.socket(socket.AF_UNIX), []
+    listener.bind(path)
+    listener.listen(0)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            others.append(socket.socket(socket.AF_UNIX))
+            others[-1].setblocking(False)
+            others[-1].connect(path)
+    driver(f"open unix://{path}")
+    driver("watch")
+    assert driver.last("run") == "run OK"
+    assert driver.last("watching") == "none later", "poll() would find a socket that is not connected ready again and again"
+    listener.accept()
+    assert "state READY" in driver("loop 0 READY")
+    for sock in [listener, *others]:
+        sock.close()
 
 
 def test_a_url_that_cannot_be_understood(driver):

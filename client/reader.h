@@ -1,6 +1,6 @@
 /* The inside of a reader, for the files reader*.c, and what a connection may ask of it beyond reply.h.
  *
- * Principal entry points: reader_peek, for connections; reader_step, for trees.
+ * Principal entry points: reader_step, for trees; reader_kept_from, reader_skip, for connections.
  * Threads: as the reader's, one at a time. The bytes in the buffer are not trusted.
  *
  * Where the bytes are:
@@ -71,11 +71,6 @@ struct skua_reader {
     struct skua_allocator allocator;
     char error[READER_ERROR_MAX]; /* FAILED: its text, else empty */
 };
-
-/* The type of the value that begins at the next byte, without using it; SKUA_AGAIN when there is none. A byte that no
- * type has is answered with SKUA_OK and the type 0: skua_reader_next has the error. Between replies this tells a push
- * from a reply before either is taken; SKUA_ATTRIBUTE leaves open of what. Does not invalidate items. */
-enum skua_status reader_peek(const struct skua_reader *reader, enum skua_type *ret_type);
 
 /* skua_reader_next without regard to parts and trees. In ITEMS and TREE only. */
 enum skua_status reader_step(struct skua_reader *reader, struct skua_item *ret_item);

@@ -1,6 +1,6 @@
 /* RESP taken apart: one value, or the announcement of an aggregate, at a time.
  *
- * Principal entry points: skua_reader_next, reader_step, reader_peek.
+ * Principal entry points: skua_reader_next, reader_step.
  * Threads and invariants: see reader.h.
  *
  * | byte      | form                                       | read by                        |
@@ -608,20 +608,4 @@ enum skua_status skua_reader_next(struct skua_reader *reader, struct skua_item *
     if (LIKELY(reader->state == READER_ITEMS))
         return step(reader, ret_item);
     return next_otherwise(reader, ret_item);
-}
-
-enum skua_status reader_peek(const struct skua_reader *reader, enum skua_type *ret_type)
-{
-    static const enum skua_type types[256] = {
-        ['$'] = SKUA_STRING,     ['+'] = SKUA_STATUS,    ['-'] = SKUA_ERROR,    ['!'] = SKUA_ERROR,
-        [':'] = SKUA_INTEGER,    ['_'] = SKUA_NULL,      ['*'] = SKUA_ARRAY,    [','] = SKUA_DOUBLE,
-        ['#'] = SKUA_BOOL,       ['%'] = SKUA_MAP,       ['~'] = SKUA_SET,      ['>'] = SKUA_PUSH,
-        ['('] = SKUA_BIG_NUMBER, ['|'] = SKUA_ATTRIBUTE, ['='] = SKUA_VERBATIM,
-    };
-    if (reader->state == READER_FAILED)
-        return reader->status;
-    if (reader->at == reader->end)
-        return SKUA_AGAIN;
-    *ret_type = types[(unsigned char)reader->buffer[reader->at]];
-    return SKUA_OK;
 }

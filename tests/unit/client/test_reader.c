@@ -622,7 +622,6 @@ static void answers_the_same_after_an_error(void **state)
     struct skua_reader *reader = skua_reader_new(NULL, NULL);
     struct skua_item item = {.depth = 77};
     struct skua_reply *reply = NULL;
-    enum skua_type type;
     char *space;
     size_t capacity;
     feed(reader, "x");
@@ -631,7 +630,6 @@ static void answers_the_same_after_an_error(void **state)
         assert_int_equal(skua_reader_tree(reader, &reply), SKUA_ERR_PROTOCOL);
         assert_int_equal(skua_reader_feed(reader, "+OK\r\n", 5), SKUA_ERR_PROTOCOL);
         assert_int_equal(skua_reader_reserve(reader, 1, &space, &capacity), SKUA_ERR_PROTOCOL);
-        assert_int_equal(reader_peek(reader, &type), SKUA_ERR_PROTOCOL);
         assert_string_equal(skua_reader_error(reader),
                             "expected the type of a value, got 'x', at byte 0 of the reply");
     }
@@ -658,25 +656,6 @@ static void forgets_everything_on_reset(void **state)
     assert_int_equal(item.type, SKUA_INTEGER);
     assert_int_equal(item.depth, 0);
     assert_true(item.last);
-    skua_reader_free(reader);
-}
-
-static void peeks_at_the_next_type(void **state)
-{
-    struct skua_reader *reader = skua_reader_new(NULL, NULL);
-    enum skua_type type = SKUA_NULL;
-    struct skua_item item;
-    assert_int_equal(reader_peek(reader, &type), SKUA_AGAIN);
-    feed(reader, ">0\r\n:1\r\n");
-    assert_int_equal(reader_peek(reader, &type), SKUA_OK);
-    assert_int_equal(type, SKUA_PUSH);
-    assert_int_equal(skua_reader_next(reader, &item), SKUA_OK);
-    assert_int_equal(reader_peek(reader, &type), SKUA_OK);
-    assert_int_equal(type, SKUA_INTEGER);
-    assert_int_equal(skua_reader_next(reader, &item), SKUA_OK);
-    feed(reader, "?");
-    assert_int_equal(reader_peek(reader, &type), SKUA_OK);
-    assert_int_equal(type, 0);
     skua_reader_free(reader);
 }
 
@@ -770,7 +749,6 @@ int main(void)
         cmocka_unit_test(gives_what_was_announced_no_memory),
         cmocka_unit_test(answers_the_same_after_an_error),
         cmocka_unit_test(forgets_everything_on_reset),
-        cmocka_unit_test(peeks_at_the_next_type),
         cmocka_unit_test(takes_all_hooks_or_none),
         cmocka_unit_test(survives_each_failed_allocation),
         cmocka_unit_test(refuses_sizes_that_overflow),

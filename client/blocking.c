@@ -55,12 +55,14 @@ static void wait_and_work(struct skua_client *client, int64_t limit_ms)
     client_work(client, ready);
 }
 
-/* Remembers how a blocking call ended. The client may be gone afterwards. */
+/* Remembers how a blocking call ended, and tells the loop of what it has changed: taking a reply may uncover one that
+ * has a callback, or let us receive again. The client may be gone afterwards. */
 static enum skua_status leave_with(struct skua_client *client, enum skua_status status)
 {
     if (client->closing)
         status = SKUA_ERR_CLOSED;
     client->call_status = status;
+    client_notify_watch(client);
     client_leave(client);
     return status;
 }
@@ -217,6 +219,17 @@ enum skua_status skua_wait(struct skua_client *client, int64_t timeout_ms)
     return leave_with(client, status);
 }
 
+/* Whether there are bytes to take, or will be none: not those of a handshake, nor the rest of a push under way. */
+static bool has_bytes(const struct skua_client *client)
+{
+    switch (client->state) {
+    case SKUA_READY: return client_unread(client) > 0 && client_is_raw(client);
+    case SKUA_WAITING: return client_unread(client) > 0;
+    case SKUA_FAILED: return true;
+    default: return false;
+    }
+}
+
 /* Bytes that came and are not part of a reply. */
 static size_t take_bytes(struct skua_client *client, void *bytes, size_t size)
 {
@@ -237,7 +250,7 @@ enum skua_status skua_take_bytes(struct skua_client *client, void *bytes, size_t
     if (size == 0 || client->pending.replies > 0)
         return leave_with(client, SKUA_ERR_USE);
     client->traffic.raw = true;
-    while (!client->closing && client->state != SKUA_FAILED && client_unread(client) == 0)
+    while (!client->closing && !has_bytes(client))
         wait_and_work(client, CLOCK_NEVER);
     if (client->closing || client_unread(client) == 0)
         return leave_with(client, client->fault.status);

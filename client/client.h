@@ -13,7 +13,7 @@
  * either nothing that was known of it before may be relied upon, except that it is there.
  *
  * C1: stream != NULL implies state in {CONNECTING, HANDSHAKE, READY}. state in {WAITING, FAILED} implies no stream, no
- *     bytes in the reader, and in FAILED no request that has not failed.
+ *     bytes in the reader but raw ones, and in FAILED no request that has not failed.
  * C2: bytes of requests are sent in READY only.
  * C3: lost: the stream has come to its end by `fault`, is retired, and state is what it was. The replies that had come
  *     are still handed over; then finish_loss decides the next state.
@@ -163,6 +163,14 @@ static inline bool client_is_callers_turn(const struct skua_client *client)
     const struct pending_entry *head = pending_head(&client->pending);
     return head != NULL && head->callback == NULL && head->kind == REQUEST_PLAIN && head->replies > 0 &&
            !client->tree_open;
+}
+
+/* Whether what comes next is no reply: bytes for skua_take_bytes. Of raw bytes no reply is known, neither behind them
+ * nor while they are being sent. */
+static inline bool client_is_raw(const struct skua_client *client)
+{
+    const struct pending_entry *head = pending_head(&client->pending);
+    return client->traffic.raw && !client->tree_open && (head == NULL || head->replies == 0);
 }
 
 /* Bytes in the reader that are not part of something under way. */

@@ -67,8 +67,6 @@ static void lose_by(struct skua_client *client, const struct fault *fault)
 static void forget_connection(struct skua_client *client)
 {
     retire_stream(client);
-    if (!client->traffic.raw) /* else they are the caller's to take, up to the next attempt */
-        skua_reader_reset(client->reader);
     client->tree_open = client->item_open = client->starved = false;
     client->lost = client->answered = false;
     handshake_done(&client->handshake, &client->allocator);
@@ -118,6 +116,8 @@ static bool was_good(const struct skua_client *client, int64_t now_ms)
 
 static void finish_loss(struct skua_client *client)
 {
+    if (!client_is_raw(client)) /* else the bytes are the caller's to take, up to the next attempt */
+        skua_reader_reset(client->reader);
     enum skua_status status = client->fault.status;
     int64_t now_ms = clock_now_ms();
     bool good = was_good(client, now_ms);
@@ -135,6 +135,7 @@ static void finish_loss(struct skua_client *client)
         pending_fail(&client->pending, client->output.place, output_end_place(&client->output), status);
     output_drop_until(&client->output, &client->allocator, from);
     forget_connection(client);
+    client->traffic.raw = pending_has_raw(&client->pending);
     fail_overdue(client, now_ms);
     client->retry_ms = clock_after(now_ms, delay_ms);
     client_set_state(client, SKUA_WAITING);
@@ -239,7 +240,7 @@ static bool step_waiting(struct skua_client *client)
 static bool is_paused(const struct skua_client *client)
 {
     return client->state == SKUA_READY && !client->reads_on && !client->starved &&
-           client_unread(client) >= UNTAKEN_MAX && client_is_callers_turn(client);
+           client_unread(client) >= UNTAKEN_MAX && (client_is_callers_turn(client) || client_is_raw(client));
 }
 
 /* One buffer. SKUA_OK: something came. */
@@ -463,11 +464,9 @@ static int64_t moment_in_ready(const struct skua_client *client)
 {
     if (output_size(&client->output) > 0 && !client->write_blocked)
         return 0;
-    if (client_unread(client) == 0 || client->starved)
+    if (client_unread(client) == 0 || client->starved || client_is_raw(client))
         return client->pending.earliest_ms;
-    if (client_is_callers_turn(client))
-        return CLOCK_NEVER;
-    return client->traffic.raw && client->pending.count == 0 ? CLOCK_NEVER : 0;
+    return client_is_callers_turn(client) ? CLOCK_NEVER : 0;
 }
 
 int64_t client_moment_ms(const struct skua_client *client)

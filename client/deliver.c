@@ -194,13 +194,13 @@ static enum skua_status read_tree(struct skua_client *client, struct skua_reply 
 
 enum skua_status client_deliver_one(struct skua_client *client, bool keep, struct skua_reply **ret_taken)
 {
-    if (client->item_open || client->starved || client_unread(client) == 0)
+    /* In other states bytes are the handshake's, or raw ones that outlived their connection. */
+    if (client->state != SKUA_READY || client->item_open || client->starved || client_unread(client) == 0)
         return SKUA_AGAIN;
     if (!client->tree_open) {
         pending_settle(&client->pending, client->output.place, output_end_place(&client->output));
         const struct pending_entry *head = pending_head(&client->pending);
-        /* Of raw bytes no reply is known, neither behind them nor while they are being sent. */
-        if ((head == NULL || head->replies == 0) && client->traffic.raw)
+        if (client_is_raw(client))
             return SKUA_AGAIN;
         client->lead = traffic_lead(&client->traffic, head, client->reader->buffer + client->reader->at,
                                     client_unread(client));

@@ -117,6 +117,14 @@ void pending_fail_one(struct pending *pending, size_t i, uint64_t size, enum sku
     *pending_at(pending, i) = failed;
 }
 
+bool pending_has_raw(const struct pending *pending)
+{
+    for (size_t i = 0; i < pending->count; i++)
+        if (pending_at(pending, i)->replies == 0 && pending_at(pending, i)->status == SKUA_OK)
+            return true;
+    return false;
+}
+
 void pending_forget_caller(struct pending *pending)
 {
     for (size_t i = 0; i < pending->count; i++) {

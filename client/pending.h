@@ -110,6 +110,9 @@ bool pending_expired(struct pending *pending, int64_t now_ms);
  * that were never sent. Those behind it move up by `size` bytes. */
 void pending_fail_one(struct pending *pending, size_t i, uint64_t size, enum skua_status status);
 
+/* Whether there are bytes that have no replies and did not fail. */
+bool pending_has_raw(const struct pending *pending);
+
 /* Nobody will take the replies of entries without a callback any more: they have none from now on. */
 void pending_forget_caller(struct pending *pending);
 

@@ -28,8 +28,11 @@ static enum skua_status find_reply(struct skua_client *client)
         if (client->pending.caller_replies == 0)
             return SKUA_ERR_USE;
         pending_settle(&client->pending, client->output.place, output_end_place(&client->output));
-        if (client->starved || client_unread(client) == 0 || !client_is_callers_turn(client))
+        if (client->state != SKUA_READY || client->starved || client_unread(client) == 0 ||
+            !client_is_callers_turn(client))
             return SKUA_AGAIN;
+        if (client->item_open) /* the push callback has begun to take it */
+            return SKUA_OK;
         const char *bytes = client->reader->buffer + client->reader->at;
         const struct pending_entry *head = pending_head(&client->pending);
         if (!traffic_is_open(&client->traffic, head, bytes[0]))
@@ -78,6 +81,8 @@ enum skua_status skua_next_item(struct skua_client *client, struct skua_item *re
     if (client->on_watch != NULL && client->calls == 0 && status != SKUA_ERR_CLOSED) {
         client_enter(client);
         client_notify_watch(client);
+        if (client->closing) /* the item's strings go with the client */
+            status = SKUA_ERR_CLOSED;
         client_leave(client);
     }
     return status;

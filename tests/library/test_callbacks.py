@@ -184,3 +184,45 @@ def test_untaken_replies_stop_the_receiving(driver, hostile):
         lines = [lines] if isinstance(lines, str) else lines
     assert driver("getall") == ["watch some read never", "8 USE"]
     assert driver("about").startswith("protocol 2 pending 0 ")
+
+
+def test_taking_a_reply_tells_of_the_callback_behind_it(driver, hostile):
+    def handler(connection, number):
+        connection.request()
+        connection.request()
+        connection.send(b":0\r\n:1\r\n")
+        connection.wait_closed()
+
+    driver(f"connect {hostile(handler).url}")
+    driver("watch")
+    driver("append A")
+    driver("submit b B")
+    answer = driver("wait 20000")
+    assert answer[-2:] == ["watch some read now", "OK"], "nothing more will be readable: the loop must be told"
+    assert driver("get") == ":0"
+    assert driver("run") == ["callback b OK :1", "watch some read never", "run OK"]
+
+
+def test_taking_replies_tells_that_more_is_received(driver, hostile):
+    size = 1_000_000
+
+    def handler(connection, number):
+        for _ in range(8):
+            connection.request()
+        for _ in range(8):
+            connection.send(b"$%d\r\n" % size + b"x" * size + b"\r\n")
+        connection.wait_closed()
+
+    driver(f"connect {hostile(handler).url}")
+    driver("watch")
+    for _ in range(8):
+        driver("append X")
+    lines = []
+    while "watch some never" not in lines:
+        lines = driver("run")
+        lines = [lines] if isinstance(lines, str) else lines
+    told = []
+    for _ in range(4):  # these are all there
+        answer = driver("get")
+        told += answer[:-1] if isinstance(answer, list) else []
+    assert "watch some read never" in told

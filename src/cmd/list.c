@@ -2,12 +2,14 @@
  * RPOPLPUSH.
  *
  * Threads: executor only. */
-#include "types/list.h"
+#include "cmd/list.h"
+
 #include "base/alloc.h"
 #include "config/config.h"
 #include "exec/call.h"
 #include "exec/notify.h"
 #include "gen/args.h"
+#include "types/list.h"
 
 /* ENTRY_GROWN when the list is past list-max-listpack-size now. One that was goes back only under half of it. */
 static uint8_t list_marks(const struct call *call, const struct key *key, const struct tree *rows)
@@ -130,9 +132,8 @@ static void take(struct call *call, struct key *key, struct collection_view *lis
     call->exec->stats.dirty += count - 1;
 }
 
-/* Answers with at most `count_max` elements from one end, in the order in which they are taken, and takes them. */
-static void pop_some(struct call *call, struct key *key, struct collection_view *list, bool at_head,
-                     int64_t count_max)
+void list_pop_some(struct call *call, struct key *key, struct collection_view *list, bool at_head,
+                   int64_t count_max)
 {
     struct tree_place place;
     uint64_t size = tree_rows(list->rows), count = (uint64_t)count_max < size ? (uint64_t)count_max : size;
@@ -150,6 +151,12 @@ static void pop_some(struct call *call, struct key *key, struct collection_view 
     take(call, key, list, at_head, count);
 }
 
+void list_pop_one(struct call *call, struct key *key, struct collection_view *list, bool at_head)
+{
+    call_reply_element(call, list_end(list->rows, at_head));
+    take(call, key, list, at_head, 1);
+}
+
 static void pop(struct call *call, struct slice name, bool at_head, bool has_count, int64_t count)
 {
     struct key key;
@@ -163,12 +170,10 @@ static void pop(struct call *call, struct slice name, bool at_head, bool has_cou
             reply_null(call->out);
         return;
     }
-    if (has_count) {
-        pop_some(call, &key, &list, at_head, count);
-    } else {
-        call_reply_element(call, list_end(list.rows, at_head));
-        take(call, &key, &list, at_head, 1);
-    }
+    if (has_count)
+        list_pop_some(call, &key, &list, at_head, count);
+    else
+        list_pop_one(call, &key, &list, at_head);
 }
 
 void cmd_lpop(struct call *call, const struct args_lpop *args)
@@ -193,7 +198,7 @@ void cmd_lmpop(struct call *call, const struct args_lmpop *args)
             continue;
         reply_array(call->out, 2);
         reply_bulk(call->out, key.name);
-        pop_some(call, &key, &list, at_head, args->has_count ? args->count : 1);
+        list_pop_some(call, &key, &list, at_head, args->has_count ? args->count : 1);
         return;
     }
     reply_null_array(call->out);
@@ -218,19 +223,15 @@ static bool push_moved(struct call *call, struct slice name, bool at_head, struc
     return pushed;
 }
 
-/* Takes an element from one end of a list and puts it at one end of another. Pushing first: where that fails, nothing
- * has changed. */
-static void move(struct call *call, struct slice source, struct slice destination, bool from_head,
-                 bool to_head)
+/* Pushing first: where that fails, nothing has changed. */
+bool list_move(struct call *call, struct slice source, struct slice destination, bool from_head, bool to_head)
 {
     struct key key;
     struct collection_view list;
     if (!call_write_collection(call, source, ENTRY_LIST, &key, &list))
-        return;
-    if (key.entry == NULL) {
-        reply_null(call->out);
-        return;
-    }
+        return true;
+    if (key.entry == NULL)
+        return false;
     element_scratch scratch;
     struct element element = list_end(list.rows, from_head);
     /* The text stays where it is until the source changes, and that may be the destination: so it is copied. */
@@ -238,7 +239,7 @@ static void move(struct call *call, struct slice source, struct slice destinatio
     char *copy = mem_try_alloc(text.size + 1);
     if (copy == NULL) {
         call_oom(call);
-        return;
+        return true;
     }
     memcpy(copy, text.data, text.size);
     text.data = copy;
@@ -255,17 +256,20 @@ static void move(struct call *call, struct slice source, struct slice destinatio
         reply_bulk(call->out, text);
     }
     mem_free(copy);
+    return true;
 }
 
 void cmd_lmove(struct call *call, const struct args_lmove *args)
 {
-    move(call, args->source, args->destination, args->wherefrom == ARGS_LMOVE_WHEREFROM_LEFT,
-         args->whereto == ARGS_LMOVE_WHERETO_LEFT);
+    if (!list_move(call, args->source, args->destination, args->wherefrom == ARGS_LMOVE_WHEREFROM_LEFT,
+                   args->whereto == ARGS_LMOVE_WHERETO_LEFT))
+        reply_null(call->out);
 }
 
 void cmd_rpoplpush(struct call *call, const struct args_rpoplpush *args)
 {
-    move(call, args->source, args->destination, false, true);
+    if (!list_move(call, args->source, args->destination, false, true))
+        reply_null(call->out);
 }
 
 /* ---- Reading ----------------------------------------------------------------------------------------------- */

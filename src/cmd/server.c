@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "cmd/inspect.h"
+#include "exec/block.h"
 #include "exec/call.h"
 #include "exec/watch.h"
 #include "gen/args.h"
@@ -61,6 +62,7 @@ void cmd_swapdb(struct call *call, const struct args_swapdb *args)
         watch_touch_db(call->exec->watch, first, second);
         watch_touch_db(call->exec->watch, second, first);
         keyspace_swap(call->exec->keyspace, first->number, second->number);
+        block_db_swapped(call->exec->block, first, second);
     }
     call->exec->stats.dirty++;
     reply_ok(call->out);

@@ -1,30 +1,48 @@
-/* WAIT and WAITAOF: waiting until replicas, or the disk, have what the client has written.
+/* WAIT and WAITAOF: waiting until replicas, or the disk, have what the client has written; and the timeouts of all
+ * commands that wait.
  *
  * There are neither replicas nor a log on disk yet, so nobody ever acknowledges anything: who asks for somebody
  * waits until the timeout. Executor only. */
-#include "exec/call.h"
+#include "cmd/wait.h"
+
+#include <math.h>
+
+#include "base/num.h"
 #include "gen/args.h"
 
-/* Commands in a transaction never wait. */
-static bool may_wait(const struct call *call)
+bool wait_is_allowed(const struct call *call)
 {
     return !(call->client->flags & CLIENT_EXECUTING);
 }
 
-/* A timeout in milliseconds as a time of the wall clock, 0 (for ever) stays 0. False after an error. */
-static bool parse_deadline(struct call *call, int64_t timeout_ms, int64_t *ret_deadline_ms)
+bool wait_deadline(struct call *call, int64_t timeout_ms, uint64_t *ret_deadline_ns)
 {
-    int64_t deadline_ms = 0;
     if (timeout_ms < 0) {
         reply_error(call->out, "ERR timeout is negative");
         return false;
     }
-    if (timeout_ms > 0 && __builtin_add_overflow(call->exec->now_ms, timeout_ms, &deadline_ms)) {
+    /* What clients know as the limit: the end must be a time that the wall clock can show. */
+    if (timeout_ms > INT64_MAX - call->exec->now_ms) {
         reply_error(call->out, "ERR timeout is out of range");
         return false;
     }
-    *ret_deadline_ms = deadline_ms;
+    *ret_deadline_ns = client_deadline_ns(call->exec, timeout_ms);
     return true;
+}
+
+bool wait_deadline_seconds(struct call *call, struct slice timeout, uint64_t *ret_deadline_ns)
+{
+    long double seconds;
+    if (!num_parse_long_double(timeout, &seconds)) {
+        reply_error(call->out, "ERR timeout is not a float or out of range");
+        return false;
+    }
+    long double timeout_ms = ceill(seconds * 1000);
+    if (timeout_ms >= (long double)INT64_MAX) {
+        reply_error(call->out, "ERR timeout is out of range");
+        return false;
+    }
+    return wait_deadline(call, timeout_ms < 0 ? -1 : (int64_t)timeout_ms, ret_deadline_ns);
 }
 
 /* CLIENT UNBLOCK … ERROR has its own answer, whatever was waited for. */
@@ -34,7 +52,7 @@ static bool end_with_error(struct reply *out, enum block_end_reason reason)
         return true;
     if (reason != BLOCK_END_ERROR)
         return false;
-    reply_error(out, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    reply_error(out, CLIENT_UNBLOCKED_ERROR);
     return true;
 }
 
@@ -49,14 +67,14 @@ static void end_wait(struct client *client, enum block_end_reason reason)
 
 void cmd_wait(struct call *call, const struct args_wait *args)
 {
-    int64_t deadline_ms;
-    if (!parse_deadline(call, args->timeout, &deadline_ms))
+    uint64_t deadline_ns;
+    if (!wait_deadline(call, args->timeout, &deadline_ns))
         return;
-    if (args->numreplicas <= 0 || !may_wait(call)) {
+    if (args->numreplicas <= 0 || !wait_is_allowed(call)) {
         reply_int(call->out, 0);
         return;
     }
-    client_block(call->client, deadline_ms, end_wait);
+    client_block(call->client, deadline_ns, end_wait);
 }
 
 /* ---- WAITAOF -------------------------------------------------------------------------------------- */
@@ -78,16 +96,16 @@ static void end_waitaof(struct client *client, enum block_end_reason reason)
 
 void cmd_waitaof(struct call *call, const struct args_waitaof *args)
 {
-    int64_t deadline_ms;
-    if (!parse_deadline(call, args->timeout, &deadline_ms))
+    uint64_t deadline_ns;
+    if (!wait_deadline(call, args->timeout, &deadline_ns))
         return;
     if (args->numlocal > 0) {
         reply_error(call->out, "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
         return;
     }
-    if (args->numreplicas == 0 || !may_wait(call)) {
+    if (args->numreplicas == 0 || !wait_is_allowed(call)) {
         reply_nobody(call->out);
         return;
     }
-    client_block(call->client, deadline_ms, end_waitaof);
+    client_block(call->client, deadline_ns, end_waitaof);
 }

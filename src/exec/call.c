@@ -4,6 +4,7 @@
 #include "exec/call.h"
 
 #include "base/role.h"
+#include "exec/block.h"
 #include "exec/dispatch.h"
 #include "exec/notify.h"
 #include "exec/watch.h"
@@ -158,6 +159,7 @@ bool call_store(struct call *call, struct key *key, struct entry *entry)
         notify_publish(call->exec, NOTIFY_NEW, "new", key->name, call->db);
     }
     key->entry = entry;
+    block_key_ready(call->exec->block, call->db, entry_type(entry), key->name, key->hash);
     return true;
 }
 

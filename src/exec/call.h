@@ -78,7 +78,8 @@ bool call_close_collection(struct call *call, struct key *key, struct collection
 bool call_store_collection(struct call *call, struct key *key, struct collection_view *view,
                            enum entry_type type, uint8_t marks);
 
-/* Puts `entry` under the key (new or in place of the old one). On ST_NOMEM answers -OOM, frees the entry and
+/* Puts `entry` under the key (new or in place of the old one); clients that wait for such a key will be served after
+ * the command (exec/block.h). On ST_NOMEM answers -OOM, frees the entry and
  * returns false. `entry` NULL means that building it failed: the same. */
 bool call_store(struct call *call, struct key *key, struct entry *entry);
 

@@ -7,7 +7,7 @@
  *
  *     open ──run──> running ──all requests done──> open
  *                     │  ▲
- *          client_block  client_unblock, timeout
+ *          client_block  client_unblock, client_serve, timeout
  *                     ▼  │
  *                   blocked (runs that arrive wait in `pending`)
  *     any ──client_close──> closing (no further request is executed) ──exec_client_closed──> gone
@@ -16,8 +16,8 @@
  * |-----------------|---------|------------------------------------------------|
  * | -               | open    | exec_client_opened                             |
  * | open, running   | blocked | client_block (a command, or CLIENT PAUSE)      |
- * | blocked         | running | client_unblock -> exec_resume_unblocked        |
- * | any             | closing | client_close                                   |
+ * | blocked         | running | client_unblock, client_serve                   |
+ * | any             | closing | client_close, which ends blocking              |
  * | any             | gone    | exec_client_closed                             |
  *
  * L1  out holds what has been answered and not yet handed to the port; it is handed over at the end of every
@@ -35,6 +35,7 @@
 
 struct db;
 struct exec;
+struct key_wait; /* exec/block.h */
 struct transaction;
 struct subscriptions; /* exec/pubsub.h */
 
@@ -100,7 +101,9 @@ struct client {
     struct subscriptions *subscriptions; /* NULL when it never subscribed */
 
     /* Blocking. */
-    int64_t block_deadline_ms; /* 0: none */
+    uint64_t block_deadline_ns; /* monotonic, 0: none */
+    size_t deadline_place;      /* exec/deadlines.h */
+    struct key_wait *key_wait;  /* what it waits for when that is keys, NULL otherwise */
     void (*block_end)(struct client *client, enum block_end_reason reason);
     struct list_node in_blocked; /* exec->blocked, exec->paused or exec->unblocked */
 };
@@ -128,12 +131,24 @@ struct reply *client_push(struct client *client);
 /* ---- Blocking ------------------------------------------------------------------------------------- */
 
 /* From inside a command: no reply is written now. `end` is called exactly once, on timeout, unblock or when the
- * client goes; it writes the reply with client_push (not for BLOCK_END_GONE). deadline 0: never. */
-void client_block(struct client *client, int64_t deadline_ms,
+ * client goes; it writes the reply with client_push (not for BLOCK_END_GONE, and not for BLOCK_END_SERVED of
+ * client_serve, which has answered). The deadline is one of the monotonic clock, 0: never. */
+void client_block(struct client *client, uint64_t deadline_ns,
                   void (*end)(struct client *client, enum block_end_reason reason));
+
+/* The deadline that is `timeout_ms` (not negative) from now; 0, for ever, stays 0. */
+uint64_t client_deadline_ns(const struct exec *exec, int64_t timeout_ms);
 
 /* Ends the blocking; the client's further requests go on in this or the next batch. */
 void client_unblock(struct client *client, enum block_end_reason reason);
+
+/* What CLIENT UNBLOCK … ERROR answers with, whatever was waited for. */
+#define CLIENT_UNBLOCKED_ERROR "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+
+/* Lets `serve` write the answer that a blocked client waits for into its `out`. When it returns true the blocking ends
+ * with BLOCK_END_SERVED; when it returns false it has written nothing, and the client goes on waiting. */
+bool client_serve(struct client *client, bool (*serve)(struct client *client, const void *context),
+                  const void *context);
 
 /* ---- Texts ---------------------------------------------------------------------------------------- */
 

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/role.h"
 #include "config/config.h"
+#include "exec/block.h"
 #include "exec/call.h"
 #include "exec/error_stats.h"
 #include "exec/notify.h"
@@ -317,13 +318,6 @@ static bool is_to_be_executed(struct client *client, const struct request *reque
     return true;
 }
 
-/* What was pushed to the client during its own request: no reply mode drops it. */
-static void send_deferred(struct client *client)
-{
-    if (unlikely(!reply_is_empty(&client->exec->deferred)))
-        reply_move(&client->out, &client->exec->deferred);
-}
-
 void dispatch_request(struct client *client, struct run *run, const struct request *request)
 {
     struct exec *exec = client->exec;
@@ -347,9 +341,11 @@ void dispatch_request(struct client *client, struct run *run, const struct reque
         execute(client, request);
     else if (client->out.error_count != errors)
         error_stats_count(exec, client->out.error_code, client->out.error_count - errors);
-    if (unlikely(client->flags & REPLY_MODES) && !(client->flags & CLIENT_PAUSED))
+    /* Of a request whose answer comes later, the mode is applied to that (client_unblock). */
+    if (unlikely(client->flags & REPLY_MODES) && !(client->flags & (CLIENT_PAUSED | CLIENT_BLOCKED)))
         apply_reply_mode(client, muted, before);
-    send_deferred(client);
+    client_take_deferred(client);
+    block_serve_ready(exec->block);
 }
 
 /* ---- Expiry --------------------------------------------------------------------------------------- */

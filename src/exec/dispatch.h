@@ -31,6 +31,9 @@ static inline bool dispatch_client_id_equal(const void *item, const void *key)
 /* The client's reply will be looked at by exec_flush_output. */
 void client_mark_dirty(struct client *client);
 
+/* Moves what was pushed to the client during its own request behind the reply: no reply mode drops it. */
+void client_take_deferred(struct client *client);
+
 /* Makes the client wait for the end of CLIENT PAUSE. */
 void client_pause(struct client *client);
 

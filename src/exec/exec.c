@@ -10,6 +10,7 @@
 #include "base/role.h"
 #include "base/worker.h"
 #include "config/config.h"
+#include "exec/block.h"
 #include "exec/dispatch.h"
 #include "exec/error_stats.h"
 #include "exec/pause.h"
@@ -55,11 +56,11 @@ struct exec *exec_new(const struct exec_options *options)
     list_init(&exec->blocked);
     list_init(&exec->paused);
     list_init(&exec->unblocked);
-    exec->block_deadline_ms = INT64_MAX;
     table_init(&exec->clients_by_id, &clients_by_id_type, NULL, NULL);
     error_stats_init(exec);
     exec->pubsub = pubsub_new(exec);
     exec->watch = watch_table_new(exec);
+    exec->block = block_table_new(exec);
     exec->active_expire = true;
     exec->slow_ns = UINT64_MAX;
     exec->latency_ns = UINT64_MAX;
@@ -77,6 +78,8 @@ void exec_free(struct exec *exec)
     exec_run_posts(exec);
     pubsub_free(exec->pubsub);
     watch_table_free(exec->watch);
+    block_table_free(exec->block);
+    deadlines_done(&exec->deadlines);
     table_done(&exec->clients_by_id);
     error_stats_done(exec);
     for (uint32_t i = 0; i < command_count; i++)
@@ -453,21 +456,22 @@ void exec_cron(struct exec *exec)
 
 uint64_t exec_next_cron_ns(const struct exec *exec)
 {
-    int64_t deadline_ms = exec->block_deadline_ms;
+    uint64_t due_ns = exec->next_cron_ns;
+    const struct client *first = deadlines_first(&exec->deadlines);
     bool pause_is_over = exec->pause_until_ms == 0 && !list_is_empty(&exec->paused); /* CLIENT UNPAUSE */
     if (exec_has_posts(exec) || pause_is_over)
         return 0;
-    if (exec->pause_until_ms && exec->pause_until_ms < deadline_ms)
-        deadline_ms = exec->pause_until_ms;
-    if (deadline_ms == INT64_MAX)
-        return exec->next_cron_ns;
-    /* Deadlines are wall time, as far away as a client likes; what is left of them is added to the monotonic clock. */
+    if (first && first->block_deadline_ns < due_ns)
+        due_ns = first->block_deadline_ns;
+    if (!exec->pause_until_ms)
+        return due_ns;
+    /* The end of a pause is wall time, as far away as a client likes; what is left of it is added to the monotonic clock. */
     int64_t now_us = clock_wall_us(exec->clock);
-    if (deadline_ms > now_us / 1000 + CRON_LATEST_MS)
-        return exec->next_cron_ns;
-    int64_t left_us = deadline_ms * 1000 - now_us;
-    uint64_t due_ns = clock_monotonic_ns(exec->clock) + (left_us > 0 ? (uint64_t)left_us * 1000 : 0);
-    return due_ns < exec->next_cron_ns ? due_ns : exec->next_cron_ns;
+    if (exec->pause_until_ms > now_us / 1000 + CRON_LATEST_MS)
+        return due_ns;
+    int64_t left_us = exec->pause_until_ms * 1000 - now_us;
+    uint64_t end_ns = clock_monotonic_ns(exec->clock) + (left_us > 0 ? (uint64_t)left_us * 1000 : 0);
+    return end_ns < due_ns ? end_ns : due_ns;
 }
 
 void pause_note_slow(struct exec *exec, const char *what, uint64_t ns)

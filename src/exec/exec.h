@@ -18,9 +18,11 @@
 #include "base/list.h"
 #include "base/rng.h"
 #include "exec/client.h"
+#include "exec/deadlines.h"
 #include "exec/request.h"
 #include "keyspace/keyspace.h"
 
+struct block_table; /* exec/block.h */
 struct call;
 struct config;
 struct exec_post;
@@ -103,11 +105,12 @@ struct exec {
     struct list_node paused;    /* clients whose next request waits for CLIENT PAUSE to end */
     struct list_node unblocked; /* to be resumed at the end of the batch */
     uint32_t blocked_count;     /* clients in blocked and paused */
-    int64_t block_deadline_ms;  /* earliest deadline among blocked, INT64_MAX: none */
+    struct deadlines deadlines; /* of the clients in blocked */
 
     struct pubsub *pubsub;
     struct watch_table *watch;
-    unsigned notify_classes; /* enabled keyspace events */
+    struct block_table *block; /* who waits for keys */
+    unsigned notify_classes;   /* enabled keyspace events */
     uint32_t monitor_count;
     bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
 

@@ -101,7 +101,7 @@ static void sample_client(void *item, void *context)
     step->seen++;
     metrics->pass.buffer_bytes += input + output + sizeof *client;
     metrics->pass.subscribers += client_subscription_count(client) > 0;
-    metrics->pass.with_deadline += (client->flags & CLIENT_BLOCKED) != 0 && client->block_deadline_ms != 0;
+    metrics->pass.with_deadline += (client->flags & CLIENT_BLOCKED) != 0 && client->block_deadline_ns != 0;
     metrics->recent_input_max_bytes[0] = larger(metrics->recent_input_max_bytes[0], input);
     metrics->recent_output_max_bytes[0] = larger(metrics->recent_output_max_bytes[0], output);
 }

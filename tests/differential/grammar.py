@@ -45,6 +45,10 @@ TIME_COMMANDS = {b"set", b"setex", b"psetex", b"expire", b"pexpire", b"expireat"
 # They take an option since 7.2: what is wrong behind their plain arguments is told in another way.
 LONGER_SINCE = {b"zrank", b"zrevrank"}
 
+# Inside a transaction they do not wait: there they can be compared.
+BLOCKING = ("blpop", "brpop", "blmpop", "blmove", "brpoplpush")
+TIMEOUTS = [b"0.01", b"0.001", b"1e-2", b"-1", b"x", b"", b"nan", b"-inf"]
+
 # Commands that end, block, pause or blind a connection or the server, or whose replies cannot be compared.
 EXCLUDED = {
     "shutdown", "monitor", "debug", "sync", "psync", "replicaof", "slaveof", "failover", "save", "bgsave",
@@ -56,7 +60,7 @@ EXCLUDED = {
     "command", "wait", "waitaof", "role", "replconf", "cluster", "migrate", "dump", "restore", "script", "function",
     "commandlog", "pfdebug", "pfselftest", "asking", "readonly", "readwrite", "multi", "exec", "discard", "watch",
     "unwatch", "select", "time", "scan", "sscan", "spop", "srandmember", "hscan", "hrandfield", "zscan", "zrandmember",
-    "object|freq", "publish", "spublish", "pubsub",
+    "object|freq", "publish", "spublish", "pubsub", *BLOCKING,
 }
 
 
@@ -250,6 +254,24 @@ class Grammar:
 
     def limit(self):
         return [self.case(b"limit"), self.integer(), self.integer()] if self.rng.random() < 0.4 else []
+
+    def blocking(self):
+        """A command that waits, but not for long: shrinking may take its transaction away."""
+        rng = self.rng
+        name, timeout = rng.choice(BLOCKING), rng.choice(TIMEOUTS[:3] if rng.random() < 0.8 else TIMEOUTS)
+        keys = [self.key() for _ in range(rng.choice([1, 1, 2, 3]))]
+        ends = [self.case(rng.choice([b"left", b"right"])) for _ in range(2)]
+        match name:
+            case "blmpop":
+                count = b"%d" % len(keys) if rng.random() < 0.95 else self.integer()
+                words = [timeout, count, *keys, ends[0], *rng.choice([[], [self.case(b"count"), self.integer()]])]
+            case "blmove":
+                words = [keys[0], self.key(), *ends, timeout]
+            case "brpoplpush":
+                words = [keys[0], self.key(), timeout]
+            case _:
+                words = [*keys, timeout]
+        return [self.case(name.encode()), *words]
 
     def unknown(self):
         """Commands and subcommands that neither server has."""

@@ -54,6 +54,9 @@ def sequence(grammar, rng):
             words = grammar.unknown()
         elif chance < 0.82:
             words = grammar.getkeys()
+        elif chance < 0.84:
+            steps += [(connection, words) for words in ([b"MULTI"], grammar.blocking(), grammar.blocking())]
+            words = [b"EXEC"]
         elif chance < 0.88:
             words = rng.choice([[b"MULTI"], [b"EXEC"], [b"EXEC"], [b"exec"], [b"DISCARD"], [b"multi"], [b"EXEC", b"x"]])
         elif chance < 0.92:

@@ -33,6 +33,7 @@ EXPLAINED = {
     ("msetnx", "tips"): VALKEY_8_TIPS,
     ("randomkey", "tips"): VALKEY_8_TIPS,
     ("scan", "tips"): VALKEY_8_TIPS,
+    **{(name, "flags"): VALKEY_8_WAITS for name in ("blpop", "brpop", "blmove", "brpoplpush")},
     ("wait", "flags"): VALKEY_8_WAITS,
     ("wait", "categories"): VALKEY_8_WAITS,
     ("config|rewrite", "tips"): VALKEY_8_TIPS,

@@ -1,0 +1,20 @@
+/* What the commands of lists share with those that wait for lists. Executor only. */
+#ifndef SKUA_CMD_LIST_H
+#define SKUA_CMD_LIST_H
+
+#include "exec/call.h"
+
+/* Answers with the element at one end of a list that is there, and takes it. */
+void list_pop_one(struct call *call, struct key *key, struct collection_view *list, bool at_head);
+
+/* Answers with an array of at most `count_max` elements from one end of a list that is there, in the order in which they
+ * are taken, and takes them. */
+void list_pop_some(struct call *call, struct key *key, struct collection_view *list, bool at_head,
+                   int64_t count_max);
+
+/* Takes an element from one end of a list, puts it at one end of another, and answers with it; or answers with an
+ * error. False, without an answer, when the source does not exist. */
+bool list_move(struct call *call, struct slice source, struct slice destination, bool from_head,
+               bool to_head);
+
+#endif

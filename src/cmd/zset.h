@@ -29,7 +29,7 @@ void zset_edit_take(struct call *call, struct zset_edit *edit, uint64_t first, u
 /* Puts it back after rows were taken, and tells of it: the event, and "del" when none is left. */
 void zset_edit_close_taken(struct call *call, struct zset_edit *edit, const char *event, uint64_t taken);
 
-/* Stores a set that was begun in a cleared edit under a name, in place of what that holds, and answers with its size; an
+/* Stores a set that was begun (zset_edit_begin) under a name, in place of what that holds, and answers with its size; an
  * empty one removes the key. */
 void zset_edit_store(struct call *call, struct zset_edit *edit, struct slice name, const char *event);
 

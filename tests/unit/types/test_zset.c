@@ -78,6 +78,7 @@ static void check_member(const struct fixture *fixture, const struct collection_
 
 static void check_counts(const struct fixture *fixture, const struct collection_view *zset)
 {
+    uint64_t most_equal = 0;
     for (size_t i = 0; i < sizeof scores / sizeof *scores; i++) {
         uint64_t below = 0, equal = 0;
         for (uint32_t member = 0; member < MEMBERS; member++) {
@@ -86,7 +87,12 @@ static void check_counts(const struct fixture *fixture, const struct collection_
         }
         assert_int_equal(zset_count_below(zset->rows, scores[i], false), below);
         assert_int_equal(zset_count_below(zset->rows, scores[i], true), below + equal);
+        most_equal = equal > most_equal ? equal : most_equal;
     }
+    if (fixture->count > 0 && most_equal == fixture->count)
+        assert_true(zset_has_one_score(zset->rows));
+    else if (most_equal > 0)
+        assert_false(zset_has_one_score(zset->rows));
 }
 
 /* One change of a random member: added, given another score, or taken out. */

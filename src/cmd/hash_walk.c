@@ -2,7 +2,6 @@
  *
  * Threads: executor only. */
 #include "base/alloc.h"
-#include "base/glob.h"
 #include "cmd/scan.h"
 #include "gen/args.h"
 #include "types/hash.h"
@@ -130,47 +129,22 @@ void cmd_hrandfield(struct call *call, const struct args_hrandfield *args)
 
 /* ---- Walking ----------------------------------------------------------------------------------------------- */
 
-struct scan_walk {
-    struct call *call;
-    struct slice pattern; /* data NULL: everything */
-    unsigned parts;
-    uint64_t count; /* elements of the answer */
-};
-
-static void scan_visit(void *context, const struct page *page, unsigned row)
+static unsigned scan_reply(struct call *call, const struct page *page, unsigned row, unsigned parts)
 {
-    struct scan_walk *walk = context;
-    element_scratch scratch;
-    if (walk->pattern.data != NULL &&
-        !glob_match(walk->pattern, element_text(page_element(page, row, 0), scratch)))
-        return;
-    reply_parts(walk->call, page, row, walk->parts);
-    walk->count += walk->parts & PART_VALUE ? 2 : 1;
+    reply_parts(call, page, row, parts);
+    return parts & PART_VALUE ? 2 : 1;
 }
 
 void cmd_hscan(struct call *call, const struct args_hscan *args)
 {
-    struct key key;
-    struct collection_view hash;
-    uint64_t cursor;
-    char text[NUM_I64_TEXT_MAX];
-    if (!scan_parse_cursor(call, args->cursor, &cursor))
-        return;
-    if (!call_read_collection(call, args->key, ENTRY_HASH, &key, &hash))
-        return;
-    if (key.entry != NULL && args->has_count && args->count < 1) {
-        call_syntax_error(call);
-        return;
-    }
-    struct scan_walk walk = {.call = call,
-                             .pattern = args->has_pattern ? args->pattern : (struct slice){0},
-                             .parts = args->novalues ? PART_FIELD : PART_FIELD | PART_VALUE};
-    uint64_t count = args->has_count ? (uint64_t)args->count : SCAN_COUNT_DEFAULT;
-    uint64_t next = key.entry == NULL ? 0 : members_scan(hash.rows, cursor, count, NULL, NULL);
-    reply_array(call->out, 2);
-    reply_bulk(call->out, slice_make(text, num_format_u64(next, text)));
-    struct reply_open open = reply_open(call->out);
-    if (key.entry != NULL)
-        members_scan(hash.rows, cursor, count, scan_visit, &walk);
-    reply_close(call->out, open, REPLY_ARRAY, walk.count);
+    const struct scan_request request = {
+        .key = args->key,
+        .cursor = args->cursor,
+        .has_pattern = args->has_pattern,
+        .pattern = args->pattern,
+        .has_count = args->has_count,
+        .count = args->count,
+    };
+    scan_collection(call, &request, ENTRY_HASH, scan_reply,
+                    args->novalues ? PART_FIELD : PART_FIELD | PART_VALUE);
 }

@@ -1,6 +1,6 @@
-/* Walking over the keys of a database: KEYS and SCAN.
+/* Walking over the keys of a database: KEYS and SCAN; and over the rows of a collection (scan.h).
  *
- * Both go through the table bucket by bucket (table_scan), which visits each key that is there all the time at
+ * The former go through the table bucket by bucket (table_scan), which visits each key that is there all the time at
  * least once, however the table grows or shrinks between two calls of SCAN.
  * Threads: executor only. */
 #include <ctype.h>
@@ -15,6 +15,7 @@
 #include "cmd/scan.h"
 #include "exec/call.h"
 #include "gen/args.h"
+#include "types/members.h"
 
 /* ---- KEYS ----------------------------------------------------------------------------------------- */
 
@@ -52,6 +53,7 @@ void cmd_keys(struct call *call, const struct args_keys *args)
 
 /* A call of SCAN looks at no more than this many buckets for each key that it was asked for: matches may be rare. */
 #define SCAN_BUCKETS_PER_KEY 10
+#define SCAN_COUNT_DEFAULT   10
 
 struct scan_walk {
     const struct entry **entries;
@@ -76,7 +78,9 @@ static void scan_visit(void *item, void *context)
     walk->entries[walk->count++] = item;
 }
 
-bool scan_parse_cursor(struct call *call, struct slice text, uint64_t *ret_cursor)
+/* As lenient as Redis: whatever strtoul uses up wholly, if it does not begin with a space; nothing at all is 0. False after
+ * having answered. */
+static bool parse_cursor(struct call *call, struct slice text, uint64_t *ret_cursor)
 {
     char copy[32];
     bool is_text = text.size < sizeof copy && !(text.size > 0 && isspace((unsigned char)text.data[0])) &&
@@ -146,7 +150,7 @@ void cmd_scan(struct call *call, const struct args_scan *args)
 {
     uint64_t cursor;
     uint64_t wanted = args->has_count ? (uint64_t)args->count : SCAN_COUNT_DEFAULT;
-    if (!scan_parse_cursor(call, args->cursor, &cursor))
+    if (!parse_cursor(call, args->cursor, &cursor))
         return;
     if (args->has_count && args->count < 1) {
         call_syntax_error(call);
@@ -164,4 +168,52 @@ void cmd_scan(struct call *call, const struct args_scan *args)
         scan_reply(call, args, &walk, cursor);
     scan_remove_expired(call, &walk);
     mem_free(walk.entries);
+}
+
+/* ---- Collections ---------------------------------------------------------------------------------- */
+
+struct collection_walk {
+    struct call *call;
+    const struct scan_request *request;
+    scan_reply_fn *reply_row;
+    unsigned detail;
+    uint64_t elements;
+};
+
+static void collection_visit(void *context, const struct page *page, unsigned row)
+{
+    struct collection_walk *walk = context;
+    element_scratch scratch;
+    if (walk->request->has_pattern &&
+        !glob_match(walk->request->pattern, element_text(page_element(page, row, 0), scratch)))
+        return;
+    walk->elements += walk->reply_row(walk->call, page, row, walk->detail);
+}
+
+void scan_collection(struct call *call, const struct scan_request *request, enum entry_type type,
+                     scan_reply_fn *reply_row, unsigned detail)
+{
+    struct key key;
+    struct collection_view view;
+    uint64_t cursor, next = 0;
+    char text[NUM_I64_TEXT_MAX];
+    if (!parse_cursor(call, request->cursor, &cursor) ||
+        !call_read_collection(call, request->key, type, &key, &view))
+        return;
+    if (key.entry != NULL && request->has_count && request->count < 1) {
+        call_syntax_error(call);
+        return;
+    }
+    uint64_t count = request->has_count ? (uint64_t)request->count : SCAN_COUNT_DEFAULT;
+    /* A large sorted set is walked by its index: a member is met whatever its score becomes meanwhile. */
+    const struct tree *rows = key.entry == NULL ? NULL : view.index != NULL ? view.index : view.rows;
+    struct collection_walk walk = {call, request, reply_row, detail, 0};
+    if (rows != NULL)
+        next = members_scan(rows, cursor, count, NULL, NULL);
+    reply_array(call->out, 2);
+    reply_bulk(call->out, slice_make(text, num_format_u64(next, text)));
+    struct reply_open open = reply_open(call->out);
+    if (rows != NULL)
+        members_scan(rows, cursor, count, collection_visit, &walk);
+    reply_close(call->out, open, REPLY_ARRAY, walk.elements);
 }

@@ -1,13 +1,24 @@
-/* What SCAN, SSCAN and their like share. Executor only. */
+/* Walking over a collection: what SSCAN, HSCAN and ZSCAN share. Executor only. */
 #ifndef SKUA_CMD_SCAN_H
 #define SKUA_CMD_SCAN_H
 
 #include "exec/call.h"
 
-#define SCAN_COUNT_DEFAULT 10
+/* The arguments that they have in common. */
+struct scan_request {
+    struct slice key;
+    struct slice cursor;
+    bool has_pattern;
+    struct slice pattern; /* for element 0 of a row */
+    bool has_count;
+    int64_t count;
+};
 
-/* As lenient as Redis: whatever strtoul uses up wholly, if it does not begin with a space; nothing at all is 0. False after
- * having answered "ERR invalid cursor". */
-bool scan_parse_cursor(struct call *call, struct slice text, uint64_t *ret_cursor);
+/* Answers with a row; returns how many elements of the reply it was. `detail` as given to scan_collection. */
+typedef unsigned scan_reply_fn(struct call *call, const struct page *page, unsigned row, unsigned detail);
+
+/* One step of a walk (members_scan) over the collection of a type: the whole command. */
+void scan_collection(struct call *call, const struct scan_request *request, enum entry_type type,
+                     scan_reply_fn *reply_row, unsigned detail);
 
 #endif

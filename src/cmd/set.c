@@ -5,7 +5,6 @@
 #include "cmd/set.h"
 
 #include "base/alloc.h"
-#include "base/glob.h"
 #include "cmd/scan.h"
 #include "config/config.h"
 #include "exec/notify.h"
@@ -317,44 +316,21 @@ void cmd_spop(struct call *call, const struct args_spop *args)
 
 /* ---- Walking ----------------------------------------------------------------------------------------------- */
 
-struct scan_walk {
-    struct call *call;
-    struct slice pattern; /* data NULL: everything */
-    uint64_t count;
-};
-
-static void scan_visit(void *context, const struct page *page, unsigned row)
+static unsigned scan_reply(struct call *call, const struct page *page, unsigned row, unsigned detail)
 {
-    struct scan_walk *walk = context;
-    element_scratch scratch;
-    struct element member = page_element(page, row, 0);
-    if (walk->pattern.data != NULL && !glob_match(walk->pattern, element_text(member, scratch)))
-        return;
-    call_reply_element(walk->call, member);
-    walk->count++;
+    call_reply_element(call, page_element(page, row, 0));
+    return 1;
 }
 
 void cmd_sscan(struct call *call, const struct args_sscan *args)
 {
-    struct key key;
-    struct collection_view set;
-    uint64_t cursor;
-    char text[NUM_I64_TEXT_MAX];
-    if (!scan_parse_cursor(call, args->cursor, &cursor))
-        return;
-    if (!call_read_collection(call, args->key, ENTRY_SET, &key, &set))
-        return;
-    if (key.entry != NULL && args->has_count && args->count < 1) {
-        call_syntax_error(call);
-        return;
-    }
-    struct scan_walk walk = {.call = call, .pattern = args->has_pattern ? args->pattern : (struct slice){0}};
-    uint64_t count = args->has_count ? (uint64_t)args->count : SCAN_COUNT_DEFAULT;
-    uint64_t next = key.entry == NULL ? 0 : members_scan(set.rows, cursor, count, NULL, NULL);
-    reply_array(call->out, 2);
-    reply_bulk(call->out, slice_make(text, num_format_u64(next, text)));
-    struct reply_open open = reply_open(call->out);
-    if (key.entry != NULL)
-        members_scan(set.rows, cursor, count, scan_visit, &walk);
-    reply_close(call->out, open, REPLY_ARRAY, walk.count);
+    const struct scan_request request = {
+        .key = args->key,
+        .cursor = args->cursor,
+        .has_pattern = args->has_pattern,
+        .pattern = args->pattern,
+        .has_count = args->has_count,
+        .count = args->count,
+    };
+    scan_collection(call, &request, ENTRY_SET, scan_reply, 0);
 }

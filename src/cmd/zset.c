@@ -7,7 +7,6 @@
 #include <math.h>
 
 #include "base/alloc.h"
-#include "base/glob.h"
 #include "cmd/scan.h"
 #include "config/config.h"
 #include "exec/args.h"
@@ -527,45 +526,24 @@ void cmd_zrandmember(struct call *call, const struct args_zrandmember *args)
     }
 }
 
-struct scan_walk {
-    struct call *call;
-    struct slice pattern; /* data NULL: everything */
-    uint64_t words;
-};
-
-static void scan_visit(void *context, const struct page *page, unsigned row)
+static unsigned scan_reply(struct call *call, const struct page *page, unsigned row, unsigned detail)
 {
-    struct scan_walk *walk = context;
-    element_scratch scratch;
     char text[NUM_DOUBLE_TEXT_MAX];
-    struct element member = page_element(page, row, 0);
-    if (walk->pattern.data != NULL && !glob_match(walk->pattern, element_text(member, scratch)))
-        return;
-    call_reply_element(walk->call, member);
-    reply_bulk(walk->call->out,
-               slice_make(text, num_format_double(zset_score_of(page_number(page, row)), text)));
-    walk->words += 2;
+    call_reply_element(call, page_element(page, row, 0));
+    /* A bulk string in RESP3, too. */
+    reply_bulk(call->out, slice_make(text, num_format_double(zset_score_of(page_number(page, row)), text)));
+    return 2;
 }
 
 void cmd_zscan(struct call *call, const struct args_zscan *args)
 {
-    struct collection_view zset;
-    uint64_t cursor, next = 0;
-    char text[NUM_I64_TEXT_MAX];
-    if (!scan_parse_cursor(call, args->cursor, &cursor) || !zset_read(call, args->key, &zset))
-        return;
-    if (zset.rows != NULL && args->has_count && args->count < 1) {
-        call_syntax_error(call);
-        return;
-    }
-    struct scan_walk walk = {.call = call, .pattern = args->has_pattern ? args->pattern : (struct slice){0}};
-    uint64_t count = args->has_count ? (uint64_t)args->count : SCAN_COUNT_DEFAULT;
-    if (zset.rows != NULL)
-        next = zset_scan(&zset, cursor, count, NULL, NULL);
-    reply_array(call->out, 2);
-    reply_bulk(call->out, slice_make(text, num_format_u64(next, text)));
-    struct reply_open open = reply_open(call->out);
-    if (zset.rows != NULL)
-        zset_scan(&zset, cursor, count, scan_visit, &walk);
-    reply_close(call->out, open, REPLY_ARRAY, walk.words);
+    const struct scan_request request = {
+        .key = args->key,
+        .cursor = args->cursor,
+        .has_pattern = args->has_pattern,
+        .pattern = args->pattern,
+        .has_count = args->has_count,
+        .count = args->count,
+    };
+    scan_collection(call, &request, ENTRY_ZSET, scan_reply, 0);
 }

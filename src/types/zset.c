@@ -172,17 +172,6 @@ bool zset_score(const struct collection_view *zset, struct slice member, double 
     return true;
 }
 
-uint64_t zset_scan(const struct collection_view *zset, uint64_t cursor, uint64_t count,
-                   members_visit_fn *visit, void *context)
-{
-    if (zset->index != NULL)
-        return members_scan(zset->index, cursor, count, visit, context);
-    const struct page *page = zset->rows->root.page;
-    for (unsigned row = 0; visit != NULL && row < page->count; row++)
-        visit(context, page, row);
-    return 0;
-}
-
 /* ---- Changing ---------------------------------------------------------------------------------------------- */
 
 static void insert_row(struct tree *rows, struct element member, uint64_t bits)

@@ -47,11 +47,6 @@ uint64_t zset_count_before(const struct tree *rows, struct slice member, bool in
 /* Whether all members have the same score. Of a set that has any. */
 bool zset_has_one_score(const struct tree *rows);
 
-/* One step of a walk, as members_scan; the rows visited are the set's or the index's, which both hold the member as
- * element 0 and the score's bits as the number. A member is visited whatever its score becomes meanwhile. */
-uint64_t zset_scan(const struct collection_view *zset, uint64_t cursor, uint64_t count,
-                   members_visit_fn *visit, void *context);
-
 /* Asserts Z1 and Z2. For tests and debug builds. */
 void zset_check(const struct collection_view *zset);
 

@@ -44,6 +44,16 @@ static double interval_of(const struct cli *cli, double otherwise)
     return cli->options.interval_s > 0 ? cli->options.interval_s : otherwise;
 }
 
+/* The exit status, unless Ctrl-C ends the program. */
+static int end_measuring(struct cli *cli, bool lost)
+{
+    if (lost)
+        return mode_lost(cli);
+    if (cli_interrupted())
+        mode_end_by_interrupt();
+    return 0;
+}
+
 /* ---- --latency, --latency-history ----------------------------------------------------------------------------- */
 
 /* For programs: whole milliseconds that bound what was measured, and the mean. */
@@ -133,15 +143,10 @@ int mode_latency(struct cli *cli)
         }
         mode_rest(SAMPLE_EACH_S);
     }
-    bool interrupted = cli_interrupted();
     if (live && histogram.total > 0)
         putchar('\n');
     histogram_done(&histogram);
-    if (lost)
-        return mode_lost(cli);
-    if (interrupted)
-        mode_end_by_interrupt();
-    return 0;
+    return end_measuring(cli, lost);
 }
 
 /* ---- --latency-dist ------------------------------------------------------------------------------------------- */
@@ -255,11 +260,6 @@ int mode_latency_dist(struct cli *cli)
         }
         mode_rest(SAMPLE_EACH_S);
     }
-    bool interrupted = cli_interrupted();
     histogram_done(&histogram);
-    if (lost)
-        return mode_lost(cli);
-    if (interrupted)
-        mode_end_by_interrupt();
-    return 0;
+    return end_measuring(cli, lost);
 }

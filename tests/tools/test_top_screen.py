@@ -1,5 +1,6 @@
 """skua-top's screen: what it shows of our server and of redis-server under a known load, keys, sizes, and what happens
 when the server is not well or not friendly."""
+import os
 import re
 import signal
 
@@ -295,6 +296,14 @@ def test_permissions_that_are_missing():
         top.wait("NOPERM")
         top.send("4")
         top.wait("NOPERM")
+
+
+@pytest.mark.parametrize("kind", ["dumb", ""])
+def test_a_terminal_that_cannot_be_drawn_on_is_refused(kind):
+    top = Terminal("-p", "1", env={"TERM": kind})
+    top.wait("this is no terminal that can be drawn on")
+    assert top.wait_exit() == 1
+    os.close(top.master)
 
 
 # ---- A server that is not friendly ----------------------------------------------------------------------

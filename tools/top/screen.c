@@ -44,7 +44,7 @@ static void set_styles(struct screen *screen)
 
 struct screen *screen_open(void)
 {
-    if (!terminal_is(STDOUT_FILENO) || !terminal_is(STDIN_FILENO))
+    if (!terminal_redraws(STDOUT_FILENO) || !terminal_is(STDIN_FILENO))
         return NULL;
     SCREEN *terminal = newterm(NULL, stdout, stdin);
     if (terminal == NULL)

@@ -57,6 +57,12 @@ def test_a_duration_ends_the_run(server):
     assert run.only["seconds"] >= 0.3
 
 
+def test_a_count_that_is_reached_before_the_duration_ends_the_run_with_its_own_length(store):
+    run = measure(store, "-t", "get", "-n", 50, "--duration", 60, "-c", 4)
+    assert run.only["requests"] == 50 and run.only["seconds"] < 60
+    assert run.only["rps"] == pytest.approx(50 / run.only["seconds"], rel=0.01)
+
+
 def test_the_sum_of_the_seconds_is_the_run(server):
     run = measure(server, "-t", "get", "--duration", 1.5, "-c", 4, "--threads", 2)
     (result,) = run.json["results"]

@@ -1,11 +1,12 @@
 """skua-bench and a server that lies, errs, stalls or hangs up: everything is noticed, counted and told."""
 import re
+import signal
 import threading
 import time
 
 import pytest
 
-from bench_support import CLOSE, LIMIT_S, Store, bench, measure, start, wait_until
+from bench_support import CLOSE, LIMIT_S, Run, Store, bench, measure, start, wait_until
 
 STALL_S = 0.3
 
@@ -181,6 +182,20 @@ def test_a_rate_is_kept_to_the_request(tmp_path):
         assert run.only["requests"] == 200 and len(store.log) == 200
         run = measure(store, "-t", "get", "--rate", 400, "-n", 150, "-c", 4, "--threads", 2, "--arrivals", "poisson")
         assert run.only["requests"] == 150
+
+
+def test_the_end_of_an_open_loop_is_kept_by_a_tool_that_was_held_up_itself(tmp_path):
+    """It is stopped until the two seconds are over, and finds 200,000 requests due and room for all of them on its
+    connections: they are its backlog, not a burst behind the end."""
+    with Store(tmp_path) as store:
+        process = start(store, "--json", "-", "-t", "get", "--rate", 100000, "--duration", 2, "-c", 4, "-P", 65536)
+        wait_until(lambda: store.log)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(2)
+        process.send_signal(signal.SIGCONT)
+        run = Run(process)
+    assert run.only["backlog_end"] > 0
+    assert run.only["requests"] + run.only["backlog_end"] == 200000 and len(store.log) == run.only["requests"]
 
 
 def test_a_stall_is_in_the_latency_of_all_that_were_due_in_it(tmp_path):

@@ -213,8 +213,9 @@ static void set_duration(struct load *load, struct bench_result *result)
     for (unsigned i = 0; i < load->settings->threads; i++)
         if (load->workers[i].last_ns > end)
             end = load->workers[i].last_ns;
-    uint64_t planned = load->settings->duration_ns;
-    if (planned != 0 && result->complete && end < begin + planned)
+    uint64_t planned = load->settings->duration_ns, asked = load->settings->requests;
+    bool all_sent = asked != 0 && result->counts.requests + result->counts.lost >= asked;
+    if (planned != 0 && result->complete && !all_sent && end < begin + planned)
         end = begin + planned; /* nothing has come for a while: that is part of it */
     result->duration_s = (double)(end - begin) / 1e9;
     result->warm_up_s = (double)load->settings->warm_up_ns / 1e9;

@@ -23,6 +23,7 @@
 #define STOP_PATIENCE_NS  UINT64_C(1000000000)  /* for replies after the user has ended the run */
 #define BATCH_FLUSH_BYTES (256u * 1024)
 #define TIMER_SLACK_NS    1000ul
+#define DUE_MAX           1024u /* requests of an open loop sent before replies are looked at again */
 
 uint64_t load_now_ns(void)
 {
@@ -450,13 +451,17 @@ static void note_backlog(struct worker *worker)
     atomic_store_explicit(&worker->live.backlog, backlog, memory_order_relaxed);
 }
 
-/* Sends what is due, as far as connections have room. */
+/* Sends what is due, as far as connections have room, but no more than DUE_MAX: who is late takes replies in between,
+ * and notices when the time is over. */
 static void send_due(struct worker *worker)
 {
-    while (is_due(worker)) {
+    bool room = true;
+    for (unsigned sent = 0; sent < DUE_MAX && is_due(worker); sent++) {
         struct conn *conn = find_room(worker);
-        if (conn == NULL)
+        if (conn == NULL) {
+            room = false;
             break;
+        }
         append_request(conn, arrivals_next(&worker->arrivals, &worker->rng));
         hand_over(conn, 1);
         if (!conn->flushing) {
@@ -469,6 +474,7 @@ static void send_due(struct worker *worker)
         conn_run(worker->flush[i], SKUA_WRITE);
     }
     worker->flush_count = 0;
+    worker->waits_for_room = !room;
     note_backlog(worker);
 }
 
@@ -490,7 +496,7 @@ static int wait_for(struct worker *worker, struct epoll_event *events, uint64_t 
 static void wait_events(struct worker *worker)
 {
     uint64_t timeout_ns = TICK_NS;
-    if (worker->begin_ns != 0 && worker->settings->rate > 0 && worker->backlog_end == 0 &&
+    if (worker->begin_ns != 0 && worker->settings->rate > 0 && !worker->waits_for_room &&
         worker->now_ns < worker->end_ns && worker->issued < worker->quota) {
         double next = worker->arrivals.next_ns, end = (double)worker->end_ns;
         double left = (next < end ? next : end) - (double)worker->now_ns;
@@ -606,7 +612,7 @@ static void worker_loop(struct worker *worker)
         conn_kick(&worker->conns[i]);
     for (;;) {
         if (sends_due && !is_stopped(worker)) {
-            /* Once more when the time is over, for what was due at the very end; the backlog stays. */
+            /* Once more when the time is over, for what was due at the very end; a longer backlog stays. */
             sends_due = worker->now_ns < worker->end_ns;
             send_due(worker);
         }

@@ -70,6 +70,7 @@ struct worker {
     unsigned ring_mask;
     struct conn **flush; /* open loop: connections with something to send; flush_count of them */
     unsigned flush_count;
+    bool waits_for_room; /* open loop: a request is due and each connection is full, until a reply comes */
     struct generator generator;
     struct rng rng; /* which step, and when */
     struct arrivals arrivals;

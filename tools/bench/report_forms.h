@@ -13,7 +13,7 @@
 void report_text_servers(struct buf *out, const struct bench_session *session);
 /* One line on one run as soon as it has ended, when others follow that will be put together with it. */
 void report_text_run(struct buf *out, const struct bench_session *session, const struct bench_result *run);
-/* A table of 80 columns at most: a line for each server, ratios with their intervals, what went wrong. `precision`:
+/* A table of 80 columns, but for names that need more: a line for each server, ratios with their intervals, what went wrong. `precision`:
  * digits behind the point in latencies, -1: three digits that count. */
 void report_text_test(struct buf *out, const struct report_model *model, const struct report_test *test,
                       int precision);

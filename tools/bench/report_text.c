@@ -64,6 +64,7 @@ struct column {
 };
 
 /* 80 columns with the names in front; latencies with a precision that the user chose may take more. */
+#define LINE_WIDTH 80
 #define NAME_WIDTH 16
 static const struct column columns[] = {
     {REPORT_RPS, "requests/s", 11}, {REPORT_P50, "p50", 9},      {REPORT_P99, "p99", 9},
@@ -79,10 +80,14 @@ static void put_column(struct buf *out, const struct column *column, int precisi
     buf_printf(out, " %*s", width - 1, text);
 }
 
-/* Long names are cut: the table stays a table. */
+/* A name that is too long for its column has a line of its own. */
 static void put_name(struct buf *out, const char *name)
 {
-    buf_printf(out, "%-*.*s", NAME_WIDTH, NAME_WIDTH - 1, name);
+    if (strlen(name) >= NAME_WIDTH) {
+        buf_printf(out, "%s\n", name);
+        name = "";
+    }
+    buf_printf(out, "%-*s", NAME_WIDTH, name);
 }
 
 static void end_line(struct buf *out)
@@ -119,7 +124,7 @@ static void put_server(struct buf *out, const struct report_cell *cell, const ch
 /* The commands of a mix, all runs of the server together; CPU cannot be told apart. */
 static void put_commands(struct buf *out, const struct report_cell *cell, int precision)
 {
-    char text[NUMBER_MAX], name[NAME_WIDTH + 1];
+    char text[NUMBER_MAX], name[LINE_WIDTH + 1];
     double seconds = 0;
     for (size_t i = 0; i < cell->run_count; i++)
         seconds += cell->runs[i]->duration_s;
@@ -167,10 +172,10 @@ static void put_ratio(struct buf *out, const struct report_pair *pair, const cha
 static void put_pair(struct buf *out, const struct bench_session *session, const struct report_pair *pair,
                      int precision)
 {
-    char name[NAME_WIDTH + 1];
-    snprintf(name, sizeof(name), "%s : %s", session->servers[pair->server].name,
-             session->servers[pair->baseline].name);
-    put_ratio(out, pair, name, RATIO_ITSELF, precision);
+    struct buf name = {0};
+    buf_printf(&name, "%s : %s", session->servers[pair->server].name, session->servers[pair->baseline].name);
+    put_ratio(out, pair, buf_string(&name), RATIO_ITSELF, precision);
+    buf_done(&name);
     if (pair->ratio[REPORT_RPS].trust >= STATS_ROUGH) {
         put_ratio(out, pair, "  95 % from", RATIO_LOW, precision);
         put_ratio(out, pair, "         to", RATIO_HIGH, precision);
@@ -212,6 +217,8 @@ void report_text_test(struct buf *out, const struct report_model *model, const s
 
 /* ---- Around the tables -------------------------------------------------------------------------------------- */
 
+#define TITLE_WIDTH_MAX 17
+
 void report_text_servers(struct buf *out, const struct bench_session *session)
 {
     const struct bench_settings *settings = &session->settings;
@@ -232,13 +239,31 @@ void report_text_servers(struct buf *out, const struct bench_session *session)
     buf_append_char(out, '\n');
 }
 
+static size_t longest_server_name(const struct bench_session *session)
+{
+    size_t longest = 0;
+    for (unsigned i = 0; i < session->server_count; i++)
+        longest = strlen(session->servers[i].name) > longest ? strlen(session->servers[i].name) : longest;
+    return longest;
+}
+
+static size_t longest_title(const struct bench_session *session)
+{
+    size_t longest = 0;
+    for (unsigned i = 0; i < session->workload_count; i++)
+        longest =
+            strlen(session->workloads[i].title) > longest ? strlen(session->workloads[i].title) : longest;
+    return longest < TITLE_WIDTH_MAX ? longest : TITLE_WIDTH_MAX;
+}
+
 void report_text_run(struct buf *out, const struct bench_session *session, const struct bench_result *run)
 {
     char rate[NUMBER_MAX], p50[NUMBER_MAX], p99[NUMBER_MAX];
     const struct histogram *latency = bench_latency(run);
-    buf_printf(out, "round %u/%u %-17.17s %-10.10s %11s/s  p50 %7s  p99 %7s\n", run->round + 1,
-               session->settings.rounds, session->workloads[run->workload].title,
-               session->servers[run->server].name, grouped(run->rps, rate),
+    int title = (int)longest_title(session);
+    buf_printf(out, "round %u/%u %-*.*s %-*s %11s/s  p50 %7s  p99 %7s\n", run->round + 1,
+               session->settings.rounds, title, title, session->workloads[run->workload].title,
+               (int)longest_server_name(session), session->servers[run->server].name, grouped(run->rps, rate),
                duration((double)histogram_percentile(latency, 50) / 1e3, -1, p50),
                duration((double)histogram_percentile(latency, 99) / 1e3, -1, p99));
 }

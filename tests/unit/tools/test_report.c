@@ -283,6 +283,21 @@ static void tables_fit_80_columns(void **state)
     buf_done(&text);
 }
 
+/* Two servers that differ in nothing but the end of their names, which are addresses when nobody gave others. */
+static void names_are_told_whole(void **state)
+{
+    struct sample *sample = *state;
+    struct buf text = {0};
+    sample->servers[0].name = "127.0.0.1:17811";
+    sample->servers[1].name = "192.168.100.200:17812";
+    printed_end(&(struct report_options){.precision = -1}, &sample->session, &text);
+    assert_has(&text, "\nround 1/3 GET               127.0.0.1:17811           100,000/s");
+    assert_has(&text, "\n127.0.0.1:17811      99,010   101 us");
+    assert_has(&text, "\n192.168.100.200:17812\n                     49,505   202 us");
+    assert_has(&text, "\n127.0.0.1:17811 : 192.168.100.200:17812\n                      2.00x");
+    buf_done(&text);
+}
+
 /* Rounds that have nothing in common: the interval goes from nearly nothing to nearly everything. */
 static void wild_intervals_do_not_break_the_table(void **state)
 {
@@ -399,6 +414,7 @@ int main(void)
         WITH_SAMPLE(csv_begins_with_the_columns_of_redis_benchmark),
         WITH_SAMPLE(csv_doubles_quotes),
         WITH_SAMPLE(tables_fit_80_columns),
+        WITH_SAMPLE(names_are_told_whole),
         WITH_SAMPLE(wild_intervals_do_not_break_the_table),
         WITH_SAMPLE(precision_is_that_of_latencies),
         WITH_SAMPLE(what_went_wrong_is_told),

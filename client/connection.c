@@ -98,9 +98,10 @@ static void fail_overdue(struct skua_client *client, int64_t now_ms)
             entry->status = SKUA_ERR_TIMEOUT;
             output_drop_until(&client->output, &client->allocator, next);
         } else {
+            uint64_t size = next - entry->place; /* another entry has its place afterwards */
             output_cut(&client->output, entry->place, next);
-            pending_fail_one(pending, i, next - entry->place, SKUA_ERR_TIMEOUT);
-            end -= next - entry->place;
+            pending_fail_one(pending, i, size, SKUA_ERR_TIMEOUT);
+            end -= size;
             out_of_turn++;
         }
     }
@@ -398,6 +399,8 @@ void client_work(struct skua_client *client, unsigned ready)
 {
     client->ready = ready;
     client->attempted = false;
+    if (client->retired != NULL) /* by a callback between two turns: given up before there is another */
+        client_notify_watch(client);
     bool progress;
     do {
         progress = !client->closing && step(client);

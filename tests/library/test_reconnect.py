@@ -79,6 +79,20 @@ def test_a_request_out_of_turn_may_time_out(driver, hostile):
     assert driver("loop 2 READY")[-2:] == ["callback a OK :1", "callback c OK :2"]
 
 
+def test_several_requests_out_of_turn_may_time_out_the_last_one_included(driver, hostile):
+    server = hostile(echo_numbers)
+    server.stop_listening()
+    driver(f"open {server.url} reconnect_max=-1 reconnect_delay_ms=1 reconnect_delay_max_ms=5")
+    driver("submit a A")
+    driver("timeout 20")
+    for tag in "bcd":
+        driver(f"submit {tag} " + tag * 100)
+    answer = driver("loop 3 -")
+    assert [line for line in answer if "callback" in line] == [f"callback {tag} TIMEOUT" for tag in "bcd"]
+    server.listen_again()
+    assert driver("loop 1 READY")[-1] == "callback a OK :0"
+
+
 def test_attempts_end_after_reconnect_max(driver, hostile):
     server = hostile(accept_anything)
     driver(f"connect {server.url} reconnect_max=3 reconnect_delay_ms=1 reconnect_delay_max_ms=2")

@@ -12,7 +12,7 @@ ORACLE = (7, 0, 15)
 KEYS = [b"k%d" % i for i in range(8)] + [b"", b"a key", b"\0\xff", b"{tag}1", b"{tag}2", b"long" * 40]
 VALUES = [b"", b"0", b"1", b"-1", b"10", b"12345", b"9223372036854775807", b"-9223372036854775808",
           b"9223372036854775808", b"007", b"1.5", b"-0", b"3.0e3", b"abc", b"hello world", b"\0\x01\xfe\xff",
-          b"x" * 44, b"y" * 45, b"z" * 700, b"\r\n", b"ohmytext", b"mynewtext", b"inf", b"nan", b" 1"]
+          b"HYLL\x01" + bytes(10) + b"\x80\x7f\xff", b"x" * 44, b"y" * 45, b"z" * 700, b"\r\n", b"ohmytext", b"mynewtext", b"inf", b"nan", b" 1"]
 INTEGERS = [b"0", b"1", b"-1", b"2", b"3", b"5", b"7", b"8", b"-2", b"-8", b"15", b"100", b"1000", b"65536", b"-100",
             b"4294967296", b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808", b"1.5", b"abc",
             b"", b" 1", b"01", b"+1", b"-0"]

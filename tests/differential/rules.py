@@ -149,6 +149,14 @@ def _keys_of_malformed_count(words, ours, theirs, grammar):
             and ours == ("-", "ERR Invalid arguments specified for command"))
 
 
+
+def _keys_of_lone_pfmerge(words, ours, theirs, grammar):
+    """PFMERGE without sources is a whole command, whose only key is the destination."""
+    return (words[0] == b"command" and len(words) == 4 and words[1].lower() in (b"getkeys", b"getkeysandflags")
+            and words[2].lower() == b"pfmerge" and ours[0] == "*" and len(ours[1]) == 1
+            and theirs == ("-", "ERR Invalid arguments specified for command"))
+
+
 RULES = [
     Rule("clock", "The two servers are asked a moment apart.", _clock),
     Rule("order-of-keys", "KEYS promises no order.", _order),
@@ -162,6 +170,7 @@ RULES = [
     Rule("small-encodings", "Small lists and sets are called listpacks, as in later versions.", _encoding),
     Rule("flags-of-malformed-bitfield", "Neither server would run it.", _bitfield_flags),
     Rule("keys-of-malformed-count", "The command itself would refuse the number, too.", _keys_of_malformed_count),
+    Rule("keys-of-lone-pfmerge", "It runs, and has a key.", _keys_of_lone_pfmerge),
     Rule("help-texts", "HELP answers with texts of our own.", _help),
 ]
 

@@ -139,6 +139,8 @@ static void deliver_value(struct skua_client *client, struct skua_reply *value, 
                           size_t size, struct skua_reply **ret_taken)
 {
     struct pending_entry *head = pending_head(&client->pending);
+    if (head != NULL && head->replies == 0) /* raw bytes, appended when this value had begun */
+        head = NULL;
     bool last = false;
     bool is_push = client->lead == LEAD_PUSH || value->type == SKUA_PUSH;
     bool confirms = (is_push || head == NULL || head->kind != REQUEST_PLAIN) &&

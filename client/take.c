@@ -78,7 +78,8 @@ static enum skua_status next_item(struct skua_client *client, struct skua_item *
 enum skua_status skua_next_item(struct skua_client *client, struct skua_item *ret_item)
 {
     enum skua_status status = next_item(client, ret_item);
-    if (client->on_watch != NULL && client->calls == 0 && status != SKUA_ERR_CLOSED) {
+    /* First the status: a push callback may have closed the client, which is gone then. */
+    if (status != SKUA_ERR_CLOSED && client->on_watch != NULL && client->calls == 0) {
         client_enter(client);
         client_notify_watch(client);
         if (client->closing) /* the item's strings go with the client */

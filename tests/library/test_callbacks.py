@@ -226,3 +226,18 @@ def test_taking_replies_tells_that_more_is_received(driver, hostile):
         answer = driver("get")
         told += answer[:-1] if isinstance(answer, list) else []
     assert "watch some read never" in told
+
+
+def test_a_push_callback_may_close_while_an_item_is_taken(driver, hostile):
+    def handler(connection, number):
+        connection.request()
+        connection.send(b":1\r\n>1\r\n+a\r\n:2\r\n")
+        connection.wait_closed()
+
+    driver(f"connect {hostile(handler).url}")
+    driver("plan push close")
+    driver("append A")
+    driver("append B")
+    driver("wait 20000")
+    assert driver("get") == ":1"
+    assert driver("item 1") == ["push >[+\"a\"]", "CLOSED"]

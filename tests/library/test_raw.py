@@ -103,3 +103,20 @@ def test_raw_bytes_of_a_lost_connection_are_no_reply_to_the_next_request(driver,
     driver("append GET x")
     assert driver("item") == "AGAIN"
     assert driver.last("get") == ":1"
+
+
+def test_a_value_that_had_begun_before_raw_bytes_is_no_reply_to_them(driver, hostile):
+    go = threading.Event()
+
+    def handler(connection, number):
+        connection.send(b"+O")
+        go.wait(60)
+        connection.send(b"K\r\n")
+        connection.wait_closed()
+
+    driver(f"connect {hostile(handler).url}")
+    assert driver("wait 50") == "AGAIN"
+    driver("raw 0 hello")
+    go.set()
+    assert driver("take 9")[-1] == "PROTOCOL"
+    assert driver("about").startswith("protocol 2 pending 0 ")

@@ -137,9 +137,9 @@ void server_describe_addresses(const struct server *server, struct buf *ret_text
     const struct config *config = server->config;
     const char *password = config->requirepass[0] ? " -a PASSWORD" : "";
     if (config->port && config->bind.count)
-        buf_printf(ret_text, "  connect with: redis-cli -h %s -p %d%s", reachable(config->bind.items[0]),
+        buf_printf(ret_text, "  connect with: skua-cli -h %s -p %d%s", reachable(config->bind.items[0]),
                    (int)config->port, password);
     if (config->unixsocket[0])
-        buf_printf(ret_text, "%s  connect with: redis-cli -s %s%s", ret_text->size ? "\n" : "",
+        buf_printf(ret_text, "%s  connect with: skua-cli -s %s%s", ret_text->size ? "\n" : "",
                    config->unixsocket, password);
 }

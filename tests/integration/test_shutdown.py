@@ -118,7 +118,7 @@ def test_a_second_sigint_ends_the_wait_for_clients(start):
 @pytest.mark.skua_only("its log does not say it")
 def test_the_log_tells_how_to_connect(start):
     server = start(arguments=["--bind", "-127.0.0.1", "--requirepass", "secret"])
-    assert f"connect with: redis-cli -h 127.0.0.1 -p {server.port} -a PASSWORD".encode() in server.log()
+    assert f"connect with: skua-cli -h 127.0.0.1 -p {server.port} -a PASSWORD".encode() in server.log()
 
 
 @pytest.mark.once

@@ -79,7 +79,8 @@ bool list_search_next(struct list_search *search, uint64_t *ret_position)
 /* The limits that -1 to -5 stand for. */
 static const size_t listpack_limits[] = {4096, 8192, 16384, 32768, 65536};
 
-size_t list_listpack_size(struct element element)
+/* What an element would take in a listpack. */
+static size_t listpack_size(struct element element)
 {
     size_t size;
     if (element.kind == ELEMENT_INT) {
@@ -104,6 +105,22 @@ size_t list_listpack_size(struct element element)
     return size + back;
 }
 
+/* An element of a page takes two thirds to ten sevenths of its bytes there in a listpack (integers of one byte, and of
+ * five; a string takes as much or a little more), so that most lists need not be read. Blobs are only told of. */
+static void listpack_bounds(const struct tree *rows, size_t bytes_max, size_t *ret_least, size_t *ret_most)
+{
+    size_t used = 0;
+    bool has_blobs = false;
+    struct tree_place place;
+    tree_at(rows, 0, &place);
+    do {
+        used += page_used(place.page);
+        has_blobs |= place.page->has_blobs;
+    } while (used * 2 / 3 <= bytes_max && tree_next_page(rows, &place));
+    *ret_least = LISTPACK_FRAME + used * 2 / 3;
+    *ret_most = has_blobs ? SIZE_MAX : LISTPACK_FRAME + (used * 10 + 6) / 7;
+}
+
 bool list_is_compact(const struct tree *rows, int64_t limit, bool half)
 {
     unsigned share = half ? 2 : 1;
@@ -112,11 +129,15 @@ bool list_is_compact(const struct tree *rows, int64_t limit, bool half)
     size_t bytes_max = listpack_limits[limit < -5 ? 4 : -limit - 1] / share, bytes = LISTPACK_FRAME;
     if (tree_rows(rows) > bytes_max / 2) /* none takes less than two bytes */
         return false;
+    size_t least, most;
+    listpack_bounds(rows, bytes_max, &least, &most);
+    if (least > bytes_max || most <= bytes_max)
+        return most <= bytes_max;
     struct tree_place place;
     tree_at(rows, 0, &place);
     do {
         for (unsigned row = 0; row < place.page->count && bytes <= bytes_max; row++)
-            bytes += list_listpack_size(page_element(place.page, row, 0));
+            bytes += listpack_size(page_element(place.page, row, 0));
     } while (bytes <= bytes_max && tree_next_page(rows, &place));
     return bytes <= bytes_max;
 }

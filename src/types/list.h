@@ -39,9 +39,6 @@ void list_search_begin(struct list_search *search, const struct tree *rows, stru
 /* The next match. False: there is none. */
 bool list_search_next(struct list_search *search, uint64_t *ret_position);
 
-/* What `element` would take in a listpack, the compact encoding of Redis, which its size limits are about. */
-size_t list_listpack_size(struct element element);
-
 /* Whether Redis would keep the list as one listpack under list-max-listpack-size `limit`: a number of elements, or from
  * -1 to -5 a number of bytes from 4 KB to 64 KB. `half`: under half of it. Looks at no more than it takes to know. */
 bool list_is_compact(const struct tree *rows, int64_t limit, bool half);

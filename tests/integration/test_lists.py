@@ -379,3 +379,20 @@ def test_any_sequence_of_commands(r, seed):
     r("COPY k copy")
     r("DEL k")
     assert r("LRANGE copy 0 -1") == model
+
+
+@pytest.mark.skua_only("the encoding of lists is that of 7.2")
+@pytest.mark.parametrize("element,size", [
+    (b"1", 2), (b"-1", 3), (b"1000", 3), (b"40000", 5), (b"5000000000", 10), (b"", 2), (b"x" * 20, 22),
+    (b"x" * 63, 65), (b"x" * 64, 67), (b"x" * 200, 204), (b"x" * 700, 704)], ids=lambda value: str(value)[:16])
+def test_a_list_is_a_quicklist_from_the_byte_on_at_which_redis_makes_it_one(r, config, element, size):
+    config(list_max_listpack_size="-1")
+    most = (4096 - 7) // size
+    r("RPUSH", "k", *[element] * most)
+    assert r("OBJECT ENCODING k") == b"listpack"
+    r("RPUSH", "k", element)
+    assert r("OBJECT ENCODING k") == b"quicklist"
+    r("LTRIM", "k", 0, (2048 - 7) // size)
+    assert r("OBJECT ENCODING k") == b"quicklist"
+    r("LPOP k")
+    assert r("OBJECT ENCODING k") == b"listpack"

@@ -62,6 +62,8 @@ static void release(void *context, void *block)
 /* ---- State ---------------------------------------------------------------------------------------------------- */
 
 /* What to do inside a callback, once. */
+enum { PLAN_MAX = 256 }; /* more than a test ever makes */
+
 struct plan {
     char *tag;  /* of the reply callback, "push", "READY" and the like */
     char *line; /* to be executed */
@@ -71,7 +73,7 @@ struct driver {
     struct memory memory;
     struct skua_allocator allocator;
     struct skua_client *client;
-    struct plan plans[8];
+    struct plan plans[PLAN_MAX];
     size_t plan_count;
     unsigned callbacks; /* called so far */
     unsigned losses;    /* not yet seen by `loop` */
@@ -517,6 +519,8 @@ static void verb_submit(struct driver *driver, struct words *words)
 /* plan TAG LINE: executes the line inside the next callback with that tag. */
 static void verb_plan(struct driver *driver, struct words *words)
 {
+    if (driver->plan_count == PLAN_MAX)
+        abort();
     driver->plans[driver->plan_count++] = (struct plan){copy(words->at[1]), copy(words->at[2])};
 }
 

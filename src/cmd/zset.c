@@ -452,22 +452,42 @@ void cmd_zpopmax(struct call *call, const struct args_zpopmax *args)
     pop(call, args->key, true, args->has_count, args->count);
 }
 
+bool zset_pop_one_from(struct call *call, struct slice name, bool from_end)
+{
+    struct zset_edit edit;
+    if (!zset_edit_open(call, name, &edit))
+        return true;
+    if (edit.key.entry == NULL)
+        return false;
+    reply_array(call->out, 3);
+    reply_bulk(call->out, name);
+    pop_rows(call, &edit, from_end, 1, false);
+    return true;
+}
+
+bool zset_pop_some_from(struct call *call, struct slice name, bool from_end, int64_t count_max)
+{
+    struct zset_edit edit;
+    if (!zset_edit_open(call, name, &edit))
+        return true;
+    if (edit.key.entry == NULL)
+        return false;
+    uint64_t count = (uint64_t)count_max, size = tree_rows(edit.view.rows);
+    if (count > size)
+        count = size;
+    reply_array(call->out, 2);
+    reply_bulk(call->out, name);
+    reply_array(call->out, count);
+    pop_rows(call, &edit, from_end, count, true);
+    return true;
+}
+
 void cmd_zmpop(struct call *call, const struct args_zmpop *args)
 {
-    for (uint32_t i = 0; i < args->key_count; i++) {
-        struct zset_edit edit;
-        if (!zset_edit_open(call, args->key[i], &edit))
+    bool from_end = args->where == ARGS_ZMPOP_WHERE_MAX;
+    for (uint32_t i = 0; i < args->key_count; i++)
+        if (zset_pop_some_from(call, args->key[i], from_end, args->has_count ? args->count : 1))
             return;
-        if (edit.key.entry == NULL)
-            continue;
-        uint64_t count = args->has_count ? (uint64_t)args->count : 1, size = tree_rows(edit.view.rows);
-        count = count < size ? count : size;
-        reply_array(call->out, 2);
-        reply_bulk(call->out, args->key[i]);
-        reply_array(call->out, count);
-        pop_rows(call, &edit, args->where == ARGS_ZMPOP_WHERE_MAX, count, true);
-        return;
-    }
     reply_null_array(call->out);
 }
 

@@ -29,6 +29,13 @@ void zset_edit_take(struct call *call, struct zset_edit *edit, uint64_t first, u
 /* Puts it back after rows were taken, and tells of it: the event, and "del" when none is left. */
 void zset_edit_close_taken(struct call *call, struct zset_edit *edit, const char *event, uint64_t taken);
 
+/* Answers with the key, and with the member of the lowest score (`from_end`: of the highest) and that score, behind the key
+ * in one array; the member is taken. True also after WRONGTYPE; false when there is no such key: nothing was answered. */
+bool zset_pop_one_from(struct call *call, struct slice name, bool from_end);
+
+/* The same for at most `count_max` > 0 members, which stand in an array of pairs behind the key. */
+bool zset_pop_some_from(struct call *call, struct slice name, bool from_end, int64_t count_max);
+
 /* Stores a set that was begun (zset_edit_begin) under a name, in place of what that holds, and answers with its size; an
  * empty one removes the key. */
 void zset_edit_store(struct call *call, struct zset_edit *edit, struct slice name, const char *event);

@@ -46,7 +46,7 @@ TIME_COMMANDS = {b"set", b"setex", b"psetex", b"expire", b"pexpire", b"expireat"
 LONGER_SINCE = {b"zrank", b"zrevrank"}
 
 # Inside a transaction they do not wait: there they can be compared.
-BLOCKING = ("blpop", "brpop", "blmpop", "blmove", "brpoplpush")
+BLOCKING = ("blpop", "brpop", "blmpop", "blmove", "brpoplpush", "bzpopmin", "bzpopmax", "bzmpop")
 TIMEOUTS = [b"0.01", b"0.001", b"1e-2", b"-1", b"x", b"", b"nan", b"-inf"]
 
 # Commands that end, block, pause or blind a connection or the server, or whose replies cannot be compared.
@@ -262,7 +262,9 @@ class Grammar:
         keys = [self.key() for _ in range(rng.choice([1, 1, 2, 3]))]
         ends = [self.case(rng.choice([b"left", b"right"])) for _ in range(2)]
         match name:
-            case "blmpop":
+            case "blmpop" | "bzmpop":
+                if name == "bzmpop":
+                    ends = [self.case(rng.choice([b"min", b"max"]))]
                 count = b"%d" % len(keys) if rng.random() < 0.95 else self.integer()
                 words = [timeout, count, *keys, ends[0], *rng.choice([[], [self.case(b"count"), self.integer()]])]
             case "blmove":

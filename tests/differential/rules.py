@@ -68,7 +68,7 @@ def _same_scores(ours, theirs, same):
 
 def _digits(words, ours, theirs, grammar):
     """Redis 7.0 writes 17 digits of a score, later versions as few as name it."""
-    return (words[0][:1] == b"z"
+    return (words[0].startswith((b"z", b"bz"))
             and _same_scores(ours, theirs, lambda a, b: float(a) == float(b) and b in ("%.17g" % float(b), "-0")))
 
 

@@ -112,6 +112,19 @@ def r3(server):
 
 
 @pytest.fixture
+def waiting(r, connect):
+    """waiting("BLPOP k 0") is a client that waits with this command; they come one after the other."""
+    def begin(*command, resp=2, client=None):
+        client = client or connect(resp)
+        before = int(r.info("clients")["blocked_clients"])
+        client.send(*command)
+        eventually(lambda: int(r.info("clients")["blocked_clients"]) == before + 1, "it waits")
+        return client
+
+    return begin
+
+
+@pytest.fixture
 def config(server):
     """config(name=value, …) sets options for the length of the test; '_' in names stands for '-'."""
     saved = {}

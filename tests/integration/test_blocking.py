@@ -22,19 +22,6 @@ EACH = [("BLPOP k {}", "blpop"), ("BRPOP k {}", "brpop"), ("BLMOVE k d LEFT RIGH
 each = pytest.mark.parametrize("command", [command for command, _ in EACH], ids=[name for _, name in EACH])
 
 
-@pytest.fixture
-def waiting(r, connect):
-    """waiting("BLPOP k 0") is a client that waits with this command; they come one after the other."""
-    def begin(*command, resp=2, client=None):
-        client = client or connect(resp)
-        before = int(r.info("clients")["blocked_clients"])
-        client.send(*command)
-        eventually(lambda: int(r.info("clients")["blocked_clients"]) == before + 1, "it waits")
-        return client
-
-    return begin
-
-
 def nobody_waits(r):
     return eventually(lambda: r.info("clients")["blocked_clients"] == "0", "nobody waits")
 

@@ -50,6 +50,7 @@ const char *inspect_type_name(const struct entry *entry)
     case ENTRY_SET: return "set";
     case ENTRY_ZSET: return "zset";
     case ENTRY_HASH: return "hash";
+    case ENTRY_STREAM: return "stream";
     }
     BUG("entry of unknown type %d", entry_type(entry));
 }
@@ -63,6 +64,8 @@ const char *inspect_encoding_name(const struct entry *entry)
         return grown ? "skiplist" : "listpack";
     if (entry_type(entry) == ENTRY_HASH)
         return grown ? "hashtable" : "listpack";
+    if (entry_type(entry) == ENTRY_STREAM)
+        return "stream";
     if (entry_type(entry) == ENTRY_SET)
         return grown ? "hashtable" : entry->flags & ENTRY_MIXED ? "listpack" : "intset";
     if (entry_encoding(entry) == ENTRY_INT)

@@ -121,6 +121,15 @@ struct entry *entry_new_tree(struct heap *heap, struct slice key, enum entry_typ
     return entry;
 }
 
+struct entry *entry_new_object(struct heap *heap, struct slice key, enum entry_type type,
+                               struct object *object, const struct entry_options *options)
+{
+    struct entry *entry = entry_block_new(heap, key, type, ENTRY_OBJECT, 0, options);
+    if (entry)
+        *entry_word(entry) = (int64_t)(uintptr_t)object;
+    return entry;
+}
+
 struct entry *entry_copy(struct heap *heap, const struct entry *entry, struct slice key,
                          const struct entry_options *options)
 {
@@ -150,6 +159,10 @@ struct entry *entry_copy(struct heap *heap, const struct entry *entry, struct sl
         *entry_word(copy) = (int64_t)(uintptr_t)shared;
         break;
     }
+    case ENTRY_OBJECT:
+        entry_object(entry)->refs++;
+        *entry_word(copy) = *entry_word(entry);
+        break;
     }
     return copy;
 }
@@ -167,6 +180,10 @@ void entry_free(struct heap *heap, struct entry *entry)
     case ENTRY_TREE:
         if (entry_collection(entry))
             collection_free_some(heap, entry_collection(entry), UINT_MAX);
+        break;
+    case ENTRY_OBJECT:
+        if (--entry_object(entry)->refs == 0)
+            entry_object(entry)->type->free_some(heap, entry_object(entry), UINT_MAX);
         break;
     }
     heap_release(heap, entry, entry_block_size(entry));
@@ -186,6 +203,7 @@ size_t entry_memory(const struct entry *entry)
         if (entry_collection(entry)->has_index)
             memory += tree_memory(&entry_collection(entry)->index);
         break;
+    case ENTRY_OBJECT: memory += entry_object(entry)->type->memory(entry_object(entry)); break;
     }
     return memory;
 }

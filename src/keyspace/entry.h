@@ -40,6 +40,7 @@ enum entry_type {
     ENTRY_SET = 2,
     ENTRY_ZSET = 3,
     ENTRY_HASH = 4,
+    ENTRY_STREAM = 5,
 };
 
 enum entry_encoding {
@@ -48,6 +49,7 @@ enum entry_encoding {
     ENTRY_LARGE = 2,  /* string: word is a struct large_string * */
     ENTRY_PAGE = 3, /* small collection: word is a struct page *; NULL once another entry has taken it over */
     ENTRY_TREE = 4, /* large collection: word is a struct collection * */
+    ENTRY_OBJECT = 5, /* a value with functions of its own (a stream): word is a struct object * */
 };
 
 enum entry_flag {
@@ -88,6 +90,24 @@ struct collection {
     int64_t due_ms; /* E5; ENTRY_NO_EXPIRE: no field has a time */
     bool has_index;
     struct tree index; /* has_index: of a sorted set, its members' scores by their hashes */
+};
+
+/* A value that knows by itself how it is freed and measured: the first member of its struct. It is reference counted as a
+ * whole: entries of several keys may share it, and a command that runs long may hold it. Who changes one with refs > 1
+ * makes a copy first (stream_change in types/stream.h). Owner of the count: the executor. */
+struct object {
+    struct list_node node; /* among those that are being freed (keyspace.c) */
+    const struct object_type *type;
+    uint32_t refs;
+};
+
+struct object_type {
+    /* Gives at most about `pages_max` pages of an object without references back. True: the object is gone. */
+    bool (*free_some)(struct heap *heap, struct object *object, unsigned pages_max);
+    /* Bytes of all of it. */
+    size_t (*memory)(const struct object *object);
+    /* Asserts its invariants. For tests and debug builds. */
+    void (*check)(const struct object *object);
 };
 
 ALWAYS_INLINE enum entry_type entry_type(const struct entry *entry)
@@ -156,6 +176,11 @@ ALWAYS_INLINE struct page *entry_page(const struct entry *entry)
 ALWAYS_INLINE struct collection *entry_collection(const struct entry *entry)
 {
     return (struct collection *)(uintptr_t)*entry_word(entry);
+}
+
+ALWAYS_INLINE struct object *entry_object(const struct entry *entry)
+{
+    return (struct object *)(uintptr_t)*entry_word(entry);
 }
 
 ALWAYS_INLINE size_t entry_key_size(const struct entry *entry)
@@ -250,8 +275,12 @@ struct entry *entry_new_page(struct heap *heap, struct slice key, enum entry_typ
 struct entry *entry_new_tree(struct heap *heap, struct slice key, enum entry_type type,
                              struct collection *collection, const struct entry_options *options);
 
-/* The same value under another key or with another expire field (a large value is shared by reference, a collection by
- * a snapshot). */
+/* An entry that takes over one reference of an object. */
+struct entry *entry_new_object(struct heap *heap, struct slice key, enum entry_type type,
+                               struct object *object, const struct entry_options *options);
+
+/* The same value under another key or with another expire field (a large value or an object is shared by reference, a
+ * collection by a snapshot). */
 struct entry *entry_copy(struct heap *heap, const struct entry *entry, struct slice key,
                          const struct entry_options *options);
 

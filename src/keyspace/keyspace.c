@@ -83,6 +83,7 @@ struct keyspace *keyspace_new(uint32_t db_count, uint64_t hash_seed, int64_t now
     rng_seed(&keyspace->rng, hash_seed);
     list_init(&keyspace->draining);
     list_init(&keyspace->collections);
+    list_init(&keyspace->objects);
     keyspace_set_time(keyspace, now_ms);
     for (uint32_t i = 0; i < db_count; i++) {
         struct db *db = &keyspace->dbs[i];
@@ -101,7 +102,8 @@ void keyspace_free(struct keyspace *keyspace)
         db_flush(&keyspace->dbs[i]);
         table_done(&keyspace->dbs[i].keys);
     }
-    while (!list_is_empty(&keyspace->draining) || !list_is_empty(&keyspace->collections))
+    while (!list_is_empty(&keyspace->draining) || !list_is_empty(&keyspace->collections) ||
+           !list_is_empty(&keyspace->objects))
         keyspace_reclaim_step(keyspace);
     heap_free(keyspace->heap);
     mem_free(keyspace->dbs);
@@ -211,7 +213,18 @@ void keyspace_retire(struct keyspace *keyspace, struct entry *entry)
         heap_release(keyspace->heap, entry, entry_block_size(entry));
         return;
     }
+    if (unlikely(entry_encoding(entry) == ENTRY_OBJECT)) {
+        keyspace_release_object(keyspace, entry_object(entry));
+        heap_release(keyspace->heap, entry, entry_block_size(entry));
+        return;
+    }
     entry_free(keyspace->heap, entry);
+}
+
+void keyspace_release_object(struct keyspace *keyspace, struct object *object)
+{
+    if (--object->refs == 0)
+        list_append(&keyspace->objects, &object->node);
 }
 
 uint64_t db_flush(struct db *db)
@@ -327,6 +340,15 @@ bool keyspace_reclaim_step(struct keyspace *keyspace)
             list_append(&keyspace->collections, &collection->node);
         return true;
     }
+    if (!list_is_empty(&keyspace->objects)) {
+        struct object *object = list_entry(keyspace->objects.next, struct object, node);
+        list_remove(&object->node);
+        if (object->type->free_some(keyspace->heap, object, FREE_STEP_PAGES))
+            keyspace->lazyfreed++;
+        else
+            list_append(&keyspace->objects, &object->node);
+        return true;
+    }
     if (!list_is_empty(&keyspace->draining)) {
         struct detached *detached = list_entry(keyspace->draining.next, struct detached, node);
         if (table_drain(&detached->table, DRAIN_STEP_BUCKETS, visit_drained, keyspace)) {
@@ -394,6 +416,10 @@ static void visit_check(void *item, void *context)
         tree_check(&entry_collection(entry)->rows);
     if (entry_encoding(entry) == ENTRY_TREE && entry_collection(entry)->has_index)
         tree_check(&entry_collection(entry)->index);
+    if (entry_encoding(entry) == ENTRY_OBJECT) {
+        ASSERT(entry_object(entry)->refs > 0);
+        entry_object(entry)->type->check(entry_object(entry));
+    }
     if (entry_encoding(entry) == ENTRY_LARGE)
         ASSERT(entry_large(entry)->refs > 0 && entry_large(entry)->size <= entry_large(entry)->capacity);
 }

@@ -47,6 +47,7 @@ struct keyspace {
     uint32_t expire_db;           /* database at which active expiry goes on */
     struct list_node draining;    /* detached tables on their way out */
     struct list_node collections; /* large collections on their way out: struct collection, node */
+    struct list_node objects;     /* the same for objects: struct object, node */
     uint64_t lazyfree_pending;    /* items in them */
     uint64_t lazyfreed;           /* items freed from them, and large values handed to workers */
     struct worker_pool *workers;  /* frees values over KEYSPACE_LAZY_FREE_MIN; NULL: freed in place */
@@ -126,6 +127,9 @@ void db_note_due(struct db *db, uint64_t hash, int64_t due_ms);
  * keyspace_reclaim_step. */
 void keyspace_retire(struct keyspace *keyspace, struct entry *entry);
 
+/* Gives up one reference of an object; what nobody holds any more is freed in keyspace_reclaim_step. */
+void keyspace_release_object(struct keyspace *keyspace, struct object *object);
+
 /* Empties the database at once; the memory follows in keyspace_reclaim_step. Returns the number of keys. */
 uint64_t db_flush(struct db *db);
 
@@ -150,7 +154,8 @@ typedef void (*keyspace_expired_fn)(struct db *db, struct slice key, uint64_t ha
 size_t keyspace_expire_step(struct keyspace *keyspace, keyspace_expired_fn expired, void *context,
                             bool *ret_more);
 
-/* One bounded step of freeing large collections and detached tables, and of giving empty slabs back. Returns true when there is more. */
+/* One bounded step of freeing large collections, objects and detached tables, and of giving empty slabs back. Returns
+ * true when there is more. */
 bool keyspace_reclaim_step(struct keyspace *keyspace);
 
 /* Sum over all databases: tables, entries in slabs. Large values are counted by mem_used only. */

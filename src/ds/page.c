@@ -415,6 +415,7 @@ void page_check(const struct page *page)
         ASSERT(element.kind != ELEMENT_BLOB ||
                (page->has_blobs && element_blob(element)->size > ELEMENT_BYTES_MAX));
         ASSERT(element.kind != ELEMENT_BYTES || element.size <= ELEMENT_BYTES_MAX);
+        ASSERT(element.kind != ELEMENT_INT || element.size <= sizeof(int64_t));
     }
     ASSERT(end == row_start(page, page->count));
 }

@@ -720,30 +720,79 @@ size_t tree_memory(const struct tree *tree)
     return child_memory(&tree->root, tree->depth);
 }
 
-/* The rows below `child` have orders in [low, high]. */
-static void check_child(const struct tree *tree, const struct tree_child *child, unsigned levels,
-                        const struct tree_order *low, const struct tree_order *high)
+/* What a row or a separator may be: [low, high], NULL where there is no bound. */
+struct check_bounds {
+    const struct tree_order *low, *high;
+};
+
+static bool is_within(struct check_bounds bounds, struct tree_order order)
 {
-    if (levels == 0) {
-        page_check(child->page);
-        ASSERT(child->page->layout == tree->type->layout && child->rows == child->page->count);
-        ASSERT(child->page->count > 0 || tree->depth == 0);
-        for (unsigned row = 0; tree->type->order != NULL && row < child->page->count; row++) {
-            struct tree_order order = tree->type->order(child->page, row, tree->context);
-            ASSERT(low == NULL || !order_less(order, *low));
-            ASSERT(high == NULL || !order_less(*high, order));
-        }
-        return;
-    }
+    return (bounds.low == NULL || !order_less(order, *bounds.low)) &&
+           (bounds.high == NULL || !order_less(*bounds.high, order));
+}
+
+static void check_leaf(const struct tree *tree, const struct tree_child *leaf, struct check_bounds bounds)
+{
+    const struct page *page = leaf->page;
+    page_check(page);
+    ASSERT(page->layout == tree->type->layout && leaf->rows == page->count);
+    ASSERT(page->count > 0 || tree->depth == 0);
+    for (unsigned row = 0; tree->type->order != NULL && row < page->count; row++)
+        ASSERT(is_within(bounds, tree->type->order(page, row, tree->context)));
+}
+
+static void check_node(const struct tree *tree, const struct tree_child *child, struct check_bounds bounds)
+{
     const struct tree_node *node = child->node;
     ASSERT(node->refs > 0 && node->count > 0 && node->count <= node->capacity);
     ASSERT(child->rows == node_rows(node));
-    for (unsigned i = 0; i < node->count; i++)
-        check_child(tree, &node->children[i], levels - 1, i == 0 ? low : &node->children[i].separator,
-                    i + 1u == node->count ? high : &node->children[i + 1].separator);
+    for (unsigned i = 1; tree->type->order != NULL && i < node->count; i++) {
+        ASSERT(is_within(bounds, node->children[i].separator));
+        bounds.low = &node->children[i].separator;
+    }
+}
+
+static struct check_bounds bounds_below(const struct tree_node *node, unsigned index,
+                                        struct check_bounds bounds)
+{
+    if (index > 0)
+        bounds.low = &node->children[index].separator;
+    if (index + 1u < node->count)
+        bounds.high = &node->children[index + 1].separator;
+    return bounds;
+}
+
+static void check_child(const struct tree *tree, const struct tree_child *child, unsigned levels,
+                        struct check_bounds bounds)
+{
+    if (levels == 0) {
+        check_leaf(tree, child, bounds);
+        return;
+    }
+    check_node(tree, child, bounds);
+    for (unsigned i = 0; i < child->node->count; i++)
+        check_child(tree, &child->node->children[i], levels - 1, bounds_below(child->node, i, bounds));
 }
 
 void tree_check(const struct tree *tree)
 {
-    check_child(tree, &tree->root, tree->depth, NULL, NULL);
+    ASSERT(tree->depth <= TREE_DEPTH_MAX);
+    check_child(tree, &tree->root, tree->depth, (struct check_bounds){NULL, NULL});
+}
+
+void tree_check_at(const struct tree *tree, uint64_t position)
+{
+    const struct tree_child *child = &tree->root;
+    struct check_bounds bounds = {NULL, NULL};
+    ASSERT(tree->depth <= TREE_DEPTH_MAX && position < tree_rows(tree));
+    for (unsigned levels = tree->depth; levels > 0; levels--) {
+        const struct tree_node *node = child->node;
+        unsigned index = 0;
+        check_node(tree, child, bounds);
+        while (position >= node->children[index].rows)
+            position -= node->children[index++].rows;
+        bounds = bounds_below(node, index, bounds);
+        child = &node->children[index];
+    }
+    check_leaf(tree, child, bounds);
 }

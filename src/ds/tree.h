@@ -145,5 +145,7 @@ size_t tree_memory(const struct tree *tree);
 
 /* Asserts R1 to R3 and the pages' own invariants. For tests and debug builds. */
 void tree_check(const struct tree *tree);
+/* The same of the nodes on the way to the row at `position`, and of its leaf: as much work for a tree of any size. */
+void tree_check_at(const struct tree *tree, uint64_t position);
 
 #endif

@@ -19,6 +19,7 @@
 #include "config/config.h"
 #include "exec/block.h"
 #include "exec/call.h"
+#include "exec/check.h"
 #include "exec/error_stats.h"
 #include "exec/notify.h"
 #include "exec/pause.h"
@@ -245,6 +246,7 @@ void exec_call(struct call *call)
     struct command_stats *stats = &exec->command_stats[call->command->id];
     uint32_t errors = call->out->error_count;
     call->command->run(call);
+    check_written_keys(call);
     uint64_t ticks = clock_ticks(exec->clock);
     uint64_t ns = clock_ticks_to_ns(exec->clock, ticks - exec->tick_mark);
     exec->tick_mark = ticks;

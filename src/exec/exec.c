@@ -11,6 +11,7 @@
 #include "base/worker.h"
 #include "config/config.h"
 #include "exec/block.h"
+#include "exec/check.h"
 #include "exec/dispatch.h"
 #include "exec/error_stats.h"
 #include "exec/pause.h"
@@ -443,6 +444,7 @@ void exec_cron(struct exec *exec)
     if (now_ns >= exec->next_sample_ns) {
         exec->next_sample_ns = now_ns + SAMPLE_INTERVAL_NS;
         enforce_soft_limits(exec);
+        check_everything(exec);
         if (exec->hooks.cron)
             exec->hooks.cron(exec->hooks.context);
     }

@@ -176,3 +176,21 @@ uint64_t members_scan(const struct tree *rows, uint64_t cursor, uint64_t count, 
             return place.separator.major;
     }
 }
+
+/* ---- Check ------------------------------------------------------------------------------------------------- */
+
+void members_check(const struct tree *rows, uint64_t first, uint64_t count)
+{
+    struct tree_place place, found;
+    for (uint64_t i = 0; i < count; i++) {
+        if (i == 0)
+            tree_at(rows, first, &place);
+        else if (++place.row == place.page->count)
+            ASSERT(tree_next_page(rows, &place));
+        struct element member = page_element(place.page, place.row, 0);
+        element_scratch scratch;
+        ASSERT(page_tags(place.page)[place.row] == (uint8_t)element_hash(member, seed_of(rows)));
+        ASSERT(members_locate(rows, element_text(member, scratch), &found));
+        ASSERT(found.page == place.page && found.row == place.row);
+    }
+}

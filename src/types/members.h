@@ -52,4 +52,7 @@ typedef void members_visit_fn(void *context, const struct page *page, unsigned r
 uint64_t members_scan(const struct tree *rows, uint64_t cursor, uint64_t count, members_visit_fn *visit,
                       void *context);
 
+/* Asserts of `count` rows from position `first` on that they are found where they are, and so are there once. */
+void members_check(const struct tree *rows, uint64_t first, uint64_t count);
+
 #endif

@@ -285,34 +285,42 @@ bool zset_has_one_score(const struct tree *rows)
     return page_number(first.page, first.row) == page_number(last.page, last.row);
 }
 
-void zset_check(const struct collection_view *zset)
+/* ---- Check ------------------------------------------------------------------------------------------------- */
+
+void zset_check_rows(const struct collection_view *zset, uint64_t first, uint64_t count)
 {
-    const struct tree *rows = zset->rows;
     struct tree_place place, entry;
     struct zset_probe last = {0};
     element_scratch scratch, last_scratch;
+    tree_at(zset->rows, first, &place);
+    for (uint64_t i = 0; i < count; i++) {
+        if (i > 0 && ++place.row == place.page->count)
+            ASSERT(tree_next_page(zset->rows, &place));
+        if (last.member.data != NULL)
+            ASSERT(compare_row(&last, place.page, place.row) < 0);
+        last.bits = page_number(place.page, place.row);
+        last.member = member_text(place.page, place.row, scratch);
+        ASSERT(zset_score_of(last.bits) == zset_score_of(last.bits)); /* not NaN */
+        if (zset->index != NULL) {
+            index_locate(zset->index, last.member, &entry);
+            ASSERT(page_number(entry.page, entry.row) == last.bits);
+        }
+        if (last.member.data == scratch) {
+            memcpy(last_scratch, scratch, sizeof scratch);
+            last.member.data = last_scratch;
+        }
+    }
+}
+
+void zset_check(const struct collection_view *zset)
+{
+    const struct tree *rows = zset->rows;
     tree_check(rows);
     ASSERT(zset->index != NULL || rows->depth == 0);
     if (zset->index != NULL) {
         tree_check(zset->index);
         ASSERT(tree_rows(zset->index) == tree_rows(rows));
     }
-    tree_at(rows, 0, &place);
-    do {
-        for (unsigned row = 0; row < place.page->count; row++) {
-            if (last.member.data != NULL)
-                ASSERT(compare_row(&last, place.page, row) < 0);
-            last.bits = page_number(place.page, row);
-            last.member = member_text(place.page, row, scratch);
-            ASSERT(zset_score_of(last.bits) == zset_score_of(last.bits)); /* not NaN */
-            if (zset->index != NULL) {
-                index_locate(zset->index, last.member, &entry);
-                ASSERT(page_number(entry.page, entry.row) == last.bits);
-            }
-            if (last.member.data == scratch) {
-                memcpy(last_scratch, scratch, sizeof scratch);
-                last.member.data = last_scratch;
-            }
-        }
-    } while (tree_next_page(rows, &place));
+    if (tree_rows(rows) > 0)
+        zset_check_rows(zset, 0, tree_rows(rows));
 }

@@ -49,5 +49,7 @@ bool zset_has_one_score(const struct tree *rows);
 
 /* Asserts Z1 and Z2. For tests and debug builds. */
 void zset_check(const struct collection_view *zset);
+/* Asserts them of `count` > 0 rows from position `first` on, and nothing of the trees. */
+void zset_check_rows(const struct collection_view *zset, uint64_t first, uint64_t count);
 
 #endif

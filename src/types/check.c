@@ -4,10 +4,12 @@
 #include "base/bug.h"
 #include "types/hash.h"
 #include "types/members.h"
+#include "types/stream.h"
 #include "types/zset.h"
 
-#define CHECK_ALL_ROWS  128 /* a collection of at most so many rows is checked completely */
-#define CHECK_SOME_ROWS 16  /* in a larger one, so many from some row on */
+#define CHECK_ALL_ROWS    128 /* a collection of at most so many rows is checked completely */
+#define CHECK_LONG_STREAM 256 /* a longer stream once in so many samples */
+#define CHECK_SOME_ROWS   16  /* in a larger one, so many from some row on */
 
 /* Which rows are checked beyond what the trees know of them: all, or some somewhere. */
 struct rows_checked {
@@ -91,6 +93,14 @@ static void check_string(const struct entry *entry)
         ASSERT(entry_large(entry)->refs > 0 && entry_large(entry)->size <= entry_large(entry)->capacity);
 }
 
+static void check_stream(const struct entry *entry, uint64_t sample)
+{
+    ASSERT(entry_encoding(entry) == ENTRY_OBJECT && entry_object(entry)->refs > 0);
+    /* A stream is checked as a whole or not at all. */
+    if (stream_length(stream_of(entry)) <= CHECK_ALL_ROWS || sample % CHECK_LONG_STREAM == 0)
+        entry_object(entry)->type->check(entry_object(entry));
+}
+
 static void check_collection(struct keyspace *keyspace, struct entry *entry, uint64_t sample)
 {
     struct collection_view view;
@@ -100,7 +110,8 @@ static void check_collection(struct keyspace *keyspace, struct entry *entry, uin
     ASSERT(tree_rows(view.rows) > 0 && view.rows->heap == keyspace->heap);
     struct rows_checked checked = choose_rows(view.rows, sample);
     switch (entry_type(entry)) {
-    case ENTRY_STRING: break; /* not a collection */
+    case ENTRY_STRING: /* not collections */
+    case ENTRY_STREAM: break;
     case ENTRY_LIST: check_tree(view.rows, checked); break;
     case ENTRY_SET: check_set(view.rows, entry, checked); break;
     case ENTRY_ZSET: check_zset(&view, checked); break;
@@ -116,8 +127,9 @@ void entry_check(struct keyspace *keyspace, struct entry *entry, uint64_t sample
         ASSERT(heap_owner(entry) == keyspace->heap);
     ASSERT(entry->inline_size == 0 || entry_encoding(entry) == ENTRY_INLINE);
     ASSERT(entry_key_size(entry) <= ENTRY_KEY_SIZE_MAX);
-    if (entry_type(entry) == ENTRY_STRING)
-        check_string(entry);
-    else
-        check_collection(keyspace, entry, sample);
+    switch (entry_type(entry)) {
+    case ENTRY_STRING: check_string(entry); break;
+    case ENTRY_STREAM: check_stream(entry, sample); break;
+    default: check_collection(keyspace, entry, sample);
+    }
 }

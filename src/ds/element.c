@@ -25,12 +25,9 @@ enum status element_make(struct slice text, element_scratch scratch, struct elem
         *ret_element = (struct element){text.data, (uint16_t)text.size, ELEMENT_BYTES};
         return ST_OK;
     }
-    struct blob *blob = mem_try_alloc(sizeof *blob + text.size);
+    struct blob *blob = blob_new(text);
     if (blob == NULL)
         return ST_NOMEM;
-    atomic_init(&blob->refs, 1);
-    blob->size = text.size;
-    memcpy(blob->data, text.data, text.size);
     memcpy(scratch, &blob, sizeof blob);
     *ret_element = (struct element){scratch, sizeof blob, ELEMENT_BLOB};
     return ST_OK;
@@ -82,10 +79,27 @@ uint64_t element_hash(struct element element, uint64_t seed)
                       ~seed); /* another seed: the text of eight such bytes has its own hash */
 }
 
+struct blob *blob_new(struct slice text)
+{
+    struct blob *blob = mem_try_alloc(sizeof *blob + text.size);
+    if (blob == NULL)
+        return NULL;
+    atomic_init(&blob->refs, 1);
+    blob->size = text.size;
+    memcpy(blob->data, text.data, text.size);
+    return blob;
+}
+
+struct blob *blob_ref(struct blob *blob)
+{
+    atomic_fetch_add_explicit(&blob->refs, 1, memory_order_relaxed);
+    return blob;
+}
+
 void element_ref(struct element element)
 {
     if (element.kind == ELEMENT_BLOB)
-        atomic_fetch_add_explicit(&element_blob(element)->refs, 1, memory_order_relaxed);
+        blob_ref(element_blob(element));
 }
 
 void blob_unref(void *argument)

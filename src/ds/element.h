@@ -85,7 +85,12 @@ uint64_t element_hash(struct element element, uint64_t seed);
 /* One more, or one less, reference to the element's blob, if it has one. Any thread. */
 void element_ref(struct element element);
 void element_unref(struct element element);
-/* The latter for the blob itself. Matches chunk's release callback. */
+
+/* A blob that holds `text`, with one reference; of any size, for names that are held on their own. NULL: there is no
+ * memory. */
+struct blob *blob_new(struct slice text);
+/* The same as element_ref and element_unref for the blob itself; the latter matches chunk's release callback. */
+struct blob *blob_ref(struct blob *blob);
 void blob_unref(void *blob);
 
 #define ELEMENT_BATCH_FEW 16 /* so many need no memory */

@@ -15,6 +15,7 @@ const struct page_shape page_shapes[PAGE_LAYOUTS] = {
     [PAGE_TIMED_HASH] = {.elements = 2, .tag = true, .number = true},
     [PAGE_SORTED] = {.elements = 1, .number = true},
     [PAGE_INDEX] = {.elements = 1, .tag = true, .number = true},
+    [PAGE_PENDING] = {.elements = 1, .number = true},
 };
 
 /* Bytes that a row takes in the columns. */

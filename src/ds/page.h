@@ -34,6 +34,7 @@ enum page_layout {
     PAGE_TIMED_HASH, /* tag, field, value, and when the field expires */
     PAGE_SORTED,     /* score, member: rows ascend */
     PAGE_INDEX,      /* tag, member, score: finds the score of a member */
+    PAGE_PENDING,    /* an id's first half, the rest packed (types/stream_group.h): rows ascend */
     PAGE_LAYOUTS,
 };
 

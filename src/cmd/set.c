@@ -8,6 +8,7 @@
 #include "cmd/scan.h"
 #include "config/config.h"
 #include "exec/notify.h"
+#include "exec/sliced.h"
 #include "gen/args.h"
 #include "types/members.h"
 #include "types/set.h"
@@ -182,15 +183,20 @@ static void reply_member(void *context, const struct page *page, unsigned row)
     call_reply_element(context, page_element(page, row, 0));
 }
 
-/* All members, from the place on. */
-static void reply_all(struct call *call, const struct tree *rows)
+/* All members of kept rows. False: the command has been told to end. */
+static bool reply_all(struct call *call, const struct tree *rows)
 {
     struct tree_place place;
+    sliced_expect(call, tree_rows(rows));
     tree_at(rows, 0, &place);
     do {
-        for (unsigned row = 0; row < place.page->count; row++)
+        for (unsigned row = 0; row < place.page->count; row++) {
+            if (!sliced_pause(call, 1))
+                return false;
             reply_member(call, place.page, row);
+        }
     } while (tree_next_page(rows, &place));
+    return true;
 }
 
 void cmd_smembers(struct call *call, const struct args_smembers *args)
@@ -201,7 +207,7 @@ void cmd_smembers(struct call *call, const struct args_smembers *args)
         return;
     reply_set(call->out, key.entry == NULL ? 0 : tree_rows(set.rows));
     if (key.entry != NULL)
-        reply_all(call, set.rows);
+        reply_all(call, sliced_keep(call, set.rows));
 }
 
 /* ---- Chance ------------------------------------------------------------------------------------------------ */
@@ -224,58 +230,89 @@ static uint64_t *choose(struct call *call, const struct tree *rows, uint64_t cou
     return positions;
 }
 
+/* Members at random, some of them several times. */
+static void reply_any(struct call *call, const struct tree *rows, uint64_t count)
+{
+    uint64_t size = tree_rows(rows);
+    reply_array(call->out, count);
+    for (uint64_t i = 0; i < count && sliced_pause(call, 2); i++)
+        reply_at(call, rows, rng_below(&call->exec->rng, size));
+}
+
+/* Different members at random, fewer than all. */
+static void reply_some(struct call *call, const struct tree *rows, uint64_t count)
+{
+    uint64_t *positions = choose(call, rows, count);
+    if (positions == NULL)
+        return;
+    reply_array(call->out, count);
+    for (uint64_t i = 0; i < count && sliced_pause(call, 2); i++)
+        reply_at(call, rows, positions[i]);
+    mem_free(positions);
+}
+
 void cmd_srandmember(struct call *call, const struct args_srandmember *args)
 {
     struct key key;
     struct collection_view set;
     if (!call_read_collection(call, args->key, ENTRY_SET, &key, &set))
         return;
-    if (key.entry == NULL || args->count == 0) {
+    if (key.entry == NULL || (args->has_count && args->count == 0)) {
         if (args->has_count)
             reply_array(call->out, 0);
-        else if (key.entry == NULL)
+        else
             reply_null(call->out);
-        if (args->has_count || key.entry == NULL)
-            return;
+        return;
     }
     uint64_t size = tree_rows(set.rows);
     if (!args->has_count) {
         reply_at(call, set.rows, rng_below(&call->exec->rng, size));
-    } else if (args->count < 0) {
-        reply_array(call->out, 0 - (uint64_t)args->count);
-        for (int64_t i = args->count; i < 0; i++)
-            reply_at(call, set.rows, rng_below(&call->exec->rng, size));
-    } else if ((uint64_t)args->count >= size) {
-        reply_array(call->out, size);
-        reply_all(call, set.rows);
+        return;
+    }
+    const struct tree *rows = sliced_keep(call, set.rows);
+    if (args->count < 0) {
+        reply_any(call, rows, 0 - (uint64_t)args->count);
+    } else if ((uint64_t)args->count < size) {
+        reply_some(call, rows, (uint64_t)args->count);
     } else {
-        uint64_t *positions = choose(call, set.rows, (uint64_t)args->count);
-        if (positions == NULL)
-            return;
-        reply_array(call->out, (uint64_t)args->count);
-        for (int64_t i = 0; i < args->count; i++)
-            reply_at(call, set.rows, positions[i]);
-        mem_free(positions);
+        reply_array(call->out, size);
+        reply_all(call, rows);
     }
 }
 
-/* Answers with `count` members, which are fewer than all, and takes them. False after -OOM. */
+/* Answers with `count` members, which are fewer than all, and takes them. False after -OOM, or when the command has been
+ * told to end. */
 static bool pop_some(struct call *call, struct tree *rows, uint64_t count)
 {
     uint64_t *positions = choose(call, rows, count);
     if (positions == NULL)
         return false;
     reply_set(call->out, count);
-    for (uint64_t i = 0; i < count; i++)
-        reply_at(call, rows, positions[i]);
     /* From the last on: the positions of those before it stay. */
-    for (uint64_t i = count; i-- > 0;) {
+    bool goes_on = true;
+    for (uint64_t i = count; goes_on && i-- > 0; goes_on = sliced_pause(call, 4)) {
         struct tree_place place;
         tree_at(rows, positions[i], &place);
+        reply_member(call, place.page, place.row);
         tree_remove(rows, &place, 1);
     }
     mem_free(positions);
-    return true;
+    return goes_on;
+}
+
+/* All members are taken: the key goes, and they are told from what it was. */
+static void pop_all(struct call *call, struct key *key, struct collection_view *set)
+{
+    uint64_t count = tree_rows(set->rows);
+    reply_set(call->out, count);
+    if (!reply_all(call, sliced_keep(call, set->rows)))
+        return;
+    sliced_commit(call);
+    call_write_key(call, key->name, key);
+    call_delete(call, key);
+    call_changed(call, NOTIFY_SET, "spop", key->name);
+    notify_publish(call->exec, NOTIFY_GENERIC, "del", key->name, call->db);
+    call->exec->stats.dirty += count - 1;
 }
 
 void cmd_spop(struct call *call, const struct args_spop *args)
@@ -291,24 +328,20 @@ void cmd_spop(struct call *call, const struct args_spop *args)
             reply_null(call->out);
         return;
     }
-    uint64_t size = tree_rows(set.rows), count = args->has_count ? (uint64_t)args->count : 1;
+    uint64_t count = args->has_count ? (uint64_t)args->count : 1;
     if (!args->has_count) {
         struct tree_place place;
         members_random(set.rows, &call->exec->rng, &place);
         reply_member(call, place.page, place.row);
         tree_remove(set.rows, &place, 1);
-    } else if (count < size) {
+    } else if (count >= tree_rows(set.rows)) {
+        pop_all(call, &key, &set);
+        return;
+    } else {
+        sliced_edit(call, &set);
         if (!pop_some(call, set.rows, count))
             return;
-    } else {
-        count = size;
-        reply_set(call->out, size);
-        reply_all(call, set.rows);
-        call_delete(call, &key);
-        call_changed(call, NOTIFY_SET, "spop", args->key);
-        notify_publish(call->exec, NOTIFY_GENERIC, "del", args->key, call->db);
-        call->exec->stats.dirty += count - 1;
-        return;
+        sliced_publish(call, &key, &set);
     }
     close_taken(call, &key, &set, "spop");
     call->exec->stats.dirty += count - 1;

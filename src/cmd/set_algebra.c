@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "cmd/set.h"
 #include "exec/notify.h"
+#include "exec/sliced.h"
 #include "gen/args.h"
 #include "types/members.h"
 
@@ -13,7 +14,7 @@ enum operation { OPERATION_INTER, OPERATION_UNION, OPERATION_DIFF };
 
 struct operand {
     struct collection_view view;
-    const struct tree *rows; /* NULL: the key does not exist */
+    const struct tree *rows; /* kept; NULL: the key does not exist */
 };
 
 struct algebra {
@@ -25,6 +26,7 @@ struct algebra {
     bool (*emit)(struct algebra *algebra, struct element member);
     uint64_t emitted;
     uint64_t emit_max;
+    bool is_over;                  /* the command has been told to end */
     struct collection_view result; /* of the STORE forms */
     uint8_t marks;
 };
@@ -44,7 +46,7 @@ static bool open_operands(struct algebra *algebra, const struct slice *keys, uin
             mem_free(algebra->operands);
             return false;
         }
-        operand->rows = key.entry == NULL ? NULL : operand->view.rows;
+        operand->rows = key.entry == NULL ? NULL : sliced_keep(algebra->call, operand->view.rows);
         algebra->missing += operand->rows == NULL;
         algebra->count += operand->rows != NULL || i == 0;
     }
@@ -63,6 +65,10 @@ static bool walk(struct algebra *algebra, uint32_t walked, uint32_t from, uint32
         for (unsigned row = 0; row < place.page->count; row++) {
             struct element member = page_element(place.page, row, 0);
             bool chosen = true;
+            if (!sliced_pause(algebra->call, 1 + to - from)) {
+                algebra->is_over = true;
+                return false;
+            }
             for (uint32_t i = from; chosen && i < to; i++)
                 chosen =
                     i == walked || members_find(algebra->operands[i].rows, member, &found, &hash) == present;
@@ -79,6 +85,8 @@ static bool walk(struct algebra *algebra, uint32_t walked, uint32_t from, uint32
 static void run(struct algebra *algebra, enum operation operation)
 {
     uint32_t first = algebra->operands[0].rows == NULL ? 1 : 0, smallest = 0;
+    for (uint32_t i = first; i < algebra->count; i++)
+        sliced_expect(algebra->call, tree_rows(algebra->operands[i].rows));
     switch (operation) {
     case OPERATION_INTER:
         if (algebra->missing > 0)
@@ -170,6 +178,11 @@ static void store(struct call *call, enum operation operation, struct slice dest
     collection_begin(&algebra.result, call->exec->keyspace, ENTRY_SET);
     run(&algebra, operation);
     mem_free(algebra.operands);
+    if (algebra.is_over) {
+        keyspace_retire_rows(call->exec->keyspace, algebra.result.rows);
+        return;
+    }
+    sliced_commit(call);
     call_write_key(call, destination, &key);
     if (algebra.emitted > 0) {
         if (!call_store_collection(call, &key, &algebra.result, ENTRY_SET, algebra.marks))

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/role.h"
 #include "exec/call.h"
+#include "exec/hold.h"
 #include "exec/pause.h"
 
 /* A key that somebody waits for. */
@@ -261,6 +262,22 @@ static void mark_swapped(void *item, void *context)
         mark_ready(swapped->block, key);
 }
 
+static void mark_there(void *item, void *context)
+{
+    if (is_there(item))
+        mark_ready(context, item);
+}
+
+void block_look_again(struct block_table *block)
+{
+    uint64_t cursor = 0;
+    if (table_size(&block->keys) == 0)
+        return;
+    do {
+        cursor = table_scan(&block->keys, cursor, mark_there, block);
+    } while (cursor);
+}
+
 void block_db_swapped(struct block_table *block, const struct db *a, const struct db *b)
 {
     struct swapped context = {block, a, b};
@@ -297,8 +314,14 @@ static void serve_key(struct block_table *block, struct waited_key *key)
     list_for_each(&key->waiters, node)
     {
         struct waiter *waiter = list_entry(node, struct waiter, in_key);
+        const struct key_wait *wait = waiter->wait;
         if (!is_there(key))
             break;
+        /* Nobody behind it overtakes: block_look_again will come. */
+        if (hold_conflicts(&block->exec->holds, wait->command, wait->argv, wait->argc)) {
+            block->exec->holds.somebody_was_left_out = true;
+            break;
+        }
         client_serve(waiter->wait->client, serve_waiter, waiter);
     }
     key->is_being_served = false;

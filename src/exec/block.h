@@ -79,6 +79,9 @@ static inline void block_key_ready(struct block_table *block, const struct db *d
 /* After the contents of two databases have been exchanged: looks at every key that is waited for in either. */
 void block_db_swapped(struct block_table *block, const struct db *a, const struct db *b);
 
+/* Looks again at every key that is waited for: keys that were held have been released (exec/hold.h). */
+void block_look_again(struct block_table *block);
+
 void block_serve_ready_slow(struct block_table *block);
 
 /* Between two commands of clients: serves those whose keys have become ready. */

@@ -27,6 +27,8 @@ static bool locate(struct call *call, struct slice name, struct key *ret_key)
         dispatch_expire_key(call->exec, call->db, name, ret_key->hash);
         /* It may have been only some of its fields. */
         ret_key->entry = db_locate(call->db, name, ret_key->hash, &ret_key->position);
+        if (ret_key->entry && db_is_expired(call->db, ret_key->entry))
+            ret_key->entry = NULL; /* held (exec/hold.h), and not to be seen */
     }
     return ret_key->entry != NULL;
 }

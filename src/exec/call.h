@@ -21,6 +21,8 @@
 #include "protocol/reply.h"
 #include "types/collection.h"
 
+struct sliced;
+
 struct call {
     struct exec *exec;
     struct client *client;
@@ -31,6 +33,7 @@ struct call {
     struct reply *out;
     uint64_t key_hash; /* of the first key, when has_key_hash */
     bool has_key_hash;
+    struct sliced *sliced; /* while the command may pause: exec/sliced.h */
 };
 
 /* ---- Keys ----------------------------------------------------------------------------------------- */

@@ -24,7 +24,7 @@ uint32_t client_subscription_count(const struct client *client)
 
 void client_note_patience(struct client *client)
 {
-    bool waits = client->flags & (CLIENT_BLOCKED | CLIENT_PAUSED | CLIENT_MONITOR);
+    bool waits = client->flags & (CLIENT_BLOCKED | CLIENT_PAUSED | CLIENT_SLICED | CLIENT_MONITOR);
     atomic_store_explicit(&client->shared->exempt_from_idle_timeout,
                           waits || client_subscription_count(client) > 0, memory_order_relaxed);
 }
@@ -77,8 +77,7 @@ static void leave_waiting(struct client *client)
     client_note_patience(client);
 }
 
-/* Its pending requests go on at the end of the batch. */
-static void make_runnable(struct client *client)
+void client_make_runnable(struct client *client)
 {
     client->flags |= CLIENT_UNBLOCKED;
     list_append(&client->exec->unblocked, &client->in_blocked);
@@ -148,7 +147,7 @@ void client_unblock(struct client *client, enum block_end_reason reason)
     struct late_reply late = late_reply_begin(client);
     client->block_end(client, reason);
     late_reply_end(client, &late);
-    make_runnable(client);
+    client_make_runnable(client);
 }
 
 bool client_serve(struct client *client, bool (*serve)(struct client *client, const void *context),
@@ -164,7 +163,7 @@ bool client_serve(struct client *client, bool (*serve)(struct client *client, co
         leave_waiting(client);
         late_reply_end(client, &late);
         client->block_end(client, BLOCK_END_SERVED);
-        make_runnable(client);
+        client_make_runnable(client);
     }
     client_mark_dirty(client);
     client_take_deferred(client);
@@ -185,15 +184,21 @@ void client_forget_block(struct client *client)
         client->block_end(client, BLOCK_END_GONE);
 }
 
-void client_pause(struct client *client)
+void client_wait_in(struct client *client, struct list_node *waiting)
 {
     if (client->flags & CLIENT_UNBLOCKED) {
         list_remove(&client->in_blocked);
         client->flags &= ~CLIENT_UNBLOCKED;
     }
     client->flags |= CLIENT_PAUSED;
-    list_append(&client->exec->paused, &client->in_blocked);
+    list_append(waiting, &client->in_blocked);
     client->exec->blocked_count++;
+}
+
+void client_resume(struct client *client)
+{
+    leave_waiting(client);
+    client_make_runnable(client);
 }
 
 static void end_pause(struct exec *exec)
@@ -201,9 +206,7 @@ static void end_pause(struct exec *exec)
     exec->pause_until_ms = 0;
     list_for_each(&exec->paused, node)
     {
-        struct client *client = list_entry(node, struct client, in_blocked);
-        leave_waiting(client);
-        make_runnable(client);
+        client_resume(list_entry(node, struct client, in_blocked));
     }
 }
 

@@ -15,14 +15,16 @@
  * | from            | to      | by                                             |
  * |-----------------|---------|------------------------------------------------|
  * | -               | open    | exec_client_opened                             |
- * | open, running   | blocked | client_block (a command, or CLIENT PAUSE)      |
- * | blocked         | running | client_unblock, client_serve                   |
+ * | open, running   | blocked | client_block, client_wait_in (CLIENT PAUSE, …) |
+ * | blocked         | running | client_unblock, client_serve, client_resume    |
+ * | running         | sliced  | a command that takes longer than a slice       |
+ * | sliced          | running | its end (exec/sliced.h)                        |
  * | any             | closing | client_close, which ends blocking              |
  * | any             | gone    | exec_client_closed                             |
  *
  * L1  out holds what has been answered and not yet handed to the port; it is handed over at the end of every
  *     batch at the latest, in the order of execution.
- * L2  pending is empty unless blocked or running. */
+ * L2  pending is empty unless blocked, sliced or running. */
 #ifndef SKUA_EXEC_CLIENT_H
 #define SKUA_EXEC_CLIENT_H
 
@@ -36,6 +38,7 @@
 struct db;
 struct exec;
 struct key_wait; /* exec/block.h */
+struct sliced;   /* exec/sliced.h */
 struct transaction;
 struct subscriptions; /* exec/pubsub.h */
 
@@ -58,11 +61,12 @@ enum client_flag {
     CLIENT_REPLY_SKIP = 1 << 8,      /* this command's reply is dropped */
     CLIENT_NO_EVICT = 1 << 9,
     CLIENT_NO_TOUCH = 1 << 10,
-    CLIENT_PAUSED = 1 << 12,     /* blocked by CLIENT PAUSE: its request will be executed again */
+    CLIENT_PAUSED = 1 << 12,     /* client_wait_in: its request will be executed again */
     CLIENT_EXECUTING = 1 << 13,  /* inside EXEC */
     CLIENT_MOVING = 1 << 14,     /* between two I/O threads: output waits */
     CLIENT_CLOSE_SENT = 1 << 15, /* the port has been told to close */
     CLIENT_UNBLOCKED = 1 << 16,  /* listed in exec->unblocked */
+    CLIENT_SLICED = 1 << 17,     /* its command is long: exec/sliced.h */
 };
 
 struct client {
@@ -105,7 +109,8 @@ struct client {
     size_t deadline_place;      /* exec/deadlines.h */
     struct key_wait *key_wait;  /* what it waits for when that is keys, NULL otherwise */
     void (*block_end)(struct client *client, enum block_end_reason reason);
-    struct list_node in_blocked; /* exec->blocked, exec->paused or exec->unblocked */
+    struct list_node in_blocked; /* exec->blocked or exec->unblocked, or what client_wait_in was told */
+    struct sliced *sliced;       /* its long command, while CLIENT_SLICED */
 };
 
 /* How many channels, patterns and shard channels a client listens to. */

@@ -12,6 +12,7 @@
 #include "exec/command.h"
 #include "exec/exec.h"
 #include "exec/pubsub.h"
+#include "exec/sliced.h"
 #include "exec/transaction.h"
 #include "exec/watch.h"
 
@@ -32,11 +33,16 @@ static void append_flags(const struct client *client, struct buf *text)
         bool is_set;
         char letter;
     } letters[] = {
-        {flags & CLIENT_MONITOR, 'O'},          {client_subscription_count(client) > 0, 'P'},
-        {flags & CLIENT_IN_TRANSACTION, 'x'},   {flags & (CLIENT_BLOCKED | CLIENT_PAUSED), 'b'},
-        {flags & CLIENT_DIRTY_CAS, 'd'},        {close_later, 'c'},
-        {flags & CLIENT_UNBLOCKED, 'u'},        {close_now, 'A'},
-        {client->shared->is_local_socket, 'U'}, {flags & CLIENT_NO_EVICT, 'e'},
+        {flags & CLIENT_MONITOR, 'O'},
+        {client_subscription_count(client) > 0, 'P'},
+        {flags & CLIENT_IN_TRANSACTION, 'x'},
+        {flags & (CLIENT_BLOCKED | CLIENT_PAUSED | CLIENT_SLICED), 'b'},
+        {flags & CLIENT_DIRTY_CAS, 'd'},
+        {close_later, 'c'},
+        {flags & CLIENT_UNBLOCKED, 'u'},
+        {close_now, 'A'},
+        {client->shared->is_local_socket, 'U'},
+        {flags & CLIENT_NO_EVICT, 'e'},
         {flags & CLIENT_NO_TOUCH, 'T'},
     };
     size_t size_before = text->size;
@@ -100,4 +106,6 @@ void client_describe(const struct client *client, struct buf *ret_text)
     buf_printf(ret_text, " tot-net-in=%llu tot-net-out=%llu tot-cmds=%llu io-thread=%u",
                (unsigned long long)RELAXED(shared->bytes_in), (unsigned long long)RELAXED(shared->bytes_out),
                (unsigned long long)client->commands, RELAXED(shared->io_thread));
+    if (unlikely(client->flags & CLIENT_SLICED))
+        buf_printf(ret_text, " progress=%d", sliced_progress(client));
 }

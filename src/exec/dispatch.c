@@ -6,7 +6,7 @@
  *
  * The order of the checks is the order in which Redis makes them, because clients see which error wins:
  * protocol fault, unknown command, arity, authentication, what MULTI forbids, memory, subscriber mode, MONITOR,
- * pause, queueing. */
+ * pause, queueing, keys that a long command holds. */
 #include "exec/dispatch.h"
 
 #include <stdarg.h>
@@ -23,6 +23,7 @@
 #include "exec/error_stats.h"
 #include "exec/notify.h"
 #include "exec/pause.h"
+#include "exec/sliced.h"
 #include "exec/transaction.h"
 #include "exec/watch.h"
 #include "types/hash.h"
@@ -165,7 +166,7 @@ static bool is_allowed(struct client *client, const struct command *command)
     return true;
 }
 
-static bool must_pause(const struct client *client, const struct command *command)
+bool dispatch_must_pause(const struct client *client, const struct command *command)
 {
     const struct exec *exec = client->exec;
     if (likely(exec->pause_until_ms == 0))
@@ -237,19 +238,13 @@ static void account(struct call *call, struct command_stats *stats, uint64_t ns)
     if (unlikely(ns >= exec->latency_ns) && exec->hooks.latency)
         exec->hooks.latency(exec->hooks.context, call->command->flags & CMD_FAST ? "fast-command" : "command",
                             ns);
-    pause_note(exec, call->command->full_name, ns);
 }
 
-void exec_call(struct call *call)
+void exec_call_ended(struct call *call, uint32_t errors, uint64_t ns)
 {
     struct exec *exec = call->exec;
     struct command_stats *stats = &exec->command_stats[call->command->id];
-    uint32_t errors = call->out->error_count;
-    call->command->run(call);
     check_written_keys(call);
-    uint64_t ticks = clock_ticks(exec->clock);
-    uint64_t ns = clock_ticks_to_ns(exec->clock, ticks - exec->tick_mark);
-    exec->tick_mark = ticks;
     if (unlikely(call->out->error_count != errors)) {
         stats->failed++;
         error_stats_count(exec, call->out->error_code, call->out->error_count - errors);
@@ -260,6 +255,25 @@ void exec_call(struct call *call)
     if (unlikely(exec->monitor_count) && exec->hooks.monitor &&
         !(call->command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)))
         exec->hooks.monitor(exec->hooks.context, call);
+}
+
+void exec_call(struct call *call)
+{
+    struct exec *exec = call->exec;
+    uint32_t errors = call->out->error_count;
+    enum sliced_outcome outcome = SLICED_ENDED;
+    if (call->command->cost == COST_SLICEABLE && sliced_is_possible(call))
+        outcome = sliced_run(call);
+    else
+        call->command->run(call);
+    uint64_t ticks = clock_ticks(exec->clock);
+    uint64_t ns = clock_ticks_to_ns(exec->clock, ticks - exec->tick_mark);
+    exec->tick_mark = ticks;
+    pause_note(exec, call->command->full_name, ns);
+    if (likely(outcome == SLICED_ENDED))
+        exec_call_ended(call, errors, ns);
+    else if (outcome == SLICED_GOES_ON)
+        call->client->sliced->ns += ns;
 }
 
 #define REPLY_MODES (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT)
@@ -309,14 +323,17 @@ static bool is_to_be_executed(struct client *client, const struct request *reque
 {
     if (!is_well_formed(client, request) || !is_allowed(client, request->command))
         return false;
-    if (unlikely(must_pause(client, request->command))) {
-        client_pause(client);
+    if (unlikely(dispatch_must_pause(client, request->command))) {
+        client_wait_in(client, &client->exec->paused);
         return false;
     }
     if (unlikely(must_queue(client, request->command))) {
         queue(client, request);
         return false;
     }
+    if (unlikely(
+            hold_must_wait(&client->exec->holds, client, request->command, request->argv, request->argc)))
+        return false;
     return true;
 }
 
@@ -344,7 +361,8 @@ void dispatch_request(struct client *client, struct run *run, const struct reque
     else if (client->out.error_count != errors)
         error_stats_count(exec, client->out.error_code, client->out.error_count - errors);
     /* Of a request whose answer comes later, the mode is applied to that (client_unblock). */
-    if (unlikely(client->flags & REPLY_MODES) && !(client->flags & (CLIENT_PAUSED | CLIENT_BLOCKED)))
+    if (unlikely(client->flags & REPLY_MODES) &&
+        !(client->flags & (CLIENT_PAUSED | CLIENT_BLOCKED | CLIENT_SLICED)))
         apply_reply_mode(client, muted, before);
     client_take_deferred(client);
     block_serve_ready(exec->block);
@@ -377,7 +395,7 @@ void dispatch_expire_key(struct exec *exec, struct db *db, struct slice key, uin
 {
     struct table_position position;
     struct entry *entry = db_locate(db, key, hash, &position);
-    if (entry == NULL)
+    if (entry == NULL || hold_has(&exec->holds, key))
         return;
     if (!db_is_expired(db, entry)) {
         expire_fields(exec, db, key, &position);

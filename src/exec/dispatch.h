@@ -11,8 +11,14 @@
 void dispatch_request(struct client *client, struct run *run, const struct request *request);
 
 /* Deletes a key that is past its time, or takes such fields out of a hash, with everything that belongs to it (event,
- * watchers, statistics). */
+ * watchers, statistics). A key that a long command holds stays as it is. */
 void dispatch_expire_key(struct exec *exec, struct db *db, struct slice key, uint64_t hash);
+
+/* Whether CLIENT PAUSE holds this command of the client up. */
+bool dispatch_must_pause(const struct client *client, const struct command *command);
+
+/* A command has ended that took `ns` in all: accounts for it. `errors` is what call->out had counted before. */
+void exec_call_ended(struct call *call, uint32_t errors, uint64_t ns);
 
 /* For the table of clients. */
 static inline uint64_t dispatch_hash_id(uint64_t id)
@@ -34,8 +40,14 @@ void client_mark_dirty(struct client *client);
 /* Moves what was pushed to the client during its own request behind the reply: no reply mode drops it. */
 void client_take_deferred(struct client *client);
 
-/* Makes the client wait for the end of CLIENT PAUSE. */
-void client_pause(struct client *client);
+/* Makes the client wait, in a list of whoever will call client_resume; its request will be executed again. */
+void client_wait_in(struct client *client, struct list_node *waiting);
+
+/* The client's pending requests go on at the end of the batch. */
+void client_make_runnable(struct client *client);
+
+/* Takes the client out of that list; it goes on at the end of the batch. */
+void client_resume(struct client *client);
 
 /* Ends the waiting of every client whose time has come, and CLIENT PAUSE's. */
 void client_end_due_blocks(struct exec *exec);

@@ -17,6 +17,7 @@
 #include "exec/pause.h"
 #include "exec/post.h"
 #include "exec/pubsub.h"
+#include "exec/sliced.h"
 #include "exec/transaction.h"
 #include "exec/watch.h"
 
@@ -62,6 +63,8 @@ struct exec *exec_new(const struct exec_options *options)
     exec->pubsub = pubsub_new(exec);
     exec->watch = watch_table_new(exec);
     exec->block = block_table_new(exec);
+    exec->sliced = sliced_table_new(exec);
+    hold_table_init(&exec->holds, exec);
     exec->active_expire = true;
     exec->slow_ns = UINT64_MAX;
     exec->latency_ns = UINT64_MAX;
@@ -80,6 +83,8 @@ void exec_free(struct exec *exec)
     pubsub_free(exec->pubsub);
     watch_table_free(exec->watch);
     block_table_free(exec->block);
+    sliced_table_free(exec->sliced);
+    hold_table_done(&exec->holds);
     deadlines_done(&exec->deadlines);
     table_done(&exec->clients_by_id);
     error_stats_done(exec);
@@ -130,6 +135,7 @@ void exec_client_closed(struct exec *exec, struct client *client)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
     client->flags |= CLIENT_CLOSING | CLIENT_CLOSE_SENT;
+    sliced_cancel(client);
     client_forget_block(client);
     if (exec->hooks.client_gone)
         exec->hooks.client_gone(exec->hooks.context, client);
@@ -249,18 +255,23 @@ static void finish_run(struct client *client, struct run *run)
     client->port->run_done(client->port, run);
 }
 
+static void finish_request(struct client *client, struct run *run)
+{
+    if (++run->next >= run->count)
+        finish_run(client, run);
+}
+
 /* Executes the client's oldest pending request, unless it has to wait. Returns false when it has to. */
 static bool step(struct client *client)
 {
     struct run *run = client->pending_head;
-    if (unlikely(client->flags & (CLIENT_BLOCKED | CLIENT_PAUSED)))
+    if (unlikely(client->flags & (CLIENT_BLOCKED | CLIENT_PAUSED | CLIENT_SLICED)))
         return false;
     if (likely(!(client->flags & CLIENT_CLOSING)))
         dispatch_request(client, run, &run->requests[run->next]);
-    if (unlikely(client->flags & CLIENT_PAUSED))
-        return false; /* the request will be executed again */
-    if (++run->next >= run->count)
-        finish_run(client, run);
+    if (unlikely(client->flags & (CLIENT_PAUSED | CLIENT_SLICED)))
+        return false; /* the request will be executed again, or it is still being executed */
+    finish_request(client, run);
     return true;
 }
 
@@ -292,12 +303,20 @@ void exec_client_arrived(struct exec *exec, struct client *client, struct port *
 {
     client->port = port;
     client->flags &= ~CLIENT_MOVING;
-    if (client->pending_head && !(client->flags & (CLIENT_BLOCKED | CLIENT_PAUSED | CLIENT_UNBLOCKED))) {
-        client->flags |= CLIENT_UNBLOCKED;
-        list_append(&exec->unblocked, &client->in_blocked);
-    }
+    if (client->pending_head &&
+        !(client->flags & (CLIENT_BLOCKED | CLIENT_PAUSED | CLIENT_SLICED | CLIENT_UNBLOCKED)))
+        client_make_runnable(client);
     resume_unblocked(exec);
     exec_flush_output(exec);
+}
+
+void exec_request_ended(struct client *client)
+{
+    struct exec *exec = client->exec;
+    finish_request(client, client->pending_head);
+    if (client->pending_head)
+        client_make_runnable(client);
+    block_serve_ready(exec->block);
 }
 
 static void append_pending(struct client *client, struct run *run)
@@ -431,29 +450,37 @@ static bool reclaim_step(struct exec *exec)
     return more;
 }
 
+/* What makes the keyspace smaller by and by. */
+static void upkeep(struct exec *exec)
+{
+    uint64_t begin_ns = clock_monotonic_ns(exec->clock);
+    bool more = expire_step(exec);
+    more |= reclaim_step(exec);
+    uint64_t rest_ns = 1000000000ull / (uint64_t)exec->config->hz;
+    uint64_t end_ns = clock_monotonic_ns(exec->clock);
+    if (more && (end_ns - begin_ns) * CRON_REST_FACTOR < rest_ns)
+        rest_ns = (end_ns - begin_ns) * CRON_REST_FACTOR;
+    exec->next_cron_ns = end_ns + rest_ns;
+}
+
 void exec_cron(struct exec *exec)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
     uint64_t now_ns = clock_monotonic_ns(exec->clock);
     set_time(exec);
     exec_run_posts(exec);
-    bool more = expire_step(exec);
-    more |= reclaim_step(exec);
+    /* Between two slices, upkeep keeps to its own times. */
+    if (!sliced_step(exec) || now_ns >= exec->next_cron_ns)
+        upkeep(exec);
     client_end_due_blocks(exec);
     resume_unblocked(exec);
     if (now_ns >= exec->next_sample_ns) {
         exec->next_sample_ns = now_ns + SAMPLE_INTERVAL_NS;
         enforce_soft_limits(exec);
-        check_everything(exec);
         if (exec->hooks.cron)
             exec->hooks.cron(exec->hooks.context);
     }
     exec_flush_output(exec);
-    uint64_t rest_ns = 1000000000ull / (uint64_t)exec->config->hz;
-    uint64_t end_ns = clock_monotonic_ns(exec->clock);
-    if (more && (end_ns - now_ns) * CRON_REST_FACTOR < rest_ns)
-        rest_ns = (end_ns - now_ns) * CRON_REST_FACTOR;
-    exec->next_cron_ns = end_ns + rest_ns;
 }
 
 uint64_t exec_next_cron_ns(const struct exec *exec)
@@ -461,7 +488,7 @@ uint64_t exec_next_cron_ns(const struct exec *exec)
     uint64_t due_ns = exec->next_cron_ns;
     const struct client *first = deadlines_first(&exec->deadlines);
     bool pause_is_over = exec->pause_until_ms == 0 && !list_is_empty(&exec->paused); /* CLIENT UNPAUSE */
-    if (exec_has_posts(exec) || pause_is_over)
+    if (exec_has_posts(exec) || pause_is_over || !list_is_empty(&exec->unblocked) || sliced_has_work(exec))
         return 0;
     if (first && first->block_deadline_ns < due_ns)
         due_ns = first->block_deadline_ns;

@@ -19,6 +19,7 @@
 #include "base/rng.h"
 #include "exec/client.h"
 #include "exec/deadlines.h"
+#include "exec/hold.h"
 #include "exec/request.h"
 #include "keyspace/keyspace.h"
 
@@ -28,6 +29,7 @@ struct config;
 struct exec_post;
 struct log;
 struct pubsub;
+struct sliced_table;
 struct watch_table;
 struct worker_pool;
 
@@ -104,13 +106,15 @@ struct exec {
     struct list_node blocked;   /* clients in client_block */
     struct list_node paused;    /* clients whose next request waits for CLIENT PAUSE to end */
     struct list_node unblocked; /* to be resumed at the end of the batch */
-    uint32_t blocked_count;     /* clients in blocked and paused */
+    uint32_t blocked_count;     /* clients in blocked, and those in client_wait_in */
     struct deadlines deadlines; /* of the clients in blocked */
 
     struct pubsub *pubsub;
     struct watch_table *watch;
-    struct block_table *block; /* who waits for keys */
-    unsigned notify_classes;   /* enabled keyspace events */
+    struct block_table *block;   /* who waits for keys */
+    struct sliced_table *sliced; /* long commands */
+    struct hold_table holds;     /* the keys that they hold */
+    unsigned notify_classes;     /* enabled keyspace events */
     uint32_t monitor_count;
     bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
 
@@ -177,10 +181,13 @@ void exec_run_batch(struct exec *exec, struct run *const *runs, unsigned count);
 
 /* ---- Upkeep --------------------------------------------------------------------------------------- */
 
-/* Timers of the executor: expiry, blocked clients, reclaiming. To be called when `exec_next_cron_ns` has come
+/* Timers of the executor: expiry, blocked clients, reclaiming; and one slice of a long command. To be called when `exec_next_cron_ns` has come
  * (monotonic), or more often. Bounded work. */
 void exec_cron(struct exec *exec);
 uint64_t exec_next_cron_ns(const struct exec *exec);
+
+/* The client's long command has ended: its request is done with, and the next ones go on. */
+void exec_request_ended(struct client *client);
 
 /* Hands over whatever pushes and late replies have been written outside of a batch. */
 void exec_flush_output(struct exec *exec);

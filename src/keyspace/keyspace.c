@@ -22,6 +22,8 @@
 #define TRIM_STEP_SLABS    8
 #define FREE_STEP_PAGES    256 /* of a large collection: some tens of microseconds */
 
+#define FREE_ROWS_PAGES 16 /* of rows that go: more are left to keyspace_reclaim_step */
+
 #define RANDOM_TRIES_MAX 100
 
 /* A table that a flush has detached from its database. */
@@ -225,6 +227,12 @@ void keyspace_release_object(struct keyspace *keyspace, struct object *object)
 {
     if (--object->refs == 0)
         list_append(&keyspace->objects, &object->node);
+}
+
+void keyspace_retire_rows(struct keyspace *keyspace, struct tree *rows)
+{
+    if (!tree_free_some(rows, FREE_ROWS_PAGES))
+        list_append(&keyspace->collections, &collection_new(keyspace->heap, rows, NULL)->node);
 }
 
 uint64_t db_flush(struct db *db)

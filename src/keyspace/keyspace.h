@@ -130,6 +130,9 @@ void keyspace_retire(struct keyspace *keyspace, struct entry *entry);
 /* Gives up one reference of an object; what nobody holds any more is freed in keyspace_reclaim_step. */
 void keyspace_release_object(struct keyspace *keyspace, struct object *object);
 
+/* The same for rows that no entry has, or has any more; takes over the reference. */
+void keyspace_retire_rows(struct keyspace *keyspace, struct tree *rows);
+
 /* Empties the database at once; the memory follows in keyspace_reclaim_step. Returns the number of keys. */
 uint64_t db_flush(struct db *db);
 

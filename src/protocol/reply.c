@@ -131,6 +131,37 @@ void reply_rollback(struct reply *reply, struct reply_mark mark)
     }
 }
 
+void reply_split(struct reply *reply, struct reply_mark mark, struct reply *ret_rest)
+{
+    sync_open_chunk(reply);
+    *ret_rest = *reply;
+    reply->cursor = reply->limit = NULL;
+    reply->list = (struct chunk_list){0};
+    if (mark.chunk == NULL)
+        return;
+    /* The chunk with the mark stays in the rest, where open aggregates point into it; what lies before the mark is copied. */
+    struct chunk_list *rest = &ret_rest->list;
+    while (rest->head != mark.chunk) {
+        struct chunk *chunk = rest->head;
+        rest->head = chunk->next;
+        chunk->next = NULL;
+        chunk_list_append(&reply->list, chunk);
+    }
+    size_t size = mark.end - mark.chunk->start;
+    if (mark.chunk->pinned) {
+        rest->head = mark.chunk->next;
+        mark.chunk->next = NULL;
+        chunk_list_append(&reply->list, mark.chunk);
+        if (rest->head == NULL)
+            rest->tail = NULL;
+    } else if (size > 0) {
+        reply_raw(reply, mark.chunk->data + mark.chunk->start, size);
+        close_chunk(reply);
+        mark.chunk->start = mark.end;
+    }
+    rest->bytes -= reply->list.bytes;
+}
+
 void reply_raw_slow(struct reply *reply, const void *bytes, size_t size)
 {
     const char *from = bytes;

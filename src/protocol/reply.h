@@ -63,6 +63,10 @@ struct reply_mark {
 struct reply_mark reply_mark(const struct reply *reply);
 void reply_rollback(struct reply *reply, struct reply_mark mark);
 
+/* Moves what was written since `mark` into `ret_rest`, a new reply that goes on where this one was; aggregates that were opened
+ * since stay open there. */
+void reply_split(struct reply *reply, struct reply_mark mark, struct reply *ret_rest);
+
 /* ---- Raw ------------------------------------------------------------------------------------------ */
 
 NO_INLINE void reply_raw_slow(struct reply *reply, const void *bytes, size_t size);

@@ -111,6 +111,8 @@ class Server:
             options |= {"save": '""', "appendonly": "no", "enable-debug-command": "yes"}
         else:
             options |= {"io-threads": self.io_threads, "enable-debug-command": "yes"}
+            if "SKUA_SLICE_US" in os.environ:  # 1: whatever may pause does, all the time
+                options |= {"slice-us": os.environ["SKUA_SLICE_US"]}
         options |= self.config
         lines = []
         for name, value in options.items():

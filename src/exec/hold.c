@@ -1,0 +1,204 @@
+/* Keys that long commands hold. Rules in hold.h. Threads: executor only. */
+#include "exec/hold.h"
+
+#include "base/alloc.h"
+#include "exec/block.h"
+#include "exec/dispatch.h"
+#include "exec/transaction.h"
+
+/* Keys of one command that are found without asking for memory. */
+#define KEYS_INLINE 16
+
+#define ACCESS_WRITES (KEY_READ_WRITE | KEY_OVERWRITE | KEY_REMOVE)
+
+struct held_key {
+    struct list_node waiters; /* clients */
+    uint32_t holders;
+    bool has_writer;
+    uint64_t hash;
+    size_t size;
+    char name[];
+};
+
+/* ---- The table ---------------------------------------------------------------------------------------------- */
+
+static uint64_t held_key_hash(const void *item, void *context)
+{
+    return ((const struct held_key *)item)->hash;
+}
+
+static bool held_key_equal(const void *item, const void *key)
+{
+    const struct held_key *held = item;
+    return slice_equal(slice_make(held->name, held->size), *(const struct slice *)key);
+}
+
+static const struct table_type held_keys_type = {.hash = held_key_hash};
+
+void hold_table_init(struct hold_table *table, struct exec *exec)
+{
+    *table = (struct hold_table){.exec = exec};
+    list_init(&table->everyone);
+    table_init(&table->keys, &held_keys_type, NULL, NULL);
+}
+
+void hold_table_done(struct hold_table *table)
+{
+    ASSERT(table_size(&table->keys) == 0);
+    table_done(&table->keys);
+}
+
+static struct held_key *find(const struct hold_table *table, struct slice name)
+{
+    return table_find(&table->keys, keyspace_hash(table->exec->keyspace, name), held_key_equal, &name);
+}
+
+bool hold_has_slow(const struct hold_table *table, struct slice name)
+{
+    return find(table, name) != NULL;
+}
+
+static struct held_key *intern(struct hold_table *table, struct slice name)
+{
+    struct held_key *key = find(table, name);
+    if (key != NULL)
+        return key;
+    key = mem_alloc(sizeof *key + name.size);
+    *key = (struct held_key){.hash = keyspace_hash(table->exec->keyspace, name), .size = name.size};
+    list_init(&key->waiters);
+    memcpy(key->name, name.data, name.size);
+    if (table_insert(&table->keys, key->hash, key) != ST_OK)
+        fatal("out of memory for a held key");
+    return key;
+}
+
+/* ---- A command's keys --------------------------------------------------------------------------------------- */
+
+struct command_keys {
+    struct key_reference *references;
+    uint32_t count;
+    struct key_reference inlined[KEYS_INLINE];
+};
+
+static void find_keys(struct command_keys *keys, const struct command *command, const struct slice *argv,
+                      uint32_t argc)
+{
+    int count = command_keys(command, argv, argc, keys->inlined, KEYS_INLINE);
+    keys->references = keys->inlined;
+    keys->count = count > 0 ? (uint32_t)count : 0;
+    if (count <= KEYS_INLINE)
+        return;
+    keys->references = mem_alloc((size_t)count * sizeof *keys->references);
+    command_keys(command, argv, argc, keys->references, count);
+}
+
+static void forget_keys(struct command_keys *keys)
+{
+    if (keys->references != keys->inlined)
+        mem_free(keys->references);
+}
+
+/* ---- Holding ------------------------------------------------------------------------------------------------ */
+
+struct held_key **hold_take(struct hold_table *table, const struct command *command, const struct slice *argv,
+                            uint32_t argc, uint32_t *ret_count)
+{
+    struct command_keys keys;
+    find_keys(&keys, command, argv, argc);
+    struct held_key **held = mem_alloc((keys.count + 1) * sizeof(struct held_key *));
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < keys.count; i++) {
+        const struct key_reference *reference = &keys.references[i];
+        struct held_key *key = intern(table, argv[reference->index]);
+        if (reference->access & ACCESS_WRITES)
+            key->has_writer = true;
+        key->holders++;
+        held[count++] = key;
+    }
+    forget_keys(&keys);
+    *ret_count = count;
+    return held;
+}
+
+static void resume_all(struct list_node *clients)
+{
+    while (!list_is_empty(clients))
+        client_resume(list_entry(clients->next, struct client, in_blocked));
+}
+
+void hold_release(struct hold_table *table, struct held_key **keys, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct held_key *key = keys[i];
+        struct slice name = slice_make(key->name, key->size);
+        struct table_position position;
+        if (--key->holders > 0)
+            continue;
+        resume_all(&key->waiters);
+        if (table_locate(&table->keys, key->hash, held_key_equal, &name, &position))
+            table_remove(&table->keys, &position);
+        mem_free(key);
+    }
+    mem_free(keys);
+    if (table_size(&table->keys) == 0)
+        resume_all(&table->everyone);
+    if (table->somebody_was_left_out) {
+        table->somebody_was_left_out = false;
+        block_look_again(table->exec->block);
+    }
+}
+
+/* ---- Waiting ------------------------------------------------------------------------------------------------ */
+
+/* What a command must wait for: the clients to wait among, NULL when it need not. */
+static struct list_node *conflict(const struct hold_table *table, const struct command *command,
+                                  const struct slice *argv, uint32_t argc)
+{
+    struct command_keys keys;
+    struct list_node *waiters = NULL;
+    bool is_long_writer = command->cost == COST_SLICEABLE;
+    if (!(command->flags & CMD_WRITE))
+        return NULL;
+    find_keys(&keys, command, argv, argc);
+    if (keys.count == 0)
+        waiters = (struct list_node *)&table->everyone;
+    for (uint32_t i = 0; i < keys.count && waiters == NULL; i++) {
+        struct held_key *key = find(table, argv[keys.references[i].index]);
+        if (key == NULL)
+            continue;
+        bool writes = keys.references[i].access & ACCESS_WRITES;
+        if (writes || (is_long_writer && key->has_writer))
+            waiters = &key->waiters;
+    }
+    forget_keys(&keys);
+    return waiters;
+}
+
+bool hold_conflicts_slow(const struct hold_table *table, const struct command *command,
+                         const struct slice *argv, uint32_t argc)
+{
+    return conflict(table, command, argv, argc) != NULL;
+}
+
+static struct list_node *conflict_of_transaction(const struct hold_table *table,
+                                                 const struct transaction *transaction)
+{
+    struct list_node *waiters = NULL;
+    for (uint32_t i = 0; i < transaction->count && waiters == NULL; i++) {
+        const struct queued_command *queued = &transaction->commands[i];
+        waiters = conflict(table, queued->command, queued->argv, queued->argc);
+    }
+    return waiters;
+}
+
+bool hold_must_wait_slow(struct hold_table *table, struct client *client, const struct command *command,
+                         const struct slice *argv, uint32_t argc)
+{
+    bool is_exec = client->transaction != NULL && strcmp(command->full_name, "exec") == 0;
+    struct list_node *waiters =
+        is_exec ? conflict_of_transaction(table, client->transaction) : conflict(table, command, argv, argc);
+    if (waiters == NULL)
+        return false;
+    client_wait_in(client, waiters);
+    return true;
+}

@@ -1,0 +1,76 @@
+/* Keys that long commands hold (exec/sliced.h), and the clients that wait to write to them.
+ *
+ * Principal entry points: hold_take, hold_release, hold_must_wait.
+ * A long command that writes holds the keys that it will write, and those that it reads. Whoever wants to write to such a
+ * key waits, in the order of coming; whoever only reads it does not. Another long command that writes also waits before it
+ * reads a key that will be written.
+ *
+ * H1  A key is in the table while a long command holds it. At most one holds it to write; nobody else holds it then.
+ * H2  Waiting clients are CLIENT_PAUSED: their request is executed again, from its checks on, when what they wait for has
+ *     been released, before any request that came later.
+ * H3  Keys are held by name, in all databases: commands that name two databases need no rule of their own.
+ * H4  What is held does not expire, is not evicted, and is not given to clients that are blocked on it; whoever reads a
+ *     held key past its time does not see it.
+ * Threads: executor only. */
+#ifndef SKUA_EXEC_HOLD_H
+#define SKUA_EXEC_HOLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/slice.h"
+#include "ds/table.h"
+
+struct client;
+struct command;
+struct exec;
+struct held_key;
+
+struct hold_table {
+    struct exec *exec;
+    struct table keys;          /* struct held_key */
+    struct list_node everyone;  /* clients that wait until nothing is held: FLUSHALL and the like */
+    bool somebody_was_left_out; /* of being served what it was blocked on (H4) */
+};
+
+void hold_table_init(struct hold_table *table, struct exec *exec);
+void hold_table_done(struct hold_table *table);
+
+/* Holds the keys of a command. Returns them and how many; to be given to hold_release. They are not held yet by others in
+ * a way that hold_must_wait would have told. */
+struct held_key **hold_take(struct hold_table *table, const struct command *command, const struct slice *argv,
+                            uint32_t argc, uint32_t *ret_count);
+
+/* Ends the holding and lets those go on who waited. */
+void hold_release(struct hold_table *table, struct held_key **keys, uint32_t count);
+
+bool hold_must_wait_slow(struct hold_table *table, struct client *client, const struct command *command,
+                         const struct slice *argv, uint32_t argc);
+
+/* Whether a request must wait for keys that are held. When it must, the client has been made to (H2). */
+static inline bool hold_must_wait(struct hold_table *table, struct client *client,
+                                  const struct command *command, const struct slice *argv, uint32_t argc)
+{
+    return unlikely(table_size(&table->keys) > 0) && hold_must_wait_slow(table, client, command, argv, argc);
+}
+
+bool hold_conflicts_slow(const struct hold_table *table, const struct command *command,
+                         const struct slice *argv, uint32_t argc);
+
+/* As hold_must_wait, without making anybody wait. */
+static inline bool hold_conflicts(const struct hold_table *table, const struct command *command,
+                                  const struct slice *argv, uint32_t argc)
+{
+    return unlikely(table_size(&table->keys) > 0) && hold_conflicts_slow(table, command, argv, argc);
+}
+
+bool hold_has_slow(const struct hold_table *table, struct slice name);
+
+/* Whether anybody holds the key. */
+static inline bool hold_has(const struct hold_table *table, struct slice name)
+{
+    return unlikely(table_size(&table->keys) > 0) && hold_has_slow(table, name);
+}
+
+#endif

@@ -1,0 +1,394 @@
+/* Commands that run in slices. Rules and states in sliced.h. Threads: executor only. */
+#include "exec/sliced.h"
+
+#include "base/alloc.h"
+#include "base/fiber.h"
+#include "base/role.h"
+#include "config/config.h"
+#include "exec/block.h"
+#include "exec/dispatch.h"
+#include "exec/hold.h"
+#include "exec/pause.h"
+
+/* Work between two looks at the clock: some microseconds. */
+#define LOOK_WORK 64
+/* While others have requests a slice is this part of what it may be: they wait less, and get the larger share. */
+#define BUSY_DIVISOR 4
+#define STACK_SIZE   ((size_t)128 << 10)
+#define IDLE_MAX     8 /* fibers kept for the next commands */
+/* Collections with fewer rows are changed in place: a copy of the leaf would cost more than it saves. */
+#define EDIT_COPY_MIN 1024
+
+struct sliced_table {
+    struct exec *exec;
+    struct list_node running; /* long ones, whose turn is first in front */
+    struct list_node idle;
+    struct list_node waiting; /* clients whose command found no place */
+    uint32_t idle_count;
+    uint32_t count; /* long ones */
+    uint64_t batches_seen;
+};
+
+/* ---- Life --------------------------------------------------------------------------------------------------- */
+
+struct sliced_table *sliced_table_new(struct exec *exec)
+{
+    struct sliced_table *table = mem_calloc(1, sizeof *table);
+    table->exec = exec;
+    list_init(&table->running);
+    list_init(&table->idle);
+    list_init(&table->waiting);
+    return table;
+}
+
+void sliced_table_free(struct sliced_table *table)
+{
+    ASSERT(table->count == 0);
+    list_for_each(&table->idle, node)
+    {
+        struct sliced *sliced = list_entry(node, struct sliced, node);
+        fiber_free(sliced->fiber);
+        mem_free(sliced);
+    }
+    mem_free(table);
+}
+
+/* NULL when memory is refused. */
+static struct sliced *take(struct sliced_table *table)
+{
+    if (!list_is_empty(&table->idle)) {
+        struct sliced *sliced = list_entry(table->idle.prev, struct sliced, node);
+        list_remove(&sliced->node);
+        table->idle_count--;
+        return sliced;
+    }
+    struct sliced *sliced = mem_try_alloc(sizeof *sliced);
+    if (sliced == NULL)
+        return NULL;
+    *sliced = (struct sliced){.fiber = fiber_new(STACK_SIZE)};
+    if (sliced->fiber != NULL)
+        return sliced;
+    mem_free(sliced);
+    return NULL;
+}
+
+static void put(struct sliced_table *table, struct sliced *sliced)
+{
+    if (table->idle_count < IDLE_MAX) {
+        table->idle_count++;
+        list_append(&table->idle, &sliced->node);
+        return;
+    }
+    fiber_free(sliced->fiber);
+    mem_free(sliced);
+}
+
+/* ---- Kept rows ---------------------------------------------------------------------------------------------- */
+
+static struct tree *keep(struct sliced *sliced, struct tree *rows)
+{
+    struct kept_rows *kept = sliced->kept_count < SLICED_KEPT_INLINE
+                                 ? &sliced->kept_inline[sliced->kept_count++]
+                                 : mem_alloc(sizeof *kept);
+    tree_snapshot(rows, &kept->rows);
+    kept->next = sliced->kept;
+    sliced->kept = kept;
+    return &kept->rows;
+}
+
+const struct tree *sliced_keep_slow(struct sliced *sliced, struct tree *rows)
+{
+    return keep(sliced, rows);
+}
+
+static void release_kept(struct sliced *sliced)
+{
+    struct keyspace *keyspace = sliced->call.exec->keyspace;
+    for (struct kept_rows *kept = sliced->kept, *next; kept != NULL; kept = next) {
+        next = kept->next;
+        keyspace_retire_rows(keyspace, &kept->rows);
+        if (kept < sliced->kept_inline || kept >= sliced->kept_inline + SLICED_KEPT_INLINE)
+            mem_free(kept);
+    }
+    sliced->kept = NULL;
+    sliced->kept_count = 0;
+}
+
+/* ---- On the fiber ------------------------------------------------------------------------------------------- */
+
+static void run_command(void *context)
+{
+    struct sliced *sliced = context;
+    sliced->call.command->run(&sliced->call);
+}
+
+static void look_later(struct sliced *sliced)
+{
+    uint64_t slice_us = sliced->length_ns / 1000;
+    sliced->credit = slice_us < LOOK_WORK ? (uint32_t)slice_us + 1 : LOOK_WORK;
+}
+
+/* S2 to S4. False: there is no place. */
+static bool become_long(struct sliced *sliced)
+{
+    struct call *call = &sliced->call;
+    struct client *client = call->client;
+    struct sliced_table *table = call->exec->sliced;
+    bool writes = call->command->flags & CMD_WRITE;
+    if (table->count >= SLICED_MAX || (writes && !list_is_empty(&call->exec->holds.everyone))) {
+        sliced->must_try_again = true;
+        return false;
+    }
+    reply_split(&client->out, sliced->reply_before, &sliced->out);
+    call->out = &sliced->out;
+    if (writes || sliced->reads_in_place)
+        sliced->held =
+            hold_take(&call->exec->holds, call->command, call->argv, call->argc, &sliced->held_count);
+    sliced->is_long = true;
+    list_append(&table->running, &sliced->node);
+    table->count++;
+    client->sliced = sliced;
+    client->flags |= CLIENT_SLICED;
+    client_note_patience(client);
+    return true;
+}
+
+bool sliced_pause_slow(struct sliced *sliced, uint32_t work)
+{
+    const struct client *client = sliced->call.client;
+    const struct clock *clock = sliced->call.exec->clock;
+    sliced->work_done += work + LOOK_WORK;
+    look_later(sliced);
+    if (sliced->is_committed)
+        return true; /* S5 */
+    if (client->flags & CLIENT_CLOSING || sliced->must_try_again)
+        return false;
+    if (clock_ticks_to_ns(clock, clock_ticks(clock) - sliced->begin_ticks) < sliced->length_ns)
+        return true;
+    if (!sliced->is_long && !become_long(sliced))
+        return false;
+    fiber_pause(sliced->fiber);
+    return !(client->flags & CLIENT_CLOSING);
+}
+
+static void release_held(struct sliced *sliced)
+{
+    hold_release(&sliced->call.exec->holds, sliced->held, sliced->held_count);
+    sliced->held = NULL;
+    sliced->held_count = 0;
+}
+
+void sliced_commit_slow(struct sliced *sliced)
+{
+    sliced->is_committed = true;
+    if (sliced->held != NULL)
+        release_held(sliced);
+}
+
+/* ---- Changing a copy ---------------------------------------------------------------------------------------- */
+
+void sliced_edit(struct call *call, struct collection_view *view)
+{
+    struct sliced *sliced = call->sliced;
+    if (sliced == NULL)
+        return;
+    if (tree_rows(view->rows) < EDIT_COPY_MIN) {
+        sliced_commit_slow(sliced);
+        return;
+    }
+    sliced->edits_copy = true;
+    view->rows = keep(sliced, view->rows);
+    if (view->index != NULL)
+        view->index = keep(sliced, view->index);
+}
+
+static void exchange(struct tree *a, struct tree *b)
+{
+    struct tree old = *a;
+    *a = *b;
+    *b = old;
+}
+
+void sliced_publish(struct call *call, struct key *key, struct collection_view *view)
+{
+    struct sliced *sliced = call->sliced;
+    if (sliced == NULL || !sliced->edits_copy)
+        return;
+    struct tree *rows = view->rows, *index = view->index;
+    sliced_commit_slow(sliced);
+    if (sliced->is_long)
+        key->entry = db_locate(call->db, key->name, key->hash, &key->position);
+    collection_open(view, call->exec->keyspace, key->entry);
+    /* What the key had is kept now, until the command returns. */
+    exchange(view->rows, rows);
+    if (index != NULL)
+        exchange(view->index, index);
+}
+
+/* ---- The first slice ---------------------------------------------------------------------------------------- */
+
+bool sliced_is_possible(const struct call *call)
+{
+    return call->exec->config->slice_us > 0 && !(call->client->flags & CLIENT_EXECUTING);
+}
+
+/* Lets the next client try whose command found no place. */
+static void give_place(struct sliced_table *table)
+{
+    if (!list_is_empty(&table->waiting))
+        client_resume(list_entry(table->waiting.next, struct client, in_blocked));
+}
+
+enum sliced_outcome sliced_run(struct call *call)
+{
+    struct exec *exec = call->exec;
+    struct sliced *sliced = take(exec->sliced);
+    if (unlikely(sliced == NULL)) {
+        call->command->run(call);
+        return SLICED_ENDED;
+    }
+    sliced->is_long = sliced->is_committed = sliced->must_try_again = false;
+    sliced->reads_in_place = sliced->edits_copy = false;
+    sliced->ns = sliced->work_done = sliced->work_total = 0;
+    sliced->begin_ticks = exec->tick_mark;
+    sliced->length_ns = (uint64_t)exec->config->slice_us * 1000;
+    sliced->reply_before = reply_mark(call->out);
+    sliced->errors_before = call->out->error_count;
+    look_later(sliced);
+    sliced->call = *call;
+    sliced->call.sliced = sliced;
+    fiber_start(sliced->fiber, run_command, sliced);
+    if (unlikely(fiber_resume(sliced->fiber)))
+        return SLICED_GOES_ON;
+    release_kept(sliced);
+    bool again = sliced->must_try_again;
+    if (unlikely(again)) {
+        reply_rollback(call->out, sliced->reply_before);
+        client_wait_in(call->client, &exec->sliced->waiting);
+    }
+    put(exec->sliced, sliced);
+    return again ? SLICED_TRY_AGAIN : SLICED_ENDED;
+}
+
+/* ---- The other slices --------------------------------------------------------------------------------------- */
+
+/* The command has returned. */
+static void end(struct sliced *sliced)
+{
+    struct call *call = &sliced->call;
+    struct exec *exec = call->exec;
+    struct client *client = call->client;
+    struct sliced_table *table = exec->sliced;
+    bool is_going = client->flags & CLIENT_CLOSING;
+    if (!is_going)
+        exec_call_ended(call, sliced->errors_before, sliced->ns);
+    release_kept(sliced);
+    if (sliced->held != NULL)
+        release_held(sliced);
+    list_remove(&sliced->node);
+    table->count--;
+    client->sliced = NULL;
+    client->flags &= ~(uint32_t)CLIENT_SLICED;
+    client_note_patience(client);
+    if (is_going || client->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP))
+        reply_clear(&sliced->out);
+    else
+        reply_move(&client->out, &sliced->out);
+    client->flags &= ~(uint32_t)CLIENT_REPLY_SKIP;
+    put(table, sliced);
+    give_place(table);
+    client_mark_dirty(client);
+    client_take_deferred(client);
+}
+
+static void resume(struct sliced *sliced)
+{
+    struct exec *exec = sliced->call.exec;
+    struct client *client = sliced->call.client;
+    uint64_t begin = pause_begin(exec);
+    sliced->begin_ticks = begin;
+    look_later(sliced);
+    exec->executing = client; /* pushes to it follow the answer */
+    bool goes_on = fiber_resume(sliced->fiber);
+    exec->executing = NULL;
+    exec->tick_mark = clock_ticks(exec->clock);
+    uint64_t ns = clock_ticks_to_ns(exec->clock, exec->tick_mark - begin);
+    sliced->ns += ns;
+    pause_note(exec, sliced->call.command->full_name, ns);
+    if (!goes_on)
+        end(sliced);
+    else
+        client_take_deferred(client);
+}
+
+/* What CLIENT PAUSE stops makes no effect visible meanwhile; a client between two I/O threads gets its reply later. */
+static bool is_runnable(const struct sliced *sliced)
+{
+    const struct call *call = &sliced->call;
+    return !(call->client->flags & CLIENT_MOVING) && !dispatch_must_pause(call->client, call->command);
+}
+
+static struct sliced *next_of(const struct sliced_table *table)
+{
+    list_for_each(&table->running, node)
+    {
+        struct sliced *sliced = list_entry(node, struct sliced, node);
+        if (is_runnable(sliced))
+            return sliced;
+    }
+    return NULL;
+}
+
+bool sliced_has_work(const struct exec *exec)
+{
+    return unlikely(exec->sliced->count > 0) && next_of(exec->sliced) != NULL;
+}
+
+bool sliced_step(struct exec *exec)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    struct sliced_table *table = exec->sliced;
+    if (likely(table->count == 0))
+        return false;
+    struct sliced *sliced = next_of(table);
+    if (sliced == NULL)
+        return false;
+    bool others_wait = exec->stats.batches != table->batches_seen;
+    table->batches_seen = exec->stats.batches;
+    sliced->length_ns = (uint64_t)exec->config->slice_us * 1000;
+    if (others_wait)
+        sliced->length_ns /= BUSY_DIVISOR;
+    list_remove(&sliced->node);
+    list_append(&table->running, &sliced->node);
+    struct client *client = sliced->call.client;
+    resume(sliced);
+    if (client->sliced == NULL)
+        exec_request_ended(client);
+    return true;
+}
+
+void sliced_cancel(struct client *client)
+{
+    struct sliced *sliced = client->sliced;
+    if (sliced == NULL)
+        return;
+    ASSERT(client->flags & CLIENT_CLOSING);
+    resume(sliced);
+    ASSERT(client->sliced == NULL);
+    block_serve_ready(client->exec->block);
+}
+
+int sliced_progress(const struct client *client)
+{
+    const struct sliced *sliced = client->sliced;
+    if (sliced == NULL || sliced->work_total == 0)
+        return -1;
+    if (sliced->work_done >= sliced->work_total)
+        return 99; /* not quite: it has not ended */
+    return (int)(sliced->work_done * 100 / sliced->work_total);
+}
+
+uint32_t sliced_count(const struct exec *exec)
+{
+    return exec->sliced->count;
+}

@@ -80,10 +80,10 @@ def _emit_arguments(out, name, args, numbers):
 
 
 def _key_spec_number(arg, numbers):
-    if arg.type != "key":
+    if not arg.access:
         return -1
     numbers["next"] += 0 if arg.joins else 1
-    return numbers["next"] if arg.shown_type == "key" else -1
+    return numbers["next"] if arg.shown_type == arg.type else -1
 
 
 def _emit_strings(out, name, values):
@@ -122,8 +122,9 @@ def _emit_parts(out, command):
         with out.block(f"static const struct command_key_spec key_specs_{name}[] =", "};"):
             for spec in specs:
                 flags = " | ".join(f"KEY_SPEC_{flag}" for flag in spec.flags)
-                counted = str(spec.counted).lower()
-                out.line(f"{{{flags}, {spec.index}, {spec.last}, {spec.step}, {counted}}},")
+                keyword = c_string(None if spec.unknown else spec.keyword)
+                out.line(f"{{{flags}, {spec.index}, {spec.last}, {spec.step}, {str(spec.counted).lower()}, "
+                         f"{str(spec.unknown).lower()}, {spec.limit}, {keyword}}},")
         part("key_specs", "key_spec_count", len(specs))
     return row
 
@@ -178,7 +179,7 @@ def _command_json(command):
         "reply3": command.reply3 or command.reply2, "errors": command.errors, "container": command.is_container,
         "first_key": first, "last_key": last, "key_step": step,
         "key_specs": [{"flags": spec.flags, "index": spec.index, "last": spec.last, "step": spec.step,
-                       "counted": spec.counted}
+                       "counted": spec.counted, "unknown": spec.unknown, "limit": spec.limit, "keyword": spec.keyword}
                       for spec in specs],
         "args": [_argument_json(arg) for arg in command.args],
         "subcommands": [_command_json(subcommand) for subcommand in command.subcommands],

@@ -15,13 +15,22 @@ ACCESS_BITS = {"RO": "KEY_READ", "RW": "KEY_READ_WRITE", "OW": "KEY_OVERWRITE", 
 @dataclasses.dataclass
 class KeySpec:
     """Keys at index, index + step, … up to index + last (from the end of the arguments when last is negative). Of
-    counted ones the index is that of their number, which they follow."""
+    counted ones the index is that of their number, which they follow. Those behind a keyword begin with the first such
+    word from index on; `limit` says that they are only so much of the words there (2: the first half). Unknown ones
+    cannot be told from their place: `keyword` is the token of the option that names them, None when they are patterns."""
     index: int
     last: int
     step: int
     access: list
     variable: dict | None
     counted: bool = False
+    keyword: str | None = None
+    limit: int = 0
+    unknown: bool = False
+
+    @property
+    def is_plain(self):
+        return not (self.counted or self.keyword or self.unknown)
 
     @property
     def flags(self):
@@ -34,16 +43,20 @@ def access_bits(access):
 
 
 def _holds_key(arg):
-    return arg.type == "key" or any(_holds_key(inner) for inner in arg.args)
+    return bool(arg.access) or any(_holds_key(inner) for inner in arg.args)
 
 
 def key_specs(command):
-    """The key specifications in order. Keys have to stand at a known distance from the beginning."""
+    """The key specifications in order. Keys have to stand at a known distance from the beginning, or behind a token."""
     specs = []
     index = command.words
     known = True
     for position, arg in enumerate(command.args):
         if _holds_key(arg):
+            if arg.token:
+                _add_spec_behind_token(command, arg, specs)
+                known = False
+                continue
             if not known:
                 raise DeclarationError(f"{command.where}: key '{arg.name}' has no fixed place")
             _add_spec(command, arg, specs, index, len(command.args) - position - 1)
@@ -52,6 +65,21 @@ def key_specs(command):
         else:
             known = False
     return specs
+
+
+def _add_spec_behind_token(command, arg, specs):
+    """Keys of an option, and lists of which the first ones are keys (STREAMS key [key ...] id [id ...])."""
+    if arg.type == "block":
+        if not (arg.args[0].type == "key" and all(inner.multiple and inner.is_value for inner in arg.args)) or \
+                arg is not command.args[-1]:
+            raise DeclarationError(f"{command.where}: key extraction does not know the shape of '{arg.name}'")
+        before = command.words + sum(item.least() for item in command.args[:-1])
+        specs.append(KeySpec(before, -1, 1, arg.args[0].access, None, keyword=arg.token, limit=len(arg.args)))
+        return
+    if not arg.optional:
+        raise DeclarationError(f"{command.where}: '{arg.name}' is a key behind a token that is not optional")
+    if not arg.joins:
+        specs.append(KeySpec(0, 0, 0, arg.access, None, unknown=True, keyword=arg.token if arg.type == "key" else None))
 
 
 def _add_spec(command, arg, specs, index, trailing):
@@ -75,7 +103,7 @@ def _add_spec(command, arg, specs, index, trailing):
 
 def legacy_range(specs):
     """(first, last, step) as COMMAND INFO shows them; zeros when there are no keys."""
-    specs = [spec for spec in specs if not spec.counted]
+    specs = [spec for spec in specs if spec.is_plain]
     if not specs:
         return 0, 0, 0
     first, last, step = specs[0].index, _absolute_last(specs[0]), specs[0].step
@@ -92,7 +120,7 @@ def _absolute_last(spec):
 
 def needs_key_function(specs):
     """True when the keys are not all used in the same way, or in a way that depends on other arguments."""
-    return any(spec.variable or spec.counted or spec.access != specs[0].access for spec in specs)
+    return any(spec.variable or not spec.is_plain or spec.access != specs[0].access for spec in specs)
 
 
 def options_begin(command):
@@ -103,6 +131,24 @@ def options_begin(command):
             break
         index += 1
     return index
+
+
+def _emit_option_key(out, command, spec):
+    """The key behind the last token like this one; words that belong to other options are stepped over."""
+    out.line("uint32_t place = 0;")
+    with out.block(f"for (uint32_t i = {options_begin(command)}; i < argc; i++)"):
+        head = "if"
+        for arg in command.args:
+            words = arg.least_when_present() - 1 if arg.token and arg.optional else 0
+            if words == 0:
+                continue
+            with out.block(f'{head} (args_is(argv[i], "{arg.token.lower()}", {len(arg.token)}))'):
+                out.line(f"i += {words};")
+                if arg.token == spec.keyword:
+                    out.line("place = i < argc ? i : place;")
+            head = "else if"
+    with out.block("if (place > 0)"):
+        out.line(f"count = args_add_keys(ret_keys, capacity, count, place, place, 1, {access_bits(spec.access)});")
 
 
 def _emit_key_function(out, command, specs):
@@ -122,6 +168,14 @@ def _emit_key_function(out, command, specs):
             if spec.counted:
                 out.line(f"count = args_add_counted_keys(ret_keys, capacity, count, argv, argc, {spec.index}, "
                          f"{access});")
+                continue
+            if spec.unknown:
+                if spec.keyword:
+                    _emit_option_key(out, command, spec)
+                continue
+            if spec.keyword:
+                out.line(f'count = args_add_keyword_keys(ret_keys, capacity, count, argv, argc, {spec.index}, '
+                         f'"{spec.keyword.lower()}", {len(spec.keyword)}, {spec.limit}, {access});')
                 continue
             last = _absolute_last(spec)
             last = f"(int64_t)argc - {-last}" if last < 0 else last

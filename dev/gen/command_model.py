@@ -130,6 +130,7 @@ class Command:
     numbers: str
     excess: str
     alone: bool
+    raw: bool  # its function gets all words unparsed; the arguments only describe them
     deprecated_since: str | None
     replaced_by: str | None
     args: list
@@ -258,9 +259,11 @@ def _check_argument(check, arg, in_oneof):
         check.fail("a token that is not optional says nothing")
     if (arg.type in ("oneof", "block")) != bool(arg.args):
         check.fail("'args' belongs to oneof and block, and only to them")
-    if (arg.type == "key") != bool(arg.access):
-        check.fail("'access' belongs to keys, and only to them")
-    if arg.type == "key" and len({"RO", "RW", "OW", "RM", "NOT_KEY"} & set(arg.access)) != 1:
+    if arg.type == "key" and not arg.access or arg.access and arg.type not in ("key", "pattern"):
+        check.fail("'access' belongs to keys, and only to them and to patterns of keys")
+    if arg.type == "pattern" and arg.access and not (arg.token and arg.optional):
+        check.fail("a pattern of keys is an option")
+    if arg.access and len({"RO", "RW", "OW", "RM", "NOT_KEY"} & set(arg.access)) != 1:
         check.fail("'access' needs exactly one of RO, RW, OW, RM and NOT_KEY")
     if not numeric and (arg.minimum is not None or arg.maximum is not None or arg.default is not None):
         check.fail("min, max and default belong to numbers")
@@ -409,9 +412,9 @@ def _load_command(where, name, family, table, parent):
         reply2=check.text("reply2", required=needed), reply3=check.text("reply3"), errors=check.texts("errors"),
         numbers=check.choice("numbers", ["after", "in-order"], "after"),
         excess=check.choice("excess", ["syntax", "arity", "late-arity", "subcommand"], "syntax"),
-        alone=check.take("alone", bool, False), deprecated_since=check.text("deprecated_since"),
+        alone=check.take("alone", bool, False), raw=check.take("raw", bool, False), deprecated_since=check.text("deprecated_since"),
         replaced_by=check.text("replaced_by"),
-        args=[_load_argument(check.where, item) for item in check.take("args", list, [])])
+        args=[_load_argument(check.where, item, in_raw=bool(plain.get("raw"))) for item in check.take("args", list, [])])
     check.done()
     _check_command(check, command, container)
     for key, value in nested.items():
@@ -439,12 +442,22 @@ def _check_command(check, command, container):
         check.fail("'deprecated_since' and 'replaced_by' go together")
     if command.numbers != "after" and not _has_number(command.args):
         check.fail("'numbers' without a number")
-    keys = [arg for arg in command.args if arg.type == "key"]
-    for arg in keys:
-        if arg.joins and (arg is keys[0] or command.args[command.args.index(arg) - 1].type != "key"):
+    keys = [arg for arg in command.args if arg.access]
+    for position, arg in enumerate(keys):
+        if arg.joins and not _can_join(command, arg, keys[position - 1] if position else None):
             check.fail(f"'{arg.name}' joins a key that is not before it")
-    _check_sequence(check, command.args)
+    if command.raw and (container or not command.args):
+        check.fail("'raw' belongs to commands with arguments")
+    if not command.raw:
+        _check_sequence(check, command.args)
     command.args_max  # raises when `excess` does not fit the arguments
+
+
+def _can_join(command, arg, before):
+    """Keys join the key beside them, patterns of keys any one before them."""
+    if before is None or before.type != arg.type:
+        return False
+    return arg.type == "pattern" or command.args[command.args.index(arg) - 1] is before
 
 
 def _has_number(args):

@@ -94,9 +94,14 @@ def emit_args_header(commands):
         name = command.c_name
         out.line()
         out.line(f"/* {command.full_name.upper().replace('|', ' ')}: {command.summary} */")
-        _emit_enums(out, f"args_{name}", command.args)
+        if not command.raw:
+            _emit_enums(out, f"args_{name}", command.args)
         with out.block(f"struct args_{name}", "};"):
-            _emit_fields(out, f"args_{name}", command.args)
+            if command.raw:
+                out.line("const struct slice *words; /* all behind the name, unparsed */")
+                out.line("uint32_t words_count;")
+            else:
+                _emit_fields(out, f"args_{name}", command.args)
         out.line(f"void cmd_{name}(struct call *call, const struct args_{name} *args);")
     out.line()
     out.line("#endif")
@@ -405,9 +410,13 @@ def _emit_parser(out, command):
     body = Output()
     body.depth = 1
     parser = Parser(body, command)
-    parser.defaults(command.args, "args.")
-    parser.sequence(command.args, f"args_{name}", "args.")
-    parser.finish()
+    if command.raw:
+        body.line(f"args.words = &argv[{command.words}];")
+        body.line(f"args.words_count = argc - {command.words};")
+    else:
+        parser.defaults(command.args, "args.")
+        parser.sequence(command.args, f"args_{name}", "args.")
+        parser.finish()
     text = "\n".join(body.lines)
     out.line()
     with out.block(f"static void run_{name}(struct call *call)\n"):

@@ -50,44 +50,64 @@ static void reply_flags(struct reply *out, uint64_t flags, const char *const *na
 
 /* ---- INFO ----------------------------------------------------------------------------------------- */
 
+/* Where looking for keys begins. */
+static void reply_begin_search(struct reply *out, const struct command_key_spec *spec)
+{
+    reply_map(out, 2);
+    reply_bulk_string(out, "type");
+    reply_bulk_string(out, spec->unknown ? "unknown" : spec->keyword ? "keyword" : "index");
+    reply_bulk_string(out, "spec");
+    if (spec->unknown) {
+        reply_map(out, 0);
+        return;
+    }
+    reply_map(out, spec->keyword ? 2 : 1);
+    if (spec->keyword) {
+        reply_bulk_string(out, "keyword");
+        reply_bulk_string(out, spec->keyword);
+    }
+    reply_bulk_string(out, spec->keyword ? "startfrom" : "index");
+    reply_int(out, spec->index);
+}
+
+static void reply_named_int(struct reply *out, const char *name, int64_t value)
+{
+    reply_bulk_string(out, name);
+    reply_int(out, value);
+}
+
+/* Which words from there on are keys. */
+static void reply_find_keys(struct reply *out, const struct command_key_spec *spec)
+{
+    reply_map(out, 2);
+    reply_bulk_string(out, "type");
+    reply_bulk_string(out, spec->unknown ? "unknown" : spec->counted ? "keynum" : "range");
+    reply_bulk_string(out, "spec");
+    if (spec->unknown) {
+        reply_map(out, 0);
+        return;
+    }
+    reply_map(out, 3);
+    if (spec->counted) {
+        reply_named_int(out, "keynumidx", 0);
+        reply_named_int(out, "firstkey", 1);
+        reply_named_int(out, "keystep", 1);
+        return;
+    }
+    reply_named_int(out, "lastkey", spec->last);
+    reply_named_int(out, "keystep", spec->step);
+    reply_named_int(out, "limit", spec->limit);
+}
+
 static void reply_key_spec(struct reply *out, const struct command_key_spec *spec)
 {
     reply_map(out, 3);
     reply_bulk_string(out, "flags");
     reply_flags(out, spec->flags, key_flag_names, ARRAY_COUNT(key_flag_names));
     reply_bulk_string(out, "begin_search");
-    reply_map(out, 2);
-    reply_bulk_string(out, "type");
-    reply_bulk_string(out, "index");
-    reply_bulk_string(out, "spec");
-    reply_map(out, 1);
-    reply_bulk_string(out, "index");
-    reply_int(out, spec->index);
+    reply_begin_search(out, spec);
     reply_bulk_string(out, "find_keys");
-    reply_map(out, 2);
-    if (spec->counted) {
-        reply_bulk_string(out, "type");
-        reply_bulk_string(out, "keynum");
-        reply_bulk_string(out, "spec");
-        reply_map(out, 3);
-        reply_bulk_string(out, "keynumidx");
-        reply_int(out, 0);
-        reply_bulk_string(out, "firstkey");
-        reply_int(out, 1);
-        reply_bulk_string(out, "keystep");
-        reply_int(out, 1);
-        return;
-    }
-    reply_bulk_string(out, "type");
-    reply_bulk_string(out, "range");
-    reply_bulk_string(out, "spec");
-    reply_map(out, 3);
-    reply_bulk_string(out, "lastkey");
-    reply_int(out, spec->last);
-    reply_bulk_string(out, "keystep");
-    reply_int(out, spec->step);
-    reply_bulk_string(out, "limit");
-    reply_int(out, 0);
+    reply_find_keys(out, spec);
 }
 
 /* One row as clients know it. Recursion ends at subcommands, which have none themselves. */

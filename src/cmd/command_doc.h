@@ -7,6 +7,7 @@
 #define SKUA_CMD_COMMAND_DOC_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct call;
@@ -32,6 +33,11 @@ struct command_key_spec {
     int16_t last;
     int16_t step;
     bool counted; /* argument `index` is the number of keys, which follow it */
+    bool unknown; /* there is no rule that clients could follow */
+    int16_t limit;
+    const char *
+        keyword; /* the keys follow the first such word from `index` on, and are one in `limit` of the words there;
+                            NULL: they begin at `index` */
 };
 
 struct command_argument {

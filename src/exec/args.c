@@ -37,6 +37,17 @@ int args_add_counted_keys(struct key_reference *ret_keys, int capacity, int coun
     return args_add_keys(ret_keys, capacity, count, index + 1, index + keys, 1, access);
 }
 
+int args_add_keyword_keys(struct key_reference *ret_keys, int capacity, int count, const struct slice *argv,
+                          uint32_t argc, uint32_t index, const char *lower, size_t size, unsigned limit,
+                          uint8_t access)
+{
+    while (index < argc && !args_is(argv[index], lower, size))
+        index++;
+    if (count < 0 || index >= argc || (argc - index - 1) / limit == 0)
+        return -1;
+    return args_add_keys(ret_keys, capacity, count, index + 1, index + (argc - index - 1) / limit, 1, access);
+}
+
 void args_wrong_count(struct call *call)
 {
     reply_error(call->out, "ERR wrong number of arguments for '%s' command", call->command->full_name);

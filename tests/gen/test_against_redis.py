@@ -58,8 +58,10 @@ def spec_of(reply):
     """One key specification of COMMAND INFO: flags and the range, or that keys follow their number; notes are prose."""
     where, what = reply["begin_search"], reply["find_keys"]
     return {"flags": sorted(text(flag).lower() for flag in reply["flags"]),
-            "index": where["spec"].get("index"), "last": what["spec"].get("lastkey"),
-            "step": what["spec"].get("keystep"), "counted": text(what["type"]) == "keynum"}
+            "index": where["spec"].get("index", where["spec"].get("startfrom")), "last": what["spec"].get("lastkey"),
+            "step": what["spec"].get("keystep"), "limit": what["spec"].get("limit"),
+            "counted": text(what["type"]) == "keynum", "unknown": text(what["type"]) == "unknown",
+            "keyword": text(where["spec"]["keyword"]) if "keyword" in where["spec"] else None}
 
 
 def keyed(value):
@@ -94,11 +96,19 @@ def declared_facts():
             "arity": command["arity"], "flags": sorted(set(command["flags"]) - HIDDEN),
             "keys": [command["first_key"], command["last_key"], command["key_step"]],
             "categories": sorted(command["categories"]), "tips": sorted(command["tips"]),
-            "key_specs": [{"flags": sorted(flag.lower() for flag in spec["flags"]), "index": spec["index"],
-                           "last": None if spec["counted"] else spec["last"], "step": spec["step"],
-                           "counted": spec["counted"]} for spec in command["key_specs"]],
+            "key_specs": [shown_spec(spec) for spec in command["key_specs"]],
         }
     return found
+
+
+def shown_spec(spec):
+    """A declared key specification as clients see it."""
+    shown = spec | {"flags": sorted(flag.lower() for flag in spec["flags"])}
+    if spec["counted"]:
+        shown |= {"last": None, "limit": None}
+    if spec["unknown"]:
+        shown |= {"index": None, "last": None, "step": None, "limit": None, "keyword": None}
+    return shown
 
 
 def test_facts_are_the_same(redis_facts):

@@ -62,6 +62,46 @@ def test_places_of_keys(declare, args, legacy):
     assert legacy_range(key_specs(declare(args))) == legacy
 
 
+STREAMS = {"name": "streams", "type": "block", "token": "STREAMS",
+           "args": [KEY | {"multiple": True}, {"name": "id", "type": "string", "multiple": True}]}
+COUNT = {"name": "count", "type": "integer", "token": "COUNT", "optional": True}
+
+
+def key_function_of(command):
+    from command_keys import emit_key_functions
+    from common import Output
+    out = Output()
+    emit_key_functions(out, [command])
+    return out.text()
+
+
+def test_keys_behind_a_keyword_are_a_share_of_the_words_there(declare):
+    from command_keys import key_specs, legacy_range
+    command = declare([STRING, COUNT, STREAMS], raw=True)
+    spec, = key_specs(command)
+    assert (spec.keyword, spec.index, spec.last, spec.step, spec.limit) == ("STREAMS", 2, -1, 1, 2)
+    assert legacy_range([spec]) == (0, 0, 0) and command.arity == -5
+    assert 'args_add_keyword_keys(ret_keys, capacity, count, argv, argc, 2, "streams", 7, 2, ' in key_function_of(command)
+
+
+def test_a_raw_command_gets_all_its_words(declare):
+    text = parser_of(declare([STRING, COUNT, STREAMS], raw=True))
+    assert "args.words = &argv[1];" in text and "args.words_count = argc - 1;" in text and "while" not in text
+
+
+def test_keys_that_have_no_rule_are_unknown(declare):
+    """As of SORT: patterns of keys, which share one specification, and a key behind a token that may stand anywhere."""
+    from command_keys import key_specs, legacy_range
+    by = {"name": "by", "type": "pattern", "token": "BY", "optional": True, "access": ["RO", "ACCESS"]}
+    get = by | {"name": "get", "token": "GET", "joins": True}
+    store = KEY | {"name": "store", "token": "STORE", "optional": True, "access": ["OW", "UPDATE"]}
+    command = declare([KEY, by, COUNT, get, store])
+    specs = key_specs(command)
+    assert [spec.unknown for spec in specs] == [False, True, True] and legacy_range(specs) == (1, 1, 1)
+    text = key_function_of(command)
+    assert 'args_is(argv[i], "store", 5)' in text and 'args_is(argv[i], "by", 2)' in text
+
+
 WEIGHTS = {"name": "weight", "type": "string", "token": "WEIGHTS", "optional": True, "multiple": True, "counted": True}
 COUNTED = [{"name": "numkeys", "type": "integer", "min": 1}, KEY | {"multiple": True, "counted": True}]
 

@@ -57,13 +57,13 @@ static void check_zset(const struct collection_view *zset, struct rows_checked c
     members_check(zset->index, checked.first, checked.count);
 }
 
-/* A set that is not marked as mixed has only integers. */
+/* A set that is an intset has only integers. */
 static void check_set(const struct tree *rows, const struct entry *entry, struct rows_checked checked)
 {
     struct tree_place place;
     check_tree(rows, checked);
     members_check(rows, checked.first, checked.count);
-    if (entry->flags & ENTRY_MIXED)
+    if (entry->flags & (ENTRY_MIXED | ENTRY_GROWN))
         return;
     tree_at(rows, checked.first, &place);
     for (; place.row < place.page->count; place.row++)

@@ -83,14 +83,23 @@ void cmd_latency_doctor(struct call *call, const struct args_latency_doctor *arg
 
 /* ---- Histograms ----------------------------------------------------------------------------------- */
 
-/* Bucket b of a histogram holds times below 2^b ns; what is below this one is told as one microsecond. */
-#define HISTOGRAM_FIRST_BUCKET 10
+/* Octave o holds times below 2^(o + 1) ns; what is below this one's edge is told as one microsecond. */
+#define HISTOGRAM_FIRST_OCTAVE 9
 
-/* The upper edge of a bucket as clients know it from Redis, whose buckets are kept with two digits: a little above
+/* The upper edge of an octave as clients know it from Redis, whose buckets are kept with two digits: a little above
  * the power of two, rounded down to microseconds (1 2 4 8 16 33 66 132 …). */
-static int64_t bucket_edge_us(unsigned bucket)
+static int64_t octave_edge_us(unsigned octave)
 {
-    return (int64_t)((UINT64_C(1) << bucket) + (UINT64_C(1) << bucket >> 7) - 1) / 1000;
+    uint64_t edge_ns = UINT64_C(2) << octave;
+    return (int64_t)(edge_ns + (edge_ns >> 7) - 1) / 1000;
+}
+
+static uint64_t octave_count(const struct durations *durations, unsigned octave)
+{
+    uint64_t count = 0;
+    for (unsigned i = 0; i < DURATIONS_PER_OCTAVE; i++)
+        count += durations_count_at(durations, octave * DURATIONS_PER_OCTAVE + i);
+    return count;
 }
 
 static void reply_histogram(struct call *call, const struct command *command)
@@ -104,12 +113,13 @@ static void reply_histogram(struct call *call, const struct command *command)
     struct reply_open open = reply_open(call->out);
     uint64_t pairs = 0;
     uint64_t sum = 0;
-    for (unsigned bucket = 0; bucket < EXEC_HISTOGRAM_BUCKETS; bucket++) {
-        sum += stats->histogram[bucket];
-        bool is_last_of_first = bucket == HISTOGRAM_FIRST_BUCKET && sum > 0;
-        if (bucket < HISTOGRAM_FIRST_BUCKET || (!is_last_of_first && stats->histogram[bucket] == 0))
+    for (unsigned octave = 0; octave < DURATIONS_OCTAVES; octave++) {
+        uint64_t count = octave_count(&stats->times->execute, octave);
+        sum += count;
+        bool is_last_of_first = octave == HISTOGRAM_FIRST_OCTAVE && sum > 0;
+        if (octave < HISTOGRAM_FIRST_OCTAVE || (!is_last_of_first && count == 0))
             continue;
-        reply_int(call->out, bucket_edge_us(bucket));
+        reply_int(call->out, octave_edge_us(octave));
         reply_int(call->out, (int64_t)sum);
         pairs++;
     }
@@ -123,7 +133,7 @@ static uint64_t reply_histograms_of(struct call *call, const struct command *com
     for (uint32_t i = 0; i < command->subcommand_count; i++)
         count += reply_histograms_of(call, &command->subcommands[i]);
     const struct command_stats *stats = &call->exec->command_stats[command->id];
-    if (stats->histogram && stats->calls > 0) {
+    if (stats->times && stats->calls > 0) {
         reply_histogram(call, command);
         count++;
     }

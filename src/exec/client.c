@@ -147,6 +147,7 @@ void client_unblock(struct client *client, enum block_end_reason reason)
     struct late_reply late = late_reply_begin(client);
     client->block_end(client, reason);
     late_reply_end(client, &late);
+    blame_restart_wait(client);
     client_make_runnable(client);
 }
 
@@ -163,6 +164,7 @@ bool client_serve(struct client *client, bool (*serve)(struct client *client, co
         leave_waiting(client);
         late_reply_end(client, &late);
         client->block_end(client, BLOCK_END_SERVED);
+        blame_restart_wait(client);
         client_make_runnable(client);
     }
     client_mark_dirty(client);
@@ -191,6 +193,8 @@ void client_wait_in(struct client *client, struct list_node *waiting)
         client->flags &= ~CLIENT_UNBLOCKED;
     }
     client->flags |= CLIENT_PAUSED;
+    if (waiting == &client->exec->paused && client->exec->blame.pause_begin_ticks == 0)
+        client->exec->blame.pause_begin_ticks = clock_ticks(client->exec->clock);
     list_append(waiting, &client->in_blocked);
     client->exec->blocked_count++;
 }
@@ -204,6 +208,9 @@ void client_resume(struct client *client)
 static void end_pause(struct exec *exec)
 {
     exec->pause_until_ms = 0;
+    if (exec->blame.pause_begin_ticks)
+        blame_task(exec, "client-pause", exec->blame.pause_begin_ticks);
+    exec->blame.pause_begin_ticks = 0;
     list_for_each(&exec->paused, node)
     {
         client_resume(list_entry(node, struct client, in_blocked));

@@ -216,11 +216,19 @@ static void queue(struct client *client, const struct request *request)
 
 /* ---- Execution ------------------------------------------------------------------------------------ */
 
-static unsigned histogram_bucket(uint64_t ns)
+/* A command that others may have waited for. */
+static void note_long(struct call *call, struct command_stats *stats, uint64_t ns)
 {
-    unsigned bucket = ns ? 64 - (unsigned)__builtin_clzll(ns) : 0;
-    return bucket < EXEC_HISTOGRAM_BUCKETS ? bucket : EXEC_HISTOGRAM_BUCKETS - 1;
+    struct exec *exec = call->exec;
+    if (stats->times)
+        durations_note_max(&stats->times->execute, ns);
+    if (call->client->sliced == NULL) /* else its slices have been noted */
+        blame_command(call, ns);
+    if (ns >= exec->latency_ns && exec->hooks.latency)
+        exec->hooks.latency(exec->hooks.context, call->command->flags & CMD_FAST ? "fast-command" : "command",
+                            ns);
 }
+_Static_assert(SPAN_MIN_NS <= 1000000, "a latency event takes a millisecond at least");
 
 /* Accounts for a command that has just ended. */
 static void account(struct call *call, struct command_stats *stats, uint64_t ns)
@@ -230,14 +238,13 @@ static void account(struct call *call, struct command_stats *stats, uint64_t ns)
     stats->ns += ns;
     exec->stats.commands++;
     exec->stats.busy_ns += ns;
-    if (unlikely(!stats->histogram))
-        stats->histogram = mem_calloc(EXEC_HISTOGRAM_BUCKETS, sizeof *stats->histogram);
-    stats->histogram[histogram_bucket(ns)]++;
-    if (unlikely(ns >= exec->slow_ns) && exec->hooks.slow && !(call->command->flags & CMD_SKIP_SLOWLOG))
-        exec->hooks.slow(exec->hooks.context, call, ns);
-    if (unlikely(ns >= exec->latency_ns) && exec->hooks.latency)
-        exec->hooks.latency(exec->hooks.context, call->command->flags & CMD_FAST ? "fast-command" : "command",
-                            ns);
+    struct command_times *times = blame_times(exec, &stats->times);
+    if (likely(times != NULL))
+        durations_count_one(&times->execute, ns, 1);
+    if (unlikely(ns >= SPAN_MIN_NS))
+        note_long(call, stats, ns);
+    if (unlikely(exec->tick_mark - exec->blame.request.arrived_ticks >= exec->blame.slow_ticks))
+        blame_slow(call, ns);
 }
 
 void exec_call_ended(struct call *call, uint32_t errors, uint64_t ns)
@@ -266,14 +273,17 @@ void exec_call(struct call *call)
         outcome = sliced_run(call);
     else
         call->command->run(call);
-    uint64_t ticks = clock_ticks(exec->clock);
-    uint64_t ns = clock_ticks_to_ns(exec->clock, ticks - exec->tick_mark);
-    exec->tick_mark = ticks;
+    uint64_t begin_ticks = exec->tick_mark;
+    exec->tick_mark = clock_ticks(exec->clock);
+    uint64_t ns = clock_ticks_to_ns(exec->clock, exec->tick_mark - begin_ticks);
     pause_note(exec, call->command->full_name, ns);
-    if (likely(outcome == SLICED_ENDED))
+    if (likely(outcome == SLICED_ENDED)) {
         exec_call_ended(call, errors, ns);
-    else if (outcome == SLICED_GOES_ON)
+    } else if (outcome == SLICED_GOES_ON) {
         call->client->sliced->ns += ns;
+        call->client->sliced->request = exec->blame.request;
+        blame_slice(call, begin_ticks, true);
+    }
 }
 
 #define REPLY_MODES (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT)
@@ -306,6 +316,7 @@ static void execute(struct client *client, const struct request *request)
     client->last_command = request->command;
     client->commands++;
     client->exec->executing = client;
+    client->exec->blame.request.begin_ticks = client->exec->tick_mark;
     exec_call(&call);
     client->exec->executing = NULL;
 }

@@ -66,7 +66,7 @@ struct exec *exec_new(const struct exec_options *options)
     exec->sliced = sliced_table_new(exec);
     hold_table_init(&exec->holds, exec);
     exec->active_expire = true;
-    exec->slow_ns = UINT64_MAX;
+    blame_init(exec);
     exec->latency_ns = UINT64_MAX;
     exec->command_stats = mem_calloc(command_count, sizeof *exec->command_stats);
     exec->cpu_sample_interval_ticks = PAUSE_SAMPLE_NS;
@@ -88,9 +88,9 @@ void exec_free(struct exec *exec)
     deadlines_done(&exec->deadlines);
     table_done(&exec->clients_by_id);
     error_stats_done(exec);
-    for (uint32_t i = 0; i < command_count; i++)
-        mem_free(exec->command_stats[i].histogram);
+    blame_reset(exec);
     mem_free(exec->command_stats);
+    blame_done(exec);
     keyspace_free(exec->keyspace);
     mem_free(exec);
 }
@@ -252,13 +252,25 @@ static void finish_run(struct client *client, struct run *run)
     if (!client->pending_head)
         client->pending_tail = NULL;
     run->link = NULL;
+    if (reply_is_empty(&client->out))
+        run->executed_ticks = 0; /* CLIENT REPLY OFF: there is no reply to watch */
     client->port->run_done(client->port, run);
+}
+
+/* The request whose way is measured has been executed, or the last one, or both. */
+static void pass_stop(struct client *client, struct run *run)
+{
+    if (run->next == run->followed + 1)
+        blame_follow(client, run);
+    run->stop = run->count;
+    if (run->next >= run->count)
+        finish_run(client, run);
 }
 
 static void finish_request(struct client *client, struct run *run)
 {
-    if (++run->next >= run->count)
-        finish_run(client, run);
+    if (++run->next >= run->stop)
+        pass_stop(client, run);
 }
 
 /* Executes the client's oldest pending request, unless it has to wait. Returns false when it has to. */
@@ -267,6 +279,7 @@ static bool step(struct client *client)
     struct run *run = client->pending_head;
     if (unlikely(client->flags & (CLIENT_BLOCKED | CLIENT_PAUSED | CLIENT_SLICED)))
         return false;
+    client->exec->blame.request.arrived_ticks = run->arrived_ticks;
     if (likely(!(client->flags & CLIENT_CLOSING)))
         dispatch_request(client, run, &run->requests[run->next]);
     if (unlikely(client->flags & (CLIENT_PAUSED | CLIENT_SLICED)))
@@ -400,6 +413,7 @@ void exec_run_batch(struct exec *exec, struct run *const *runs, unsigned count)
     struct batch_cursor cursor = {runs, count, 0, 0};
     struct window windows[2];
     struct window *now = &windows[0], *next = &windows[1];
+    blame_batch_begin(exec, pause_begin(exec));
     window_fill(now, &cursor);
     while (now->count) {
         window_fetch(now);
@@ -416,6 +430,7 @@ void exec_run_batch(struct exec *exec, struct run *const *runs, unsigned count)
         next = executed;
     }
     resume_unblocked(exec);
+    blame_batch_end(exec);
     exec_flush_output(exec);
 }
 
@@ -437,6 +452,8 @@ static bool expire_step(struct exec *exec)
     keyspace_expire_step(exec->keyspace, expired_by_sweep, exec, &more);
     uint64_t ns = clock_ticks_to_ns(exec->clock, clock_ticks(exec->clock) - begin);
     pause_note(exec, "expire-cycle", ns);
+    if (unlikely(ns >= SPAN_MIN_NS))
+        blame_task(exec, "expire-cycle", begin);
     if (unlikely(ns >= exec->latency_ns) && exec->hooks.latency)
         exec->hooks.latency(exec->hooks.context, "expire-cycle", ns);
     return more;
@@ -446,7 +463,10 @@ static bool reclaim_step(struct exec *exec)
 {
     uint64_t begin = pause_begin(exec);
     bool more = keyspace_reclaim_step(exec->keyspace);
-    pause_note(exec, "reclaim", clock_ticks_to_ns(exec->clock, clock_ticks(exec->clock) - begin));
+    uint64_t ns = clock_ticks_to_ns(exec->clock, clock_ticks(exec->clock) - begin);
+    pause_note(exec, "reclaim", ns);
+    if (unlikely(ns >= SPAN_MIN_NS))
+        blame_task(exec, "reclaim", begin);
     return more;
 }
 
@@ -468,7 +488,9 @@ void exec_cron(struct exec *exec)
     ASSERT_ROLE(ROLE_EXECUTOR);
     uint64_t now_ns = clock_monotonic_ns(exec->clock);
     set_time(exec);
+    uint64_t posts_begin = clock_ticks(exec->clock);
     exec_run_posts(exec);
+    blame_task(exec, "posts", posts_begin);
     /* Between two slices, upkeep keeps to its own times. */
     if (!sliced_step(exec) || now_ns >= exec->next_cron_ns)
         upkeep(exec);
@@ -476,9 +498,11 @@ void exec_cron(struct exec *exec)
     resume_unblocked(exec);
     if (now_ns >= exec->next_sample_ns) {
         exec->next_sample_ns = now_ns + SAMPLE_INTERVAL_NS;
+        uint64_t sampling_begin = clock_ticks(exec->clock);
         enforce_soft_limits(exec);
         if (exec->hooks.cron)
             exec->hooks.cron(exec->hooks.context);
+        blame_task(exec, "sampling", sampling_begin);
     }
     exec_flush_output(exec);
 }

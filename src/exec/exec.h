@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/rng.h"
+#include "exec/blame.h"
 #include "exec/client.h"
 #include "exec/deadlines.h"
 #include "exec/hold.h"
@@ -41,11 +42,10 @@ struct worker_pool;
 struct command_stats {
     uint64_t calls;
     uint64_t ns;
-    uint64_t rejected;   /* before execution: arity, OOM, auth, … */
-    uint64_t failed;     /* answered with an error */
-    uint32_t *histogram; /* EXEC_HISTOGRAM_BUCKETS by power-of-two nanoseconds, NULL until first used */
+    uint64_t rejected;           /* before execution: arity, OOM, auth, … */
+    uint64_t failed;             /* answered with an error */
+    struct command_times *times; /* NULL until first used */
 };
-#define EXEC_HISTOGRAM_BUCKETS 40
 
 struct exec_stats {
     uint64_t commands;
@@ -65,8 +65,11 @@ struct exec_stats {
 /* What others want to know of the executor's work (slow log, latency events, monitors). Unset hooks are NULL. */
 struct exec_hooks {
     void *context;
-    /* After each command that took at least `slow_ns` (exec->slow_ns); the call's arguments are still there. */
-    void (*slow)(void *context, struct call *call, uint64_t ns);
+    /* After each command that took at least blame.slow_ns, by itself or with its waiting; the call's arguments are still
+     * there. Returns a number for `replied`, 0: the time of the reply is not wanted. */
+    uint64_t (*slow)(void *context, struct call *call, const struct blame_case *found);
+    /* The last byte of a reply was handed to the transport so long after its command had ended. */
+    void (*replied)(void *context, uint64_t report, uint64_t reply_ns);
     /* Something took long: event names are Redis's ("command", "expire-cycle", …). */
     void (*latency)(void *context, const char *event, uint64_t ns);
     /* After each command while monitor_count > 0: what it made of the client (SELECT) shows. */
@@ -122,7 +125,7 @@ struct exec {
     int64_t pause_until_ms; /* 0: no pause */
     bool pause_writes_only;
 
-    uint64_t slow_ns;    /* threshold for hooks.slow, UINT64_MAX: never */
+    struct blame blame;
     uint64_t latency_ns; /* threshold for hooks.latency, UINT64_MAX: never */
     struct exec_hooks hooks;
     struct exec_stats stats;

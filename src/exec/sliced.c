@@ -280,6 +280,7 @@ static void end(struct sliced *sliced)
     struct client *client = call->client;
     struct sliced_table *table = exec->sliced;
     bool is_going = client->flags & CLIENT_CLOSING;
+    exec->blame.request = sliced->request;
     if (!is_going)
         exec_call_ended(call, sliced->errors_before, sliced->ns);
     release_kept(sliced);
@@ -315,6 +316,7 @@ static void resume(struct sliced *sliced)
     uint64_t ns = clock_ticks_to_ns(exec->clock, exec->tick_mark - begin);
     sliced->ns += ns;
     pause_note(exec, sliced->call.command->full_name, ns);
+    blame_slice(&sliced->call, begin, false);
     if (!goes_on)
         end(sliced);
     else

@@ -59,7 +59,8 @@ struct sliced {
     uint64_t length_ns; /* of the slice */
     uint64_t ns;        /* used by the slices before */
     uint64_t work_done;
-    uint64_t work_total; /* 0: not known */
+    uint64_t work_total;          /* 0: not known */
+    struct blame_request request; /* its stamps */
     struct fiber *fiber;
     struct call call;
     struct reply_mark reply_before;

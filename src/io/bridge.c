@@ -105,6 +105,7 @@ struct run *io_run_get(struct io *io)
     run->count = run->next = run->argument_count = 0;
     run->extra_arguments = NULL;
     run->client = NULL;
+    run->executed_ticks = run->report = 0;
     if (io->index != 0 && !run->spare)
         run->spare = chunk_pool_get(io->chunks);
     return run;
@@ -170,6 +171,13 @@ static void executor_hear(struct io *io, enum io_message message, void *subject)
     struct conn *conn = subject;
     if (message == IO_RUN) {
         batch_add(group, subject);
+        return;
+    }
+    if (message == IO_REPLIED) {
+        struct io_report *report = subject;
+        if (exec->hooks.replied)
+            exec->hooks.replied(exec->hooks.context, report->report, report->reply_ns);
+        mem_free(report);
         return;
     }
     /* Everything else comes after the requests before it. */

@@ -276,6 +276,7 @@ static struct run *begin_run(struct conn *conn)
 {
     struct run *run = io_run_get(conn->io);
     run->conn = conn;
+    run->arrived_ticks = conn->received_ticks;
     run->input = conn->input;
     conn->input->refs++;
     return run;
@@ -285,6 +286,9 @@ static void submit(struct conn *conn, struct run *run)
 {
     conn->outstanding++;
     conn->io->outstanding++;
+    conn->io->follow_seed = conn->io->follow_seed * 1664525 + 1013904223;
+    run->followed = (uint16_t)((conn->io->follow_seed >> 16) * run->count >> 16);
+    run->stop = (uint16_t)(run->followed + 1);
     io_count(&conn->io->counters.requests, run->count);
     io_tell(conn->io, IO_RUN, run);
 }
@@ -426,6 +430,7 @@ void conn_receive(struct conn *conn)
         return;
     }
     input->end += size;
+    conn->received_ticks = clock_ticks(conn->io->group->options.clock);
     conn->active_ns = conn->io->now_ns;
     io_count(&conn->shared.bytes_in, size);
     io_count(&conn->io->counters.bytes_in, size);
@@ -458,6 +463,7 @@ void conn_queue_output(struct conn *conn, struct chunk_list *bytes)
         chunk_list_clear(bytes, conn->io->chunks);
         return;
     }
+    conn_watch_output(conn, bytes->bytes);
     chunk_list_move(&conn->output, bytes);
     mark_unsent(conn);
 }
@@ -527,6 +533,8 @@ void conn_send(struct conn *conn)
         io_count(&conn->io->counters.bytes_out, sent);
         io_count(&conn->io->counters.writes, 1);
     }
+    if (conn->watch_count)
+        conn_watch_sent(conn);
     if ((conn->state == CONN_FINISHING || is_over(conn)) && conn->output.bytes == 0) {
         conn_end(conn);
         return;
@@ -566,6 +574,7 @@ void conn_run_done(struct conn *conn, struct run *run)
     DEBUG_ASSERT(conn->outstanding > 0);
     conn->outstanding--;
     conn->io->outstanding--;
+    conn_watch_run(conn, run);
     io_run_put(conn->io, run);
     if (unlikely(conn->halted) && conn->state == CONN_OPEN && !list_is_listed(&conn->in_stalled))
         list_append(&conn->io->stalled, &conn->in_stalled);

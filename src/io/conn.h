@@ -36,6 +36,18 @@
 /* Runs of one connection at the executor; more wait unparsed, so a pipeline cannot queue up without limit. */
 #define CONN_RUNS_MAX 8
 
+/* Replies whose way out is watched at a time; a later one counts with the last, or not at all. */
+#define CONN_WATCHES_MAX 4
+
+/* reply_watch.c */
+struct reply_watch {
+    uint64_t executed_ticks;
+    uint64_t output_end; /* conn->output_total behind the reply's last byte */
+    uint64_t report;     /* of struct run */
+    uint16_t command;    /* id */
+    uint16_t weight;
+};
+
 enum conn_state { CONN_OPEN, CONN_FINISHING, CONN_MOVING, CONN_ENDED };
 
 /* How long a connection that is at its end is kept while no answer comes or is taken. */
@@ -61,7 +73,11 @@ struct conn {
     unsigned ready_events;
 
     struct chunk_list output;
-    uint64_t active_ns; /* last receive or send */
+    uint64_t output_total; /* bytes that the executor has handed over, ever */
+    uint8_t watch_count;
+    struct reply_watch watches[CONN_WATCHES_MAX];
+    uint64_t received_ticks; /* last receive */
+    uint64_t active_ns;      /* last receive or send */
 
     struct list_node in_conns;
     struct list_node in_ready;
@@ -108,6 +124,11 @@ void conn_run_done(struct conn *conn, struct run *run);
 void conn_move(struct conn *conn);
 void conn_depart(struct conn *conn);
 void conn_arrive(struct conn *conn, struct io *io);
+
+/* A run has come back; output has been added; output has been sent. */
+void conn_watch_run(struct conn *conn, const struct run *run);
+void conn_watch_output(struct conn *conn, uint64_t size);
+void conn_watch_sent(struct conn *conn);
 
 /* The executor has forgotten it. */
 void conn_free(struct conn *conn);

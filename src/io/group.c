@@ -29,6 +29,8 @@ static struct io *io_new(struct io_group *group, unsigned index, struct loop *lo
     list_init(&io->stalled);
     list_init(&io->closing);
     list_init(&io->moving);
+    io->follow_seed = index;
+    io->reply_times = mem_calloc(command_count, sizeof *io->reply_times);
     pthread_mutex_init(&io->inbox_lock, NULL);
     if (index) {
         ring_init(&io->to_exec, IO_RING_SLOTS);
@@ -240,6 +242,9 @@ static void io_done(struct io *io)
             chunk_put(io->chunks, run->spare);
         mem_free(run);
     }
+    for (unsigned i = 0; i < command_count; i++)
+        mem_free(atomic_load_explicit(&io->reply_times[i], memory_order_relaxed));
+    mem_free(io->reply_times);
     chunk_pool_done(&io->chunks_own);
     io_overflow_done(&io->to_exec_overflow);
     io_overflow_done(&io->from_exec_overflow);

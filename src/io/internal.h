@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/chunk.h"
+#include "base/durations.h"
 #include "base/list.h"
 #include "base/ring.h"
 #include "exec/port.h"
@@ -33,6 +34,7 @@ enum io_message {
     IO_MOVE = 3,    /* struct conn: wants to move to another io */
     IO_ADOPTED = 4, /* struct conn: has arrived at another io */
     IO_EXITED = 5,  /* struct io: the thread is ending, last message */
+    IO_REPLIED = 6, /* struct io_report: a reply that the executor asked about has been sent */
     /* executor -> I/O thread */
     IO_RUN_DONE = 0,    /* struct run */
     IO_OUTPUT = 1,      /* struct chunk: head of a list, for conn `route` */
@@ -67,6 +69,11 @@ struct io_request {
     struct io_request *next;
     enum io_request_kind kind;
     void *subject;
+};
+
+struct io_report {
+    uint64_t report;
+    uint64_t reply_ns;
 };
 
 struct io_counters {
@@ -115,6 +122,9 @@ struct io {
     _Atomic bool inbox_filled;
 
     struct io_counters counters;
+    uint32_t follow_seed; /* draws the request of a run whose reply is watched */
+    _Atomic(struct durations *)
+        *reply_times; /* by command id; the owner makes and fills them, the executor reads */
 };
 
 struct io_group {

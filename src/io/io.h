@@ -23,6 +23,7 @@
 
 struct clock;
 struct config;
+struct durations;
 struct exec;
 struct io_group;
 struct listener;
@@ -100,6 +101,9 @@ struct io_totals {
 void io_group_totals(const struct io_group *group, struct io_totals *ret_totals);
 /* One io, 0 .. io_group_thread_count. Any thread. */
 void io_group_thread_totals(const struct io_group *group, unsigned index, struct io_totals *ret_totals);
+/* How long replies of a command took (exec/blame.h) in all ios, added to `sum`; and starts counting anew. Executor. */
+void io_group_add_reply_times(const struct io_group *group, unsigned command, struct durations *sum);
+void io_group_forget_reply_times(struct io_group *group);
 /* Running I/O threads (without io 0). Any thread. */
 unsigned io_group_thread_count(const struct io_group *group);
 

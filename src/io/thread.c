@@ -208,11 +208,17 @@ static bool take_inbox(struct io *io)
 
 static void send_unsent(struct io *io)
 {
+    struct exec *exec = io->group->options.exec;
+    if (list_is_empty(&io->unsent))
+        return;
+    uint64_t begin_ticks = clock_ticks(exec->clock);
     while (!list_is_empty(&io->unsent)) {
         struct conn *conn = list_entry(io->unsent.next, struct conn, in_unsent);
         list_remove(&conn->in_unsent);
         conn_send(conn);
     }
+    if (io->index == 0)
+        blame_task(exec, "sending", begin_ticks); /* requests wait for it */
 }
 
 static bool serve_ready(struct io *io)

@@ -36,7 +36,7 @@ static char *executable_path(void)
     return mem_strndup(path, size > 0 ? (size_t)size : 0);
 }
 
-struct metrics *metrics_new(struct exec *exec, const struct io_group *io)
+struct metrics *metrics_new(struct exec *exec, struct io_group *io)
 {
     struct metrics *metrics = mem_calloc(1, sizeof *metrics);
     metrics->exec = exec;
@@ -206,9 +206,9 @@ void metrics_hook(void *context)
 
 static void reset_commands(struct exec *exec)
 {
+    blame_reset(exec);
     for (uint32_t i = 0; i < command_count; i++) {
         struct command_stats *stats = &exec->command_stats[i];
-        mem_free(stats->histogram);
         *stats = (struct command_stats){0};
     }
 }
@@ -220,6 +220,8 @@ void metrics_reset(struct metrics *metrics)
     uint64_t dirty = exec->stats.dirty; /* rdb_changes_since_last_save goes on */
     exec->stats = (struct exec_stats){.dirty = dirty};
     reset_commands(exec);
+    if (metrics->io != NULL)
+        io_group_forget_reply_times(metrics->io);
     error_stats_reset(exec);
     exec->keyspace->lazyfreed = 0;
     metrics->io_origin = totals_of(metrics);

@@ -72,7 +72,7 @@ struct metric_client_pass {
 
 struct metrics {
     struct exec *exec;
-    const struct io_group *io; /* NULL: there is none (unit tests) */
+    struct io_group *io; /* NULL: there is none (unit tests) */
     int64_t start_ms;
     uint64_t start_ns;
     uint64_t last_sample_ns;
@@ -96,7 +96,7 @@ struct metrics {
 };
 
 /* `io` may be NULL. The executor must outlive the result. */
-struct metrics *metrics_new(struct exec *exec, const struct io_group *io);
+struct metrics *metrics_new(struct exec *exec, struct io_group *io);
 void metrics_free(struct metrics *metrics);
 
 /* One step of sampling, to be called about every 100 milliseconds. */

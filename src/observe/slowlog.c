@@ -124,8 +124,10 @@ void slowlog_add(struct slowlog *slowlog, const struct slowlog_event *event, uin
         drop_oldest(slowlog);
 }
 
-void slowlog_hook(void *context, struct call *call, uint64_t duration_ns)
+uint64_t slowlog_hook(void *context, struct call *call, const struct blame_case *found)
 {
+    if (found->kind != BLAME_SLOW)
+        return 0;
     const struct observe *observe = context;
     const struct client *client = call->client;
     const struct slowlog_event event = {
@@ -133,11 +135,12 @@ void slowlog_hook(void *context, struct call *call, uint64_t duration_ns)
         .argv = call->argv,
         .argc = call->argc,
         .time_s = call->exec->now_ms / 1000,
-        .duration_us = duration_ns / 1000,
+        .duration_us = found->execute_ns / 1000,
         .peer = slice_from_string(client->shared ? client->shared->peer : ""),
         .name = slice_from_string(client->name ? client->name : ""),
     };
     slowlog_add(observe->slowlog, &event, (uint64_t)call->exec->config->slowlog_max_len);
+    return 0;
 }
 
 /* ---- Reading -------------------------------------------------------------------------------------- */

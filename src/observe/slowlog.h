@@ -13,6 +13,7 @@
 #include "base/list.h"
 #include "base/slice.h"
 
+struct blame_case;
 struct call;
 struct command;
 
@@ -69,6 +70,6 @@ const struct slowlog_entry *slowlog_newest(const struct slowlog *slowlog);
 const struct slowlog_entry *slowlog_older(const struct slowlog *slowlog, const struct slowlog_entry *entry);
 
 /* exec->hooks.slow; `context` is the struct observe. */
-void slowlog_hook(void *context, struct call *call, uint64_t duration_ns);
+uint64_t slowlog_hook(void *context, struct call *call, const struct blame_case *found);
 
 #endif

@@ -11,7 +11,14 @@ static bool apply_slowlog(struct config *config, void *context, struct buf *ret_
 {
     struct server *server = context;
     int64_t threshold_us = config->slowlog_log_slower_than;
-    server->exec->slow_ns = threshold_us < 0 ? UINT64_MAX : (uint64_t)threshold_us * 1000;
+    blame_set_threshold(server->exec, threshold_us < 0 ? UINT64_MAX : (uint64_t)threshold_us * 1000);
+    return true;
+}
+
+static bool apply_latency_tracking(struct config *config, void *context, struct buf *ret_error)
+{
+    struct server *server = context;
+    blame_track(server->exec, config->latency_tracking);
     return true;
 }
 
@@ -86,6 +93,7 @@ void server_apply_settings(struct server *server)
         bool at_start;
     } settings[] = {
         {CONFIG_OPTION_SLOWLOG_LOG_SLOWER_THAN, apply_slowlog, true},
+        {CONFIG_OPTION_LATENCY_TRACKING, apply_latency_tracking, true},
         {CONFIG_OPTION_LATENCY_MONITOR_THRESHOLD, apply_latency_threshold, true},
         {CONFIG_OPTION_NOTIFY_KEYSPACE_EVENTS, apply_notify, true},
         {CONFIG_OPTION_LOGLEVEL, apply_log_level, true},

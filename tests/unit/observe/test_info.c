@@ -208,15 +208,15 @@ static void test_percentiles(void **state)
     struct fixture *fixture = *state;
     struct command_stats *stats = stats_of(fixture, "get");
     stats->calls = 100;
-    stats->histogram = mem_calloc(EXEC_HISTOGRAM_BUCKETS, sizeof *stats->histogram);
-    stats->histogram[11] = 90; /* 1024 .. 2047 nanoseconds */
-    stats->histogram[21] = 10; /* about a millisecond */
+    stats->times = mem_calloc(1, sizeof *stats->times);
+    durations_note(&stats->times->execute, 1100, 90);    /* 1023 .. 1278 nanoseconds */
+    durations_note(&stats->times->execute, 1100000, 10); /* 1048575 .. 1310718 nanoseconds */
     check_field(fixture, "latencystats", "latency_percentiles_usec_get",
-                "p50=1.593,p99=1992.294,p99.9=2086.666");
+                "p50=1.165,p99=1100.000,p99.9=1100.000");
     struct slice pair[] = {SLICE("latency-tracking-info-percentiles"), SLICE("0 90 100")};
     struct buf error = {0};
     assert_int_equal(config_set(fixture->config, pair, 1, &error), ST_OK);
-    check_field(fixture, "latencystats", "latency_percentiles_usec_get", "p0=1.024,p90=2.048,p100=2097.152");
+    check_field(fixture, "latencystats", "latency_percentiles_usec_get", "p0=1.023,p90=1.279,p100=1100.000");
     fixture->config->latency_tracking = false;
     char storage[256];
     assert_null(field(fixture, "latencystats", "latency_percentiles_usec_get", storage));

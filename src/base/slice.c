@@ -1,4 +1,4 @@
-/* Comparing slices. Entry: slice_compare, slice_equal_nocase. Threads: any; no state. */
+/* Comparing slices. Entry: slice_compare, slice_prefix, slice_equal_nocase. Threads: any; no state. */
 #include "base/slice.h"
 
 int slice_compare(struct slice a, struct slice b)
@@ -9,6 +9,18 @@ int slice_compare(struct slice a, struct slice b)
         return order;
     return (a.size > b.size) - (a.size < b.size);
 }
+
+uint64_t slice_prefix(struct slice slice)
+{
+    uint8_t bytes[8] = {0};
+    uint64_t prefix;
+    if (slice.size > 0)
+        memcpy(bytes, slice.data, slice.size < sizeof bytes ? slice.size : sizeof bytes);
+    memcpy(&prefix, bytes, sizeof prefix);
+    return __builtin_bswap64(prefix);
+}
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "slice_prefix turns the bytes round");
 
 /* Independent of the locale, unlike tolower. */
 static char lower(char c)

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/macros.h"
@@ -34,6 +35,9 @@ ALWAYS_INLINE bool slice_equal(struct slice a, struct slice b)
 
 /* Byte order, shorter first when one is a prefix of the other: <0, 0, >0. */
 int slice_compare(struct slice a, struct slice b);
+
+/* The first eight bytes as a number whose order is theirs: slice_compare says the same of texts whose prefixes differ. */
+uint64_t slice_prefix(struct slice slice);
 
 /* Compares ASCII letters without regard to case. `token` is a C string. */
 bool slice_equal_nocase(struct slice a, const char *token);

@@ -23,18 +23,6 @@ double zset_score_of(uint64_t bits)
     return score;
 }
 
-/* The first bytes of a member as a number whose order is theirs. */
-static uint64_t text_prefix(struct slice text)
-{
-    uint8_t bytes[8] = {0};
-    uint64_t prefix;
-    memcpy(bytes, text.data, text.size < sizeof bytes ? text.size : sizeof bytes);
-    memcpy(&prefix, bytes, sizeof prefix);
-    return __builtin_bswap64(prefix);
-}
-
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "text_prefix turns the bytes round");
-
 static struct slice member_text(const struct page *page, unsigned row, element_scratch scratch)
 {
     return element_text(page_element(page, row, 0), scratch);
@@ -43,7 +31,7 @@ static struct slice member_text(const struct page *page, unsigned row, element_s
 static struct tree_order row_order(const struct page *page, unsigned row, const void *context)
 {
     element_scratch scratch;
-    return (struct tree_order){page_number(page, row), text_prefix(member_text(page, row, scratch))};
+    return (struct tree_order){page_number(page, row), slice_prefix(member_text(page, row, scratch))};
 }
 
 const struct tree_type zset_tree = {.layout = PAGE_SORTED, .order = row_order};
@@ -75,7 +63,7 @@ static int compare_first(const struct tree_probe *probe, const struct page *page
 static bool seek_row(const struct tree *rows, uint64_t bits, struct slice member,
                      struct tree_place *ret_place)
 {
-    struct zset_probe probe = {.probe = {.order = {bits, text_prefix(member)}, .compare = compare_first},
+    struct zset_probe probe = {.probe = {.order = {bits, slice_prefix(member)}, .compare = compare_first},
                                .bits = bits,
                                .member = member};
     tree_seek(rows, &probe.probe, ret_place);
@@ -181,7 +169,7 @@ static void insert_row(struct tree *rows, struct element member, uint64_t bits)
     struct row row = {.number = bits, .elements[0] = member};
     struct slice text = element_text(member, scratch);
     seek_row(rows, bits, text, &place);
-    tree_insert(rows, &place, &row, (struct tree_order){bits, text_prefix(text)});
+    tree_insert(rows, &place, &row, (struct tree_order){bits, slice_prefix(text)});
 }
 
 /* Rows that have just grown out of one page get their index at once: the command may go on adding. It lies in the view

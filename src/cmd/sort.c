@@ -34,7 +34,7 @@ struct pattern {
 };
 
 /* What is asked for. */
-struct request {
+struct sort_request {
     struct slice source;
     bool has_by;
     struct pattern by;
@@ -56,9 +56,9 @@ struct weight {
     void *owner;
 };
 
-struct work {
+struct sort_work {
     struct call *call;
-    struct request request;
+    struct sort_request request;
     struct tree rows; /* a snapshot */
     bool has_rows;
     enum entry_type type;
@@ -93,7 +93,7 @@ static struct pattern read_pattern(struct slice text)
 
 /* Reads one option at `words` of the `count` that are left. Returns how many words it took, 0 after an answer. */
 static uint32_t read_option(struct call *call, const struct slice *words, uint32_t count, bool may_store,
-                            struct request *request)
+                            struct sort_request *request)
 {
     if (slice_equal_nocase(words[0], "asc") || slice_equal_nocase(words[0], "desc")) {
         request->descending = words[0].size == 4;
@@ -130,9 +130,9 @@ static uint32_t read_option(struct call *call, const struct slice *words, uint32
 
 /* False after an answer. request->gets is to be freed in any case. */
 static bool read_request(struct call *call, struct slice source, const struct slice *words, uint32_t count,
-                         bool may_store, struct request *ret_request)
+                         bool may_store, struct sort_request *ret_request)
 {
-    *ret_request = (struct request){.source = source, .limit = NO_LIMIT};
+    *ret_request = (struct sort_request){.source = source, .limit = NO_LIMIT};
     ret_request->gets = mem_try_alloc((count / 2 + 1) * sizeof *ret_request->gets);
     if (ret_request->gets == NULL) {
         call_oom(call);
@@ -150,9 +150,9 @@ static bool read_request(struct call *call, struct slice source, const struct sl
 /* ---- The elements ------------------------------------------------------------------------------------------ */
 
 /* Which of `size` results are wanted. */
-static void resolve_limit(struct work *work, uint64_t size)
+static void resolve_limit(struct sort_work *work, uint64_t size)
 {
-    const struct request *request = &work->request;
+    const struct sort_request *request = &work->request;
     uint64_t offset = request->offset < 0 ? 0 : (uint64_t)request->offset;
     work->first = offset < size ? offset : size;
     work->count = size - work->first;
@@ -161,11 +161,11 @@ static void resolve_limit(struct work *work, uint64_t size)
 }
 
 /* Takes a snapshot of the source. False after WRONGTYPE. */
-static bool open_source(struct work *work)
+static bool open_source(struct sort_work *work)
 {
     struct key key;
     struct collection_view view;
-    struct request *request = &work->request;
+    struct sort_request *request = &work->request;
     if (!call_read_key(work->call, request->source, &key))
         return true;
     work->type = entry_type(key.entry);
@@ -185,7 +185,7 @@ static bool open_source(struct work *work)
     return true;
 }
 
-static void work_done(struct work *work)
+static void work_done(struct sort_work *work)
 {
     for (uint64_t i = 0; work->weights != NULL && i < work->sort.count; i++)
         if (work->weights[i].release != NULL)
@@ -207,7 +207,7 @@ struct target {
 };
 
 /* The name that an element makes of a pattern. False: memory for it was refused. */
-static bool make_name(struct work *work, const struct pattern *pattern, struct slice text,
+static bool make_name(struct sort_work *work, const struct pattern *pattern, struct slice text,
                       struct slice *ret_name)
 {
     size_t size = pattern->before.size + text.size + pattern->after.size;
@@ -232,7 +232,7 @@ static bool make_name(struct work *work, const struct pattern *pattern, struct s
 }
 
 /* False: it leads nowhere. */
-static bool follow(struct work *work, const struct pattern *pattern, struct element element,
+static bool follow(struct sort_work *work, const struct pattern *pattern, struct element element,
                    struct target *ret_target)
 {
     struct key key;
@@ -294,7 +294,7 @@ static bool rank_of_number(const struct target *target, uint64_t *ret_rank)
 }
 
 /* Keeps a text by which an element is compared: a reference of a long one, a copy of a short one. */
-static void keep_weight(struct work *work, const struct target *target, struct weight *ret_weight)
+static void keep_weight(struct sort_work *work, const struct target *target, struct weight *ret_weight)
 {
     element_scratch scratch;
     struct slice text = target_text(target, scratch);
@@ -319,9 +319,9 @@ static void keep_weight(struct work *work, const struct target *target, struct w
 }
 
 /* Gives an item its rank. False: it should be a number and is none. */
-static bool rank_item(struct work *work, struct sort_item *item)
+static bool rank_item(struct sort_work *work, struct sort_item *item)
 {
-    const struct request *request = &work->request;
+    const struct sort_request *request = &work->request;
     struct target target = {.element = sort_element(item)};
     element_scratch scratch;
     item->rank = request->alpha ? 0 : zset_bits(0); /* without a weight */
@@ -341,7 +341,7 @@ static bool rank_item(struct work *work, struct sort_item *item)
 /* Items of the same rank: the rest of their texts decides, or, when numbers are equal, the elements' bytes. */
 static int compare_items(const void *context, const struct sort_item *a, const struct sort_item *b)
 {
-    const struct work *work = context;
+    const struct sort_work *work = context;
     int order;
     if (work->weights != NULL) {
         struct slice one = work->weights[a->number].text, other = work->weights[b->number].text;
@@ -358,9 +358,9 @@ static int compare_items(const void *context, const struct sort_item *a, const s
 /* ---- Sorting ----------------------------------------------------------------------------------------------- */
 
 /* Makes an item of each element. False after an answer. */
-static bool prepare(struct work *work)
+static bool prepare(struct sort_work *work)
 {
-    const struct request *request = &work->request;
+    const struct sort_request *request = &work->request;
     uint64_t size = tree_rows(&work->rows), number = 0;
     struct tree_place place;
     if (sort_init(&work->sort, size, compare_items, work) != ST_OK) {
@@ -391,7 +391,7 @@ static bool prepare(struct work *work)
 }
 
 /* False after an answer. */
-static bool arrange(struct work *work)
+static bool arrange(struct sort_work *work)
 {
     if (!work->has_rows || work->request.unsorted)
         return true;
@@ -406,21 +406,21 @@ static bool arrange(struct work *work)
 
 /* A walk over the wanted elements, sorted or as they stand. */
 struct results {
-    const struct work *work;
+    const struct sort_work *work;
     const struct sort_item *next;
     struct tree_place place;
     bool backwards;
 };
 
 /* There must be some. */
-static void results_begin(struct results *results, const struct work *work)
+static void results_begin(struct results *results, const struct sort_work *work)
 {
     *results = (struct results){.work = work};
     if (!work->request.unsorted) {
         results->next = work->sort.items + work->first;
         return;
     }
-    results->backwards = work->type == ENTRY_ZSET && work->request.descending;
+    results->backwards = work->type != ENTRY_SET && work->request.descending;
     uint64_t last = tree_rows(&work->rows) - 1;
     tree_at(&work->rows, results->backwards ? last - work->first : work->first, &results->place);
 }
@@ -450,10 +450,10 @@ static void reply_target(struct call *call, const struct target *target)
         call_reply_element(call, target->element);
 }
 
-static void answer(struct work *work)
+static void answer(struct sort_work *work)
 {
     struct call *call = work->call;
-    const struct request *request = &work->request;
+    const struct sort_request *request = &work->request;
     struct reply_mark mark = reply_mark(call->out);
     struct results results;
     reply_array(call->out, work->count * (request->get_count > 0 ? request->get_count : 1));
@@ -478,7 +478,7 @@ static void answer(struct work *work)
 }
 
 /* Puts a text behind the last of a list. */
-static void push_text(struct work *work, struct tree *list, struct slice text)
+static void push_text(struct sort_work *work, struct tree *list, struct slice text)
 {
     element_scratch scratch;
     struct element element;
@@ -489,9 +489,9 @@ static void push_text(struct work *work, struct tree *list, struct slice text)
 }
 
 /* Builds the list of results. False after an answer; the list is given back then. */
-static bool build_list(struct work *work, struct tree *list)
+static bool build_list(struct sort_work *work, struct tree *list)
 {
-    const struct request *request = &work->request;
+    const struct sort_request *request = &work->request;
     struct results results;
     if (work->count > 0)
         results_begin(&results, work);
@@ -513,7 +513,7 @@ static bool build_list(struct work *work, struct tree *list)
     return work->has_memory;
 }
 
-static void store(struct work *work)
+static void store(struct sort_work *work)
 {
     struct call *call = work->call;
     struct slice destination = work->request.destination;
@@ -546,7 +546,7 @@ static void store(struct work *work)
 static void sort(struct call *call, struct slice source, const struct slice *words, uint32_t count,
                  bool may_store)
 {
-    struct work work = {.call = call, .has_memory = true};
+    struct sort_work work = {.call = call, .has_memory = true};
     if (read_request(call, source, words, count, may_store, &work.request) && open_source(&work) &&
         arrange(&work)) {
         resolve_limit(&work, work.has_rows ? tree_rows(&work.rows) : 0);

@@ -51,6 +51,26 @@ def _order_of_fields(words, ours, theirs, grammar):
     return pairs[0] == pairs[1]
 
 
+def _order_of_sort(words, ours, theirs, grammar):
+    """What SORT compares as equal: elements by equal texts, those of a set that is not to be sorted, and texts with a
+    zero byte, which end there for Redis."""
+    lower = [word.lower() for word in words]
+    if words[0] not in (b"sort", b"sort_ro") or b"store" in lower or ours[0] != "*" or theirs[0] != "*" or \
+            len(ours[1]) != len(theirs[1]):
+        return False
+    by = [words[at + 1] for at, word in enumerate(lower[:-1]) if word == b"by"]
+    unsorted = any(b"*" not in pattern for pattern in by)
+    zero_bytes = any(b"\0" in (item[1] or b"") for item in ours[1])
+    is_open = unsorted or b"alpha" in lower and (by or zero_bytes)
+    return is_open and (b"limit" in lower or sorted(map(str, ours[1])) == sorted(map(str, theirs[1])))
+
+
+def _left_over_errors(words, ours, theirs, grammar):
+    """Whether a number is too large is told to Redis by errno, which an earlier command may have left behind."""
+    return (words[0] in (b"sort", b"sort_ro") and ours[0] == "*"
+            and theirs == ("-", "ERR One or more scores can't be converted into double"))
+
+
 def _same_scores(ours, theirs, same):
     """Whether two replies differ in scores only, and there as `same` says."""
     if ours == theirs:
@@ -130,6 +150,12 @@ def _encoding(words, ours, theirs, grammar):
             and ours == ("$", b"listpack") and theirs in (("$", b"quicklist"), ("$", b"hashtable")))
 
 
+def _encoding_after_sort(words, ours, theirs, grammar):
+    """SORT makes a skip list of a small sorted set, which Redis 7.0 keeps."""
+    return (words[0] == b"object" and len(words) == 3 and words[1].lower() == b"encoding"
+            and ours == ("$", b"listpack") and theirs == ("$", b"skiplist"))
+
+
 def _bitfield_flags(words, ours, theirs, grammar):
     """The flags of BITFIELD's key when its operations are malformed: neither server would run it."""
     return ([word.lower() for word in words[:3]] == [b"command", b"getkeysandflags", b"bitfield"]
@@ -162,12 +188,15 @@ RULES = [
     Rule("order-of-keys", "KEYS promises no order.", _order),
     Rule("order-of-members", "Sets have no order.", _order_of_members),
     Rule("order-of-fields", "Large hashes have no order.", _order_of_fields),
+    Rule("order-of-sort", "SORT leaves open what it compares as equal.", _order_of_sort),
+    Rule("left-over-errors", "Numbers are numbers whatever came before.", _left_over_errors),
     Rule("digits-of-scores", "As few digits as name the score, as in later versions; zero has no sign.", _digits),
     Rule("randomness", "RANDOMKEY is random.", _random),
     Rule("order-of-errors", "Of two faults of a command, another is told.", _error_order),
     Rule("numbers-first", "Numbers are checked whether or not the key is there.", _numbers_first),
     Rule("reference-counts", "OBJECT REFCOUNT says how the server is made.", _refcount),
     Rule("small-encodings", "Small lists and sets are called listpacks, as in later versions.", _encoding),
+    Rule("encoding-after-sort", "Reading a sorted set does not change it.", _encoding_after_sort),
     Rule("flags-of-malformed-bitfield", "Neither server would run it.", _bitfield_flags),
     Rule("keys-of-malformed-count", "The command itself would refuse the number, too.", _keys_of_malformed_count),
     Rule("keys-of-lone-pfmerge", "It runs, and has a key.", _keys_of_lone_pfmerge),

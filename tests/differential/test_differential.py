@@ -46,8 +46,10 @@ def sequence(grammar, rng):
                 words = words[:2]  # see "numbers of arguments" in docs/differences.md
         elif chance < 0.66:
             words = grammar.bitfield()
-        elif chance < 0.73:
+        elif chance < 0.72:
             words = grammar.sorted_set()
+        elif chance < 0.74:
+            words = grammar.sorting()
         elif chance < 0.78:
             words = [rng.choice([b"SET", b"set", b"MSET"]), grammar.key(), grammar.value()]
         elif chance < 0.80:

@@ -96,7 +96,7 @@ class Server:
                 self.process = subprocess.Popen(
                     [*self.prefix, program(self.kind), str(self.config_path), *self.arguments], cwd=self.folder,
                     stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                    env={**os.environ, **self.env})
+                    env={**os.environ, "LC_ALL": "C", **self.env})  # SORT in Redis follows the locale
             if self._wait_ready():
                 return self
             if b"in use" not in self.log() or attempt == attempts - 1:

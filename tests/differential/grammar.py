@@ -37,11 +37,11 @@ SWITCHED_TYPES = [b"string", b"list", b"none", b"STRING", b"foo"]
 
 # For the names of keys and fields that SORT makes of elements.
 KEY_PATTERNS = [b"k*", b"k*", b"k*->1", b"k*->abc", b"#", b"nosort", b"*", b"{tag}*", b"k*->", b"no*", b"->*", b"k"]
+SORTED_KEYS = [b"sorted:%d" % i for i in range(4)]
 
 # Names of arguments that say what they hold better than their type does.
 BY_NAME = {
     "db": DATABASES, "destination-db": DATABASES, "index": DATABASES, "index1": DATABASES, "index2": DATABASES,
-    "by-pattern": KEY_PATTERNS, "get-pattern": KEY_PATTERNS,
     "weight": DOUBLES, "encoding": ENCODINGS, "type": SWITCHED_TYPES, "channel": KEYS[:4], "shardchannel": KEYS[:4],
 }
 TIME_COMMANDS = {b"set", b"setex", b"psetex", b"expire", b"pexpire", b"expireat", b"pexpireat", b"getex", b"restore"}
@@ -61,7 +61,7 @@ EXCLUDED = {
     "client|unblock", "client|no-evict", "client|no-touch", "client|setinfo", "client|tracking", "client|caching",
     "client|trackinginfo", "client|getredir", "client|capa", "client|import-source",
     "config", "info", "latency", "slowlog", "lolwut", "memory", "module", "acl", "auth", "hello", "reset",
-    "command", "wait", "waitaof", "role", "replconf", "cluster", "migrate", "dump", "restore", "script", "function",
+    "command", "sort", "sort_ro", "wait", "waitaof", "role", "replconf", "cluster", "migrate", "dump", "restore", "script", "function",
     "commandlog", "pfdebug", "pfselftest", "asking", "readonly", "readwrite", "multi", "exec", "discard", "watch",
     "unwatch", "select", "time", "scan", "sscan", "spop", "srandmember", "hscan", "hrandfield", "zscan", "zrandmember",
     "object|freq", "publish", "spublish", "pubsub", *BLOCKING,
@@ -113,7 +113,7 @@ class Grammar:
             result = self.spoilt(result, len(words))
         if result[0].lower() in LONGER_SINCE:
             result = result[:3]
-        return without_open_orders(without_near_times(result))
+        return without_near_times(result)
 
     def case(self, word):
         """The word in lower, upper or mixed case."""
@@ -257,20 +257,26 @@ class Grammar:
         return words + [word for option in options for word in option]
 
     def sorting(self):
-        """SORT with options that go together."""
-        rng, key = self.rng, self.key()
-        if rng.random() < 0.3:
-            words = [rng.choice([b"rpush", b"sadd"]), key]
-            return words + [b"%d" % rng.randrange(10) for _ in range(rng.choice([1, 3, 8]))]
+        """SORT with options that go together, and what it sorts. That has keys of its own: in Redis, SORT makes a skip
+        list of a small sorted set, which other commands notice."""
+        rng, key = self.rng, self.rng.choice(SORTED_KEYS)
+        if rng.random() < 0.35:
+            name, values = rng.choice(["rpush", "sadd", "zadd", "del"]), rng.choice([VALUES, INTEGERS[:LIKELY_INTEGERS]])
+            elements = [rng.choice(values) for _ in range(rng.choice([1, 3, 8]))]
+            scored = [word for element in elements for word in (self.score(), element)]
+            return [name.encode(), key, *{"zadd": scored, "del": []}.get(name, elements)]
         words = [self.case(rng.choice([b"sort", b"sort", b"sort_ro"])), key]
         options = [[self.case(b"by"), rng.choice(KEY_PATTERNS)]] if rng.random() < 0.5 else []
         options += [[self.case(b"get"), rng.choice(KEY_PATTERNS)] for _ in range(rng.choice([0, 0, 0, 1, 2]))]
         options += [[self.case(rng.choice([b"asc", b"desc"]))]] if rng.random() < 0.5 else []
         options += [[self.case(b"alpha")]] if rng.random() < 0.5 else []
-        options += [[self.case(b"store"), self.key()]] if rng.random() < 0.3 and words[0].lower() == b"sort" else []
+        options += [[self.case(b"store"), rng.choice([self.key(), key])]] if rng.random() < 0.3 else []
         options += [self.limit()]
         rng.shuffle(options)
-        return without_open_orders(words + [word for option in options for word in option])
+        words += [word for option in options for word in option]
+        if rng.random() < 0.1:
+            words = self.spoilt(words, 2)
+        return without_open_orders(words)
 
     def limit(self):
         return [self.case(b"limit"), self.integer(), self.integer()] if self.rng.random() < 0.4 else []
@@ -305,7 +311,7 @@ class Grammar:
 
     def getkeys(self):
         """COMMAND GETKEYS and GETKEYSANDFLAGS of a random command."""
-        words = self.command()
+        words = self.command() if self.rng.random() < 0.9 else self.sorting()
         if len(words) == 1:
             words.append(self.key())  # Redis 7.0 wants two
         return [b"command", self.rng.choice([b"getkeys", b"getkeysandflags"]), *words]

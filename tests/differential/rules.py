@@ -150,12 +150,6 @@ def _encoding(words, ours, theirs, grammar):
             and ours == ("$", b"listpack") and theirs in (("$", b"quicklist"), ("$", b"hashtable")))
 
 
-def _encoding_after_sort(words, ours, theirs, grammar):
-    """SORT makes a skip list of a small sorted set, which Redis 7.0 keeps."""
-    return (words[0] == b"object" and len(words) == 3 and words[1].lower() == b"encoding"
-            and ours == ("$", b"listpack") and theirs == ("$", b"skiplist"))
-
-
 def _bitfield_flags(words, ours, theirs, grammar):
     """The flags of BITFIELD's key when its operations are malformed: neither server would run it."""
     return ([word.lower() for word in words[:3]] == [b"command", b"getkeysandflags", b"bitfield"]
@@ -196,7 +190,6 @@ RULES = [
     Rule("numbers-first", "Numbers are checked whether or not the key is there.", _numbers_first),
     Rule("reference-counts", "OBJECT REFCOUNT says how the server is made.", _refcount),
     Rule("small-encodings", "Small lists and sets are called listpacks, as in later versions.", _encoding),
-    Rule("encoding-after-sort", "Reading a sorted set does not change it.", _encoding_after_sort),
     Rule("flags-of-malformed-bitfield", "Neither server would run it.", _bitfield_flags),
     Rule("keys-of-malformed-count", "The command itself would refuse the number, too.", _keys_of_malformed_count),
     Rule("keys-of-lone-pfmerge", "It runs, and has a key.", _keys_of_lone_pfmerge),

@@ -2,9 +2,11 @@
  * them.
  *
  * A command goes through three stages. (1) read_request and open_source: what is asked for, and a snapshot of the
- * elements. (2) prepare and arrange: an item per element with its rank, the items in order; nothing but the snapshot and
- * memory of the command's own is used, except where weights are looked up (BY). (3) answer or store: the elements, or
- * what GET looks up for them; a list is built aside and published in one step.
+ * elements. (2) prepare and arrange: an item per element with its rank, the items in order. (3) answer or store: the
+ * elements, or what GET looks up for them; a list is built aside and published in one step.
+ * It pauses (exec/sliced.h) where it needs nothing but the snapshot and memory of its own. The keys that BY and GET lead to
+ * are known from the data only, so nobody can hold them: weights are all looked up before the first pause, and a command
+ * with GET does not pause, so that it sees the keys as they are at one moment.
  * Texts are compared as bytes, whatever the locale. Threads: executor only. */
 #include <errno.h>
 #include <limits.h>
@@ -15,13 +17,14 @@
 #include "config/config.h"
 #include "exec/call.h"
 #include "exec/notify.h"
+#include "exec/sliced.h"
 #include "gen/args.h"
 #include "types/hash.h"
 #include "types/list.h"
 #include "types/sort.h"
 #include "types/zset.h"
 
-#define SORT_STEP_MOVES 4096 /* items moved at a time: some 50 microseconds */
+#define SORT_STEP_MOVES 256 /* items moved between two looks at whether to pause */
 #define NO_LIMIT        (-1)
 
 /* A name with a place for an element: "user_*", "user_*->age", "#". */
@@ -67,6 +70,7 @@ struct sort_work {
     char *name;             /* room for the names that patterns make */
     size_t name_capacity;
     bool has_memory; /* false: a name or a value was refused its memory */
+    bool may_pause;  /* no key will be looked up any more, but the destination */
     uint64_t first;  /* results [first, first + count) are wanted */
     uint64_t count;
 };
@@ -129,16 +133,16 @@ static uint32_t read_option(struct call *call, const struct slice *words, uint32
 }
 
 /* False after an answer. request->gets is to be freed in any case. */
-static bool read_request(struct call *call, struct slice source, const struct slice *words, uint32_t count,
-                         bool may_store, struct sort_request *ret_request)
+static bool read_request(struct call *call, const struct slice *words, uint32_t count, bool may_store,
+                         struct sort_request *ret_request)
 {
-    *ret_request = (struct sort_request){.source = source, .limit = NO_LIMIT};
+    *ret_request = (struct sort_request){.source = words[0], .limit = NO_LIMIT};
     ret_request->gets = mem_try_alloc((count / 2 + 1) * sizeof *ret_request->gets);
     if (ret_request->gets == NULL) {
         call_oom(call);
         return false;
     }
-    for (uint32_t i = 0; i < count;) {
+    for (uint32_t i = 1; i < count;) {
         uint32_t taken = read_option(call, words + i, count - i, may_store, ret_request);
         if (taken == 0)
             return false;
@@ -195,7 +199,7 @@ static void work_done(struct sort_work *work)
     mem_free(work->name);
     mem_free(work->request.gets);
     if (work->has_rows)
-        tree_free_some(&work->rows, UINT_MAX);
+        keyspace_retire_rows(work->call->exec->keyspace, &work->rows);
 }
 
 /* ---- Following patterns ------------------------------------------------------------------------------------ */
@@ -355,9 +359,15 @@ static int compare_items(const void *context, const struct sort_item *a, const s
     return work->request.descending ? -order : order;
 }
 
+/* `steps` elements have been worked on. False: the command has been told to end. */
+static bool pause_at(struct sort_work *work, uint32_t steps)
+{
+    return !work->may_pause || sliced_pause(work->call, steps);
+}
+
 /* ---- Sorting ----------------------------------------------------------------------------------------------- */
 
-/* Makes an item of each element. False after an answer. */
+/* Makes an item of each element. False after an answer, or when the command has been told to end. */
 static bool prepare(struct sort_work *work)
 {
     const struct sort_request *request = &work->request;
@@ -379,6 +389,8 @@ static bool prepare(struct sort_work *work)
             struct sort_item *item = &work->sort.items[number];
             *item = (struct sort_item){
                 .data = element.data, .size = element.size, .kind = element.kind, .number = (uint32_t)number};
+            if (!pause_at(work, 1))
+                return false;
             are_numbers = rank_item(work, item);
             number++;
         }
@@ -390,15 +402,34 @@ static bool prepare(struct sort_work *work)
     return are_numbers && work->has_memory;
 }
 
-/* False after an answer. */
+/* What sorting takes in steps, for CLIENT LIST. */
+static uint64_t steps_of(uint64_t size)
+{
+    uint64_t passes = 1;
+    for (uint64_t run = SORT_RUN_MIN; run < size; run *= 2)
+        passes++;
+    return size * passes;
+}
+
+/* False after an answer, or when the command has been told to end. */
 static bool arrange(struct sort_work *work)
 {
-    if (!work->has_rows || work->request.unsorted)
-        return true;
-    if (!prepare(work))
-        return false;
-    while (!sort_step(&work->sort, SORT_STEP_MOVES))
-        ;
+    bool reads_later = false;
+    for (uint32_t i = 0; i < work->request.get_count; i++)
+        reads_later |= work->request.gets[i].has_place;
+    work->may_pause = !reads_later && !work->request.has_by;
+    if (work->has_rows && !work->request.unsorted) {
+        sliced_expect(work->call, tree_rows(&work->rows) + steps_of(tree_rows(&work->rows)));
+        if (!prepare(work))
+            return false;
+        work->may_pause = !reads_later;
+        while (!sort_step(&work->sort, SORT_STEP_MOVES))
+            if (!pause_at(work, SORT_STEP_MOVES))
+                return false;
+    }
+    work->may_pause = !reads_later;
+    resolve_limit(work, work->has_rows ? tree_rows(&work->rows) : 0);
+    sliced_expect(work->call, work->count);
     return true;
 }
 
@@ -454,7 +485,7 @@ static void answer(struct sort_work *work)
 {
     struct call *call = work->call;
     const struct sort_request *request = &work->request;
-    struct reply_mark mark = reply_mark(call->out);
+    struct reply_mark mark = reply_mark(call->out); /* good until a pause, as is what needs it: has_memory */
     struct results results;
     reply_array(call->out, work->count * (request->get_count > 0 ? request->get_count : 1));
     if (work->count > 0)
@@ -462,6 +493,8 @@ static void answer(struct sort_work *work)
     for (uint64_t i = 0; i < work->count && work->has_memory; i++) {
         struct element element = results_next(&results);
         struct target target;
+        if (!pause_at(work, 1))
+            return;
         if (request->get_count == 0)
             call_reply_element(call, element);
         for (uint32_t get = 0; get < request->get_count; get++) {
@@ -488,7 +521,7 @@ static void push_text(struct sort_work *work, struct tree *list, struct slice te
         work->has_memory = false;
 }
 
-/* Builds the list of results. False after an answer; the list is given back then. */
+/* Builds the list of results. False after an answer, or when the command has been told to end. */
 static bool build_list(struct sort_work *work, struct tree *list)
 {
     const struct sort_request *request = &work->request;
@@ -499,6 +532,8 @@ static bool build_list(struct sort_work *work, struct tree *list)
         struct element element = results_next(&results);
         struct target target = {.element = element};
         element_scratch scratch;
+        if (!pause_at(work, 1))
+            return false;
         if (request->get_count == 0)
             push_text(work, list, target_text(&target, scratch));
         for (uint32_t get = 0; get < request->get_count; get++) {
@@ -506,10 +541,8 @@ static bool build_list(struct sort_work *work, struct tree *list)
             push_text(work, list, leads ? target_text(&target, scratch) : SLICE(""));
         }
     }
-    if (!work->has_memory) {
-        tree_free_some(list, UINT_MAX);
+    if (!work->has_memory)
         call_oom(work->call);
-    }
     return work->has_memory;
 }
 
@@ -520,12 +553,15 @@ static void store(struct sort_work *work)
     struct collection_view list;
     struct key key;
     collection_begin(&list, call->exec->keyspace, ENTRY_LIST);
-    if (!build_list(work, list.rows))
-        return;
+    bool is_built = build_list(work, list.rows);
     uint64_t size = tree_rows(list.rows);
+    if (!is_built || size == 0)
+        keyspace_retire_rows(call->exec->keyspace, list.rows);
+    if (!is_built)
+        return;
+    sliced_commit(call);
     call_write_key(call, destination, &key);
     if (size == 0) {
-        tree_free_some(list.rows, UINT_MAX);
         if (key.entry != NULL) {
             call_delete(call, &key);
             call_changed(call, NOTIFY_GENERIC, "del", destination);
@@ -543,13 +579,10 @@ static void store(struct sort_work *work)
 
 /* ---- Commands ---------------------------------------------------------------------------------------------- */
 
-static void sort(struct call *call, struct slice source, const struct slice *words, uint32_t count,
-                 bool may_store)
+static void sort(struct call *call, const struct slice *words, uint32_t count, bool may_store)
 {
     struct sort_work work = {.call = call, .has_memory = true};
-    if (read_request(call, source, words, count, may_store, &work.request) && open_source(&work) &&
-        arrange(&work)) {
-        resolve_limit(&work, work.has_rows ? tree_rows(&work.rows) : 0);
+    if (read_request(call, words, count, may_store, &work.request) && open_source(&work) && arrange(&work)) {
         if (work.request.stores)
             store(&work);
         else
@@ -560,10 +593,10 @@ static void sort(struct call *call, struct slice source, const struct slice *wor
 
 void cmd_sort(struct call *call, const struct args_sort *args)
 {
-    sort(call, args->key, args->option, args->option_count, true);
+    sort(call, args->words, args->words_count, true);
 }
 
 void cmd_sort_ro(struct call *call, const struct args_sort_ro *args)
 {
-    sort(call, args->key, args->option, args->option_count, false);
+    sort(call, args->words, args->words_count, false);
 }

@@ -2,14 +2,12 @@
  *
  * | state              | what is being done                                   | leads to                                |
  * |--------------------|------------------------------------------------------|-----------------------------------------|
- * | run == 0           | insert_run: items up to `begin` are in runs of RUN_MIN | run == RUN_MIN when all items are       |
+ * | run == 0           | insert_run: items up to `begin` are in runs of SORT_RUN_MIN | run == SORT_RUN_MIN when all items are       |
  * | 0 < run < count    | merge_some: pairs of runs up to `begin` are merged into `spare` | twice the run, items and spare exchanged |
  * | run >= count       | nothing: sorted                                      |                                         | */
 #include "types/sort.h"
 
 #include "base/alloc.h"
-
-#define RUN_MIN 8 /* fewer are sorted by insertion faster than by merging */
 
 enum status sort_init(struct sort *sort, uint64_t count, sort_compare_fn *compare, const void *context)
 {
@@ -44,11 +42,11 @@ static uint64_t end_of(const struct sort *sort, uint64_t begin, uint64_t size)
     return sort->count - begin < size ? sort->count : begin + size;
 }
 
-/* Sorts the next RUN_MIN items. */
+/* Sorts the next SORT_RUN_MIN items. */
 static void insert_run(struct sort *sort)
 {
     struct sort_item *items = sort->items;
-    uint64_t end = end_of(sort, sort->begin, RUN_MIN);
+    uint64_t end = end_of(sort, sort->begin, SORT_RUN_MIN);
     for (uint64_t next = sort->begin + 1; next < end; next++) {
         struct sort_item item = items[next];
         uint64_t hole = next;
@@ -105,9 +103,9 @@ bool sort_step(struct sort *sort, uint64_t moves)
     uint64_t moved = 0;
     while (sort->run == 0 && moved < moves) {
         insert_run(sort);
-        moved += RUN_MIN;
+        moved += SORT_RUN_MIN;
         if (sort->begin == sort->count) {
-            sort->run = RUN_MIN;
+            sort->run = SORT_RUN_MIN;
             sort->begin = 0;
             begin_pair(sort);
         }

@@ -19,6 +19,7 @@
 #include "ds/element.h"
 
 #define SORT_ITEMS_MAX UINT32_MAX
+#define SORT_RUN_MIN   8 /* fewer are sorted by insertion faster than by merging */
 
 /* An element and what it is sorted by: 24 bytes. */
 struct sort_item {

@@ -370,3 +370,37 @@ def test_in_a_transaction(r):
     r("SORT k STORE k")
     r("SORT k DESC")
     assert r("EXEC") == [2, [b"2", b"1"]]
+
+
+@pytest.mark.skua_only("redis-server runs it in one go")
+def test_in_many_slices(r, connect, config):
+    """The order is that of the start, whatever others do to the list meanwhile; what is stored appears at once."""
+    elements = numbers(50000, 9)
+    expected = sorted(elements, key=int)
+    config(slice_us=1)
+    r("RPUSH", "k", *elements)
+    for number, element in enumerate(elements[:100]):
+        r("SET", b"w_" + element, number)
+    by_weight = sorted(elements[100:]) + elements[:1] + elements[1:100]
+    other = connect()
+    for options, result in (("", expected), ("DESC", expected[::-1]), ("ALPHA", sorted(elements)),
+                            ("BY nosort DESC", elements[::-1])):
+        r.send(*f"SORT k {options}".split())
+        other("PING")
+        assert r.reply() == result
+        assert r(*f"SORT k {options} STORE dest".split()) == len(elements)
+        assert r("LRANGE dest 0 -1") == result
+    assert r("SORT k BY w_* LIMIT 49901 99") == by_weight[49901:]
+    assert r("SORT k LIMIT 0 2 GET w_* GET #") == [None, expected[0], None, expected[1]]
+
+
+@pytest.mark.skua_only("redis-server runs it in one go")
+def test_a_client_that_goes_ends_its_sort(r, connect, config):
+    config(slice_us=1)
+    r("RPUSH", "k", *numbers(50000, 10))
+    for words in (["SORT", "k"], ["SORT", "k", "STORE", "dest"], ["SORT", "k", "ALPHA", "BY", "w_*"]):
+        for _ in range(5):
+            client = connect()
+            client.send(*words)
+            client.close()
+    assert r("LLEN k") == 50000

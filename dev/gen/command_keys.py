@@ -16,7 +16,8 @@ ACCESS_BITS = {"RO": "KEY_READ", "RW": "KEY_READ_WRITE", "OW": "KEY_OVERWRITE", 
 class KeySpec:
     """Keys at index, index + step, … up to index + last (from the end of the arguments when last is negative). Of
     counted ones the index is that of their number, which they follow. Those behind a keyword begin with the first such
-    word from index on; `limit` says that they are only so much of the words there (2: the first half). Unknown ones
+    word from index on; `limit` says that they are only so much of the words there (2: the first half; 0: it is one key
+    of an option that may be left out). Unknown ones
     cannot be told from their place: `keyword` is the token of the option that names them, None when they are patterns."""
     index: int
     last: int
@@ -53,6 +54,9 @@ def key_specs(command):
     known = True
     for position, arg in enumerate(command.args):
         if _holds_key(arg):
+            if arg.raw and not arg.token and known:
+                specs += _specs_of_raw_options(command, arg, index)
+                continue
             if arg.token:
                 _add_spec_behind_token(command, arg, specs)
                 known = False
@@ -65,6 +69,15 @@ def key_specs(command):
         else:
             known = False
     return specs
+
+
+def _specs_of_raw_options(command, arg, begin):
+    """Keys behind tokens in a raw argument, which begins at word `begin`: keywords."""
+    if arg.type == "key":
+        if not arg.token:
+            raise DeclarationError(f"{command.where}: key '{arg.name}' of a raw argument stands behind no token")
+        return [KeySpec(begin, 0, 1, arg.access, None, keyword=arg.token)]
+    return [spec for inner in arg.args if _holds_key(inner) for spec in _specs_of_raw_options(command, inner, begin)]
 
 
 def _add_spec_behind_token(command, arg, specs):
@@ -172,6 +185,10 @@ def _emit_key_function(out, command, specs):
             if spec.unknown:
                 if spec.keyword:
                     _emit_option_key(out, command, spec)
+                continue
+            if spec.keyword and spec.limit == 0:
+                out.line(f'count = args_add_option_key(ret_keys, capacity, count, argv, argc, {spec.index}, '
+                         f'"{spec.keyword.lower()}", {len(spec.keyword)}, {access});')
                 continue
             if spec.keyword:
                 out.line(f'count = args_add_keyword_keys(ret_keys, capacity, count, argv, argc, {spec.index}, '

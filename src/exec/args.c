@@ -48,6 +48,16 @@ int args_add_keyword_keys(struct key_reference *ret_keys, int capacity, int coun
     return args_add_keys(ret_keys, capacity, count, index + 1, index + (argc - index - 1) / limit, 1, access);
 }
 
+int args_add_option_key(struct key_reference *ret_keys, int capacity, int count, const struct slice *argv,
+                        uint32_t argc, uint32_t index, const char *lower, size_t size, uint8_t access)
+{
+    while (index < argc && !args_is(argv[index], lower, size))
+        index++;
+    if (count < 0 || index + 1 >= argc)
+        return count;
+    return args_add_keys(ret_keys, capacity, count, index + 1, index + 1, 1, access);
+}
+
 void args_wrong_count(struct call *call)
 {
     reply_error(call->out, "ERR wrong number of arguments for '%s' command", call->command->full_name);

@@ -1,7 +1,7 @@
 /* What the generated argument parsers and key functions are made of.
  *
  * Principal entry points: args_is, args_has_token, args_add_keys, args_add_counted_keys,
- * args_add_keyword_keys, args_wrong_count, args_wrong_subcommand.
+ * args_add_keyword_keys, args_add_option_key, args_wrong_count, args_wrong_subcommand.
  * Threads: any for the pure functions; the executor for those that answer.
  * See also: dev/gen/command_parser.py, which writes the callers. */
 #ifndef SKUA_EXEC_ARGS_H
@@ -53,6 +53,11 @@ int args_add_counted_keys(struct key_reference *ret_keys, int capacity, int coun
 int args_add_keyword_keys(struct key_reference *ret_keys, int capacity, int count, const struct slice *argv,
                           uint32_t argc, uint32_t index, const char *lower, size_t size, unsigned limit,
                           uint8_t access);
+
+/* The same for the one key behind the first word from `index` on that is the token; none when there is no such word, or
+ * nothing behind it. */
+int args_add_option_key(struct key_reference *ret_keys, int capacity, int count, const struct slice *argv,
+                        uint32_t argc, uint32_t index, const char *lower, size_t size, uint8_t access);
 
 /* ERR wrong number of arguments for '…' command: for what the arity does not catch. */
 void args_wrong_count(struct call *call);

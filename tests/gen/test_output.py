@@ -75,6 +75,16 @@ def key_function_of(command):
     return out.text()
 
 
+def test_keys_of_raw_options_are_told_by_their_keywords(declare):
+    from command_keys import key_specs
+    store = {"name": "store", "type": "oneof", "optional": True, "args": [
+        KEY | {"name": "target", "token": "STORE"}, KEY | {"name": "far", "token": "STOREDIST"}]}
+    command = declare([KEY, STRING, {"name": "options", "type": "block", "raw": True, "optional": True, "args": [store]}])
+    assert [(spec.keyword, spec.index, spec.last, spec.limit) for spec in key_specs(command)] == [
+        (None, 1, 0, 0), ("STORE", 3, 0, 0), ("STOREDIST", 3, 0, 0)]
+    assert 'args_add_option_key(ret_keys, capacity, count, argv, argc, 3, "storedist", 9, ' in key_function_of(command)
+
+
 def test_keys_behind_a_keyword_are_a_share_of_the_words_there(declare):
     from command_keys import key_specs, legacy_range
     command = declare([STRING, COUNT, STREAMS], raw=True)

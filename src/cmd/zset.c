@@ -141,17 +141,8 @@ bool zset_read(struct call *call, struct slice name, struct collection_view *ret
 
 /* ---- Adding ------------------------------------------------------------------------------------------------ */
 
-/* What ZADD and ZINCRBY are to do, and what they did. */
-struct addition {
-    bool nx, xx, gt, lt, ch, incr;
-    uint64_t added;
-    uint64_t updated;
-    double score; /* of the last member, after it was processed */
-    bool skipped; /* the last member was left as it was because of an option */
-};
-
 /* The score that a member with `old` is to have. False: the options leave it as it is. */
-static bool wanted_score(const struct addition *addition, double old, double *score)
+static bool wanted_score(const struct zset_addition *addition, double old, double *score)
 {
     if (addition->nx)
         return false;
@@ -160,17 +151,9 @@ static bool wanted_score(const struct addition *addition, double old, double *sc
     return !isnan(*score) && !(addition->gt && *score <= old) && !(addition->lt && *score >= old);
 }
 
-/* A member to be added, as it was read: nothing has changed before all are. */
-struct wanted_row {
-    double score;
-    struct slice text;
-    struct element member;
-    element_scratch scratch;
-};
-
 /* Adds or updates one member. Its blob is taken over. False: the sum is no number. */
-static bool put(struct call *call, struct zset_edit *edit, struct addition *addition,
-                const struct wanted_row *row)
+static bool put(struct call *call, struct zset_edit *edit, struct zset_addition *addition,
+                const struct zset_row *row)
 {
     double old, score = row->score;
     addition->skipped = false;
@@ -200,39 +183,43 @@ static bool put(struct call *call, struct zset_edit *edit, struct addition *addi
     return true;
 }
 
-/* Reads scores and members, which take turns in `words`. Returns how many were read: fewer than `count` after an answer. */
-static uint32_t read_rows(struct call *call, const struct slice *words, uint32_t count,
-                          struct wanted_row *rows)
+/* Reads scores and members, which take turns in `words`. False after an answer. */
+static bool read_rows(struct call *call, const struct slice *words, uint32_t count, struct zset_row *rows)
 {
     for (uint32_t i = 0; i < count; i++) {
         if (!num_parse_double(words[2 * i], &rows[i].score)) {
             call_not_float(call);
-            return 0;
+            return false;
         }
         rows[i].text = words[2 * i + 1];
     }
-    for (uint32_t i = 0; i < count; i++) {
-        if (element_make(rows[i].text, rows[i].scratch, &rows[i].member) != ST_OK) {
-            while (i-- > 0)
-                element_unref(rows[i].member);
-            call_oom(call);
-            return 0;
-        }
-    }
-    return count;
+    return true;
 }
 
-static void drop_rows(struct wanted_row *rows, uint32_t count)
+static void drop_rows(struct zset_row *rows, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
         element_unref(rows[i].member);
 }
 
-/* Adds the rows, whose members are taken over. False after an answer. */
-static bool put_all(struct call *call, struct slice name, struct addition *addition, struct wanted_row *rows,
-                    uint32_t count)
+static bool make_members(struct call *call, struct zset_row *rows, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (element_make(rows[i].text, rows[i].scratch, &rows[i].member) != ST_OK) {
+            drop_rows(rows, i);
+            call_oom(call);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool zset_put(struct call *call, struct slice name, struct zset_addition *addition, struct zset_row *rows,
+              uint32_t count)
 {
     struct zset_edit edit;
+    if (!make_members(call, rows, count))
+        return false;
     bool is_zset = zset_edit_open(call, name, &edit);
     if (!is_zset || (edit.key.entry == NULL && addition->xx)) {
         addition->skipped = true;
@@ -256,7 +243,7 @@ static bool put_all(struct call *call, struct slice name, struct addition *addit
 }
 
 /* Reads the options at the front of words[0 .. count). Returns how many there are. */
-static uint32_t read_options(struct addition *addition, const struct slice *words, uint32_t count)
+static uint32_t read_options(struct zset_addition *addition, const struct slice *words, uint32_t count)
 {
     const struct {
         const char *token;
@@ -277,7 +264,7 @@ static uint32_t read_options(struct addition *addition, const struct slice *word
 }
 
 /* The error that the options and the number of words behind them deserve, or NULL. */
-static const char *options_error(const struct addition *addition, uint32_t words)
+static const char *options_error(const struct zset_addition *addition, uint32_t words)
 {
     if (words == 0 || words % 2 != 0)
         return "ERR syntax error";
@@ -290,11 +277,19 @@ static const char *options_error(const struct addition *addition, uint32_t words
     return NULL;
 }
 
-#define ROWS_ON_STACK 16
+struct zset_row *zset_rows_new(struct call *call, uint32_t count, struct zset_row *few)
+{
+    if (count <= ZSET_ROWS_FEW)
+        return few;
+    struct zset_row *rows = mem_try_alloc(count * sizeof *rows);
+    if (rows == NULL)
+        call_oom(call);
+    return rows;
+}
 
 void cmd_zadd(struct call *call, const struct args_zadd *args)
 {
-    struct addition addition = {0};
+    struct zset_addition addition = {0};
     uint32_t options = read_options(&addition, args->data, args->data_count);
     uint32_t count = (args->data_count - options) / 2;
     const char *error = options_error(&addition, args->data_count - options);
@@ -302,13 +297,11 @@ void cmd_zadd(struct call *call, const struct args_zadd *args)
         reply_error(call->out, "%s", error);
         return;
     }
-    struct wanted_row few[ROWS_ON_STACK], *rows = few;
-    if (count > ROWS_ON_STACK && (rows = mem_try_alloc(count * sizeof *rows)) == NULL) {
-        call_oom(call);
+    struct zset_row few[ZSET_ROWS_FEW], *rows = zset_rows_new(call, count, few);
+    if (rows == NULL)
         return;
-    }
-    if (read_rows(call, args->data + options, count, rows) == count &&
-        put_all(call, args->key, &addition, rows, count)) {
+    if (read_rows(call, args->data + options, count, rows) &&
+        zset_put(call, args->key, &addition, rows, count)) {
         if (!addition.incr)
             reply_int(call->out, (int64_t)(addition.added + (addition.ch ? addition.updated : 0)));
         else if (addition.skipped)
@@ -322,11 +315,9 @@ void cmd_zadd(struct call *call, const struct args_zadd *args)
 
 void cmd_zincrby(struct call *call, const struct args_zincrby *args)
 {
-    struct addition addition = {.incr = true};
-    struct wanted_row row = {.score = args->increment, .text = args->member};
-    if (element_make(row.text, row.scratch, &row.member) != ST_OK)
-        call_oom(call);
-    else if (put_all(call, args->key, &addition, &row, 1))
+    struct zset_addition addition = {.incr = true};
+    struct zset_row row = {.score = args->increment, .text = args->member};
+    if (zset_put(call, args->key, &addition, &row, 1))
         reply_double(call->out, addition.score);
 }
 

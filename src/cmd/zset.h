@@ -26,6 +26,32 @@ bool zset_edit_close(struct call *call, struct zset_edit *edit);
 void zset_edit_take(struct call *call, struct zset_edit *edit, uint64_t first, uint64_t count,
                     const char *event);
 
+/* What ZADD and its relatives are to do, and what they did. */
+struct zset_addition {
+    bool nx, xx, gt, lt, ch, incr;
+    uint64_t added;
+    uint64_t updated;
+    double score; /* of the last member, after it was processed */
+    bool skipped; /* the last member was left as it was because of an option */
+};
+
+/* A member to be added, as it was read: nothing has changed before all are. */
+struct zset_row {
+    double score;
+    struct slice text;
+    struct element member; /* zset_put's */
+    element_scratch scratch;
+};
+
+#define ZSET_ROWS_FEW 16 /* so many need no memory */
+
+/* Room for rows: `few`, which has ZSET_ROWS_FEW, or a block for mem_free. NULL after -OOM. */
+struct zset_row *zset_rows_new(struct call *call, uint32_t count, struct zset_row *few);
+
+/* Adds the members or changes their scores, tells of it, and fills in what it did. False after an answer. */
+bool zset_put(struct call *call, struct slice name, struct zset_addition *addition, struct zset_row *rows,
+              uint32_t count);
+
 /* Puts it back after rows were taken, and tells of it: the event, and "del" when none is left. */
 void zset_edit_close_taken(struct call *call, struct zset_edit *edit, const char *event, uint64_t taken);
 

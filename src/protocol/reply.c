@@ -352,6 +352,16 @@ void reply_double(struct reply *reply, double value)
         line(reply, ',', digits);
 }
 
+void reply_long_double(struct reply *reply, long double value)
+{
+    char text[NUM_LONG_DOUBLE_TEXT_MAX];
+    struct slice digits = slice_make(text, num_format_long_double(value, text));
+    if (reply->resp == 2)
+        reply_bulk(reply, digits);
+    else
+        line(reply, ',', digits);
+}
+
 void reply_verbatim(struct reply *reply, const char *format, struct slice value)
 {
     if (reply->resp == 2) {

@@ -112,6 +112,8 @@ void reply_null(struct reply *reply);       /* RESP2 $-1 */
 void reply_null_array(struct reply *reply); /* RESP2 *-1 */
 void reply_bool(struct reply *reply, bool value);
 void reply_double(struct reply *reply, double value);
+/* A double, too, with up to 17 digits behind the point and never an exponent. */
+void reply_long_double(struct reply *reply, long double value);
 /* `format` is three letters ("txt", "mkd"); RESP2: a bulk string. */
 void reply_verbatim(struct reply *reply, const char *format, struct slice value);
 void reply_big_number(struct reply *reply, struct slice digits);

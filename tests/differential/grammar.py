@@ -53,6 +53,14 @@ LONGER_SINCE = {b"zrank", b"zrevrank"}
 BLOCKING = ("blpop", "brpop", "blmpop", "blmove", "brpoplpush", "bzpopmin", "bzpopmax", "bzmpop")
 TIMEOUTS = [b"0.01", b"0.001", b"1e-2", b"-1", b"x", b"", b"nan", b"-inf"]
 
+# Places, and the keys that hold them: commands of other families seldom come there, so that few places are the same.
+GEO_KEYS = [b"g0", b"g1", b"g2"]
+EDGES = {180: [b"0", b"179.9999", b"-179.9999", b"-180", b"181", b"-1e9", b"x", b"inf", b""],
+         85: [b"0", b"85", b"-85", b"-85.05112878", b"86", b"-90", b"nan", b"1.2.3", b"x"]}
+UNITS = [b"m", b"km", b"ft", b"mi"]
+# They take their options in any order, and what the order of the answer is depends on them.
+GEO_SEARCHES = ("geosearch", "geosearchstore", "georadius", "georadius_ro", "georadiusbymember", "georadiusbymember_ro")
+
 # Commands that end, block, pause or blind a connection or the server, or whose replies cannot be compared.
 EXCLUDED = {
     "shutdown", "monitor", "debug", "sync", "psync", "replicaof", "slaveof", "failover", "save", "bgsave",
@@ -64,7 +72,7 @@ EXCLUDED = {
     "command", "sort", "sort_ro", "wait", "waitaof", "role", "replconf", "cluster", "migrate", "dump", "restore", "script", "function",
     "commandlog", "pfdebug", "pfselftest", "asking", "readonly", "readwrite", "multi", "exec", "discard", "watch",
     "unwatch", "select", "time", "scan", "sscan", "spop", "srandmember", "hscan", "hrandfield", "zscan", "zrandmember",
-    "object|freq", "publish", "spublish", "pubsub", *BLOCKING,
+    "object|freq", "publish", "spublish", "pubsub", *BLOCKING, *GEO_SEARCHES,
 }
 
 
@@ -280,6 +288,71 @@ class Grammar:
 
     def limit(self):
         return [self.case(b"limit"), self.integer(), self.integer()] if self.rng.random() < 0.4 else []
+
+    def place(self, limit, cluster):
+        """A longitude (limit 180) or a latitude (85)."""
+        rng = self.rng
+        if rng.random() < 0.03:
+            return rng.choice(EDGES[limit])
+        return b"%.7f" % (rng.gauss(limit / 10, 0.5) if cluster else rng.uniform(-limit, limit))
+
+    def places(self):
+        """Filling a set with places, and asking for them."""
+        rng = self.rng
+        key = rng.choice(GEO_KEYS) if rng.random() < 0.9 else self.key()
+        match rng.randrange(10):
+            case 0 | 1 | 2:
+                words = [self.case(b"geoadd"), key, *(self.case(word) for word in (b"nx", b"xx", b"ch") if rng.random() < 0.08)]
+                for _ in range(rng.choice([1, 2, 4, 8, 30])):
+                    cluster = rng.random() < 0.7
+                    words += [self.place(180, cluster), self.place(85, cluster), self.member()]
+                return words
+            case 3:
+                words = [self.case(b"geodist"), key, self.member(), self.member()]
+                return words + ([self.case(rng.choice(UNITS))] if rng.random() < 0.5 else [])
+            case 4:
+                return [self.case(rng.choice([b"geopos", b"geohash"])), key, *(self.member() for _ in range(rng.choice([1, 2, 5])))]
+        return self.geo_search(key)
+
+    def member(self):
+        return self.value() if self.rng.random() < 0.3 else b"place %d" % self.rng.randrange(60)
+
+    def length(self, careful=False):
+        return b"%.5f" % (10 ** self.rng.uniform(0, 7.5)) if careful or self.rng.random() < 0.96 else self.rng.choice(DOUBLES)
+
+    def geo_search(self, key):
+        rng, cluster = self.rng, self.rng.random() < 0.7
+        name = rng.choice(GEO_SEARCHES)
+        # Redis does not look at the circle around a member of a missing key before it empties the destination.
+        careful = name == "georadiusbymember"
+        unit = self.case(rng.choice(UNITS) if careful or rng.random() < 0.97 else b"miles")
+        point = [self.place(180, cluster), self.place(85, cluster)]
+        options = []
+        if name.startswith("georadius"):
+            centre = [self.member()] if "bymember" in name else point
+            words = [self.case(name.encode()), key, *centre, self.length(careful), unit]
+        else:
+            words = [self.case(name.encode()), *([self.destination()] if name == "geosearchstore" else []), key]
+            options += [rng.choice([[self.case(b"frommember"), self.member()], [self.case(b"fromlonlat"), *point]])]
+            options += [rng.choice([[self.case(b"byradius"), self.length(), unit],
+                                    [self.case(b"bybox"), self.length(), self.length(), unit]])]
+        if name in ("georadius", "georadiusbymember") and rng.random() < 0.3:
+            options += [rng.choice([[self.case(b"store"), self.destination()], [self.case(b"storedist"), self.key()]])]
+        elif rng.random() < (0.3 if name == "geosearchstore" else 0.01):
+            options += [[self.case(b"storedist")]]
+            words = [words[0], self.key(), *words[2:]] if name == "geosearchstore" else words
+        elif name != "geosearchstore" or rng.random() < 0.05:
+            options += [[self.case(b"with" + what)] for what in (b"dist", b"hash", b"coord") if rng.random() < 0.4]
+        options += [[self.case(rng.choice([b"asc", b"desc"]))]] if rng.random() < 0.6 else []
+        if key in GEO_KEYS and rng.random() < 0.4:  # elsewhere places may be the same, of which some would be left out
+            options += [[self.case(b"count"), self.integer() if rng.random() < 0.1 else b"%d" % rng.randrange(1, 40)]]
+        elif rng.random() < 0.02:  # which members it chooses is open: only without COUNT, where it is an error
+            options += [[rng.choice([self.case(b"any"), b"foo"])]]
+        rng.shuffle(options)
+        return words + [word for option in options for word in option]
+
+    def destination(self):
+        return self.rng.choice(GEO_KEYS) if self.rng.random() < 0.3 else self.key()
 
     def blocking(self):
         """A command that waits, but not for long: shrinking may take its transaction away."""

@@ -92,6 +92,19 @@ def _digits(words, ours, theirs, grammar):
             and _same_scores(ours, theirs, lambda a, b: float(a) == float(b) and b in ("%.17g" % float(b), "-0")))
 
 
+def _order_of_places(words, ours, theirs, grammar):
+    """Redis answers cell by cell around the centre, and with places that are equally far as its sorting leaves them."""
+    return (words[0] in (b"geosearch", b"georadius", b"georadius_ro", b"georadiusbymember", b"georadiusbymember_ro")
+            and ours[0] == theirs[0] == "*" and sorted(map(repr, ours[1])) == sorted(map(repr, theirs[1]))
+            and (not any(word.lower() in (b"asc", b"desc", b"count") for word in words[3:]) or _same_distances(ours, theirs)))
+
+
+def _same_distances(ours, theirs):
+    """Whether the distances that are shown come in the same order: what is exchanged is equally far."""
+    shown = [[part[1][1] for part in tree[1] if part[0] == "*" and part[1][1][0] == "$"] for tree in (ours, theirs)]
+    return shown[0] == shown[1]
+
+
 def _random(words, ours, theirs, grammar):
     """RANDOMKEY: some key there, none here would be a difference."""
     return words[0] == b"randomkey" and ours[0] == theirs[0] == "$" and None not in (ours[1], theirs[1])
@@ -114,11 +127,14 @@ ARGUMENT_ERRORS = (
     "ERR numkeys should be greater than 0", "ERR count should be greater than 0", "ERR Number of keys can't be", "ERR invalid DB index", "ERR invalid first DB index", "ERR invalid second DB index",
     "ERR weight value is not a float", "ERR min or max ", "ERR at least 1 input key is needed for",
     "ERR XX and NX options", "ERR GT, LT, and/or NX options", "ERR INCR option supports a single",
+    "ERR need numeric ", "ERR radius cannot be negative", "ERR height or width cannot be", "ERR unsupported unit provided.",
+    "ERR invalid longitude,latitude pair", "ERR exactly one of ", "ERR COUNT must be > 0", "ERR the ANY argument requires",
+    "ERR STORE option in GEORADIUS is not", "ERR GEOSEARCHSTORE is not compatible",
     "ERR Invalid bitfield type.", "ERR Invalid OVERFLOW type specified")
 
 
 # Errors about what a key holds.
-WRONG_TYPES = ("WRONGTYPE ", "ERR The specified keys must contain string values")
+WRONG_TYPES = ("WRONGTYPE ", "ERR could not decode requested zset member", "ERR The specified keys must contain string values")
 
 
 def _is_argument_error(tree):
@@ -134,8 +150,8 @@ def _error_order(words, ours, theirs, grammar):
 
 def _numbers_first(words, ours, theirs, grammar):
     """These do not look at their numbers in Redis 7.0 when the key is missing."""
-    return (words[0] in (b"bitcount", b"bitpos", b"getex", b"lcs") and _is_argument_error(ours)
-            and theirs in ((":", 0), (":", -1), ("_", ""), ("$", None)))
+    return (words[0] in (b"bitcount", b"bitpos", b"getex", b"lcs", b"georadiusbymember", b"georadiusbymember_ro")
+            and _is_argument_error(ours) and theirs in ((":", 0), (":", -1), ("_", ""), ("$", None), ("*", [])))
 
 
 def _refcount(words, ours, theirs, grammar):
@@ -184,6 +200,7 @@ RULES = [
     Rule("order-of-fields", "Large hashes have no order.", _order_of_fields),
     Rule("order-of-sort", "SORT leaves open what it compares as equal.", _order_of_sort),
     Rule("left-over-errors", "Numbers are numbers whatever came before.", _left_over_errors),
+    Rule("order-of-places", "Places come in the order of their scores where none was asked for.", _order_of_places),
     Rule("digits-of-scores", "As few digits as name the score, as in later versions; zero has no sign.", _digits),
     Rule("randomness", "RANDOMKEY is random.", _random),
     Rule("order-of-errors", "Of two faults of a command, another is told.", _error_order),

@@ -40,7 +40,9 @@ def sequence(grammar, rng):
     for _ in range(STEPS):
         connection = rng.randrange(2)
         chance = rng.random()
-        if chance < 0.62:
+        if chance < 0.07:
+            words = grammar.places()
+        elif chance < 0.62:
             words = grammar.command()
             if words[0].lower() == b"ping":
                 words = words[:2]  # see "numbers of arguments" in docs/differences.md

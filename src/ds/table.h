@@ -240,6 +240,16 @@ typedef void (*table_visit_fn)(void *item, void *context);
  * `visit` must not change the table. */
 uint64_t table_scan(const struct table *table, uint64_t cursor, table_visit_fn visit, void *context);
 
+/* The place of a hash in the order in which table_scan visits: whatever is before that of the cursor (which is a hash in this
+ * sense) has been visited, and nothing else; after the cursor 0 at the end, everything. */
+ALWAYS_INLINE uint64_t table_scan_order(uint64_t hash)
+{
+    hash = (hash >> 1 & 0x5555555555555555ull) | (hash & 0x5555555555555555ull) << 1;
+    hash = (hash >> 2 & 0x3333333333333333ull) | (hash & 0x3333333333333333ull) << 2;
+    hash = (hash >> 4 & 0x0f0f0f0f0f0f0f0full) | (hash & 0x0f0f0f0f0f0f0f0full) << 4;
+    return __builtin_bswap64(hash);
+}
+
 /* A random item, NULL when empty. Each item has nearly the same chance. */
 void *table_random(const struct table *table, struct rng *rng);
 

@@ -23,14 +23,6 @@ static void chain_visit(const struct table_bucket *head, table_visit_fn visit, v
     }
 }
 
-static uint64_t reverse_bits(uint64_t value)
-{
-    value = (value >> 1 & 0x5555555555555555ull) | (value & 0x5555555555555555ull) << 1;
-    value = (value >> 2 & 0x3333333333333333ull) | (value & 0x3333333333333333ull) << 2;
-    value = (value >> 4 & 0x0f0f0f0f0f0f0f0full) | (value & 0x0f0f0f0f0f0f0f0full) << 4;
-    return __builtin_bswap64(value);
-}
-
 uint64_t table_scan(const struct table *table, uint64_t cursor, table_visit_fn visit, void *context)
 {
     uint64_t bucket_count = table_bucket_count(table);
@@ -44,7 +36,8 @@ uint64_t table_scan(const struct table *table, uint64_t cursor, table_visit_fn v
     chain_visit(table_bucket_at(table, index), visit, context);
     if (index + mask + 1 < bucket_count)
         chain_visit(table_bucket_at(table, index + mask + 1), visit, context);
-    return reverse_bits(reverse_bits(cursor | ~mask) + 1);
+    /* Reversing twice gives back the number. */
+    return table_scan_order(table_scan_order(cursor | ~mask) + 1);
 }
 
 /* ---- Random --------------------------------------------------------------------------------------- */

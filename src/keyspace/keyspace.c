@@ -11,6 +11,7 @@
 #include "base/bug.h"
 #include "base/role.h"
 #include "base/worker.h"
+#include "keyspace/walk.h"
 
 /* Budget of one keyspace_expire_step: passing over a bucket takes less than a nanosecond, opening one about
  * 200, removing a key up to a microsecond. */
@@ -30,6 +31,7 @@
 struct detached {
     struct list_node node;
     struct table table;
+    struct list_node walks; /* nothing is freed while somebody walks */
 };
 
 /* ---- What tables ask about entries ----------------------------------------------------------------- */
@@ -89,6 +91,7 @@ struct keyspace *keyspace_new(uint32_t db_count, uint64_t hash_seed, int64_t now
     keyspace_set_time(keyspace, now_ms);
     for (uint32_t i = 0; i < db_count; i++) {
         struct db *db = &keyspace->dbs[i];
+        list_init(&db->walks);
         db->number = i;
         db->keyspace = keyspace;
         table_init(&db->keys, &db_table_type, keyspace, keyspace->heap);
@@ -152,12 +155,16 @@ enum status db_insert(struct db *db, struct entry *entry, uint64_t hash)
     if (unlikely(status != ST_OK))
         return status;
     note_published(db, entry, hash);
+    if (unlikely(!list_is_empty(&db->walks)))
+        key_walks_inserted(&db->walks, entry, hash);
     return ST_OK;
 }
 
 void db_replace(struct db *db, const struct table_position *position, struct entry *entry, uint64_t hash)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
+    if (unlikely(!list_is_empty(&db->walks)))
+        key_walks_replacing(&db->walks, table_item_at(position), entry, hash);
     struct entry *old = table_replace(&db->keys, position, entry);
     note_withdrawn(db, old);
     note_published(db, entry, hash);
@@ -167,6 +174,8 @@ void db_replace(struct db *db, const struct table_position *position, struct ent
 struct entry *db_take(struct db *db, const struct table_position *position)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
+    if (unlikely(!list_is_empty(&db->walks)))
+        key_walks_removing(&db->walks, table_item_at(position));
     struct entry *entry = table_remove(&db->keys, position);
     note_withdrawn(db, entry);
     return entry;
@@ -244,6 +253,8 @@ uint64_t db_flush(struct db *db)
     struct keyspace *keyspace = db->keyspace;
     struct detached *detached = mem_alloc(sizeof(*detached));
     detached->table = db->keys;
+    list_init(&detached->walks);
+    key_walks_moved(&db->walks, &detached->walks, &detached->table);
     list_append(&keyspace->draining, &detached->node);
     keyspace->lazyfree_pending += count;
     table_init(&db->keys, &db_table_type, keyspace, keyspace->heap);
@@ -266,6 +277,11 @@ void keyspace_swap(struct keyspace *keyspace, uint32_t a, uint32_t b)
     second->keys = before.keys;
     second->volatile_count = before.volatile_count;
     second->timed_count = before.timed_count;
+    struct list_node walks;
+    list_init(&walks);
+    key_walks_moved(&first->walks, &walks, &second->keys);
+    key_walks_moved(&second->walks, &first->walks, &first->keys);
+    key_walks_moved(&walks, &second->walks, &second->keys);
 }
 
 struct entry *db_random(struct db *db)
@@ -336,6 +352,18 @@ static void visit_drained(void *item, void *context)
     keyspace->lazyfreed = freed + 1; /* once, whoever frees its value */
 }
 
+/* The first detached table over which nobody walks; NULL: none. */
+static struct detached *next_to_drain(const struct keyspace *keyspace)
+{
+    list_for_each(&keyspace->draining, node)
+    {
+        struct detached *detached = list_entry(node, struct detached, node);
+        if (list_is_empty(&detached->walks))
+            return detached;
+    }
+    return NULL;
+}
+
 bool keyspace_reclaim_step(struct keyspace *keyspace)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
@@ -357,8 +385,8 @@ bool keyspace_reclaim_step(struct keyspace *keyspace)
             list_append(&keyspace->objects, &object->node);
         return true;
     }
-    if (!list_is_empty(&keyspace->draining)) {
-        struct detached *detached = list_entry(keyspace->draining.next, struct detached, node);
+    struct detached *detached = next_to_drain(keyspace);
+    if (detached != NULL) {
         if (table_drain(&detached->table, DRAIN_STEP_BUCKETS, visit_drained, keyspace)) {
             list_remove(&detached->node);
             table_done(&detached->table);

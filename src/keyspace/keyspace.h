@@ -33,6 +33,7 @@ struct db {
     uint64_t volatile_count; /* K2 */
     uint64_t timed_count;    /* K5 */
     struct keyspace *keyspace;
+    struct list_node walks; /* over the table: keyspace/walk.h */
 };
 
 struct keyspace {

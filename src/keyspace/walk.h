@@ -1,0 +1,57 @@
+/* A walk over the keys of a database as they were when it began, while the database changes.
+ *
+ * Principal entry points: key_walk_begin, key_walk_step, key_walk_end.
+ * Each entry that was there at the start is visited once: in its turn, or just before it is taken out. Entries that come
+ * later are not visited. Nothing is copied; a change costs one comparison while nobody walks.
+ *
+ * Keys are walked in the order of their hashes read from the lowest bit on, which is that of table_scan: so what has been
+ * visited follows from a key's hash and the walk's position alone, however the table grows and shrinks.
+ *
+ * V1  An entry of the table has been visited if its place in that order is before the walk's position.
+ * V2  `added` has those entries of the table that came after the start and whose place is not before the position. All
+ *     other such entries were there at the start.
+ * V3  A walk stays with its table: with SWAPDB it moves to the other database, with a flush it goes on in what was
+ *     detached, which is not freed before the walk has ended.
+ * Threads: executor only. */
+#ifndef SKUA_KEYSPACE_WALK_H
+#define SKUA_KEYSPACE_WALK_H
+
+#include "keyspace/keyspace.h"
+
+/* The entry is valid during the call only, and must not be changed. */
+typedef void key_visit_fn(const struct entry *entry, void *context);
+
+struct key_walk {
+    struct list_node node; /* in db.walks, or in those of a detached table */
+    struct keyspace *keyspace;
+    struct table *table;
+    uint64_t cursor; /* of table_scan */
+    bool is_over;
+    key_visit_fn *visit;
+    void *context;
+    struct table added; /* V2 */
+};
+
+void key_walk_begin(struct key_walk *walk, struct db *db, key_visit_fn *visit, void *context);
+
+/* Visits the keys of a bucket or two. False: all have been visited. */
+bool key_walk_step(struct key_walk *walk);
+
+/* To be called once, whether the walk has come to its end or not. */
+void key_walk_end(struct key_walk *walk);
+
+/* ---- For the keyspace -------------------------------------------------------------------------------------- */
+
+/* An entry has been inserted. */
+void key_walks_inserted(struct list_node *walks, struct entry *entry, uint64_t hash);
+
+/* An entry is about to be taken out. */
+void key_walks_removing(struct list_node *walks, struct entry *entry);
+
+/* An entry is about to be replaced by another one of the same key. */
+void key_walks_replacing(struct list_node *walks, struct entry *old, struct entry *entry, uint64_t hash);
+
+/* The table with these walks is at `table` now, and they are to be listed in `to`, which is empty. */
+void key_walks_moved(struct list_node *walks, struct list_node *to, struct table *table);
+
+#endif

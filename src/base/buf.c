@@ -22,21 +22,41 @@ void buf_clear(struct buf *buf)
     buf->size = 0;
 }
 
-void buf_reserve(struct buf *buf, size_t extra)
+/* The capacity to which a buffer grows for `extra` bytes more; 0 when there is no such. */
+static size_t next_capacity(const struct buf *buf, size_t extra)
 {
-    if (likely(buf->capacity - buf->size >= extra))
-        return;
     size_t wanted;
     if (__builtin_add_overflow(buf->size, extra, &wanted) || wanted > MEM_SIZE_MAX)
-        fatal("a buffer of %zu bytes should grow by %zu", buf->size, extra);
+        return 0;
     /* Half as much again: appending stays linear and realloc can still use the space given up before. */
     size_t capacity = buf->capacity + buf->capacity / 2;
     if (capacity < wanted)
         capacity = wanted;
-    if (capacity < BUF_CAPACITY_MIN)
-        capacity = BUF_CAPACITY_MIN;
+    return capacity < BUF_CAPACITY_MIN ? BUF_CAPACITY_MIN : capacity;
+}
+
+void buf_reserve(struct buf *buf, size_t extra)
+{
+    if (likely(buf->capacity - buf->size >= extra))
+        return;
+    size_t capacity = next_capacity(buf, extra);
+    if (capacity == 0)
+        fatal("a buffer of %zu bytes should grow by %zu", buf->size, extra);
     buf->data = mem_realloc(buf->data, capacity);
     buf->capacity = capacity;
+}
+
+bool buf_try_reserve(struct buf *buf, size_t extra)
+{
+    if (likely(buf->capacity - buf->size >= extra))
+        return true;
+    size_t capacity = next_capacity(buf, extra);
+    char *data = capacity > 0 ? mem_try_realloc(buf->data, capacity) : NULL;
+    if (data == NULL)
+        return false;
+    buf->data = data;
+    buf->capacity = capacity;
+    return true;
 }
 
 void buf_append(struct buf *buf, const void *bytes, size_t size)

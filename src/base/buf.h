@@ -5,6 +5,7 @@
 #ifndef SKUA_BASE_BUF_H
 #define SKUA_BASE_BUF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,8 @@ struct buf {
 void buf_done(struct buf *buf);
 void buf_clear(struct buf *buf);
 void buf_reserve(struct buf *buf, size_t extra);
+/* For bytes whose number a client chose. False: memory for them was refused, nothing has changed. */
+bool buf_try_reserve(struct buf *buf, size_t extra);
 void buf_append(struct buf *buf, const void *bytes, size_t size);
 void buf_append_char(struct buf *buf, char c);
 void buf_append_string(struct buf *buf, const char *string);

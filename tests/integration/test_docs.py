@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 
 import pytest
@@ -27,7 +28,13 @@ pytestmark = pytest.mark.once
 GENERATED = pathlib.Path(os.environ.get("SKUA_GENERATED", ROOT / "build" / "dev" / "gen"))
 
 
-# ---- How redis-cli shows replies ------------------------------------------------------------------------
+# ---- How redis-cli reads commands, and shows replies ------------------------------------------------------------------------
+
+
+def typed(line):
+    """The words of a line; \\xHH in them is a byte."""
+    return [re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), word.encode())
+            for word in shlex.split(line)]
 
 
 def quoted(data):
@@ -118,7 +125,7 @@ def test_examples_of_the_declarations_run(connect, config, command):
     if command["name"] == "auth":
         config(requirepass="secret")
     for line, expected in command["examples"]:
-        reply = shown(client(line))
+        reply = shown(client(*typed(line)))
         assert matches(expected, reply), f"> {line}\n{reply}\nexpected:\n{expected}"
 
 
@@ -127,7 +134,7 @@ def test_examples_in_the_pages_run(connect, block):
     client = connect()
     for step in re.split(r"^> ", block, flags=re.MULTILINE)[1:]:
         line, _, expected = step.partition("\n")
-        reply = shown(client(line))
+        reply = shown(client(*typed(line)))
         assert matches(expected.rstrip("\n"), reply), f"> {line}\n{reply}\nexpected:\n{expected}"
 
 

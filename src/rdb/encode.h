@@ -1,0 +1,79 @@
+/* Writing a value in Redis's format, in steps.
+ *
+ * Principal entry points: rdb_encode_begin, rdb_encode_step, rdb_encode_done.
+ * To begin takes references of what the value consists of; after that the entry may go or change, and what is written is
+ * the value as it was. Each step appends some bytes, which the caller may take out of the buffer. The type comes first,
+ * then (in a file) what the caller puts between, then the bytes of the steps.
+ *
+ * | value                            | is written as                                                     |
+ * |----------------------------------|-------------------------------------------------------------------|
+ * | string                           | a string                                                          |
+ * | list                             | listpacks of about ENCODE_NODE_BYTES                              |
+ * | compact set, hash, sorted set    | an intset or a listpack; a set before version 11, rows            |
+ * | other set, hash, sorted set      | rows                                                              |
+ * | hash with times to live          | rows with times, which need version 12 whatever was asked for     |
+ *
+ * Threads: beginning and ending, the executor; a step, any one at a time.
+ *
+ * states of an encoder: ENCODE_COUNT (lists: how many nodes there will be) -> ENCODE_UNITS (`next` writes one unit after
+ * the other; while a long text is under way, that comes first) -> ENCODE_END */
+#ifndef SKUA_RDB_ENCODE_H
+#define SKUA_RDB_ENCODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "keyspace/keyspace.h"
+#include "rdb/format.h"
+#include "rdb/lzf.h"
+
+#define ENCODE_NODE_BYTES   8192
+#define ENCODE_PACKED_BYTES ((size_t)256 << 10) /* a larger collection is written as rows */
+#define ENCODE_COMPRESS_MAX                                                                                  \
+    ((size_t)256 << 10) /* a longer string is not compressed: it would take too long at once */
+#define ENCODE_STEP_MIN 64
+
+enum encode_state { ENCODE_COUNT, ENCODE_UNITS, ENCODE_END };
+
+struct rdb_encoder {
+    enum rdb_type type; /* the byte that comes first */
+    unsigned version;   /* the lowest in which this type is known */
+    enum encode_state state;
+    enum status (*next)(struct rdb_encoder *encoder, struct buf *out);
+    struct keyspace *keyspace;
+    uint8_t marks; /* ENTRY_MARKS */
+
+    /* What is written. */
+    bool has_rows;
+    struct tree rows;           /* a reference of a collection's */
+    struct large_string *large; /* a reference of a long string */
+    struct buf text;            /* a copy of a short one */
+
+    /* Where it goes on. */
+    struct tree_place place;
+    uint64_t left; /* rows */
+    unsigned part; /* of the row */
+    uint64_t nodes;
+    int64_t first_ms;  /* of a hash with times: none of them is before it */
+    struct slice rest; /* of a long text */
+    uint8_t tail[8];   /* what follows that */
+    size_t tail_size;
+
+    struct buf packed; /* scratch */
+    struct lzf_memory *memory;
+};
+
+/* Begins to write the value of an entry for readers of `version` (10: Redis 7.0, 11: 7.2 and later). ST_NOMEM: there is
+ * nothing to end. The encoder must stay where it is. */
+enum status rdb_encode_begin(struct rdb_encoder *encoder, struct keyspace *keyspace,
+                             const struct entry *entry, unsigned version);
+
+/* Appends about `bytes_max` bytes, one row or node more at the most. ST_AGAIN: there is more; ST_OK: that was all; ST_NOMEM:
+ * `out` could not grow, the value cannot be written. */
+enum status rdb_encode_step(struct rdb_encoder *encoder, struct buf *out, size_t bytes_max);
+
+/* Gives back what was taken; also before the value's end. */
+void rdb_encode_done(struct rdb_encoder *encoder);
+
+#endif

@@ -1,0 +1,149 @@
+/* LZF. Entry: lzf_compress, lzf_expand. Threads: any. */
+#include "rdb/lzf.h"
+
+#define LITERALS_MAX 32
+#define MATCH_MIN    3
+#define MATCH_MAX    264
+#define DISTANCE_MAX 8192
+#define LENGTH_LONG  7 /* in the first byte: one more byte says how much is to be added */
+
+/* ---- Packing ----------------------------------------------------------------------------------------------- */
+
+struct packer {
+    const uint8_t *in;
+    size_t size;
+    uint8_t *out;
+    size_t used;
+    size_t room;
+};
+
+static bool put_literals(struct packer *packer, size_t from, size_t to)
+{
+    while (from < to) {
+        size_t count = to - from < LITERALS_MAX ? to - from : LITERALS_MAX;
+        if (packer->room - packer->used < count + 1)
+            return false;
+        packer->out[packer->used++] = (uint8_t)(count - 1);
+        memcpy(packer->out + packer->used, packer->in + from, count);
+        packer->used += count;
+        from += count;
+    }
+    return true;
+}
+
+static bool put_match(struct packer *packer, size_t distance, size_t length)
+{
+    uint8_t *out = packer->out + packer->used;
+    size_t back = distance - 1, code = length - 2;
+    if (packer->room - packer->used < (code < LENGTH_LONG ? 2u : 3u))
+        return false;
+    if (code < LENGTH_LONG) {
+        *out++ = (uint8_t)(code << 5 | back >> 8);
+    } else {
+        *out++ = (uint8_t)(LENGTH_LONG << 5 | back >> 8);
+        *out++ = (uint8_t)(code - LENGTH_LONG);
+    }
+    *out++ = (uint8_t)back;
+    packer->used = (size_t)(out - packer->out);
+    return true;
+}
+
+static uint32_t three_bytes(const uint8_t *at)
+{
+    return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16;
+}
+
+static uint32_t *head_of(struct lzf_memory *memory, uint32_t bytes)
+{
+    return &memory->heads[(bytes * 2654435761u) >> 19]; /* Knuth's multiplier; 13 bits are left */
+}
+
+_Static_assert(LZF_HEADS == 1 << 13, "head_of leaves 13 bits");
+
+static size_t match_length(const struct packer *packer, size_t from, size_t at)
+{
+    size_t most = packer->size - at < MATCH_MAX ? packer->size - at : MATCH_MAX, length = MATCH_MIN;
+    while (length < most && packer->in[from + length] == packer->in[at + length])
+        length++;
+    return length;
+}
+
+static bool pack(struct packer *packer, struct lzf_memory *memory)
+{
+    size_t at = 0, literals = 0; /* bytes from here to `at` are not written yet */
+    while (at + MATCH_MIN <= packer->size) {
+        uint32_t bytes = three_bytes(packer->in + at);
+        uint32_t *head = head_of(memory, bytes);
+        size_t from = *head - memory->base; /* far away when it is of an earlier string */
+        bool known = *head >= memory->base && at - from <= DISTANCE_MAX;
+        *head = memory->base + (uint32_t)at;
+        if (!known || three_bytes(packer->in + from) != bytes) {
+            at++;
+            continue;
+        }
+        size_t length = match_length(packer, from, at);
+        if (!put_literals(packer, literals, at) || !put_match(packer, at - from, length))
+            return false;
+        at += length;
+        literals = at;
+    }
+    return put_literals(packer, literals, packer->size);
+}
+
+size_t lzf_compress(struct lzf_memory *memory, struct slice in, char *out, size_t out_max)
+{
+    if (in.size > LZF_INPUT_MAX)
+        return 0;
+    if (memory->base == 0 || in.size > UINT32_MAX - memory->base) {
+        memset(memory, 0, sizeof *memory);
+        memory->base = 1;
+    }
+    struct packer packer = {
+        .in = (const uint8_t *)in.data, .size = in.size, .out = (uint8_t *)out, .room = out_max};
+    bool fits = pack(&packer, memory);
+    memory->base += (uint32_t)in.size;
+    return fits ? packer.used : 0;
+}
+
+/* ---- Expanding --------------------------------------------------------------------------------------------- */
+
+/* Bytes that repeat what they make themselves, when they begin less than `length` back. */
+static void repeat(char *at, size_t distance, size_t length)
+{
+    if (distance >= length) {
+        memcpy(at, at - distance, length);
+        return;
+    }
+    for (size_t i = 0; i < length; i++)
+        at[i] = at[i - distance];
+}
+
+bool lzf_expand(struct slice in, char *out, size_t out_size)
+{
+    const uint8_t *at = (const uint8_t *)in.data, *end = at + in.size;
+    size_t used = 0;
+    while (at < end) {
+        uint8_t first = *at++;
+        if (first < LITERALS_MAX) {
+            size_t count = (size_t)first + 1;
+            if ((size_t)(end - at) < count || out_size - used < count)
+                return false;
+            memcpy(out + used, at, count);
+            at += count;
+            used += count;
+            continue;
+        }
+        size_t length = first >> 5;
+        if ((size_t)(end - at) < (length == LENGTH_LONG ? 2u : 1u))
+            return false;
+        if (length == LENGTH_LONG)
+            length += *at++;
+        length += 2;
+        size_t distance = ((size_t)(first & 0x1f) << 8 | *at++) + 1;
+        if (distance > used || out_size - used < length)
+            return false;
+        repeat(out + used, distance, length);
+        used += length;
+    }
+    return used == out_size;
+}

@@ -1,0 +1,41 @@
+/* LZF, the compression of strings in Redis's format.
+ *
+ * Principal entry points: lzf_compress, lzf_expand.
+ * A stream is made of steps. One whose first byte is below 32 stands for the so many bytes and one that follow. Another
+ * one repeats bytes: the highest three bits are how many, less two (7: the next byte is to be added), the rest and one
+ * more byte how far back they begin, less one.
+ * Written here and not taken from a library, because that keeps 256 KB on its stack, and the stack of a command that
+ * runs in slices is smaller than that.
+ * Threads: any. */
+#ifndef SKUA_RDB_LZF_H
+#define SKUA_RDB_LZF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+
+#define LZF_HEADS 8192
+
+/* Where three bytes were seen last. Zeroed at first; serves any number of strings, one after the other. */
+struct lzf_memory {
+    uint32_t base;             /* heads below it are of earlier strings */
+    uint32_t heads[LZF_HEADS]; /* base + position */
+};
+
+#define LZF_INPUT_MAX ((size_t)1 << 30)
+
+/* Packs `in` into `out`. Returns the number of bytes, 0 when they are more than `out_max` or `in` is longer than
+ * LZF_INPUT_MAX. The same bytes for the same input. */
+size_t lzf_compress(struct lzf_memory *memory, struct slice in, char *out, size_t out_max);
+
+/* No stream of `size` bytes expands to more than this. */
+ALWAYS_INLINE uint64_t lzf_expanded_max(uint64_t size)
+{
+    return size * 88; /* three bytes can stand for 264 */
+}
+
+/* Fills `out` with exactly `out_size` bytes. False: `in` is no stream of that size. */
+bool lzf_expand(struct slice in, char *out, size_t out_size);
+
+#endif

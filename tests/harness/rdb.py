@@ -1,0 +1,149 @@
+"""Builds payloads in Redis's format by hand: sound ones of every age, and unsound ones.
+
+Entry: payload. Its body is made of length, string, listpack, ziplist, zipmap, intset and double.
+"""
+import struct
+
+STRING, LIST, SET, ZSET, HASH, ZSET_2, MODULE_OLD, MODULE = range(8)
+HASH_ZIPMAP, LIST_ZIPLIST, SET_INTSET, ZSET_ZIPLIST, HASH_ZIPLIST, QUICKLIST, STREAM = range(9, 16)
+HASH_LISTPACK, ZSET_LISTPACK, QUICKLIST_2, STREAM_2, SET_LISTPACK, STREAM_3 = range(16, 22)
+HASH_TIMED_EARLY = HASH_VALKEY = 22
+HASH_LISTPACK_TIMED_EARLY, HASH_TIMED, HASH_LISTPACK_TIMED = 23, 24, 25
+
+
+def _table():
+    divisor = int(f"{0xAD93D23594C935A9:064b}"[::-1], 2)
+    rows = []
+    for byte in range(256):
+        for _ in range(8):
+            byte = byte >> 1 ^ (divisor if byte & 1 else 0)
+        rows.append(byte)
+    return rows
+
+
+_TABLE = _table()
+
+
+def crc64(data):
+    crc = 0
+    for byte in data:
+        crc = _TABLE[(crc ^ byte) & 255] ^ crc >> 8
+    return crc
+
+
+def sealed(data, version=10):
+    """A type and a value with their footer."""
+    data += struct.pack("<H", version)
+    return data + struct.pack("<Q", crc64(data))
+
+
+def payload(kind, *body, version=10):
+    return sealed(bytes([kind]) + b"".join(body), version)
+
+
+def length(count):
+    if count < 1 << 6:
+        return bytes([count])
+    if count < 1 << 14:
+        return struct.pack(">H", 0x4000 | count)
+    return struct.pack(">BI", 0x80, count) if count < 1 << 32 else struct.pack(">BQ", 0x81, count)
+
+
+def string(text):
+    """A string as it is."""
+    return length(len(text)) + text
+
+
+def compressed(packed, size):
+    """A string that says that it has so many bytes when `packed` is expanded."""
+    return b"\xc3" + length(len(packed)) + length(size) + packed
+
+
+def double(value):
+    return struct.pack("<d", value)
+
+
+def moment(value):
+    return struct.pack("<q", value)
+
+
+# ---- Packed collections ---------------------------------------------------------------------------------
+
+
+def _listpack_entry(item):
+    if isinstance(item, bytes):
+        size = len(item)
+        if size < 64:
+            return bytes([0x80 | size]) + item
+        if size < 4096:
+            return struct.pack(">H", 0xE000 | size) + item
+        return b"\xf0" + struct.pack("<I", size) + item
+    if 0 <= item < 128:
+        return bytes([item])
+    if -4096 <= item < 4096:
+        return struct.pack(">H", 0xC000 | item & 0x1FFF)
+    for first, width in ((0xF1, 2), (0xF2, 3), (0xF3, 4), (0xF4, 8)):
+        if -(1 << 8 * width - 1) <= item < 1 << 8 * width - 1:
+            return bytes([first]) + item.to_bytes(width, "little", signed=True)
+    raise ValueError(item)
+
+
+def _listpack_back(size):
+    groups = []
+    while True:
+        groups.append(size & 127)
+        size >>= 7
+        if not size:
+            return bytes([groups[-1]] + [group | 128 for group in reversed(groups[:-1])])
+
+
+def listpack(items, count=None):
+    """Items are bytes or integers."""
+    entries = b"".join(entry + _listpack_back(len(entry)) for entry in map(_listpack_entry, items))
+    count = min(len(items), 0xFFFF) if count is None else count
+    return struct.pack("<IH", 7 + len(entries), count) + entries + b"\xff"
+
+
+def _ziplist_value(item):
+    if isinstance(item, bytes):
+        size = len(item)
+        if size < 1 << 6:
+            return bytes([size]) + item
+        if size < 1 << 14:
+            return struct.pack(">H", 0x4000 | size) + item
+        return b"\x80" + struct.pack(">I", size) + item
+    if 0 <= item <= 12:
+        return bytes([0xF1 + item])
+    for first, width in ((0xFE, 1), (0xC0, 2), (0xF0, 3), (0xD0, 4), (0xE0, 8)):
+        if -(1 << 8 * width - 1) <= item < 1 << 8 * width - 1:
+            return bytes([first]) + item.to_bytes(width, "little", signed=True)
+    raise ValueError(item)
+
+
+def ziplist(items, count=None):
+    entries, last, before = b"", 10, 0
+    for item in items:
+        last = 10 + len(entries)
+        entry = (bytes([before]) if before < 254 else b"\xfe" + struct.pack("<I", before)) + _ziplist_value(item)
+        entries += entry
+        before = len(entry)
+    count = min(len(items), 0xFFFF) if count is None else count
+    return struct.pack("<IIH", 11 + len(entries), last, count) + entries + b"\xff"
+
+
+def zipmap(pairs, unused=0):
+    def size(text):
+        return bytes([len(text)]) if len(text) < 254 else b"\xfe" + struct.pack("<I", len(text))
+
+    body = b"".join(size(field) + field + size(value) + bytes([unused]) + value + b"?" * unused
+                    for field, value in pairs)
+    return bytes([min(len(pairs), 254)]) + body + b"\xff"
+
+
+def intset(numbers, width=None):
+    numbers = list(numbers)
+    if width is None:
+        width = next(width for width in (2, 4, 8)
+                     if all(-(1 << 8 * width - 1) <= number < 1 << 8 * width - 1 for number in numbers))
+    return struct.pack("<II", width, len(numbers)) + b"".join(
+        number.to_bytes(width, "little", signed=True) for number in numbers)

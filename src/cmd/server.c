@@ -19,6 +19,7 @@ void cmd_dbsize(struct call *call, const struct args_dbsize *args)
 static void flush(struct call *call, struct db *db)
 {
     watch_touch_db(call->exec->watch, db, NULL);
+    block_db_lost(call->exec->block, db);
     call->exec->stats.dirty += db_flush(db);
 }
 

@@ -14,7 +14,8 @@ struct waited_key {
     const struct db *db;
     enum entry_type type;
     bool is_being_served;
-    uint64_t hash; /* of the name in the keyspace */
+    uint32_t loss_waiters; /* B6 */
+    uint64_t hash;         /* of the name in the keyspace */
     size_t size;
     char name[];
 };
@@ -34,6 +35,7 @@ struct key_wait {
     const struct slice *argv;
     uint32_t argc;
     block_serve_fn *serve;
+    bool hears_of_loss;
     const void *details;
     uint32_t waiter_count;
     struct waiter waiters[];
@@ -161,6 +163,7 @@ static struct key_wait *wait_new(const struct call *call, const struct block_req
                               .argv = argv,
                               .argc = call->argc,
                               .serve = request->serve,
+                              .hears_of_loss = request->hears_of_loss,
                               .details = details};
     return wait;
 }
@@ -170,6 +173,8 @@ static void wait_free(struct key_wait *wait)
     for (uint32_t i = 0; i < wait->waiter_count; i++) {
         struct waiter *waiter = &wait->waiters[i];
         list_remove(&waiter->in_key);
+        waiter->key->loss_waiters -= wait->hears_of_loss;
+        wait->block->loss_waiters -= wait->hears_of_loss;
         release_key(wait->block, waiter->key);
     }
     mem_free(wait);
@@ -187,6 +192,8 @@ static bool wait_for(struct key_wait *wait, const struct wanted_key *wanted)
     struct waiter *waiter = &wait->waiters[wait->waiter_count++];
     *waiter = (struct waiter){.key = key, .wait = wait};
     list_append(&key->waiters, &waiter->in_key);
+    key->loss_waiters += wait->hears_of_loss;
+    wait->block->loss_waiters += wait->hears_of_loss;
     return true;
 }
 
@@ -248,6 +255,12 @@ static bool is_there(const struct waited_key *key)
     return entry && entry_type(entry) == key->type && !db_is_expired(key->db, entry);
 }
 
+/* Whether there is anybody to be served: with what the key holds, or with its loss. */
+static bool is_worth_a_look(const struct waited_key *key)
+{
+    return key->loss_waiters > 0 || is_there(key);
+}
+
 struct swapped {
     struct block_table *block;
     const struct db *a;
@@ -258,13 +271,13 @@ static void mark_swapped(void *item, void *context)
 {
     struct waited_key *key = item;
     const struct swapped *swapped = context;
-    if ((key->db == swapped->a || key->db == swapped->b) && is_there(key))
+    if ((key->db == swapped->a || key->db == swapped->b) && is_worth_a_look(key))
         mark_ready(swapped->block, key);
 }
 
 static void mark_there(void *item, void *context)
 {
-    if (is_there(item))
+    if (is_worth_a_look(item))
         mark_ready(context, item);
 }
 
@@ -275,6 +288,30 @@ void block_look_again(struct block_table *block)
         return;
     do {
         cursor = table_scan(&block->keys, cursor, mark_there, block);
+    } while (cursor);
+}
+
+struct lost {
+    struct block_table *block;
+    const struct db *db;
+};
+
+static void mark_lost(void *item, void *context)
+{
+    struct waited_key *key = item;
+    const struct lost *lost = context;
+    if (key->db == lost->db && key->loss_waiters > 0)
+        mark_ready(lost->block, key);
+}
+
+void block_db_lost(struct block_table *block, const struct db *db)
+{
+    struct lost context = {block, db};
+    uint64_t cursor = 0;
+    if (block->loss_waiters == 0)
+        return;
+    do {
+        cursor = table_scan(&block->keys, cursor, mark_lost, &context);
     } while (cursor);
 }
 
@@ -315,8 +352,11 @@ static void serve_key(struct block_table *block, struct waited_key *key)
     {
         struct waiter *waiter = list_entry(node, struct waiter, in_key);
         const struct key_wait *wait = waiter->wait;
-        if (!is_there(key))
+        bool is_lost = !is_there(key);
+        if (is_lost && key->loss_waiters == 0)
             break;
+        if (is_lost && !wait->hears_of_loss)
+            continue;
         /* Nobody behind it overtakes: block_look_again will come. */
         if (hold_conflicts(&block->exec->holds, wait->command, wait->argv, wait->argc)) {
             block->exec->holds.somebody_was_left_out = true;
@@ -348,6 +388,7 @@ static void check_key(void *item, void *context)
 {
     struct waited_key *key = item;
     const struct key_wait *previous = NULL;
+    uint32_t loss_waiters = 0;
     ASSERT(!key->is_being_served && !list_is_listed(&key->in_ready)); /* B4 */
     ASSERT(!list_is_empty(&key->waiters));                            /* B1 */
     list_for_each(&key->waiters, node)
@@ -358,8 +399,10 @@ static void check_key(void *item, void *context)
         ASSERT(waiter >= wait->waiters && waiter < wait->waiters + wait->waiter_count);
         ASSERT(wait->client->key_wait == wait && wait->client->flags & CLIENT_BLOCKED); /* B3 */
         ASSERT(wait->client->db == key->db);
+        loss_waiters += wait->hears_of_loss;
         previous = wait;
     }
+    ASSERT(loss_waiters == key->loss_waiters); /* B6 */
 }
 
 void block_check(const struct block_table *block)

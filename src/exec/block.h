@@ -24,7 +24,9 @@
  * B2  A client waits for each of its keys once, however often it named it; `waiters` is in the order of arrival.
  * B3  A client that waits for keys is CLIENT_BLOCKED and has its `key_wait`; no other client has one.
  * B4  Between two commands no key is ready. With nobody waiting, a change costs one comparison.
- * B5  A push looks at as many clients as it serves, and one more: those who wait for another type are not looked at. */
+ * B5  A push looks at as many clients as it serves, and one more: those who wait for another type are not looked at.
+ * B6  A key that is gone concerns only those who said that they hear of loss (XREADGROUP: its group is gone, too).
+ *     loss_waiters of a key counts them among its waiters, that of the table all of them. */
 #ifndef SKUA_EXEC_BLOCK_H
 #define SKUA_EXEC_BLOCK_H
 
@@ -39,6 +41,7 @@ struct call;
 struct block_table {
     struct exec *exec;
     struct table keys;      /* struct waited_key */
+    uint32_t loss_waiters;  /* how many of the waiters hear of loss */
     struct list_node ready; /* struct waited_key, in the order of becoming so */
 };
 
@@ -53,6 +56,7 @@ struct block_request {
     enum entry_type type;
     uint64_t deadline_ns; /* as of client_block */
     block_serve_fn *serve;
+    bool hears_of_loss;  /* `serve` is also called when a key does not hold the type any more */
     const void *details; /* copied; NULL: none */
     size_t details_size;
 };
@@ -75,6 +79,18 @@ static inline void block_key_ready(struct block_table *block, const struct db *d
     if (unlikely(table_size(&block->keys) != 0))
         block_key_ready_slow(block, db, type, name, hash);
 }
+
+/* A key that held this type is going, or is going to hold another one: those of its waiters who hear of loss are to try
+ * again. Serves nobody yet. */
+static inline void block_key_lost(struct block_table *block, const struct db *db, enum entry_type type,
+                                  struct slice name, uint64_t hash)
+{
+    if (unlikely(block->loss_waiters != 0))
+        block_key_ready_slow(block, db, type, name, hash);
+}
+
+/* The same for every key of a database. */
+void block_db_lost(struct block_table *block, const struct db *db);
 
 /* After the contents of two databases have been exchanged: looks at every key that is waited for in either. */
 void block_db_swapped(struct block_table *block, const struct db *a, const struct db *b);

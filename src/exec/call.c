@@ -152,6 +152,9 @@ bool call_store(struct call *call, struct key *key, struct entry *entry)
         return false;
     }
     if (key->entry) {
+        enum entry_type before = entry_type(key->entry);
+        if (before != entry_type(entry))
+            block_key_lost(call->exec->block, call->db, before, key->name, key->hash);
         db_replace(call->db, &key->position, entry, key->hash);
     } else if (unlikely(db_insert(call->db, entry, key->hash) != ST_OK)) {
         entry_free(call->exec->heap, entry);
@@ -167,6 +170,7 @@ bool call_store(struct call *call, struct key *key, struct entry *entry)
 
 void call_delete(struct call *call, struct key *key)
 {
+    block_key_lost(call->exec->block, call->db, entry_type(key->entry), key->name, key->hash);
     db_remove(call->db, &key->position);
     key->entry = NULL;
 }

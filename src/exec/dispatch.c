@@ -416,5 +416,6 @@ void dispatch_expire_key(struct exec *exec, struct db *db, struct slice key, uin
     exec->stats.dirty++;
     watch_touch(exec->watch, db, key);
     notify_publish(exec, NOTIFY_EXPIRED, "expired", key, db);
+    block_key_lost(exec->block, db, entry_type(entry), key, hash);
     db_remove(db, &position);
 }

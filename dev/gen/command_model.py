@@ -28,7 +28,7 @@ TYPES = SLICE_TYPES + NUMBER_TYPES + ["token", "oneof", "block"]
 SHOWN_TYPES = ["key", "string", "pattern", "integer", "double", "unix-time", "pure-token", "oneof", "block"]
 VERSION = re.compile(r"^\d+\.\d+\.\d+$")
 NAME = re.compile(r"^[a-z][a-z0-9_-]*$")
-TOKEN = re.compile(r"^[A-Z][A-Z0-9_-]*$")
+TOKEN = re.compile(r"^([A-Z][A-Z0-9_-]*|[=~*])$")
 
 
 @dataclasses.dataclass

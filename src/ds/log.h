@@ -40,7 +40,7 @@
  *     before. Ids ascend, the last one is last_id.
  * G2  With count > 0 the entry at `first` is alive. What lies between the names and `first` is not looked at any more.
  * G3  count <= capacity <= total; sizeof(struct log) <= first <= end <= page.size.
- * G4  Each body that lies outside, of the entries from `first` on, owns one reference of its blob; has_blobs says whether
+ * G4  Each body that lies outside, of a living entry, owns one reference of its blob; has_blobs says whether
  *     there may be one. */
 #ifndef SKUA_DS_LOG_H
 #define SKUA_DS_LOG_H

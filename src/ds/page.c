@@ -3,6 +3,7 @@
 
 #include "base/bug.h"
 #include "base/macros.h"
+#include "ds/log.h"
 
 #define PAGE_ROOM_SHARE 8 /* a page that grows gets an eighth more than it needs */
 #define PAGE_ROOM_MIN   8
@@ -45,6 +46,8 @@ static unsigned bytes_used(const struct page *page)
 
 size_t page_used(const struct page *page)
 {
+    if (page->layout == PAGE_LOG)
+        return log_used(page);
     return page->count * columns_row_size(page_shape(page)) + bytes_used(page);
 }
 
@@ -55,6 +58,8 @@ size_t page_row_size(const struct page *page, unsigned row)
 
 size_t page_memory(const struct page *page)
 {
+    if (page->layout == PAGE_LOG)
+        return log_memory(page);
     size_t bytes = page->size;
     if (page->has_blobs)
         for (unsigned row = 0; row < page->count; row++)
@@ -146,11 +151,15 @@ static bool page_rebuild(struct heap *heap, struct page **page, unsigned more_ro
 
 struct page *page_new(struct heap *heap, enum page_layout layout)
 {
+    if (layout == PAGE_LOG)
+        return log_new(heap);
     return page_allocate(heap, layout, 0, 0);
 }
 
 struct page *page_clone(struct heap *heap, const struct page *page)
 {
+    if (page->layout == PAGE_LOG)
+        return log_clone(heap, page);
     struct page *copy = page_allocate(heap, page->layout, page->count, bytes_used(page));
     append_rows(copy, page, 0, page->count);
     if (page->has_blobs)
@@ -176,7 +185,10 @@ void page_unref(struct heap *heap, struct page *page)
 {
     if (atomic_fetch_sub_explicit(&page->refs, 1, memory_order_acq_rel) != 1)
         return;
-    drop_blobs(page, 0, page->count);
+    if (page->layout == PAGE_LOG)
+        log_drop_blobs(page);
+    else
+        drop_blobs(page, 0, page->count);
     page_release(heap, page);
 }
 
@@ -402,6 +414,10 @@ unsigned page_find_tag(const struct page *page, unsigned row, uint8_t tag)
 
 void page_check(const struct page *page)
 {
+    if (page->layout == PAGE_LOG) {
+        log_check(page);
+        return;
+    }
     const struct page_shape *shape = page_shape(page);
     ASSERT(page->layout < PAGE_LAYOUTS && page->refs > 0);
     ASSERT(page->size <= PAGE_SIZE_MAX && page->size == heap_block_size(page->size));

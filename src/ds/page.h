@@ -36,6 +36,9 @@ enum page_layout {
     PAGE_INDEX,      /* tag, member, score: finds the score of a member */
     PAGE_PENDING,    /* an id's first half, the rest packed (types/stream_group.h): rows ascend */
     PAGE_LAYOUTS,
+    /* Not rows at all: packed entries, of which this file only knows how to hold, copy, measure and drop them. The rest is
+     * in ds/log.h. */
+    PAGE_LOG = PAGE_LAYOUTS,
 };
 
 /* What each row of a layout has. */

@@ -229,6 +229,37 @@ void tree_at(const struct tree *tree, uint64_t position, struct tree_place *ret_
     ret_place->row = (unsigned)position;
 }
 
+/* Down from path[level - 1] along the near side of a walk in direction `step`. Sets page and separator. */
+static void descend(const struct tree *tree, struct tree_place *place, unsigned level, int step)
+{
+    for (; level < tree->depth; level++) {
+        const struct tree_child *child =
+            level == 0 ? &tree->root : &place->path[level - 1].node->children[place->path[level - 1].index];
+        place->path[level].node = child->node;
+        place->path[level].index = step > 0 ? 0 : child->node->count - 1u;
+    }
+    place->separator = (struct tree_order){0, 0};
+    place->page = tree->root.page;
+    for (level = 0; level < tree->depth; level++) {
+        const struct tree_child *child = &place->path[level].node->children[place->path[level].index];
+        if (place->path[level].index > 0)
+            place->separator = child->separator;
+        place->page = child->page;
+    }
+}
+
+void tree_first_page(const struct tree *tree, struct tree_place *ret_place)
+{
+    descend(tree, ret_place, 0, 1);
+    ret_place->row = 0;
+}
+
+void tree_last_page(const struct tree *tree, struct tree_place *ret_place)
+{
+    descend(tree, ret_place, 0, -1);
+    ret_place->row = ret_place->page->count > 0 ? ret_place->page->count - 1u : 0;
+}
+
 uint64_t tree_position(const struct tree *tree, const struct tree_place *place)
 {
     uint64_t position = place->row;
@@ -252,16 +283,7 @@ static bool neighbour(const struct tree *tree, struct tree_place *place, int ste
     if (level == 0)
         return false;
     place->path[level - 1].index += (unsigned)step;
-    for (; level < tree->depth; level++) {
-        struct tree_node *node = place->path[level - 1].node->children[place->path[level - 1].index].node;
-        place->path[level].node = node;
-        place->path[level].index = step > 0 ? 0 : node->count - 1u;
-    }
-    place->separator = (struct tree_order){0, 0};
-    for (level = 0; level < tree->depth; level++)
-        if (place->path[level].index > 0)
-            place->separator = place->path[level].node->children[place->path[level].index].separator;
-    place->page = place->path[tree->depth - 1].node->children[place->path[tree->depth - 1].index].page;
+    descend(tree, place, level, step);
     return true;
 }
 
@@ -655,6 +677,38 @@ static void merge_leaf(struct tree *tree, struct tree_place *place)
     }
 }
 
+struct page **tree_edit_page(struct tree *tree, struct tree_place *place)
+{
+    make_ours(tree, place);
+    return &leaf_child(tree, place)->page;
+}
+
+void tree_recount(struct tree *tree, struct tree_place *place, int64_t delta)
+{
+    count_rows(tree, place, delta);
+}
+
+void tree_add_page(struct tree *tree, struct tree_place *place, struct page *page,
+                   struct tree_order separator)
+{
+    make_ours(tree, place);
+    count_rows(tree, place, page->count);
+    insert_leaf(tree, place, page, separator, false);
+}
+
+void tree_remove_page(struct tree *tree, struct tree_place *place)
+{
+    make_ours(tree, place);
+    struct tree_child *leaf = leaf_child(tree, place);
+    count_rows(tree, place, -(int64_t)leaf->rows);
+    page_unref(tree->heap, leaf->page);
+    if (tree->depth == 0)
+        leaf->page = page_new(tree->heap, tree->type->layout);
+    else
+        remove_child(tree, place, tree->depth - 1, place->path[tree->depth - 1].index);
+    shrink_root(tree);
+}
+
 void tree_remove(struct tree *tree, struct tree_place *place, unsigned count)
 {
     make_ours(tree, place);
@@ -704,6 +758,27 @@ bool tree_free_some(struct tree *tree, unsigned pages_max)
 }
 
 /* ---- Looking at the whole ----------------------------------------------------------------------------------- */
+
+static void count_shape(const struct tree_child *child, unsigned levels, struct tree_shape *shape)
+{
+    if (levels == 0) {
+        shape->pages++;
+        return;
+    }
+    shape->nodes++;
+    if (levels == 1) {
+        shape->pages += child->node->count;
+        return;
+    }
+    for (unsigned i = 0; i < child->node->count; i++)
+        count_shape(&child->node->children[i], levels - 1, shape);
+}
+
+void tree_shape(const struct tree *tree, struct tree_shape *ret_shape)
+{
+    *ret_shape = (struct tree_shape){};
+    count_shape(&tree->root, tree->depth, ret_shape);
+}
 
 static size_t child_memory(const struct tree_child *child, unsigned levels)
 {

@@ -5,7 +5,8 @@
  * path from the root to what it changes, once, and leaves the rest shared.
  *
  * Principal entry points: tree_init, tree_seek, tree_at, tree_next_page (reading); tree_insert, tree_remove,
- * tree_replace, tree_set_number (changing, at a place); tree_snapshot, tree_free_some.
+ * tree_replace, tree_set_number (changing, at a place); tree_edit_page, tree_add_page, tree_remove_page (changing whole
+ * leaves); tree_snapshot, tree_free_some.
  * The tree does not know what its rows mean. Its user says by a probe where to go down, looks into the leaf itself, and
  * tells the tree at which row of it something is to be done.
  * Threads: the owner of the heap changes the tree. Others may read a snapshot of which they hold the reference.
@@ -109,6 +110,10 @@ void tree_seek(const struct tree *tree, const struct tree_probe *probe, struct t
 /* The row at `position`, which is below tree_rows. */
 void tree_at(const struct tree *tree, uint64_t position, struct tree_place *ret_place);
 
+/* The leftmost and the rightmost leaf, with its first or its last row (row 0 of an empty one). */
+void tree_first_page(const struct tree *tree, struct tree_place *ret_place);
+void tree_last_page(const struct tree *tree, struct tree_place *ret_place);
+
 /* Rows before the place. */
 uint64_t tree_position(const struct tree *tree, const struct tree_place *place);
 
@@ -136,9 +141,35 @@ void tree_replace(struct tree *tree, struct tree_place *place, unsigned which, s
 /* Changes the row's number, by which its order must not change. The place stays valid. */
 void tree_set_number(struct tree *tree, struct tree_place *place, uint64_t number);
 
+/* ---- Changing whole leaves ----------------------------------------------------------------------------------- */
+
+/* For those who know their pages better than ds/page.h does (ds/log.h). */
+
+/* Makes the leaf and the way to it the tree's own. Returns where the leaf hangs: the caller may change it or put another
+ * one in its place, and tells tree_recount. The place stays valid, but for its page, which is what hangs there. */
+struct page **tree_edit_page(struct tree *tree, struct tree_place *place);
+
+/* The leaf of a place that tree_edit_page has prepared has `delta` rows more than before. A leaf without rows must be taken
+ * out with tree_remove_page unless it is the only one. */
+void tree_recount(struct tree *tree, struct tree_place *place, int64_t delta);
+
+/* Hangs a page behind the leaf of the place, and takes its reference over. The place is not valid afterwards. */
+void tree_add_page(struct tree *tree, struct tree_place *place, struct page *page,
+                   struct tree_order separator);
+
+/* Takes the leaf out with all of its rows; an only one becomes an empty page. The place is not valid afterwards. */
+void tree_remove_page(struct tree *tree, struct tree_place *place);
+
 /* Drops the tree's reference to what it holds, at most about `pages_max` pages a call. True: all is gone, and the tree
  * may be forgotten. Until then it is only good for further calls. */
 bool tree_free_some(struct tree *tree, unsigned pages_max);
+
+/* How many leaves and inner nodes there are; looks at the inner nodes only. */
+struct tree_shape {
+    uint64_t pages;
+    uint64_t nodes;
+};
+void tree_shape(const struct tree *tree, struct tree_shape *ret_shape);
 
 /* Bytes of nodes, pages and blobs, all of them looked at. */
 size_t tree_memory(const struct tree *tree);

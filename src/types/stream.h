@@ -81,7 +81,8 @@ struct stream_cursor {
     const struct tree *entries;
     struct log_entry entry; /* where it stands: entry.id; the fields by log_fields_begin */
     bool backwards;
-    unsigned behind; /* backwards: how many of `before` are still to come */
+    unsigned behind; /* backwards: how many of `before`, a ring, are still to come */
+    unsigned newest; /* where in the ring the one behind the next lies */
     struct tree_place place;
     struct log_entry before[STREAM_BACK_STEPS]; /* backwards: entries in front of the one where it stands */
 };

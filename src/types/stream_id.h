@@ -14,8 +14,8 @@
 #define STREAM_ID_MIN ((struct stream_id){0, 0})
 #define STREAM_ID_MAX ((struct stream_id){UINT64_MAX, UINT64_MAX})
 
-/* Two numbers of at most 20 digits and what stands between them. */
-#define STREAM_ID_TEXT_MAX 41
+/* Two numbers of at most 20 digits, what stands between them, and a byte that num_format_u64 may need. */
+#define STREAM_ID_TEXT_MAX 42
 typedef char stream_id_text[STREAM_ID_TEXT_MAX];
 
 ALWAYS_INLINE bool stream_id_equal(struct stream_id a, struct stream_id b)

@@ -8,8 +8,11 @@
 #include "config/config.h"
 #include "exec/call.h"
 #include "exec/notify.h"
+#include "exec/sliced.h"
 #include "gen/args.h"
 #include "types/list.h"
+
+#define CUT_STEP 2048 /* elements that are taken out at once: some leaves */
 
 /* ENTRY_GROWN when the list is past list-max-listpack-size now. One that was goes back only under half of it. */
 static uint8_t list_marks(const struct call *call, const struct key *key, const struct tree *rows)
@@ -315,12 +318,30 @@ void cmd_lrange(struct call *call, const struct args_lrange *args)
     reply_array(call->out, count);
     if (count == 0)
         return;
+    const struct tree *rows = sliced_keep(call, list.rows);
     struct tree_place place;
-    tree_at(list.rows, first, &place);
-    while (count-- > 0) {
+    sliced_expect(call, count);
+    tree_at(rows, first, &place);
+    while (count-- > 0 && sliced_pause(call, 1)) {
         call_reply_element(call, page_element(place.page, place.row, 0));
         if (++place.row == place.page->count)
-            tree_next_page(list.rows, &place);
+            tree_next_page(rows, &place);
+    }
+}
+
+/* The next match of a search. False: there is none, or the command has been told to end, *ret_is_over. */
+static bool find_next(struct call *call, struct list_search *search, uint64_t *ret_position,
+                      bool *ret_is_over)
+{
+    for (;;) {
+        enum list_found found = list_search_next(search, ret_position);
+        if (found == LIST_NONE)
+            return false;
+        *ret_is_over = !sliced_pause(call, LIST_SEARCH_STEP);
+        if (*ret_is_over)
+            return false;
+        if (found == LIST_FOUND)
+            return true;
     }
 }
 
@@ -348,14 +369,18 @@ void cmd_lpos(struct call *call, const struct args_lpos *args)
         return;
     }
     struct list_search search = {0};
-    if (key.entry != NULL)
-        list_search_begin(&search, list.rows, wanted, rank > 0 ? 0 : tree_rows(list.rows) - 1,
+    bool is_over = false;
+    if (key.entry != NULL) {
+        const struct tree *rows = sliced_keep(call, list.rows);
+        sliced_expect(call, tree_rows(rows));
+        list_search_begin(&search, rows, wanted, rank > 0 ? 0 : tree_rows(rows) - 1,
                           rank<0, args->len> 0 ? (uint64_t)args->len : UINT64_MAX);
+    }
     uint64_t skipped = rank > 0 ? (uint64_t)rank - 1 : 0 - (uint64_t)rank - 1, position, matches = 0;
     struct reply_open open = {0};
     if (args->has_num_matches)
         open = reply_open(call->out);
-    while (matches < matches_max && list_search_next(&search, &position)) {
+    while (matches < matches_max && find_next(call, &search, &position, &is_over)) {
         if (skipped > 0) {
             skipped--;
             continue;
@@ -425,8 +450,11 @@ void cmd_linsert(struct call *call, const struct args_linsert *args)
     }
     struct list_search search;
     uint64_t position;
+    bool is_over;
+    sliced_edit(call, &list);
+    sliced_expect(call, tree_rows(list.rows));
     list_search_begin(&search, list.rows, pivot, 0, false, UINT64_MAX);
-    bool found = list_search_next(&search, &position);
+    bool found = find_next(call, &search, &position, &is_over);
     element_unref(pivot);
     if (!found) {
         reply_int(call->out, -1);
@@ -441,6 +469,7 @@ void cmd_linsert(struct call *call, const struct args_linsert *args)
     tree_at(list.rows, position + (args->where == ARGS_LINSERT_WHERE_AFTER), &place);
     tree_insert(list.rows, &place, &row, (struct tree_order){0, 0});
     reply_int(call->out, (int64_t)tree_rows(list.rows));
+    sliced_publish(call, &key, &list);
     close_list(call, &key, &list);
     call_changed(call, NOTIFY_LIST, "linsert", args->key);
 }
@@ -467,8 +496,11 @@ void cmd_lrem(struct call *call, const struct args_lrem *args)
                                      : (uint64_t)args->count;
     uint64_t from = backwards ? tree_rows(list.rows) - 1 : 0, position, removed = 0;
     struct list_search search;
+    bool is_over = false;
+    sliced_edit(call, &list);
+    sliced_expect(call, tree_rows(list.rows));
     list_search_begin(&search, list.rows, wanted, from, backwards, UINT64_MAX);
-    while (left > 0 && list_search_next(&search, &position)) {
+    while (left > 0 && find_next(call, &search, &position, &is_over)) {
         list_cut(list.rows, position, 1);
         left--;
         removed++;
@@ -479,12 +511,28 @@ void cmd_lrem(struct call *call, const struct args_lrem *args)
                           UINT64_MAX);
     }
     element_unref(wanted);
+    if (is_over)
+        return;
     if (removed > 0) {
+        sliced_publish(call, &key, &list);
         close_list(call, &key, &list);
         removed_from(call, &key, "lrem");
         call->exec->stats.dirty += removed - 1;
     }
     reply_int(call->out, (int64_t)removed);
+}
+
+/* Takes `count` elements from `first` on out, in steps. False: the command has been told to end. */
+static bool cut_in_steps(struct call *call, struct tree *rows, uint64_t first, uint64_t count)
+{
+    while (count > 0) {
+        uint64_t step = count < CUT_STEP ? count : CUT_STEP;
+        list_cut(rows, first, step);
+        count -= step;
+        if (!sliced_pause(call, LIST_SEARCH_STEP))
+            return false;
+    }
+    return true;
 }
 
 void cmd_ltrim(struct call *call, const struct args_ltrim *args)
@@ -499,8 +547,15 @@ void cmd_ltrim(struct call *call, const struct args_ltrim *args)
         resolve_range(size, args->start, args->stop, &first, &count);
         if (count == 0)
             first = 0;
-        list_cut(list.rows, first + count, size - first - count);
-        list_cut(list.rows, 0, first);
+        /* Most lists are trimmed of what has just been pushed. */
+        if (size - count > CUT_STEP)
+            sliced_edit(call, &list);
+        else
+            sliced_commit(call);
+        if (!cut_in_steps(call, list.rows, first + count, size - first - count) ||
+            !cut_in_steps(call, list.rows, 0, first))
+            return;
+        sliced_publish(call, &key, &list);
         close_list(call, &key, &list);
         removed_from(call, &key, "ltrim");
     }

@@ -47,10 +47,12 @@ void list_search_begin(struct list_search *search, const struct tree *rows, stru
         tree_at(rows, from, &search->place);
 }
 
-bool list_search_next(struct list_search *search, uint64_t *ret_position)
+enum list_found list_search_next(struct list_search *search, uint64_t *ret_position)
 {
     struct tree_place *place = &search->place;
-    while (search->left > 0) {
+    for (unsigned step = 0; search->left > 0; step++) {
+        if (step == LIST_SEARCH_STEP)
+            return LIST_MORE;
         bool found = element_equal(page_element(place->page, place->row, 0), search->wanted);
         if (found)
             *ret_position = search->position;
@@ -67,9 +69,9 @@ bool list_search_next(struct list_search *search, uint64_t *ret_position)
                 tree_next_page(search->rows, place);
         }
         if (found)
-            return true;
+            return LIST_FOUND;
     }
-    return false;
+    return LIST_NONE;
 }
 
 /* ---- Encodings --------------------------------------------------------------------------------------------- */

@@ -22,6 +22,8 @@ struct element list_end(const struct tree *rows, bool at_head);
 /* Takes `count` elements from position `first` on out; all of them must be there. */
 void list_cut(struct tree *rows, uint64_t first, uint64_t count);
 
+#define LIST_SEARCH_STEP 64 /* elements that one step of a search looks at */
+
 /* A walk over the elements that are equal to one, in either direction. */
 struct list_search {
     const struct tree *rows;
@@ -36,8 +38,14 @@ struct list_search {
  * change meanwhile. */
 void list_search_begin(struct list_search *search, const struct tree *rows, struct element wanted,
                        uint64_t from, bool backwards, uint64_t compare_max);
-/* The next match. False: there is none. */
-bool list_search_next(struct list_search *search, uint64_t *ret_position);
+enum list_found {
+    LIST_FOUND, /* at *ret_position */
+    LIST_MORE,  /* not among those that were looked at; there are others */
+    LIST_NONE,  /* there is none */
+};
+
+/* Looks for the next match among the next LIST_SEARCH_STEP elements. */
+enum list_found list_search_next(struct list_search *search, uint64_t *ret_position);
 
 /* Whether Redis would keep the list as one listpack under list-max-listpack-size `limit`: a number of elements, or from
  * -1 to -5 a number of bytes from 4 KB to 64 KB. `half`: under half of it. Looks at no more than it takes to know. */

@@ -3,6 +3,7 @@
  * Threads: executor only. */
 #include "base/alloc.h"
 #include "cmd/scan.h"
+#include "exec/sliced.h"
 #include "gen/args.h"
 #include "types/hash.h"
 
@@ -20,13 +21,29 @@ static void reply_parts(struct call *call, const struct page *page, unsigned row
         call_reply_element(call, page_element(page, row, 1));
 }
 
+typedef void reply_row_fn(struct call *call, const struct page *page, unsigned row, unsigned parts);
+
+/* Every row of kept rows. */
+static void walk_all(struct call *call, const struct tree *rows, reply_row_fn *reply_row, unsigned parts)
+{
+    struct tree_place place;
+    sliced_expect(call, tree_rows(rows));
+    tree_at(rows, 0, &place);
+    do {
+        for (unsigned row = 0; row < place.page->count; row++) {
+            if (!sliced_pause(call, 1))
+                return;
+            reply_row(call, place.page, row, parts);
+        }
+    } while (tree_next_page(rows, &place));
+}
+
 /* ---- All fields -------------------------------------------------------------------------------------------- */
 
 static void reply_whole(struct call *call, struct slice name, unsigned parts)
 {
     struct key key;
     struct collection_view hash;
-    struct tree_place place;
     if (!call_read_collection(call, name, ENTRY_HASH, &key, &hash))
         return;
     uint64_t count = key.entry == NULL ? 0 : tree_rows(hash.rows);
@@ -34,13 +51,8 @@ static void reply_whole(struct call *call, struct slice name, unsigned parts)
         reply_map(call->out, count);
     else
         reply_array(call->out, count);
-    if (count == 0)
-        return;
-    tree_at(hash.rows, 0, &place);
-    do {
-        for (unsigned row = 0; row < place.page->count; row++)
-            reply_parts(call, place.page, row, parts);
-    } while (tree_next_page(hash.rows, &place));
+    if (count > 0)
+        walk_all(call, sliced_keep(call, hash.rows), reply_parts, parts);
 }
 
 void cmd_hgetall(struct call *call, const struct args_hgetall *args)
@@ -91,7 +103,7 @@ static void reply_different(struct call *call, const struct tree *rows, uint64_t
     }
     members_choose(rows, &call->exec->rng, count, positions);
     begin_fields(call, count, parts);
-    for (uint64_t i = 0; i < count; i++)
+    for (uint64_t i = 0; i < count && sliced_pause(call, 2); i++)
         reply_field_at(call, rows, positions[i], parts);
     mem_free(positions);
 }
@@ -111,19 +123,19 @@ void cmd_hrandfield(struct call *call, const struct args_hrandfield *args)
         return;
     }
     int64_t count = args->options.count;
+    const struct tree *rows = size == 0 ? NULL : sliced_keep(call, hash.rows);
     unsigned parts = args->options.withvalues ? PART_FIELD | PART_VALUE : PART_FIELD;
     if (size == 0 || count == 0) {
         reply_array(call->out, 0);
     } else if (count < 0) {
         begin_fields(call, 0 - (uint64_t)count, parts);
-        for (; count < 0; count++)
-            reply_field_at(call, hash.rows, rng_below(&call->exec->rng, size), parts);
+        for (; count < 0 && sliced_pause(call, 2); count++)
+            reply_field_at(call, rows, rng_below(&call->exec->rng, size), parts);
     } else if ((uint64_t)count < size) {
-        reply_different(call, hash.rows, (uint64_t)count, parts);
+        reply_different(call, rows, (uint64_t)count, parts);
     } else {
         begin_fields(call, size, parts);
-        for (uint64_t position = 0; position < size; position++)
-            reply_field_at(call, hash.rows, position, parts);
+        walk_all(call, rows, reply_field, parts);
     }
 }
 

@@ -11,8 +11,11 @@
 #include "config/config.h"
 #include "exec/args.h"
 #include "exec/notify.h"
+#include "exec/sliced.h"
 #include "gen/args.h"
 #include "types/members.h"
+
+#define REMOVE_STEP 64 /* rows that are taken out at once */
 
 static const char not_a_number[] = "ERR resulting score is not a number (NaN)";
 
@@ -62,21 +65,49 @@ void zset_edit_close_taken(struct call *call, struct zset_edit *edit, const char
     tell_taken(call, edit, event, taken);
 }
 
+/* False: the command has been told to end. */
+static bool remove_in_steps(struct call *call, struct zset_edit *edit, uint64_t first, uint64_t count)
+{
+    if (count > REMOVE_STEP)
+        sliced_edit(call, &edit->view);
+    else
+        sliced_commit(call);
+    while (count > 0) {
+        uint64_t step = count < REMOVE_STEP ? count : REMOVE_STEP;
+        zset_remove_range(&edit->view, first, step);
+        count -= step;
+        if (!sliced_pause(call, REMOVE_STEP))
+            return false;
+    }
+    sliced_publish(call, &edit->key, &edit->view);
+    return true;
+}
+
 void zset_edit_take(struct call *call, struct zset_edit *edit, uint64_t first, uint64_t count,
                     const char *event)
 {
     if (count < tree_rows(edit->view.rows)) {
-        zset_remove_range(&edit->view, first, count);
+        if (!remove_in_steps(call, edit, first, count))
+            return;
         zset_edit_close(call, edit);
     } else {
+        sliced_commit(call);
         call_delete(call, &edit->key); /* all at once, without looking at the rows */
     }
     tell_taken(call, edit, event, count);
 }
 
+void zset_edit_drop(struct call *call, struct zset_edit *edit)
+{
+    keyspace_retire_rows(call->exec->keyspace, edit->view.rows);
+    if (edit->view.index != NULL)
+        keyspace_retire_rows(call->exec->keyspace, edit->view.index);
+}
+
 void zset_edit_store(struct call *call, struct zset_edit *edit, struct slice name, const char *event)
 {
     uint64_t size = tree_rows(edit->view.rows);
+    sliced_commit(call);
     call_write_key(call, name, &edit->key);
     if (size > 0) {
         if (!call_store_collection(call, &edit->key, &edit->view, ENTRY_ZSET, edit->marks))
@@ -113,7 +144,7 @@ void zset_reply_rows(struct call *call, const struct tree *rows, uint64_t first,
     if (count == 0)
         return;
     tree_at(rows, first, &place);
-    while (count-- > 0) {
+    while (count-- > 0 && sliced_pause(call, 1)) {
         reply_row(call, place.page, place.row, with_scores, nested);
         if (reverse && place.row-- == 0)
             tree_previous_page(rows, &place);
@@ -136,6 +167,8 @@ bool zset_read(struct call *call, struct slice name, struct collection_view *ret
         return false;
     if (key.entry == NULL)
         ret_view->rows = NULL;
+    else
+        sliced_keep_view(call, ret_view);
     return true;
 }
 
@@ -488,7 +521,7 @@ void cmd_zmpop(struct call *call, const struct args_zmpop *args)
 static void random_repeated(struct call *call, const struct tree *rows, uint64_t count, bool with_scores)
 {
     bool nested = zset_reply_head(call, count, with_scores);
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; i < count && sliced_pause(call, 2); i++) {
         struct tree_place place;
         members_random(rows, &call->exec->rng, &place);
         reply_row(call, place.page, place.row, with_scores, nested);
@@ -504,7 +537,7 @@ static void random_different(struct call *call, const struct tree *rows, uint64_
     }
     members_choose(rows, &call->exec->rng, count, positions);
     bool nested = zset_reply_head(call, count, with_scores);
-    for (uint64_t i = 0; i < count; i++)
+    for (uint64_t i = 0; i < count && sliced_pause(call, 2); i++)
         zset_reply_rows(call, rows, positions[i], 1, false, with_scores, nested);
     mem_free(positions);
 }

@@ -22,7 +22,8 @@ void zset_edit_add(struct call *call, struct zset_edit *edit, struct element mem
 /* Puts it back. False after -OOM. */
 bool zset_edit_close(struct call *call, struct zset_edit *edit);
 
-/* Takes `count` rows from position `first` on out, at least one; otherwise as zset_edit_close_taken. */
+/* Takes `count` rows from position `first` on out, at least one, and puts the rest back; otherwise as
+ * zset_edit_close_taken. */
 void zset_edit_take(struct call *call, struct zset_edit *edit, uint64_t first, uint64_t count,
                     const char *event);
 
@@ -62,11 +63,14 @@ bool zset_pop_one_from(struct call *call, struct slice name, bool from_end);
 /* The same for at most `count_max` > 0 members, which stand in an array of pairs behind the key. */
 bool zset_pop_some_from(struct call *call, struct slice name, bool from_end, int64_t count_max);
 
+/* Gives a set that was begun back. */
+void zset_edit_drop(struct call *call, struct zset_edit *edit);
+
 /* Stores a set that was begun (zset_edit_begin) under a name, in place of what that holds, and answers with its size; an
  * empty one removes the key. */
 void zset_edit_store(struct call *call, struct zset_edit *edit, struct slice name, const char *event);
 
-/* Opens a sorted set to read it. False after WRONGTYPE. True with rows == NULL when the key does not exist. */
+/* Opens a sorted set to read it; a command that may pause keeps it. False after WRONGTYPE. True with rows == NULL when the key does not exist. */
 bool zset_read(struct call *call, struct slice name, struct collection_view *ret_view);
 
 /* Answers with a member, and its score (zset_bits) when that is wanted: one behind the other, or (`nested`) as an array

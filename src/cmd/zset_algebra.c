@@ -12,8 +12,12 @@
 
 #include "base/alloc.h"
 #include "cmd/zset.h"
+#include "exec/sliced.h"
 #include "gen/args.h"
 #include "types/members.h"
+#include "types/sort.h"
+
+#define SORT_STEP 32 /* items moved between two chances to pause */
 
 enum operation { OPERATION_INTER, OPERATION_UNION, OPERATION_DIFF };
 enum aggregate { AGGREGATE_SUM, AGGREGATE_MIN, AGGREGATE_MAX };
@@ -30,14 +34,9 @@ struct zset_request {
 
 struct operand {
     struct collection_view view;
-    const struct tree *rows; /* NULL: the key does not exist */
+    const struct tree *rows; /* kept; NULL: the key does not exist */
     bool scored;             /* a sorted set, not a set */
     double weight;
-};
-
-struct found {
-    uint64_t bits; /* zset_bits of the score */
-    struct element member;
 };
 
 struct algebra {
@@ -45,13 +44,12 @@ struct algebra {
     const struct zset_request *request;
     struct operand *operands;
     struct operand *
-        *order;          /* of request.key_count: the operands in the order in which they are gone through */
-    struct found *found; /* the members point into the operands' pages */
+        *order;        /* of request.key_count: the operands in the order in which they are gone through */
+    struct sort found; /* ranks are the scores' bits; the members point into the operands' pages */
     uint64_t count;
-    uint64_t capacity;
     uint64_t count_max; /* no more are wanted */
     bool only_counts;
-    bool has_memory;
+    bool is_over; /* the command has been told to end */
 };
 
 /* ---- Operands ---------------------------------------------------------------------------------------------- */
@@ -75,6 +73,7 @@ static bool open_operand(struct call *call, struct slice name, struct operand *o
         return false;
     }
     collection_open(&operand->view, call->exec->keyspace, key.entry);
+    sliced_keep_view(call, &operand->view);
     operand->rows = operand->view.rows;
     operand->scored = type == ENTRY_ZSET;
     return true;
@@ -91,7 +90,7 @@ static int compare_sizes(const void *a, const void *b)
 
 static void algebra_done(struct algebra *algebra)
 {
-    mem_free(algebra->found);
+    sort_done(&algebra->found);
     mem_free(algebra->order);
     mem_free(algebra->operands);
 }
@@ -166,24 +165,21 @@ static double combine(enum aggregate aggregate, double score, double other)
 
 /* ---- Gathering --------------------------------------------------------------------------------------------- */
 
-#define FOUND_MIN 64
+/* How many members there can be in the result. */
+static uint64_t result_max(const struct algebra *algebra)
+{
+    const struct zset_request *request = algebra->request;
+    uint64_t count = operand_size(algebra->order[0]);
+    for (uint32_t i = 1; request->operation == OPERATION_UNION && i < request->key_count; i++)
+        count += operand_size(algebra->order[i]);
+    return count;
+}
 
-/* False: no more are wanted, or there is no memory. */
+/* False: no more are wanted. */
 static bool gather(struct algebra *algebra, struct element member, double score)
 {
-    if (!algebra->only_counts) {
-        if (algebra->count == algebra->capacity) {
-            uint64_t capacity = algebra->capacity == 0 ? FOUND_MIN : 2 * algebra->capacity;
-            struct found *found = mem_try_realloc(algebra->found, capacity * sizeof *found);
-            if (found == NULL) {
-                algebra->has_memory = false;
-                return false;
-            }
-            algebra->found = found;
-            algebra->capacity = capacity;
-        }
-        algebra->found[algebra->count] = (struct found){zset_bits(score), member};
-    }
+    if (!algebra->only_counts)
+        algebra->found.items[algebra->count] = sort_item(zset_bits(score), member);
     return ++algebra->count < algebra->count_max;
 }
 
@@ -218,6 +214,7 @@ static bool judge(const struct algebra *algebra, uint32_t walked, struct slice m
     return true;
 }
 
+/* False: no more are wanted, or the command has been told to end. */
 static bool walk(struct algebra *algebra, uint32_t walked)
 {
     const struct operand *operand = algebra->order[walked];
@@ -230,6 +227,9 @@ static bool walk(struct algebra *algebra, uint32_t walked)
             struct element member = page_element(place.page, row, 0);
             element_scratch scratch;
             double score = row_score(operand, place.page, row);
+            algebra->is_over = !sliced_pause(algebra->call, algebra->request->key_count);
+            if (algebra->is_over)
+                return false;
             if (judge(algebra, walked, element_text(member, scratch), &score) &&
                 !gather(algebra, member, score))
                 return false;
@@ -238,33 +238,34 @@ static bool walk(struct algebra *algebra, uint32_t walked)
     return true;
 }
 
-/* Gathers the result. False after an answer. */
+static int compare_found(const void *context, const struct sort_item *a, const struct sort_item *b)
+{
+    return element_compare(sort_element(a), sort_element(b));
+}
+
+/* Gathers the result, in order. False: there is nothing more to do, after an answer or because the command has been told to
+ * end. */
 static bool run(struct algebra *algebra)
 {
-    algebra->has_memory = true;
+    const struct zset_request *request = algebra->request;
     if (!open_operands(algebra))
         return false;
+    uint64_t count = result_max(algebra);
+    if (!algebra->only_counts && sort_init(&algebra->found, count, compare_found, NULL) != ST_OK) {
+        call_oom(algebra->call);
+        return false;
+    }
+    sliced_expect(algebra->call, count * request->key_count);
     /* A union goes through all, the others through the first in the order. */
-    uint32_t walks = algebra->request->operation == OPERATION_UNION ? algebra->request->key_count : 1;
+    uint32_t walks = request->operation == OPERATION_UNION ? request->key_count : 1;
     for (uint32_t i = 0; i < walks && walk(algebra, i); i++)
         ;
-    if (!algebra->has_memory)
-        call_oom(algebra->call);
-    return algebra->has_memory;
-}
-
-static int compare_found(const void *a, const void *b)
-{
-    const struct found *one = a, *other = b;
-    if (one->bits != other->bits)
-        return one->bits < other->bits ? -1 : 1;
-    return element_compare(one->member, other->member);
-}
-
-static void sort_found(struct algebra *algebra)
-{
-    if (algebra->count > 1)
-        qsort(algebra->found, algebra->count, sizeof *algebra->found, compare_found);
+    if (algebra->only_counts)
+        return !algebra->is_over;
+    algebra->found.count = algebra->count;
+    while (!algebra->is_over && !sort_step(&algebra->found, SORT_STEP))
+        algebra->is_over = !sliced_pause(algebra->call, SORT_STEP);
+    return !algebra->is_over;
 }
 
 /* ---- What is done with the result --------------------------------------------------------------------------- */
@@ -273,12 +274,29 @@ static void answer(struct call *call, const struct zset_request *request, bool w
 {
     struct algebra algebra = {.call = call, .request = request, .count_max = UINT64_MAX};
     if (run(&algebra)) {
-        sort_found(&algebra);
+        const struct sort_item *items = algebra.found.items;
         bool nested = zset_reply_head(call, algebra.count, with_scores);
-        for (uint64_t i = 0; i < algebra.count; i++)
-            zset_reply_member(call, algebra.found[i].member, algebra.found[i].bits, with_scores, nested);
+        for (uint64_t i = 0; i < algebra.count && sliced_pause(call, 1); i++)
+            zset_reply_member(call, sort_element(&items[i]), items[i].rank, with_scores, nested);
     }
     algebra_done(&algebra);
+}
+
+/* Makes a sorted set of the result. False: the command has been told to end. */
+static bool build(struct algebra *algebra, struct zset_edit *edit)
+{
+    const struct sort_item *items = algebra->found.items;
+    zset_edit_begin(algebra->call, edit);
+    for (uint64_t i = 0; i < algebra->count; i++) {
+        struct element member = sort_element(&items[i]);
+        if (!sliced_pause(algebra->call, 2)) {
+            zset_edit_drop(algebra->call, edit);
+            return false;
+        }
+        element_ref(member);
+        zset_edit_add(algebra->call, edit, member, zset_score_of(items[i].rank));
+    }
+    return true;
 }
 
 static void store(struct call *call, const struct zset_request *request, struct slice destination,
@@ -286,17 +304,9 @@ static void store(struct call *call, const struct zset_request *request, struct 
 {
     struct algebra algebra = {.call = call, .request = request, .count_max = UINT64_MAX};
     struct zset_edit edit;
-    bool has_result = run(&algebra);
-    if (has_result) {
-        sort_found(&algebra);
-        zset_edit_begin(call, &edit);
-        for (uint64_t i = 0; i < algebra.count; i++) {
-            element_ref(algebra.found[i].member);
-            zset_edit_add(call, &edit, algebra.found[i].member, zset_score_of(algebra.found[i].bits));
-        }
-    }
+    bool is_built = run(&algebra) && build(&algebra, &edit);
     algebra_done(&algebra);
-    if (has_result)
+    if (is_built)
         zset_edit_store(call, &edit, destination, event);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/num.h"
 #include "cmd/zset.h"
+#include "exec/sliced.h"
 #include "gen/args.h"
 
 #define NO_LIMIT (-1)
@@ -253,6 +254,7 @@ static void answer(struct call *call, struct slice name, struct range *range, st
     }
     struct span span = find_span(zset.rows, range);
     bool nested = zset_reply_head(call, span.count, range->with_scores);
+    sliced_expect(call, span.count);
     zset_reply_rows(call, zset.rows, range->reverse ? span.first + span.count - 1 : span.first, span.count,
                     range->reverse, range->with_scores, nested);
 }
@@ -332,18 +334,23 @@ void cmd_zrevrangebylex(struct call *call, const struct args_zrevrangebylex *arg
 
 /* ---- Storing it -------------------------------------------------------------------------------------------- */
 
-static void add_span(struct call *call, struct zset_edit *edit, const struct tree *rows, struct span span)
+/* False: the command has been told to end. */
+static bool add_span(struct call *call, struct zset_edit *edit, const struct tree *rows, struct span span)
 {
     struct tree_place place;
     if (span.count == 0)
-        return;
+        return true;
+    sliced_expect(call, 2 * span.count);
     tree_at(rows, span.first, &place);
     for (uint64_t i = 0; i < span.count; i++) {
         struct element member = page_element(place.page, place.row, 0);
+        if (!sliced_pause(call, 2))
+            return false;
         element_ref(member);
         zset_edit_add(call, edit, member, zset_score_of(page_number(place.page, place.row)));
         step(rows, &place, false);
     }
+    return true;
 }
 
 void cmd_zrangestore(struct call *call, const struct args_zrangestore *args)
@@ -362,8 +369,10 @@ void cmd_zrangestore(struct call *call, const struct args_zrangestore *args)
         !zset_read(call, args->src, &zset))
         return;
     zset_edit_begin(call, &edit);
-    if (zset.rows != NULL)
-        add_span(call, &edit, zset.rows, find_span(zset.rows, &range));
+    if (zset.rows != NULL && !add_span(call, &edit, zset.rows, find_span(zset.rows, &range))) {
+        zset_edit_drop(call, &edit);
+        return;
+    }
     zset_edit_store(call, &edit, args->dst, "zrangestore");
 }
 

@@ -85,7 +85,7 @@ static void put(struct sliced_table *table, struct sliced *sliced)
 
 /* ---- Kept rows ---------------------------------------------------------------------------------------------- */
 
-static struct tree *keep(struct sliced *sliced, struct tree *rows)
+struct tree *sliced_keep_slow(struct sliced *sliced, struct tree *rows)
 {
     struct kept_rows *kept = sliced->kept_count < SLICED_KEPT_INLINE
                                  ? &sliced->kept_inline[sliced->kept_count++]
@@ -94,11 +94,6 @@ static struct tree *keep(struct sliced *sliced, struct tree *rows)
     kept->next = sliced->kept;
     sliced->kept = kept;
     return &kept->rows;
-}
-
-const struct tree *sliced_keep_slow(struct sliced *sliced, struct tree *rows)
-{
-    return keep(sliced, rows);
 }
 
 static void release_kept(struct sliced *sliced)
@@ -197,9 +192,7 @@ void sliced_edit(struct call *call, struct collection_view *view)
         return;
     }
     sliced->edits_copy = true;
-    view->rows = keep(sliced, view->rows);
-    if (view->index != NULL)
-        view->index = keep(sliced, view->index);
+    sliced_keep_view(call, view);
 }
 
 static void exchange(struct tree *a, struct tree *b)

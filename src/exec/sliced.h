@@ -104,7 +104,7 @@ ALWAYS_INLINE void sliced_expect(struct call *call, uint64_t work)
         call->sliced->work_total += work;
 }
 
-const struct tree *sliced_keep_slow(struct sliced *sliced, struct tree *rows);
+struct tree *sliced_keep_slow(struct sliced *sliced, struct tree *rows);
 
 /* The rows as they are now, whatever others do to them, until the command returns. */
 ALWAYS_INLINE const struct tree *sliced_keep(struct call *call, struct tree *rows)
@@ -118,6 +118,16 @@ ALWAYS_INLINE void sliced_hold(struct call *call)
 {
     if (call->sliced != NULL)
         call->sliced->reads_in_place = true;
+}
+
+/* The same for both trees of an opened collection. */
+ALWAYS_INLINE void sliced_keep_view(struct call *call, struct collection_view *view)
+{
+    if (call->sliced == NULL)
+        return;
+    view->rows = sliced_keep_slow(call->sliced, view->rows);
+    if (view->index != NULL)
+        view->index = sliced_keep_slow(call->sliced, view->index);
 }
 
 /* Makes ready for changing an opened collection in many steps: `view` then has a copy of its own of the rows, by reference;

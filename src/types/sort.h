@@ -35,6 +35,11 @@ ALWAYS_INLINE struct element sort_element(const struct sort_item *item)
     return (struct element){item->data, item->size, item->kind};
 }
 
+ALWAYS_INLINE struct sort_item sort_item(uint64_t rank, struct element element)
+{
+    return (struct sort_item){.rank = rank, .data = element.data, .size = element.size, .kind = element.kind};
+}
+
 /* <0, 0, >0: item `a` belongs before, with, behind `b`, which has the same rank. */
 typedef int sort_compare_fn(const void *context, const struct sort_item *a, const struct sort_item *b);
 
@@ -50,7 +55,7 @@ struct sort {
     uint64_t right; /* and of its right run */
 };
 
-/* Room for `count` items, which the caller fills in before the first step. ST_NOMEM: more than SORT_ITEMS_MAX, or memory was
+/* Room for `count` items, which the caller fills in before the first step; it may then make sort->count smaller. ST_NOMEM: more than SORT_ITEMS_MAX, or memory was
  * refused; nothing has to be given back. */
 enum status sort_init(struct sort *sort, uint64_t count, sort_compare_fn *compare, const void *context);
 

@@ -7,14 +7,19 @@
 #include "config/config.h"
 #include "exec/call.h"
 #include "exec/notify.h"
+#include "exec/sliced.h"
 #include "gen/args.h"
 #include "rdb/decode.h"
 #include "rdb/payload.h"
 
 /* Types up to those of Redis 7.0, so that it and all later ones take what DUMP gives. */
 #define DUMP_VERSION 10
-/* Bytes of a payload between two moments at which the command could be interrupted. */
-#define STEP_BYTES ((size_t)64 << 10)
+/* Bytes of a payload that are made, or whose checksum is looked at, before the command may pause; and what they are as
+ * work, in elements. */
+#define DUMP_STEP ((size_t)4 << 10)
+#define DUMP_WORK 128
+#define SEAL_STEP ((size_t)64 << 10)
+#define SEAL_WORK 256
 /* From this size on a payload travels to the socket without being copied into the reply. */
 #define REPLY_PINNED_MIN ((size_t)16 << 10)
 /* The access clock counts seconds in 24 bits. */
@@ -45,11 +50,12 @@ void cmd_dump(struct call *call, const struct args_dump *args)
         return;
     }
     enum status status;
-    while ((status = rdb_payload_step(&payload, STEP_BYTES)) == ST_AGAIN)
-        ;
+    bool goes_on = true;
+    while ((status = rdb_payload_step(&payload, DUMP_STEP)) == ST_AGAIN && goes_on)
+        goes_on = sliced_pause(call, DUMP_WORK);
     if (status == ST_OK)
         reply_payload(call, &payload.bytes);
-    else
+    else if (goes_on)
         call_oom(call);
     rdb_payload_done(&payload);
 }
@@ -69,37 +75,63 @@ static struct rdb_limits limits_now(const struct config *config)
     };
 }
 
-/* The value in a payload. False after an error. */
+/* Whether the payload is sealed. ST_LIMIT: the command has been told to end. */
+static enum status check_seal(struct call *call, struct slice payload, struct rdb_seal *ret_seal,
+                              unsigned *ret_version)
+{
+    enum status status = rdb_seal_open(ret_seal, payload, ret_version);
+    if (status != ST_OK)
+        return status;
+    while ((status = rdb_seal_step(ret_seal, SEAL_STEP)) == ST_AGAIN)
+        if (!sliced_pause(call, SEAL_WORK))
+            return ST_LIMIT;
+    return status;
+}
+
+static bool pause_restore(void *context, uint32_t work)
+{
+    return sliced_pause(context, work);
+}
+
+static enum status read_value(struct call *call, struct slice bytes, unsigned version,
+                              struct rdb_value *ret_value)
+{
+    const struct rdb_limits limits = limits_now(call->exec->config);
+    const struct rdb_pace pace = {pause_restore, call};
+    struct rdb_reader reader;
+    uint8_t type;
+    rdb_reader_init(&reader, bytes, limits.text_max);
+    enum status status = rdb_read_byte(&reader, &type);
+    if (status == ST_OK)
+        status = rdb_decode(&reader, type, version, call->exec->keyspace, &limits, &pace, ret_value);
+    if (status == ST_OK && rdb_left(&reader) > 0) {
+        rdb_value_drop(ret_value, call->exec->keyspace);
+        return ST_INVALID;
+    }
+    return status;
+}
+
+/* The value in a payload. False after an error, and when the command has been told to end. */
 static bool read_payload(struct call *call, struct slice payload, struct rdb_value *ret_value)
 {
     struct rdb_seal seal;
-    struct rdb_reader reader;
     unsigned version;
-    uint8_t type;
-    enum status status = rdb_seal_open(&seal, payload, &version);
-    if (status == ST_OK)
-        while ((status = rdb_seal_step(&seal, STEP_BYTES)) == ST_AGAIN)
-            ;
-    if (status != ST_OK) {
+    enum status status = check_seal(call, payload, &seal, &version);
+    if (status == ST_INVALID) {
         reply_error(call->out, "ERR DUMP payload version or checksum are wrong");
         return false;
     }
-    const struct rdb_limits limits = limits_now(call->exec->config);
-    rdb_reader_init(&reader, rdb_seal_value(&seal), limits.text_max);
-    status = rdb_read_byte(&reader, &type);
     if (status == ST_OK)
-        status = rdb_decode(&reader, type, version, call->exec->keyspace, &limits, ret_value);
-    if (status == ST_OK && rdb_left(&reader) > 0) {
-        rdb_value_drop(ret_value);
-        status = ST_INVALID;
-    }
-    if (status == ST_NOMEM)
-        call_oom(call);
-    else if (status == ST_UNSUPPORTED)
+        status = read_value(call, rdb_seal_value(&seal), version, ret_value);
+    switch (status) {
+    case ST_OK: return true;
+    case ST_LIMIT: return false;
+    case ST_NOMEM: call_oom(call); return false;
+    case ST_UNSUPPORTED:
         reply_error(call->out, "ERR Bad data format: the value is of a module's type");
-    else if (status != ST_OK)
-        reply_error(call->out, "ERR Bad data format");
-    return status == ST_OK;
+        return false;
+    default: reply_error(call->out, "ERR Bad data format"); return false;
+    }
 }
 
 /* Milliseconds since 1970 at which the key is to expire. */
@@ -143,10 +175,11 @@ void cmd_restore(struct call *call, const struct args_restore *args)
     }
     if (!read_payload(call, args->serialized_value, &value))
         return;
+    sliced_commit(call);
     call_peek_key(call, args->key, &key);
     struct entry_options options = {.expire_ms = expire_ms_of(call, args), .clock = clock_of(call, args)};
     if (options.expire_ms <= call->exec->now_ms) {
-        rdb_value_drop(&value);
+        rdb_value_drop(&value, call->exec->keyspace);
         restore_expired(call, &key);
         return;
     }

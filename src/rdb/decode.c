@@ -12,6 +12,7 @@
 
 #include "base/bug.h"
 #include "rdb/format.h"
+#include "rdb/lzf.h"
 #include "rdb/packed.h"
 #include "types/list.h"
 #include "types/members.h"
@@ -71,10 +72,23 @@ static const struct form forms[RDB_TYPES] = {
 
 static const struct form valkey_hash = {true, ENTRY_HASH, TEXTS_SINGLE, 0, NUMBER_BEHIND, false};
 
+/* Bytes that are copied in about the time that an element takes. */
+#define BYTES_OF_ELEMENT 512
+
+/* So many elements, and bytes of strings, have been worked through. ST_LIMIT: it is no longer wanted. */
+static enum status pause_after(const struct rdb_pace *pace, uint32_t elements, size_t bytes)
+{
+    uint64_t work = elements + bytes / BYTES_OF_ELEMENT;
+    if (pace == NULL || pace->pause(pace->context, work < UINT32_MAX ? (uint32_t)work : UINT32_MAX))
+        return ST_OK;
+    return ST_LIMIT;
+}
+
 /* ---- Where texts come from --------------------------------------------------------------------------------- */
 
 struct source {
     struct rdb_reader *reader;
+    const struct rdb_pace *pace;
     const struct form *form;
     uint64_t first_ms; /* has_first */
     uint64_t left;     /* rows or nodes that are still to come */
@@ -84,9 +98,10 @@ struct source {
     struct rdb_text node; /* the string that is being read */
 };
 
-static enum status source_init(struct source *source, struct rdb_reader *reader, const struct form *form)
+static enum status source_init(struct source *source, struct rdb_reader *reader, const struct form *form,
+                               const struct rdb_pace *pace)
 {
-    *source = (struct source){.reader = reader, .form = form, .left = 1};
+    *source = (struct source){.reader = reader, .pace = pace, .form = form, .left = 1};
     if (form->has_first && rdb_read_u64(reader, &source->first_ms) != ST_OK)
         return ST_INVALID;
     return form->texts == TEXTS_PACKED ? ST_OK : rdb_read_count(reader, &source->left);
@@ -145,12 +160,16 @@ static enum status next_packed(struct source *source, struct rdb_text *text)
 /* A row's first text. ST_EOF: there are no more rows. */
 static enum status first_text(struct source *source, struct rdb_text *text)
 {
-    if (source->form->texts != TEXTS_SINGLE)
-        return next_packed(source, text);
-    if (source->left == 0)
-        return ST_EOF;
-    source->left--;
-    return rdb_read_text(source->reader, text);
+    enum status status;
+    if (source->form->texts != TEXTS_SINGLE) {
+        status = next_packed(source, text);
+    } else if (source->left == 0) {
+        status = ST_EOF;
+    } else {
+        source->left--;
+        status = rdb_read_text(source->reader, text);
+    }
+    return status == ST_OK ? pause_after(source->pace, 2, text->slice.size) : status;
 }
 
 /* A further text of a row that has begun. */
@@ -361,18 +380,65 @@ static enum status decode_hash(struct decoder *decoder)
     return status;
 }
 
+/* ---- Strings ----------------------------------------------------------------------------------------------- */
+
+#define STRING_STEP ((size_t)64 << 10)
+
+/* Fills a long string, a step at a time. */
+static enum status fill(const struct rdb_stored *stored, const struct rdb_pace *pace,
+                        struct large_string *large)
+{
+    struct lzf_expander expander;
+    lzf_expand_begin(&expander, stored->bytes, large->data, large->size);
+    for (size_t at = 0; at < large->size; at += STRING_STEP) {
+        size_t left = large->size - at, size = left < STRING_STEP ? left : STRING_STEP;
+        enum status status = ST_OK;
+        if (!stored->is_compressed)
+            memcpy(large->data + at, stored->bytes.data + at, size);
+        else
+            status = lzf_expand_step(&expander, size);
+        if (status == ST_INVALID || (status == ST_OK && stored->is_compressed))
+            return status;
+        if (pause_after(pace, 1, 2 * size) != ST_OK)
+            return ST_LIMIT;
+    }
+    return stored->is_compressed ? ST_INVALID : ST_OK;
+}
+
+static enum status decode_string(struct rdb_reader *reader, const struct rdb_pace *pace,
+                                 struct rdb_value *value)
+{
+    struct rdb_stored stored;
+    enum status status = rdb_read_stored(reader, &stored);
+    if (status != ST_OK)
+        return status;
+    if (stored.is_int || stored.size <= ENTRY_INLINE_MAX) {
+        status = rdb_text_set(&value->text, &stored);
+        if (status != ST_OK)
+            rdb_text_done(&value->text);
+        return status;
+    }
+    value->large = large_string_new(stored.size, stored.size);
+    if (value->large == NULL)
+        return ST_NOMEM;
+    status = fill(&stored, pace, value->large);
+    if (status != ST_OK)
+        large_string_unref(value->large);
+    return status;
+}
+
 /* ---- All of them ------------------------------------------------------------------------------------------- */
 
-static void drop_rows(struct collection_view *view)
+static void drop_rows(struct collection_view *view, struct keyspace *keyspace)
 {
     if (view->index != NULL)
-        tree_free_some(view->index, UINT_MAX);
-    tree_free_some(view->rows, UINT_MAX);
+        keyspace_retire_rows(keyspace, view->index);
+    keyspace_retire_rows(keyspace, view->rows);
 }
 
 static enum status decode_collection(struct rdb_reader *reader, const struct form *form,
                                      struct keyspace *keyspace, const struct rdb_limits *limits,
-                                     struct rdb_value *value)
+                                     const struct rdb_pace *pace, struct rdb_value *value)
 {
     static enum status (*const decoders[])(struct decoder *) = {
         [ENTRY_LIST] = decode_list,
@@ -382,7 +448,7 @@ static enum status decode_collection(struct rdb_reader *reader, const struct for
     };
     struct decoder decoder = {.limits = limits, .value = value};
     collection_begin(&value->view, keyspace, form->type);
-    enum status status = source_init(&decoder.source, reader, form);
+    enum status status = source_init(&decoder.source, reader, form, pace);
     if (status == ST_OK)
         status = decoders[form->type](&decoder);
     source_done(&decoder.source);
@@ -391,12 +457,13 @@ static enum status decode_collection(struct rdb_reader *reader, const struct for
     if (status == ST_EOF)
         status = tree_rows(value->view.rows) > 0 ? ST_OK : ST_INVALID;
     if (status != ST_OK)
-        drop_rows(&value->view);
+        drop_rows(&value->view, keyspace);
     return status;
 }
 
 enum status rdb_decode(struct rdb_reader *reader, unsigned type, unsigned version, struct keyspace *keyspace,
-                       const struct rdb_limits *limits, struct rdb_value *ret_value)
+                       const struct rdb_limits *limits, const struct rdb_pace *pace,
+                       struct rdb_value *ret_value)
 {
     if (type == RDB_MODULE || type == RDB_MODULE_OLD)
         return ST_UNSUPPORTED;
@@ -406,13 +473,24 @@ enum status rdb_decode(struct rdb_reader *reader, unsigned type, unsigned versio
     if (type == RDB_HASH_VALKEY && version >= RDB_VERSION_VALKEY)
         form = &valkey_hash;
     *ret_value = (struct rdb_value){.type = form->type};
-    if (form->type != ENTRY_STRING)
-        return decode_collection(reader, form, keyspace, limits, ret_value);
-    enum status status = rdb_read_text(reader, &ret_value->text);
-    ret_value->string = ret_value->text.slice;
-    if (status != ST_OK)
-        rdb_text_done(&ret_value->text);
-    return status;
+    if (form->type == ENTRY_STRING)
+        return decode_string(reader, pace, ret_value);
+    return decode_collection(reader, form, keyspace, limits, pace, ret_value);
+}
+
+/* Of a string. */
+static struct entry *string_entry(struct rdb_value *value, struct keyspace *keyspace, struct slice key,
+                                  const struct entry_options *options)
+{
+    if (value->large == NULL) {
+        struct entry *entry = entry_new_string(keyspace->heap, key, value->text.slice, options);
+        rdb_text_done(&value->text);
+        return entry;
+    }
+    struct entry *entry = entry_new_large(keyspace->heap, key, value->large, options);
+    if (entry == NULL)
+        large_string_unref(value->large);
+    return entry;
 }
 
 struct entry *rdb_value_entry(struct rdb_value *value, struct keyspace *keyspace, struct slice key,
@@ -420,19 +498,18 @@ struct entry *rdb_value_entry(struct rdb_value *value, struct keyspace *keyspace
 {
     struct entry *entry = NULL;
     options->marks = value->marks;
-    if (value->type == ENTRY_STRING) {
-        entry = entry_new_string(keyspace->heap, key, value->string, options);
-        rdb_text_done(&value->text);
-    } else {
-        collection_close(&value->view, NULL, key, value->type, options, &entry);
-    }
+    if (value->type == ENTRY_STRING)
+        return string_entry(value, keyspace, key, options);
+    collection_close(&value->view, NULL, key, value->type, options, &entry);
     return entry;
 }
 
-void rdb_value_drop(struct rdb_value *value)
+void rdb_value_drop(struct rdb_value *value, struct keyspace *keyspace)
 {
-    if (value->type == ENTRY_STRING)
-        rdb_text_done(&value->text);
+    if (value->type != ENTRY_STRING)
+        drop_rows(&value->view, keyspace);
+    else if (value->large != NULL)
+        large_string_unref(value->large);
     else
-        drop_rows(&value->view);
+        rdb_text_done(&value->text);
 }

@@ -29,26 +29,34 @@ struct rdb_limits {
     uint64_t text_max;
 };
 
+/* How long work is interrupted. */
+struct rdb_pace {
+    /* So much has been done, in what one element of a collection takes. False: it is no longer wanted. */
+    bool (*pause)(void *context, uint32_t work);
+    void *context;
+};
+
 /* A value that no entry has yet. Must not be moved. */
 struct rdb_value {
     enum entry_type type;
     uint8_t marks;               /* ENTRY_MARKS */
-    struct slice string;         /* of a string: in the bytes that were read, or in `text` */
-    struct collection_view view; /* of the others */
-    struct rdb_text text;
+    struct large_string *large;  /* of a string that cannot lie in its entry */
+    struct rdb_text text;        /* of another one; perhaps in the bytes that were read */
+    struct collection_view view; /* of a collection */
 };
 
 /* Reads the value of a type (enum rdb_type, but any number is allowed) as written by a server of `version`, and leaves the
- * reader behind it. ST_INVALID: it is not sound; ST_UNSUPPORTED: it is that of a module; ST_NOMEM. Only after ST_OK there
- * is a value. */
+ * reader behind it. ST_INVALID: it is not sound; ST_UNSUPPORTED: it is that of a module; ST_NOMEM; ST_LIMIT: the pace has
+ * said to end. Only after ST_OK there is a value. `pace` may be NULL. */
 enum status rdb_decode(struct rdb_reader *reader, unsigned type, unsigned version, struct keyspace *keyspace,
-                       const struct rdb_limits *limits, struct rdb_value *ret_value);
+                       const struct rdb_limits *limits, const struct rdb_pace *pace,
+                       struct rdb_value *ret_value);
 
 /* An entry of the value, which is gone in any case. options->marks is set here. NULL: memory was refused. */
 struct entry *rdb_value_entry(struct rdb_value *value, struct keyspace *keyspace, struct slice key,
                               struct entry_options *options);
 
 /* Gives a value back that is not wanted. */
-void rdb_value_drop(struct rdb_value *value);
+void rdb_value_drop(struct rdb_value *value, struct keyspace *keyspace);
 
 #endif

@@ -3,7 +3,6 @@
  * The bytes that a unit may take are reserved before it is written: only that can be refused. */
 #include "rdb/encode.h"
 
-#include <limits.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -456,7 +455,7 @@ enum status rdb_encode_step(struct rdb_encoder *encoder, struct buf *out, size_t
 void rdb_encode_done(struct rdb_encoder *encoder)
 {
     if (encoder->has_rows)
-        tree_free_some(&encoder->rows, UINT_MAX);
+        keyspace_retire_rows(encoder->keyspace, &encoder->rows);
     if (encoder->large != NULL)
         large_string_unref(encoder->large);
     buf_done(&encoder->text);

@@ -29,7 +29,7 @@
 #include "rdb/lzf.h"
 
 #define ENCODE_NODE_BYTES   8192
-#define ENCODE_PACKED_BYTES ((size_t)256 << 10) /* a larger collection is written as rows */
+#define ENCODE_PACKED_BYTES ((size_t)64 << 10) /* a larger collection is written as rows */
 #define ENCODE_COMPRESS_MAX                                                                                  \
     ((size_t)256 << 10) /* a longer string is not compressed: it would take too long at once */
 #define ENCODE_STEP_MIN 64

@@ -110,40 +110,68 @@ size_t lzf_compress(struct lzf_memory *memory, struct slice in, char *out, size_
 /* Bytes that repeat what they make themselves, when they begin less than `length` back. */
 static void repeat(char *at, size_t distance, size_t length)
 {
+    const char *from = at - distance;
     if (distance >= length) {
-        memcpy(at, at - distance, length);
+        memcpy(at, from, length);
         return;
     }
     for (size_t i = 0; i < length; i++)
-        at[i] = at[i - distance];
+        at[i] = from[i];
 }
 
-bool lzf_expand(struct slice in, char *out, size_t out_size)
+/* The bytes that the step in front stands for are put behind the others. False: it says what cannot be. */
+static bool expand_one(struct lzf_expander *expander)
 {
-    const uint8_t *at = (const uint8_t *)in.data, *end = at + in.size;
-    size_t used = 0;
-    while (at < end) {
-        uint8_t first = *at++;
-        if (first < LITERALS_MAX) {
-            size_t count = (size_t)first + 1;
-            if ((size_t)(end - at) < count || out_size - used < count)
-                return false;
-            memcpy(out + used, at, count);
-            at += count;
-            used += count;
-            continue;
-        }
-        size_t length = first >> 5;
-        if ((size_t)(end - at) < (length == LENGTH_LONG ? 2u : 1u))
+    const uint8_t *at = expander->at;
+    size_t left = (size_t)(expander->end - at) - 1, room = expander->size - expander->used;
+    char *out = expander->out + expander->used;
+    uint8_t first = *at++;
+    size_t length;
+    if (first < LITERALS_MAX) {
+        length = (size_t)first + 1;
+        if (left < length || room < length)
+            return false;
+        memcpy(out, at, length);
+        at += length;
+    } else {
+        length = first >> 5;
+        if (left < (length == LENGTH_LONG ? 2u : 1u))
             return false;
         if (length == LENGTH_LONG)
             length += *at++;
         length += 2;
         size_t distance = ((size_t)(first & 0x1f) << 8 | *at++) + 1;
-        if (distance > used || out_size - used < length)
+        if (distance > expander->used || room < length)
             return false;
-        repeat(out + used, distance, length);
-        used += length;
+        repeat(out, distance, length);
     }
-    return used == out_size;
+    expander->at = at;
+    expander->used += length;
+    return true;
+}
+
+void lzf_expand_begin(struct lzf_expander *expander, struct slice in, char *out, size_t out_size)
+{
+    const uint8_t *at = (const uint8_t *)in.data;
+    *expander = (struct lzf_expander){.at = at, .end = at + in.size, .out = out, .size = out_size};
+}
+
+enum status lzf_expand_step(struct lzf_expander *expander, size_t bytes_wanted)
+{
+    size_t left = expander->size - expander->used;
+    size_t wanted = expander->used + (bytes_wanted < left ? bytes_wanted : left);
+    /* At the end there may be a step too many: that is what the last turn is for. */
+    while (expander->at < expander->end && (expander->used < wanted || expander->used == expander->size))
+        if (!expand_one(expander))
+            return ST_INVALID;
+    if (expander->at < expander->end)
+        return ST_AGAIN;
+    return expander->used == expander->size ? ST_OK : ST_INVALID;
+}
+
+bool lzf_expand(struct slice in, char *out, size_t out_size)
+{
+    struct lzf_expander expander;
+    lzf_expand_begin(&expander, in, out, out_size);
+    return lzf_expand_step(&expander, out_size) == ST_OK;
 }

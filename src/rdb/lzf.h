@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/slice.h"
+#include "base/status.h"
 
 #define LZF_HEADS 8192
 
@@ -34,6 +35,19 @@ ALWAYS_INLINE uint64_t lzf_expanded_max(uint64_t size)
 {
     return size * 88; /* three bytes can stand for 264 */
 }
+
+/* A stream that is being expanded in steps. */
+struct lzf_expander {
+    const uint8_t *at, *end; /* what is not expanded yet */
+    char *out;
+    size_t used;
+    size_t size; /* what it must become */
+};
+
+void lzf_expand_begin(struct lzf_expander *expander, struct slice in, char *out, size_t out_size);
+/* Makes at least `bytes_wanted` bytes more, unless it ends before. ST_AGAIN: there is more; ST_OK: `out` is full, and `in` at
+ * its end; ST_INVALID: `in` is no stream of that size. */
+enum status lzf_expand_step(struct lzf_expander *expander, size_t bytes_wanted);
 
 /* Fills `out` with exactly `out_size` bytes. False: `in` is no stream of that size. */
 bool lzf_expand(struct slice in, char *out, size_t out_size);

@@ -106,7 +106,7 @@ void rdb_text_done(struct rdb_text *text)
     mem_free(text->block);
 }
 
-static enum status read_int(struct rdb_reader *reader, size_t width, struct rdb_text *text)
+static enum status read_int(struct rdb_reader *reader, size_t width, struct rdb_stored *ret_stored)
 {
     const uint8_t *bytes = take(reader, width);
     if (bytes == NULL)
@@ -114,7 +114,43 @@ static enum status read_int(struct rdb_reader *reader, size_t width, struct rdb_
     uint32_t bits = 0;
     memcpy(&bits, bytes, width);
     unsigned shift = 32 - 8 * (unsigned)width;
-    rdb_text_set_int(text, (int32_t)(bits << shift) >> shift);
+    *ret_stored = (struct rdb_stored){.is_int = true, .number = (int32_t)(bits << shift) >> shift};
+    return ST_OK;
+}
+
+static enum status read_compressed(struct rdb_reader *reader, struct rdb_stored *ret_stored)
+{
+    uint64_t packed_size, size;
+    const uint8_t *packed;
+    if (rdb_read_length(reader, &packed_size) != ST_OK || rdb_read_length(reader, &size) != ST_OK ||
+        (packed = take(reader, packed_size)) == NULL)
+        return ST_INVALID;
+    if (size == 0 || size > reader->text_max || size > lzf_expanded_max(packed_size))
+        return ST_INVALID;
+    *ret_stored = (struct rdb_stored){
+        .is_compressed = true, .bytes = slice_make((const char *)packed, packed_size), .size = size};
+    return ST_OK;
+}
+
+enum status rdb_read_stored(struct rdb_reader *reader, struct rdb_stored *ret_stored)
+{
+    bool is_special;
+    uint64_t length;
+    if (read_length(reader, &length, &is_special) != ST_OK)
+        return ST_INVALID;
+    if (is_special) {
+        switch (length) {
+        case RDB_INT_8: return read_int(reader, 1, ret_stored);
+        case RDB_INT_16: return read_int(reader, 2, ret_stored);
+        case RDB_INT_32: return read_int(reader, 4, ret_stored);
+        case RDB_LZF: return read_compressed(reader, ret_stored);
+        default: return ST_INVALID;
+        }
+    }
+    const uint8_t *bytes = length <= reader->text_max ? take(reader, length) : NULL;
+    if (bytes == NULL)
+        return ST_INVALID;
+    *ret_stored = (struct rdb_stored){.bytes = slice_make((const char *)bytes, length), .size = length};
     return ST_OK;
 }
 
@@ -128,43 +164,29 @@ static enum status make_room(struct rdb_text *text, size_t size)
     return text->block != NULL ? ST_OK : ST_NOMEM;
 }
 
-static enum status read_compressed(struct rdb_reader *reader, struct rdb_text *text)
+enum status rdb_text_set(struct rdb_text *text, const struct rdb_stored *stored)
 {
-    uint64_t packed_size, size;
-    const uint8_t *packed;
-    if (rdb_read_length(reader, &packed_size) != ST_OK || rdb_read_length(reader, &size) != ST_OK ||
-        (packed = take(reader, packed_size)) == NULL)
-        return ST_INVALID;
-    if (size == 0 || size > reader->text_max || size > lzf_expanded_max(packed_size))
-        return ST_INVALID;
-    if (make_room(text, size) != ST_OK)
+    if (stored->is_int) {
+        rdb_text_set_int(text, stored->number);
+        return ST_OK;
+    }
+    if (!stored->is_compressed) {
+        text->slice = stored->bytes;
+        return ST_OK;
+    }
+    if (make_room(text, stored->size) != ST_OK)
         return ST_NOMEM;
-    if (!lzf_expand(slice_make((const char *)packed, packed_size), text->block, size))
+    if (!lzf_expand(stored->bytes, text->block, stored->size))
         return ST_INVALID;
-    text->slice = slice_make(text->block, size);
+    text->slice = slice_make(text->block, stored->size);
     return ST_OK;
 }
 
 enum status rdb_read_text(struct rdb_reader *reader, struct rdb_text *text)
 {
-    bool is_special;
-    uint64_t length;
-    if (read_length(reader, &length, &is_special) != ST_OK)
-        return ST_INVALID;
-    if (is_special) {
-        switch (length) {
-        case RDB_INT_8: return read_int(reader, 1, text);
-        case RDB_INT_16: return read_int(reader, 2, text);
-        case RDB_INT_32: return read_int(reader, 4, text);
-        case RDB_LZF: return read_compressed(reader, text);
-        default: return ST_INVALID;
-        }
-    }
-    const uint8_t *bytes = length <= reader->text_max ? take(reader, length) : NULL;
-    if (bytes == NULL)
-        return ST_INVALID;
-    text->slice = slice_make((const char *)bytes, length);
-    return ST_OK;
+    struct rdb_stored stored;
+    enum status status = rdb_read_stored(reader, &stored);
+    return status == ST_OK ? rdb_text_set(text, &stored) : status;
 }
 
 /* ---- Scores ------------------------------------------------------------------------------------------------ */

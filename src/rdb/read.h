@@ -42,8 +42,22 @@ struct rdb_text {
     size_t capacity;
 };
 
-/* ST_INVALID; ST_NOMEM: memory for what was compressed was refused. It is not asked for before the packed bytes are there
- * and can make as many. */
+/* A string as it is written: a number, or bytes, which may be compressed. */
+struct rdb_stored {
+    bool is_int;
+    bool is_compressed;
+    int64_t number;
+    struct slice bytes; /* in the reader's */
+    uint64_t size;      /* of the text: the bytes are there, and can make as many */
+};
+
+/* ST_INVALID: the bytes end, or cannot make what they say. */
+enum status rdb_read_stored(struct rdb_reader *reader, struct rdb_stored *ret_stored);
+
+/* The text. ST_INVALID; ST_NOMEM: memory for what was compressed was refused. */
+enum status rdb_text_set(struct rdb_text *text, const struct rdb_stored *stored);
+
+/* Both in one. */
 enum status rdb_read_text(struct rdb_reader *reader, struct rdb_text *text);
 void rdb_text_set_int(struct rdb_text *text, int64_t value);
 void rdb_text_done(struct rdb_text *text);

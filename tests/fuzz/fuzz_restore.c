@@ -66,10 +66,10 @@ static struct entry *decode(struct fixture *fixture, unsigned type, unsigned ver
     struct rdb_reader reader;
     struct rdb_value value;
     rdb_reader_init(&reader, bytes, limits.text_max);
-    if (rdb_decode(&reader, type, version, keyspace, &limits, &value) != ST_OK)
+    if (rdb_decode(&reader, type, version, keyspace, &limits, NULL, &value) != ST_OK)
         return NULL;
     if (rdb_left(&reader) > 0) {
-        rdb_value_drop(&value);
+        rdb_value_drop(&value, keyspace);
         return NULL;
     }
     struct entry *entry = rdb_value_entry(&value, keyspace, SLICE("k"), &options);

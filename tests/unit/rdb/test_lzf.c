@@ -48,6 +48,14 @@ static void expect_round_trip(struct slice text, size_t out_max, char *packed, s
     assert_memory_equal(expanded, text.data, text.size);
     assert_int_equal(expanded[text.size], '!');
     assert_true(text.size <= lzf_expanded_max(size));
+    struct lzf_expander expander;
+    enum status status;
+    memset(expanded, 0, text.size);
+    lzf_expand_begin(&expander, slice_make(packed, size), expanded, text.size);
+    while ((status = lzf_expand_step(&expander, 100)) == ST_AGAIN)
+        ;
+    assert_int_equal(status, ST_OK);
+    assert_memory_equal(expanded, text.data, text.size);
     assert_false(lzf_expand(slice_make(packed, size), expanded, text.size - 1));
     assert_false(lzf_expand(slice_make(packed, size - 1), expanded, text.size));
 }

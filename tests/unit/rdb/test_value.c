@@ -41,6 +41,8 @@ static struct keyspace *new_keyspace(void)
 static void free_keyspace(struct keyspace *keyspace)
 {
     struct heap_stats stats;
+    while (keyspace_reclaim_step(keyspace))
+        ;
     heap_stats(keyspace->heap, &stats);
     assert_int_equal(stats.used_bytes, 0);
     keyspace_free(keyspace);
@@ -205,7 +207,7 @@ static struct entry *read_payload(struct keyspace *keyspace, struct slice bytes)
     assert_int_equal(open_payload(bytes, &version, &value_bytes), ST_OK);
     rdb_reader_init(&reader, value_bytes, limits.text_max);
     assert_int_equal(rdb_read_byte(&reader, &type), ST_OK);
-    assert_int_equal(rdb_decode(&reader, type, version, keyspace, &limits, value), ST_OK);
+    assert_int_equal(rdb_decode(&reader, type, version, keyspace, &limits, NULL, value), ST_OK);
     assert_int_equal(rdb_left(&reader), 0);
     struct entry *entry = rdb_value_entry(value, keyspace, SLICE("key"), &options);
     assert_non_null(entry);
@@ -330,7 +332,7 @@ static void test_no_part_of_a_value_is_read(void **state)
             struct rdb_reader reader;
             struct rdb_value *value = mem_alloc(sizeof *value);
             rdb_reader_init(&reader, slice_make(bytes.data + 1, size - 1), limits.text_max);
-            assert_int_equal(rdb_decode(&reader, (uint8_t)bytes.data[0], 10, keyspace, &limits, value),
+            assert_int_equal(rdb_decode(&reader, (uint8_t)bytes.data[0], 10, keyspace, &limits, NULL, value),
                              ST_INVALID);
             mem_free(value);
         }
@@ -350,8 +352,48 @@ static void test_a_value_that_is_not_wanted_leaves_nothing(void **state)
         struct rdb_reader reader;
         rdb_reader_init(&reader, slice_make(bytes.data + 1, bytes.size - RDB_FOOTER_SIZE - 1),
                         limits.text_max);
-        assert_int_equal(rdb_decode(&reader, (uint8_t)bytes.data[0], 10, keyspace, &limits, value), ST_OK);
-        rdb_value_drop(value);
+        assert_int_equal(rdb_decode(&reader, (uint8_t)bytes.data[0], 10, keyspace, &limits, NULL, value),
+                         ST_OK);
+        rdb_value_drop(value, keyspace);
+        mem_free(value);
+        buf_done(&bytes);
+        free_keyspace(keyspace);
+    }
+}
+
+/* Says to end after so many steps. */
+struct patience {
+    unsigned pauses_left;
+    uint64_t work;
+};
+
+static bool lose_patience(void *context, uint32_t work)
+{
+    struct patience *patience = context;
+    patience->work += work;
+    return patience->pauses_left-- > 1;
+}
+
+static void test_reading_may_be_ended(void **state)
+{
+    static const enum entry_type types[] = {ENTRY_STRING, ENTRY_LIST, ENTRY_SET, ENTRY_ZSET, ENTRY_HASH};
+    for (size_t i = 0; i < ARRAY_COUNT(types); i++) {
+        struct keyspace *keyspace = new_keyspace();
+        uint64_t rows = types[i] == ENTRY_STRING ? 3000000 : 3000;
+        struct buf bytes =
+            write_payload(keyspace, make_entry(keyspace, types[i], rows, true), 10, 4096, true);
+        struct rdb_value *value = mem_alloc(sizeof *value);
+        for (unsigned pauses = 1; pauses < 40; pauses += 13) {
+            struct patience patience = {.pauses_left = pauses};
+            const struct rdb_pace pace = {lose_patience, &patience};
+            struct rdb_reader reader;
+            rdb_reader_init(&reader, slice_make(bytes.data + 1, bytes.size - RDB_FOOTER_SIZE - 1),
+                            limits.text_max);
+            assert_int_equal(rdb_decode(&reader, (uint8_t)bytes.data[0], 10, keyspace, &limits, &pace, value),
+                             ST_LIMIT);
+            assert_int_equal(patience.pauses_left, 0);
+            assert_true(patience.work >= pauses);
+        }
         mem_free(value);
         buf_done(&bytes);
         free_keyspace(keyspace);
@@ -399,6 +441,7 @@ int main(void)
         cmocka_unit_test(test_writing_may_end_before_the_value),
         cmocka_unit_test(test_no_part_of_a_value_is_read),
         cmocka_unit_test(test_a_value_that_is_not_wanted_leaves_nothing),
+        cmocka_unit_test(test_reading_may_be_ended),
         cmocka_unit_test(test_seals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* LATENCY LATEST HISTORY RESET GRAPH DOCTOR HISTOGRAM: what held the executor up. Executor only. */
+/* LATENCY LATEST HISTORY RESET GRAPH DOCTOR HISTOGRAM BLAME: what held the executor up. Executor only. */
 #include "observe/latency.h"
 #include <string.h>
 
@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "exec/call.h"
 #include "gen/args.h"
+#include "observe/command_blame.h"
 #include "observe/observe.h"
 
 static struct latency *latency_of(const struct call *call)
@@ -102,13 +103,15 @@ static uint64_t octave_count(const struct durations *durations, unsigned octave)
     return count;
 }
 
-static void reply_histogram(struct call *call, const struct command *command)
+static bool reply_histogram(struct call *call, const struct command *command)
 {
     const struct command_stats *stats = &call->exec->command_stats[command->id];
+    if (!stats->times)
+        return false;
     reply_bulk_string(call->out, command->full_name);
     reply_map(call->out, 2);
     reply_bulk_string(call->out, "calls");
-    reply_int(call->out, (int64_t)stats->calls);
+    reply_int(call->out, (int64_t)durations_count(&stats->times->execute));
     reply_bulk_string(call->out, "histogram_usec");
     struct reply_open open = reply_open(call->out);
     uint64_t pairs = 0;
@@ -124,34 +127,67 @@ static void reply_histogram(struct call *call, const struct command *command)
         pairs++;
     }
     reply_close(call->out, open, REPLY_MAP, pairs);
+    return true;
 }
 
-/* A container stands for its subcommands. Returns how many histograms were written. */
-static uint64_t reply_histograms_of(struct call *call, const struct command *command)
+/* Writes the name of a command and what is told of it; false when there is nothing to tell. */
+typedef bool reply_command_fn(struct call *call, const struct command *command);
+
+/* A container stands for its subcommands. Returns how many were written. */
+static uint64_t reply_with_subcommands(struct call *call, const struct command *command,
+                                       reply_command_fn *write)
 {
     uint64_t count = 0;
     for (uint32_t i = 0; i < command->subcommand_count; i++)
-        count += reply_histograms_of(call, &command->subcommands[i]);
-    const struct command_stats *stats = &call->exec->command_stats[command->id];
-    if (stats->times && stats->calls > 0) {
-        reply_histogram(call, command);
-        count++;
-    }
-    return count;
+        count += reply_with_subcommands(call, &command->subcommands[i], write);
+    return count + write(call, command);
 }
 
-/* "get", "config" or "config|get"; NULL when unknown. */
-void cmd_latency_histogram(struct call *call, const struct args_latency_histogram *args)
+/* Of these commands ("get", "config" or "config|get"; unknown ones are left out), or of all. */
+static void reply_of_commands(struct call *call, const struct slice *names, uint32_t name_count,
+                              reply_command_fn *write)
 {
     struct reply_open open = reply_open(call->out);
     uint64_t count = 0;
-    for (uint32_t i = 0; i < args->command_count; i++) {
-        const struct command *command = command_lookup_full_name(args->command[i]);
+    for (uint32_t i = 0; i < name_count; i++) {
+        const struct command *command = command_lookup_full_name(names[i]);
         if (command)
-            count += reply_histograms_of(call, command);
+            count += reply_with_subcommands(call, command, write);
     }
-    for (uint32_t i = 0; args->command_count == 0 && i < command_count; i++)
+    for (uint32_t i = 0; name_count == 0 && i < command_count; i++)
         if (!command_by_id[i]->parent)
-            count += reply_histograms_of(call, command_by_id[i]);
+            count += reply_with_subcommands(call, command_by_id[i], write);
     reply_close(call->out, open, REPLY_MAP, count);
+}
+
+void cmd_latency_histogram(struct call *call, const struct args_latency_histogram *args)
+{
+    reply_of_commands(call, args->command, args->command_count, reply_histogram);
+}
+
+/* ---- Blame ---------------------------------------------------------------------------------------- */
+
+static bool reply_blame(struct call *call, const struct command *command)
+{
+    struct command_blame blame;
+    if (!command_blame(observe_of(call->exec)->metrics, command, &blame))
+        return false;
+    reply_bulk_string(call->out, command->full_name);
+    reply_map(call->out, 1 + BLAME_PARTS);
+    reply_bulk_string(call->out, "calls");
+    reply_int(call->out, (int64_t)blame.calls);
+    for (unsigned part = 0; part < BLAME_PARTS; part++) {
+        reply_bulk_string(call->out, blame_part_names[part]);
+        reply_map(call->out, BLAME_FIGURES);
+        for (unsigned figure = 0; figure < BLAME_FIGURES; figure++) {
+            reply_bulk_string(call->out, blame_figure_names[figure]);
+            reply_double(call->out, blame.us[part][figure]);
+        }
+    }
+    return true;
+}
+
+void cmd_latency_blame(struct call *call, const struct args_latency_blame *args)
+{
+    reply_of_commands(call, args->command, args->command_count, reply_blame);
 }

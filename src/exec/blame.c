@@ -97,15 +97,14 @@ void blame_slice(const struct call *call, uint64_t begin_ticks, bool is_first)
                                    .count = is_first});
 }
 
-void blame_task(struct exec *exec, const char *name, uint64_t begin_ticks)
+void blame_task(struct exec *exec, const char *name, uint64_t begin_ticks, uint64_t end_ticks)
 {
-    uint64_t now_ticks = clock_ticks(exec->clock);
-    if (unlikely(now_ticks - begin_ticks >= exec->blame.span_ticks))
+    if (end_ticks - begin_ticks >= exec->blame.span_ticks)
         note(exec, &(struct exec_span){.kind = SPAN_TASK,
                                        .name = name,
                                        .begin_ticks = begin_ticks,
-                                       .end_ticks = now_ticks,
-                                       .busy_ticks = now_ticks - begin_ticks});
+                                       .end_ticks = end_ticks,
+                                       .busy_ticks = end_ticks - begin_ticks});
 }
 
 /* What of the batch so far is not noted by itself. False when that is nothing. */
@@ -196,7 +195,6 @@ static void watch_reply(const struct call *call, uint64_t report, uint64_t end_t
     run->report = report;
     run->executed_ticks = end_ticks;
     run->reply_command = call->command->id;
-    run->reply_weight = 1;
 }
 
 void blame_slow(struct call *call, uint64_t execute_ns)
@@ -237,16 +235,17 @@ void blame_follow(struct client *client, struct run *run)
     struct exec *exec = client->exec;
     const struct command *command = run->requests[run->followed].command;
     /* A request that was refused or queued has not been executed; the answer to one that waits comes when it may. */
-    if (!exec->blame.tracking || run->report || command == NULL || client->last_command != command ||
+    if (!exec->blame.tracking || command == NULL || client->last_command != command ||
         client->flags & (CLIENT_BLOCKED | CLIENT_CLOSING | CLIENT_IN_TRANSACTION))
         return;
     struct command_times *times = blame_times(exec, &exec->command_stats[command->id].times);
     const struct blame_request *request = &exec->blame.request;
     durations_note(&times->queue, blame_elapsed_ns(exec->clock, request->arrived_ticks, request->begin_ticks),
                    run->count);
+    if (run->report)
+        return; /* a reply that somebody has asked for is watched already */
     run->executed_ticks = exec->tick_mark;
     run->reply_command = command->id;
-    run->reply_weight = run->count;
 }
 
 void blame_restart_wait(struct client *client)

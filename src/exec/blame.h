@@ -1,15 +1,17 @@
 /* Where a request's time went: waiting for the executor, being executed, and until its reply was sent; and who had the
  * executor meanwhile.
  *
- * Principal entry points: blame_begin, blame_long, blame_slow, blame_follow (dispatch.c, exec.c); blame_task (upkeep).
+ * Principal entry points: blame_command, blame_slice, blame_slow, blame_follow (requests); blame_task (upkeep).
  * Threads: executor only. The time of replies is measured by the I/O threads (io/reply_watch.c).
  *
  *     bytes read    begun         executed              last byte of the reply handed to the transport
  *     ----+------------+-------------+----------------------------+---->
  *         |   queue    |   execute   |           reply            |
  *
- * queue    From the read that completed the request (one stamp for all requests of a read) to the beginning of its
- *          execution. When the client itself was waiting for a key meanwhile, from the end of that.
+ * queue    From when the bytes that completed the request were found to be there, to the beginning of its execution. When
+ *          the thread that reads was away from its sockets meanwhile, in one-thread mode because it executed something
+ *          long, the bytes may have come at any time since it looked last: it is counted from then, so that no stall is
+ *          hidden (loop_ready_ticks). When the client itself was waiting for a key, from the end of that.
  * execute  The executor's time.
  * reply    From the end of execution to the write that took the last byte of the reply. Not of commands that waited for
  *          a key.
@@ -136,7 +138,7 @@ void blame_batch_end(struct exec *exec);
 
 /* ---- Everything else ------------------------------------------------------------------------------ */
 
-/* The executor's thread did something else from `begin_ticks` until now. `name` lives as long as the program. */
-void blame_task(struct exec *exec, const char *name, uint64_t begin_ticks);
+/* The executor's thread did something else from `begin_ticks` to `end_ticks`. `name` lives as long as the program. */
+void blame_task(struct exec *exec, const char *name, uint64_t begin_ticks, uint64_t end_ticks);
 
 #endif

@@ -209,7 +209,7 @@ static void end_pause(struct exec *exec)
 {
     exec->pause_until_ms = 0;
     if (exec->blame.pause_begin_ticks)
-        blame_task(exec, "client-pause", exec->blame.pause_begin_ticks);
+        blame_task(exec, "client-pause", exec->blame.pause_begin_ticks, clock_ticks(exec->clock));
     exec->blame.pause_begin_ticks = 0;
     list_for_each(&exec->paused, node)
     {

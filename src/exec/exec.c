@@ -453,7 +453,7 @@ static bool expire_step(struct exec *exec)
     uint64_t ns = clock_ticks_to_ns(exec->clock, clock_ticks(exec->clock) - begin);
     pause_note(exec, "expire-cycle", ns);
     if (unlikely(ns >= SPAN_MIN_NS))
-        blame_task(exec, "expire-cycle", begin);
+        blame_task(exec, "expire-cycle", begin, clock_ticks(exec->clock));
     if (unlikely(ns >= exec->latency_ns) && exec->hooks.latency)
         exec->hooks.latency(exec->hooks.context, "expire-cycle", ns);
     return more;
@@ -466,7 +466,7 @@ static bool reclaim_step(struct exec *exec)
     uint64_t ns = clock_ticks_to_ns(exec->clock, clock_ticks(exec->clock) - begin);
     pause_note(exec, "reclaim", ns);
     if (unlikely(ns >= SPAN_MIN_NS))
-        blame_task(exec, "reclaim", begin);
+        blame_task(exec, "reclaim", begin, clock_ticks(exec->clock));
     return more;
 }
 
@@ -490,7 +490,7 @@ void exec_cron(struct exec *exec)
     set_time(exec);
     uint64_t posts_begin = clock_ticks(exec->clock);
     exec_run_posts(exec);
-    blame_task(exec, "posts", posts_begin);
+    blame_task(exec, "posts", posts_begin, clock_ticks(exec->clock));
     /* Between two slices, upkeep keeps to its own times. */
     if (!sliced_step(exec) || now_ns >= exec->next_cron_ns)
         upkeep(exec);
@@ -502,7 +502,7 @@ void exec_cron(struct exec *exec)
         enforce_soft_limits(exec);
         if (exec->hooks.cron)
             exec->hooks.cron(exec->hooks.context);
-        blame_task(exec, "sampling", sampling_begin);
+        blame_task(exec, "sampling", sampling_begin, clock_ticks(exec->clock));
     }
     exec_flush_output(exec);
 }

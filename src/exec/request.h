@@ -40,11 +40,10 @@ struct run {
     struct conn *conn;
     struct client *client;
     struct chunk *input;     /* N2 */
-    uint64_t arrived_ticks;  /* when the bytes of its last request were read */
+    uint64_t arrived_ticks;  /* since when its requests wait (exec/blame.h) */
     uint64_t executed_ticks; /* when the request whose reply is to be watched had been executed; 0: none is */
     uint64_t report;         /* whom the time of that reply is to be told to (hooks.replied); 0: nobody */
-    uint16_t reply_command;  /* its id */
-    uint16_t reply_weight;   /* how many replies it stands for */
+    uint16_t reply_command;  /* its id; it stands for all replies of the run */
     uint16_t followed;       /* the request whose way is measured (exec/blame.h), one of `requests` */
     uint16_t stop;           /* followed + 1, then count: before this request there is more to be done */
     struct chunk *spare;     /* an empty standard chunk for the executor's replies, or NULL */

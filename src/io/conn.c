@@ -430,7 +430,7 @@ void conn_receive(struct conn *conn)
         return;
     }
     input->end += size;
-    conn->received_ticks = clock_ticks(conn->io->group->options.clock);
+    conn->received_ticks = loop_ready_ticks(conn->io->loop);
     conn->active_ns = conn->io->now_ns;
     io_count(&conn->shared.bytes_in, size);
     io_count(&conn->io->counters.bytes_in, size);

@@ -76,7 +76,7 @@ struct conn {
     uint64_t output_total; /* bytes that the executor has handed over, ever */
     uint8_t watch_count;
     struct reply_watch watches[CONN_WATCHES_MAX];
-    uint64_t received_ticks; /* last receive */
+    uint64_t received_ticks; /* since when what was received last may have been there */
     uint64_t active_ns;      /* last receive or send */
 
     struct list_node in_conns;

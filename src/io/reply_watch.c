@@ -21,14 +21,14 @@ void conn_watch_run(struct conn *conn, const struct run *run)
     if (conn->watch_count == CONN_WATCHES_MAX) {
         /* It will be sent with the replies before it, or later: the last of those stands for it, of its own kind. */
         if (run->report == 0 && last->command == run->reply_command)
-            last->weight = (uint16_t)(last->weight + run->reply_weight);
+            last->weight = (uint16_t)(last->weight + run->count);
         return;
     }
     conn->watches[conn->watch_count++] = (struct reply_watch){.executed_ticks = run->executed_ticks,
                                                               .output_end = WATCH_NO_END,
                                                               .report = run->report,
                                                               .command = run->reply_command,
-                                                              .weight = run->reply_weight};
+                                                              .weight = run->count};
 }
 
 void conn_watch_output(struct conn *conn, uint64_t size)

@@ -217,8 +217,9 @@ static void send_unsent(struct io *io)
         list_remove(&conn->in_unsent);
         conn_send(conn);
     }
-    if (io->index == 0)
-        blame_task(exec, "sending", begin_ticks); /* requests wait for it */
+    uint64_t end_ticks = clock_ticks(exec->clock);
+    if (unlikely(end_ticks - begin_ticks >= exec->blame.span_ticks) && io->index == 0)
+        blame_task(exec, "sending", begin_ticks, end_ticks); /* requests wait for it */
 }
 
 static bool serve_ready(struct io *io)

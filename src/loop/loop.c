@@ -50,7 +50,9 @@ struct loop {
     uint32_t timer_count;
     uint32_t timer_capacity;
     bool firing;
-    uint64_t firing_ns; /* while firing: timers due at or before this fire */
+    uint64_t firing_ns;      /* while firing: timers due at or before this fire */
+    uint64_t returned_ticks; /* the last look at descriptors */
+    uint64_t ready_ticks;    /* loop_ready_ticks */
     /* Shared with ringers. */
     _Atomic bool rung CACHE_ALIGNED;
     _Atomic bool sleeping;
@@ -328,11 +330,31 @@ static unsigned call_sources(struct loop *loop)
     return called;
 }
 
+/* After a long absence the first look does not wait: what it finds has come meanwhile. */
+static void look(struct loop *loop, uint64_t timeout_ns)
+{
+    uint64_t begin_ticks = loop->returned_ticks, now_ticks = clock_ticks(loop->clock);
+    bool was_away =
+        begin_ticks != 0 && clock_ticks_to_ns(loop->clock, now_ticks - begin_ticks) >= LOOP_AWAY_NS;
+    if (was_away)
+        wait_or_bell(loop, 0);
+    bool has_come = was_away && loop->event_count > 0;
+    if (!has_come)
+        wait_or_bell(loop, limit_timeout(loop, timeout_ns));
+    loop->returned_ticks = clock_ticks(loop->clock);
+    loop->ready_ticks = has_come ? begin_ticks : loop->returned_ticks;
+}
+
+uint64_t loop_ready_ticks(const struct loop *loop)
+{
+    return loop->simulated ? clock_ticks(loop->clock) : loop->ready_ticks;
+}
+
 unsigned loop_poll(struct loop *loop, uint64_t timeout_ns)
 {
     unsigned called = 0;
     if (!loop->simulated)
-        wait_or_bell(loop, limit_timeout(loop, timeout_ns));
+        look(loop, timeout_ns);
     take_bell(loop);
     if (!loop->simulated)
         called = call_sources(loop);

@@ -1,4 +1,4 @@
-/* Getters of INFO: commandstats, errorstats and latencystats. See metrics.h. */
+/* Getters of INFO: commandstats, errorstats, latencystats and blame. See metrics.h. */
 #include <inttypes.h>
 
 #include "base/num.h"
@@ -6,6 +6,7 @@
 #include "exec/command.h"
 #include "exec/error_stats.h"
 #include "exec/exec.h"
+#include "observe/command_blame.h"
 #include "observe/metrics.h"
 
 void metric_cmdstat(const struct metric_source *source, struct buf *ret_text)
@@ -50,11 +51,26 @@ void metric_latency_percentiles_usec(const struct metric_source *source, struct 
         return;
     for (uint32_t i = 0; i < command_count; i++) {
         const struct command_stats *stats = &source->exec->command_stats[i];
-        if (stats->times == NULL || stats->calls == 0)
+        if (stats->times == NULL)
             continue;
         buf_printf(ret_text, "latency_percentiles_usec_%s:", command_by_id[i]->full_name);
         write_percentiles(&source->config->latency_tracking_info_percentiles, &stats->times->execute,
                           ret_text);
+        buf_append_string(ret_text, "\r\n");
+    }
+}
+
+void metric_blame(const struct metric_source *source, struct buf *ret_text)
+{
+    struct command_blame blame;
+    for (uint32_t i = 0; i < command_count; i++) {
+        if (!command_blame(source->metrics, command_by_id[i], &blame))
+            continue;
+        buf_printf(ret_text, "blame_%s:calls=%" PRIu64, command_by_id[i]->full_name, blame.calls);
+        for (unsigned part = 0; part < BLAME_PARTS; part++)
+            for (unsigned figure = 0; figure < BLAME_FIGURES; figure++)
+                buf_printf(ret_text, ",%s_%s=%.3f", blame_part_names[part], blame_figure_names[figure],
+                           blame.us[part][figure]);
         buf_append_string(ret_text, "\r\n");
     }
 }

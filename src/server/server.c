@@ -46,6 +46,7 @@ static void observe_init(struct server *server)
     exec->hooks = (struct exec_hooks){
         .context = &server->observe,
         .slow = slowlog_hook,
+        .replied = slowlog_replied_hook,
         .latency = latency_hook,
         .monitor = monitor_hook,
         .client_gone = client_gone,

@@ -19,6 +19,8 @@ static bool apply_latency_tracking(struct config *config, void *context, struct 
 {
     struct server *server = context;
     blame_track(server->exec, config->latency_tracking);
+    if (server->io && !config->latency_tracking)
+        io_group_forget_reply_times(server->io);
     return true;
 }
 

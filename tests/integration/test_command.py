@@ -55,7 +55,8 @@ def test_all_of_them(r):
 @pytest.mark.parametrize("words, names", [
     ("FILTERBY PATTERN getd*", [b"getdel"]),
     ("filterby pattern GETD*", [b"getdel"]),
-    ("FILTERBY PATTERN slowlog*", [b"slowlog", b"slowlog|get", b"slowlog|help", b"slowlog|len", b"slowlog|reset"]),
+    ("FILTERBY PATTERN config*", [b"config", b"config|get", b"config|help", b"config|resetstat", b"config|rewrite",
+                                  b"config|set"]),
     ("FILTERBY ACLCAT transaction", [b"discard", b"exec", b"multi", b"unwatch", b"watch"]),
     ("FILTERBY ACLCAT nothing", []),
     ("FILTERBY MODULE nothing", []),

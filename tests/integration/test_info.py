@@ -13,9 +13,9 @@ EXTRA = ["Commandstats", "Latencystats"]
 
 
 def titles(reply):
-    """The headings of an answer, without the one that only Skua has."""
+    """The headings of an answer, without those that only Skua has."""
     found = [line[2:] for line in reply.decode().split("\r\n") if line.startswith("# ")]
-    return [title for title in found if title != "Threads"]
+    return [title for title in found if title not in ("Threads", "Blame")]
 
 
 def test_default_sections(r):

@@ -126,7 +126,7 @@ static void check_field(struct fixture *fixture, const char *section, const char
     "Server Clients Memory Persistence Stats Replication CPU Threads Modules Errorstats Cluster Keyspace "
 #define ALL                                                                                                  \
     "Server Clients Memory Persistence Stats Replication CPU Threads Modules Commandstats Errorstats "       \
-    "Latencystats Cluster Keyspace "
+    "Latencystats Cluster Keyspace Blame "
 
 static void test_sections(void **state)
 {

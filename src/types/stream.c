@@ -4,6 +4,7 @@
 #include <limits.h>
 
 #include "base/bug.h"
+#include "types/stream_group.h"
 
 /* The ids of a page, as far as the tree has to know them. */
 static struct tree_order log_order(const struct page *page, unsigned row, const void *context)
@@ -24,6 +25,9 @@ static struct tree_order order_of(struct stream_id id)
 static bool free_some(struct heap *heap, struct object *object, unsigned pages_max)
 {
     struct stream *stream = (struct stream *)object;
+    if (!stream_groups_free_some(heap, stream->groups, pages_max))
+        return false;
+    stream->groups = NULL;
     if (!tree_free_some(&stream->entries, pages_max))
         return false;
     heap_release(heap, stream, sizeof *stream);
@@ -33,7 +37,8 @@ static bool free_some(struct heap *heap, struct object *object, unsigned pages_m
 static size_t memory(const struct object *object)
 {
     const struct stream *stream = (const struct stream *)object;
-    return heap_block_size(sizeof *stream) + tree_memory(&stream->entries);
+    return heap_block_size(sizeof *stream) + tree_memory(&stream->entries) +
+           stream_groups_memory(stream->groups);
 }
 
 static void check(const struct object *object)
@@ -70,6 +75,7 @@ struct stream *stream_change(struct keyspace *keyspace, struct entry *entry)
     own->last_id = stream->last_id;
     own->max_deleted_id = stream->max_deleted_id;
     own->entries_added = stream->entries_added;
+    own->groups = stream_groups_ref(stream->groups);
     keyspace_release_object(keyspace, &stream->object);
     __atomic_store_n(entry_word(entry), (int64_t)(uintptr_t)own, __ATOMIC_RELEASE);
     return own;
@@ -310,4 +316,5 @@ void stream_check(const struct stream *stream)
     tree_last_page(&stream->entries, &place);
     ASSERT(place.page->count == 0 || stream_id_compare(log_of(place.page)->last_id, stream->last_id) <= 0);
     ASSERT(stream_length(stream) <= stream->entries_added);
+    stream_groups_check(stream->groups);
 }

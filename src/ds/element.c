@@ -96,6 +96,39 @@ struct blob *blob_ref(struct blob *blob)
     return blob;
 }
 
+#define TAG_FACTOR UINT64_C(0x9e3779b97f4a7c15) /* odd, and no bits in sequence */
+
+/* From the first and the last bytes, which is where names differ, and the size. */
+static uint8_t tag_of(const char *data, size_t size)
+{
+    uint64_t first = 0, last = 0;
+    if (likely(size >= 8)) {
+        memcpy(&first, data, 8);
+        memcpy(&last, data + size - 8, 8);
+    } else if (size >= 4) {
+        memcpy(&first, data, 4);
+        memcpy(&last, data + size - 4, 4);
+    } else if (size > 0) {
+        first = (uint8_t)data[0] | (uint64_t)(uint8_t)data[size / 2] << 8;
+        last = (uint8_t)data[size - 1];
+    }
+    uint64_t mixed = (first * TAG_FACTOR ^ last ^ size) * TAG_FACTOR;
+    return (uint8_t)((mixed ^ mixed << 29) >> 56);
+}
+
+uint8_t element_tag(struct element element)
+{
+    if (likely(element.kind != ELEMENT_BLOB))
+        return tag_of(element.data, element.size);
+    const struct blob *blob = element_blob(element);
+    return tag_of(blob->data, blob->size);
+}
+
+uint8_t element_tag_long(struct slice text)
+{
+    return tag_of(text.data, text.size);
+}
+
 void element_ref(struct element element)
 {
     if (element.kind == ELEMENT_BLOB)

@@ -1,6 +1,6 @@
 /* An element: a byte string in the form in which collections store it.
  *
- * Principal entry points: element_make, element_text, element_equal, element_hash, element_ref, element_unref.
+ * Principal entry points: element_make, element_text, element_equal, element_hash, element_tag, element_ref, element_unref.
  * The form is canonical: two strings are equal if and only if their elements are, so that elements can be compared and
  * hashed without going back to the text.
  *
@@ -81,6 +81,12 @@ int element_compare(struct element a, struct element b);
 
 /* Uniform; the same for equal strings. */
 uint64_t element_hash(struct element element, uint64_t seed);
+
+/* A byte that different elements, mostly, have different ones of; the same for equal strings. Without a seed: who knows it
+ * can choose strings that all have the same one, which must not cost more than looking at the elements of a page. */
+uint8_t element_tag(struct element element);
+/* The tag of a text that is a BLOB once it is an element. */
+uint8_t element_tag_long(struct slice text);
 
 /* One more, or one less, reference to the element's blob, if it has one. Any thread. */
 void element_ref(struct element element);

@@ -148,7 +148,7 @@ static struct page *copy_to(struct heap *heap, const struct page *page, size_t s
 {
     const struct log *old = log_of(page);
     struct page *fresh = allocate(heap, size);
-    size_t skipped = offsetof(struct page, layout), block = fresh->size;
+    size_t skipped = sizeof fresh->refs, block = fresh->size;
     memcpy((char *)fresh + skipped, (const char *)page + skipped, old->end - skipped);
     fresh->size = (uint16_t)block;
     return fresh;

@@ -6,54 +6,159 @@
 #include "ds/log.h"
 
 #define PAGE_ROOM_SHARE 8 /* a page that grows gets an eighth more than it needs */
-#define PAGE_ROOM_MIN   8
+#define PAGE_ROOM_MIN   16
 #define PAGE_SHRINK_MIN 128 /* blocks up to this size are not made smaller */
+#define NARROW_ENDS_MAX                                                                                      \
+    1024 /* so that a page can become wide, at the latest after it has been divided once */
 
 const struct page_shape page_shapes[PAGE_LAYOUTS] = {
     [PAGE_LIST] = {.elements = 1},
-    [PAGE_SET] = {.elements = 1, .tag = true},
-    [PAGE_HASH] = {.elements = 2, .tag = true},
-    [PAGE_TIMED_HASH] = {.elements = 2, .tag = true, .number = true},
-    [PAGE_SORTED] = {.elements = 1, .number = true},
-    [PAGE_INDEX] = {.elements = 1, .tag = true, .number = true},
-    [PAGE_PENDING] = {.elements = 1, .number = true},
+    [PAGE_SET] = {.elements = 1, .tags = true},
+    [PAGE_HASH] = {.elements = 2, .tags = true},
+    [PAGE_TIMED_HASH] = {.elements = 2, .tags = true, .numbers = NUMBERS_MOMENTS},
+    [PAGE_SORTED] = {.elements = 1, .numbers = NUMBERS_SCORES},
+    [PAGE_INDEX] = {.elements = 1, .tags = true, .numbers = NUMBERS_SCORES},
+    [PAGE_PENDING] = {.elements = 1, .numbers = NUMBERS_MOMENTS},
 };
 
-/* Bytes that a row takes in the columns. */
-static unsigned columns_row_size(const struct page_shape *shape)
+/* ---- Columns ----------------------------------------------------------------------------------------------- */
+
+/* What decides the columns of a page. */
+struct plan {
+    enum page_layout layout;
+    bool narrow;
+    bool tagged;
+    struct numbers_form form;
+};
+
+ALWAYS_INLINE struct plan plan_of(const struct page *page)
 {
-    return (shape->number ? 8u : 0) + 2u * shape->elements + (shape->tag ? 1u : 0);
+    bool based = page->form & NUMBER_BASED;
+    return (struct plan){(enum page_layout)page->layout,
+                         page->narrow,
+                         page->tagged,
+                         {page->form, based ? *page_base(page) : 0}};
+}
+
+/* Columns as narrow as so many rows with so many bytes allow. */
+ALWAYS_INLINE struct plan plan_make(enum page_layout layout, unsigned rows, unsigned bytes, bool blobs,
+                                    struct numbers_form form)
+{
+    const struct page_shape *shape = &page_shapes[layout];
+    bool narrow = !blobs && bytes <= PAGE_NARROW_BYTES && rows * shape->elements <= NARROW_ENDS_MAX;
+    return (struct plan){layout, narrow, shape->tags && rows > PAGE_UNTAGGED_ROWS, form};
+}
+
+/* Bytes that a row takes in the columns, but for the bits of kinds. */
+ALWAYS_INLINE unsigned plan_row_size(const struct plan *plan)
+{
+    return page_shapes[plan->layout].elements * (plan->narrow ? 1u : 2u) +
+           (plan->form.bits & NUMBER_WIDTH_MASK) + (plan->tagged ? 1u : 0);
+}
+
+ALWAYS_INLINE unsigned plan_kinds_size(const struct plan *plan, unsigned capacity)
+{
+    return plan->narrow ? (capacity * page_shapes[plan->layout].elements + 7) / 8 : 0;
+}
+
+/* Header and columns. */
+ALWAYS_INLINE unsigned plan_columns_end(const struct plan *plan, unsigned capacity)
+{
+    return (unsigned)sizeof(struct page) +
+           (plan->form.bits & NUMBER_BASED ? (unsigned)sizeof plan->form.base : 0) +
+           capacity * plan_row_size(plan) + plan_kinds_size(plan, capacity);
+}
+
+static unsigned row_size(const struct page *page)
+{
+    struct plan plan = plan_of(page);
+    return plan_row_size(&plan);
 }
 
 static unsigned columns_end(const struct page *page)
 {
-    return (unsigned)sizeof *page + page->capacity * columns_row_size(page_shape(page));
+    struct plan plan = plan_of(page);
+    return plan_columns_end(&plan, page->capacity);
+}
+
+/* The least that `begin` can be. */
+static unsigned text_floor(const struct page *page)
+{
+    int columns = (int)columns_end(page);
+    return (unsigned)(page->narrow && page_origin(page) > columns ? page_origin(page) : columns);
+}
+
+ALWAYS_INLINE unsigned elements_of(const struct page *page)
+{
+    return page_shape(page)->elements;
+}
+
+/* Where element `index`, counted over rows, ends. */
+ALWAYS_INLINE unsigned end_at(const struct page *page, unsigned index)
+{
+    if (page->narrow)
+        return (unsigned)(page_origin(page) + ((const uint8_t *)page_ends(page))[index]);
+    return page_wide_ends(page)[index] & PAGE_END_MASK;
+}
+
+ALWAYS_INLINE void set_end(struct page *page, unsigned index, unsigned end, unsigned kind)
+{
+    if (!page->narrow) {
+        page_wide_ends(page)[index] = (uint16_t)(end | kind << PAGE_END_BITS);
+        return;
+    }
+    ((uint8_t *)page_ends(page))[index] = (uint8_t)((int)end - page_origin(page));
+    unsigned slot = index + page->first * elements_of(page);
+    uint8_t *kinds = page_kinds(page) + slot / 8;
+    *kinds = (uint8_t)((*kinds & ~(1u << slot % 8)) | (kind == ELEMENT_INT) << slot % 8);
+}
+
+/* Adds `more` to the ends [from, to). */
+static void shift_ends(struct page *page, unsigned from, unsigned to, int more)
+{
+    uint8_t *narrow = (uint8_t *)page_ends(page);
+    uint16_t *wide = page_wide_ends(page);
+    if (page->narrow)
+        for (unsigned i = from; i < to; i++)
+            narrow[i] = (uint8_t)(narrow[i] + more);
+    else
+        for (unsigned i = from; i < to; i++)
+            wide[i] = (uint16_t)(wide[i] + more);
 }
 
 /* Where the bytes of row `row` begin; of row `count`, where the last ones end. */
-static unsigned row_start(const struct page *page, unsigned row)
+ALWAYS_INLINE unsigned row_start(const struct page *page, unsigned row)
 {
-    const struct page_shape *shape = page_shape(page);
-    if (row == 0)
-        return page->begin;
-    return page_ends(page)[row * shape->elements - 1] & PAGE_END_MASK;
+    return row == 0 ? page->begin : end_at(page, row * elements_of(page) - 1);
 }
 
-static unsigned bytes_used(const struct page *page)
+size_t page_text_size(const struct page *page)
 {
     return row_start(page, page->count) - page->begin;
+}
+
+/* Bytes of the rows before row `row`. */
+static size_t used_before(const struct page *page, unsigned row)
+{
+    struct plan plan = plan_of(page);
+    return row * plan_row_size(&plan) + plan_kinds_size(&plan, row) + row_start(page, row) - page->begin;
 }
 
 size_t page_used(const struct page *page)
 {
     if (page->layout == PAGE_LOG)
         return log_used(page);
-    return page->count * columns_row_size(page_shape(page)) + bytes_used(page);
+    return used_before(page, page->count);
 }
 
-size_t page_row_size(const struct page *page, unsigned row)
+void page_row_sizes(const struct page *page, uint16_t *sizes)
 {
-    return columns_row_size(page_shape(page)) + row_start(page, row + 1) - row_start(page, row);
+    unsigned columns = row_size(page), start = page->begin;
+    for (unsigned row = 0; row < page->count; row++) {
+        unsigned end = row_start(page, row + 1);
+        sizes[row] = (uint16_t)(columns + end - start);
+        start = end;
+    }
 }
 
 size_t page_memory(const struct page *page)
@@ -63,19 +168,90 @@ size_t page_memory(const struct page *page)
     size_t bytes = page->size;
     if (page->has_blobs)
         for (unsigned row = 0; row < page->count; row++)
-            for (unsigned which = 0; which < page_shape(page)->elements; which++)
+            for (unsigned which = 0; which < elements_of(page); which++)
                 bytes += element_memory(page_element(page, row, which));
     return bytes;
+}
+
+/* ---- Numbers ----------------------------------------------------------------------------------------------- */
+
+static enum number_kind number_kind(const struct page *page)
+{
+    return (enum number_kind)page_shape(page)->numbers;
+}
+
+/* What the page's column stores for a number. False: it needs another form. True without such a column. */
+static bool encode_number(const struct page *page, uint64_t number, uint64_t *ret_stored)
+{
+    *ret_stored = number;
+    if (page->form == 0 || page->form == NUMBER_AS_IT_IS)
+        return true;
+    struct numbers_form form = plan_of(page).form;
+    return number_encode(number_kind(page), &form, number, ret_stored);
+}
+
+static void add_to_span(struct number_span *span, const struct page *page, unsigned from, unsigned to)
+{
+    for (unsigned row = from; row < to; row++)
+        number_span_add(number_kind(page), span, page_number(page, row));
+}
+
+/* The form for rows [from, to). */
+static struct numbers_form choose_form(const struct page *page, unsigned from, unsigned to)
+{
+    struct numbers_form form = plan_of(page).form;
+    struct number_span span = {0};
+    if (form.bits == 0 || from == to)
+        return form;
+    add_to_span(&span, page, from, to);
+    numbers_form_choose(&span, &form);
+    return form;
+}
+
+/* ---- Bits of kinds ----------------------------------------------------------------------------------------- */
+
+/* Up to 8 bits from bit `at` on. */
+static unsigned get_bits(const uint8_t *bits, unsigned at, unsigned count)
+{
+    unsigned value = bits[at / 8] >> at % 8;
+    if (at % 8 + count > 8)
+        value |= (unsigned)bits[at / 8 + 1] << (8 - at % 8);
+    return value & ((1u << count) - 1);
+}
+
+static void put_bits(uint8_t *bits, unsigned at, unsigned count, unsigned value)
+{
+    unsigned mask = ((1u << count) - 1) << at % 8;
+    value <<= at % 8;
+    bits[at / 8] = (uint8_t)((bits[at / 8] & ~mask) | value);
+    if (mask > UINT8_MAX)
+        bits[at / 8 + 1] = (uint8_t)((bits[at / 8 + 1] & ~(mask >> 8)) | value >> 8);
+}
+
+/* Moves `count` bits; both places may overlap. */
+static void move_bits(uint8_t *bits, unsigned to, unsigned from, unsigned count)
+{
+    unsigned part;
+    if (to < from) {
+        for (unsigned done = 0; done < count; done += part) {
+            part = count - done < 8 ? count - done : 8;
+            put_bits(bits, to + done, part, get_bits(bits, from + done, part));
+        }
+        return;
+    }
+    for (unsigned left = count; left > 0; left -= part) {
+        part = left < 8 ? left : 8;
+        put_bits(bits, to + left - part, part, get_bits(bits, from + left - part, part));
+    }
 }
 
 /* ---- Blocks ------------------------------------------------------------------------------------------------ */
 
 /* An empty page with room for `rows` rows with `bytes` bytes and about `room` bytes more. NULL: over the maximum. */
-static struct page *page_allocate_with(struct heap *heap, enum page_layout layout, unsigned rows,
+static struct page *page_allocate_with(struct heap *heap, const struct plan *plan, unsigned rows,
                                        unsigned bytes, size_t room)
 {
-    unsigned row_size = columns_row_size(&page_shapes[layout]);
-    size_t needed = sizeof(struct page) + rows * row_size + bytes;
+    size_t needed = plan_columns_end(plan, rows) + bytes;
     if (needed > PAGE_SIZE_MAX)
         return NULL;
     size_t size = heap_block_size(needed + room);
@@ -84,42 +260,118 @@ static struct page *page_allocate_with(struct heap *heap, enum page_layout layou
     struct page *page = heap_alloc(heap, size);
     if (page == NULL)
         fatal("out of memory");
-    size_t average = rows == 0 ? row_size + 8 : row_size + bytes / rows;
+    size_t average = plan_row_size(plan) + (rows == 0 ? 8 : bytes / rows);
+    size_t capacity = rows + (size - needed) / average;
+    if (page_shapes[plan->layout].tags && !plan->tagged && capacity > PAGE_UNTAGGED_ROWS)
+        capacity = PAGE_UNTAGGED_ROWS;
+    while (plan->narrow && capacity > rows && plan_columns_end(plan, (unsigned)capacity) + bytes > size)
+        capacity--; /* the bits of kinds were not counted */
     atomic_init(&page->refs, 1);
-    page->layout = (uint8_t)layout;
+    page->layout = (uint8_t)plan->layout & 0xf;
     page->has_blobs = false;
+    page->narrow = plan->narrow;
+    page->tagged = plan->tagged;
+    page->roomy = false;
+    page->form = plan->form.bits;
     page->count = 0;
-    page->capacity = (uint16_t)(rows + (size - needed) / average);
+    page->capacity = (uint16_t)capacity;
     page->first = 0;
     page->size = (uint16_t)size;
-    page->begin = (uint16_t)columns_end(page);
+    if (plan->form.bits & NUMBER_BASED)
+        *page_base(page) = plan->form.base;
+    int begin = (int)plan_columns_end(plan, (unsigned)capacity);
+    page->begin = (uint16_t)(page->narrow && page_origin(page) > begin ? page_origin(page) : begin);
     return page;
 }
 
 /* The same with an eighth more for rows that will come. */
-static struct page *page_allocate(struct heap *heap, enum page_layout layout, unsigned rows, unsigned bytes)
+static struct page *page_allocate(struct heap *heap, const struct plan *plan, unsigned rows, unsigned bytes)
 {
-    size_t room = (rows * columns_row_size(&page_shapes[layout]) + bytes) / PAGE_ROOM_SHARE + PAGE_ROOM_MIN;
-    return page_allocate_with(heap, layout, rows, bytes, room);
+    size_t room = (rows * plan_row_size(plan) + bytes) / PAGE_ROOM_SHARE + PAGE_ROOM_MIN;
+    return page_allocate_with(heap, plan, rows, bytes, room);
+}
+
+/* Puts the kinds of `count` elements from element `from` of `source` on in place of those from `at` on. */
+static void append_kinds(struct page *page, unsigned at, const struct page *source, unsigned from,
+                         unsigned count)
+{
+    uint8_t *kinds = page_kinds(page);
+    const uint8_t *source_kinds = page_kinds(source);
+    at += page->first * elements_of(page);
+    from += source->first * elements_of(source);
+    if ((at | from) % 8 == 0) {
+        for (unsigned done = 0; done < count; done += 8)
+            kinds[(at + done) / 8] = source_kinds[(from + done) / 8];
+        return;
+    }
+    for (unsigned done = 0, part; done < count; done += part) {
+        part = count - done < 8 ? count - done : 8;
+        put_bits(kinds, at + done, part, get_bits(source_kinds, from + done, part));
+    }
+}
+
+/* The ends of `count` elements from element `from` of `source` on become those from `at` on, `more` bytes further on. */
+static void append_ends(struct page *page, unsigned at, const struct page *source, unsigned from,
+                        unsigned count, int more)
+{
+    if (!page->narrow && !source->narrow) {
+        uint16_t *ends = page_wide_ends(page) + at;
+        const uint16_t *source_ends = page_wide_ends(source) + from;
+        for (unsigned i = 0; i < count; i++)
+            ends[i] = (uint16_t)(source_ends[i] + more);
+    } else if (page->narrow && source->narrow) {
+        uint8_t *ends = (uint8_t *)page_ends(page) + at;
+        const uint8_t *source_ends = (const uint8_t *)page_ends(source) + from;
+        more += page_origin(source) - page_origin(page);
+        for (unsigned i = 0; i < count; i++)
+            ends[i] = (uint8_t)(source_ends[i] + more);
+        append_kinds(page, at, source, from, count);
+    } else {
+        unsigned elements = elements_of(source);
+        for (unsigned i = 0; i < count; i++) {
+            struct element element = page_element(source, (from + i) / elements, (from + i) % elements);
+            unsigned end = (unsigned)(element.data + element.size - (const char *)source);
+            set_end(page, at + i, (unsigned)((int)end + more), element.kind);
+        }
+    }
+}
+
+static void append_numbers(struct page *page, unsigned at, const struct page *source, unsigned from,
+                           unsigned to)
+{
+    struct plan plan = plan_of(page), source_plan = plan_of(source);
+    unsigned width = page->form & NUMBER_WIDTH_MASK;
+    char *column = page_numbers(page);
+    if (plan.form.bits == source_plan.form.bits && plan.form.base == source_plan.form.base) {
+        memcpy(column + (page->first + at) * width, page_numbers(source) + (source->first + from) * width,
+               (to - from) * width);
+        return;
+    }
+    for (unsigned row = from; row < to; row++, at++) {
+        uint64_t stored;
+        if (!number_encode(number_kind(page), &plan.form, page_number(source, row), &stored))
+            BUG("a number has no place in the form that was chosen for it");
+        number_write(page->form, column, page->first + at, stored);
+    }
 }
 
 /* Puts the rows [from, to) of `source` behind those of `page`, which has the room. Blobs are not counted. */
 static void append_rows(struct page *page, const struct page *source, unsigned from, unsigned to)
 {
-    const struct page_shape *shape = page_shape(page);
     unsigned rows = to - from, at = page->count;
     unsigned start = row_start(source, from), size = row_start(source, to) - start;
     unsigned target = row_start(page, at);
     page->count = (uint16_t)(at + rows);
-    if (shape->number)
-        memcpy(page_numbers(page) + at, page_numbers(source) + from, 8 * rows);
-    if (shape->tag)
-        memcpy(page_tags(page) + at, page_tags(source) + from, rows);
-    uint16_t *ends = page_ends(page) + at * shape->elements;
-    const uint16_t *source_ends = page_ends(source) + from * shape->elements;
-    for (unsigned i = 0; i < rows * shape->elements; i++)
-        ends[i] = (uint16_t)(source_ends[i] - start + target);
     memcpy((char *)page + target, (const char *)source + start, size);
+    unsigned elements = elements_of(page);
+    append_ends(page, at * elements, source, from * elements, rows * elements, (int)target - (int)start);
+    if (page->form != 0)
+        append_numbers(page, at, source, from, to);
+    if (page->tagged && source->tagged)
+        memcpy(page_tags(page) + page->first + at, page_tags(source) + source->first + from, rows);
+    else if (page->tagged)
+        for (unsigned row = at; row < page->count; row++)
+            page_tags(page)[page->first + row] = element_tag(page_element(page, row, 0));
     page->has_blobs |= source->has_blobs;
 }
 
@@ -129,19 +381,62 @@ static void page_release(struct heap *heap, struct page *page)
     heap_release(heap, page, page->size);
 }
 
-/* Moves the page to a block with room for `more_rows` rows of `more_bytes` bytes. With `at_front` the room lies before
- * the rows. False: over the maximum. */
-static bool page_rebuild(struct heap *heap, struct page **page, unsigned more_rows, unsigned more_bytes,
-                         bool at_front)
+/* What a page that moves to another block is to have room for. */
+struct growth {
+    unsigned rows, bytes;
+    bool at_front;            /* the room lies before the rows */
+    bool blob;                /* a BLOB will come */
+    const uint64_t *number;   /* will come; NULL: none, or one that the column can take */
+    const struct page *joins; /* the rows of this page will come */
+};
+
+/* The form of the numbers: another one if some need it, or if the page may need less than it did. */
+static struct numbers_form form_after(const struct page *page, const struct growth *growth)
+{
+    struct numbers_form form = plan_of(page).form;
+    struct number_span span = {0};
+    bool keeps = growth->rows > 0 && growth->number == NULL && growth->joins == NULL && !page->roomy;
+    if (form.bits == 0 || keeps)
+        return form;
+    add_to_span(&span, page, 0, page->count);
+    if (growth->number != NULL)
+        number_span_add(number_kind(page), &span, *growth->number);
+    if (growth->joins != NULL)
+        add_to_span(&span, growth->joins, 0, growth->joins->count);
+    if (span.count > 0)
+        numbers_form_choose(&span, &form);
+    return form;
+}
+
+/* In a block of `size` bytes, or of twice as many, and so on. */
+static struct page *allocate_roomy(struct heap *heap, const struct plan *plan, unsigned rows, unsigned bytes,
+                                   size_t size)
+{
+    struct plan wide = *plan;
+    wide.narrow = false;
+    size_t needed = plan_columns_end(&wide, rows) + bytes;
+    while (size < PAGE_SIZE_MAX && size < needed + needed / PAGE_ROOM_SHARE)
+        size *= 2;
+    struct page *page = page_allocate_with(heap, &wide, rows, bytes, size > needed ? size - needed : 0);
+    if (page != NULL)
+        page->roomy = true;
+    return page;
+}
+
+/* Moves the page to a block with room for more. False: over the maximum. */
+static bool page_rebuild(struct heap *heap, struct page **page, const struct growth *growth)
 {
     struct page *old = *page;
-    struct page *fresh =
-        page_allocate(heap, old->layout, old->count + more_rows, bytes_used(old) + more_bytes);
+    unsigned rows = old->count + growth->rows, bytes = (unsigned)page_text_size(old) + growth->bytes;
+    bool blobs = old->has_blobs || growth->blob || (growth->joins != NULL && growth->joins->has_blobs);
+    struct plan plan = plan_make((enum page_layout)old->layout, rows, bytes, blobs, form_after(old, growth));
+    struct page *fresh = old->roomy ? allocate_roomy(heap, &plan, rows, bytes, old->size)
+                                    : page_allocate(heap, &plan, rows, bytes);
     if (fresh == NULL)
         return false;
-    if (at_front) {
+    if (growth->at_front) {
         fresh->first = (uint16_t)(fresh->capacity - old->count);
-        fresh->begin = (uint16_t)(fresh->size - bytes_used(old));
+        fresh->begin = (uint16_t)(fresh->size - page_text_size(old));
     }
     append_rows(fresh, old, 0, old->count);
     page_release(heap, old);
@@ -149,22 +444,39 @@ static bool page_rebuild(struct heap *heap, struct page **page, unsigned more_ro
     return true;
 }
 
+/* Where most numbers that come first have a place. */
+static struct numbers_form first_form(enum page_layout layout)
+{
+    return (struct numbers_form){page_shapes[layout].numbers == NUMBERS_NONE ? 0 : NUMBER_WHOLE | 1, 0};
+}
+
 struct page *page_new(struct heap *heap, enum page_layout layout)
 {
     if (layout == PAGE_LOG)
         return log_new(heap);
-    return page_allocate(heap, layout, 0, 0);
+    struct plan plan = plan_make(layout, 0, 0, false, first_form(layout));
+    return page_allocate(heap, &plan, 0, 0);
+}
+
+struct page *page_new_roomy(struct heap *heap, enum page_layout layout, size_t size)
+{
+    struct numbers_form form = {page_shapes[layout].numbers == NUMBERS_NONE ? 0 : NUMBER_AS_IT_IS, 0};
+    struct plan plan = plan_make(layout, 0, 0, false, form);
+    return allocate_roomy(heap, &plan, 0, 0, size);
 }
 
 struct page *page_clone(struct heap *heap, const struct page *page)
 {
     if (page->layout == PAGE_LOG)
         return log_clone(heap, page);
-    struct page *copy = page_allocate(heap, page->layout, page->count, bytes_used(page));
+    unsigned bytes = (unsigned)page_text_size(page);
+    struct plan plan =
+        plan_make((enum page_layout)page->layout, page->count, bytes, page->has_blobs, plan_of(page).form);
+    struct page *copy = page_allocate(heap, &plan, page->count, bytes);
     append_rows(copy, page, 0, page->count);
     if (page->has_blobs)
         for (unsigned row = 0; row < page->count; row++)
-            for (unsigned which = 0; which < page_shape(page)->elements; which++)
+            for (unsigned which = 0; which < elements_of(page); which++)
                 element_ref(page_element(page, row, which));
     return copy;
 }
@@ -177,7 +489,7 @@ void page_ref(struct page *page)
 static void drop_blobs(const struct page *page, unsigned from, unsigned to)
 {
     for (unsigned row = from; page->has_blobs && row < to; row++)
-        for (unsigned which = 0; which < page_shape(page)->elements; which++)
+        for (unsigned which = 0; which < elements_of(page); which++)
             element_unref(page_element(page, row, which));
 }
 
@@ -194,36 +506,63 @@ void page_unref(struct heap *heap, struct page *page)
 
 /* ---- Rows -------------------------------------------------------------------------------------------------- */
 
+/* Moves `rows` rows of each column from row `from` to row `to`. */
+static void move_columns(struct page *page, unsigned to, unsigned from, unsigned rows)
+{
+    unsigned elements = elements_of(page), width = page->form & NUMBER_WIDTH_MASK;
+    unsigned end_size = elements * (page->narrow ? 1u : 2u);
+    if (rows == 0)
+        return;
+    memmove(page_ends(page) + to * end_size, page_ends(page) + from * end_size, rows * end_size);
+    if (width > 0) {
+        char *numbers = page_numbers(page) + page->first * width;
+        memmove(numbers + to * width, numbers + from * width, rows * width);
+    }
+    if (page->tagged)
+        memmove(page_tags(page) + page->first + to, page_tags(page) + page->first + from, rows);
+    if (page->narrow)
+        move_bits(page_kinds(page), (page->first + to) * elements, (page->first + from) * elements,
+                  rows * elements);
+}
+
 /* Opens a slot before row `at` in each column, with `size` bytes for its elements. The page has the room. */
 static void open_row(struct page *page, unsigned at, unsigned size)
 {
-    const struct page_shape *shape = page_shape(page);
-    unsigned behind = page->count - at, start = row_start(page, at), end = row_start(page, page->count);
-    if (shape->number)
-        memmove(page_numbers(page) + at + 1, page_numbers(page) + at, 8 * behind);
-    if (shape->tag)
-        memmove(page_tags(page) + at + 1, page_tags(page) + at, behind);
-    uint16_t *ends = page_ends(page) + at * shape->elements;
-    for (unsigned i = behind * shape->elements; i > 0; i--)
-        ends[i - 1 + shape->elements] = (uint16_t)(ends[i - 1] + size);
+    unsigned elements = elements_of(page), behind = page->count - at;
+    unsigned start = row_start(page, at), end = row_start(page, page->count);
+    move_columns(page, at + 1, at, behind);
+    shift_ends(page, (at + 1) * elements, (page->count + 1u) * elements, (int)size);
     memmove((char *)page + start + size, (char *)page + start, end - start);
     page->count++;
 }
 
-/* Fills the slot of row `at`, whose bytes begin at `start`. */
-static void set_row(struct page *page, unsigned at, unsigned start, const struct row *row)
+/* Fills the slot of row `at`, whose bytes begin at `start`. `number` is what encode_number gave. */
+static void set_row(struct page *page, unsigned at, unsigned start, const struct row *row, uint64_t number)
 {
-    const struct page_shape *shape = page_shape(page);
-    if (shape->number)
-        page_numbers(page)[at] = row->number;
-    if (shape->tag)
-        page_tags(page)[at] = row->tag;
-    for (unsigned which = 0; which < shape->elements; which++) {
+    unsigned elements = elements_of(page);
+    if (page->form != 0)
+        number_write(page->form, page_numbers(page), page->first + at, number);
+    if (page->tagged)
+        page_tags(page)[page->first + at] = element_tag(row->elements[0]);
+    if (page->narrow) {
+        uint8_t *ends = (uint8_t *)page_ends(page) + at * elements, *kinds = page_kinds(page);
+        unsigned slot = (page->first + at) * elements;
+        for (unsigned which = 0; which < elements; which++, slot++) {
+            const struct element *element = &row->elements[which];
+            memcpy((char *)page + start, element->data, element->size);
+            start += element->size;
+            ends[which] = (uint8_t)((int)start - page_origin(page));
+            kinds[slot / 8] = (uint8_t)((kinds[slot / 8] & ~(1u << slot % 8)) |
+                                        (unsigned)(element->kind == ELEMENT_INT) << slot % 8);
+        }
+        return;
+    }
+    uint16_t *ends = page_wide_ends(page) + at * elements;
+    for (unsigned which = 0; which < elements; which++) {
         const struct element *element = &row->elements[which];
         memcpy((char *)page + start, element->data, element->size);
         start += element->size;
-        page_ends(page)[at * shape->elements + which] =
-            (uint16_t)(start | (unsigned)element->kind << PAGE_END_BITS);
+        ends[which] = (uint16_t)(start | (unsigned)element->kind << PAGE_END_BITS);
         page->has_blobs |= element->kind == ELEMENT_BLOB;
     }
 }
@@ -231,44 +570,46 @@ static void set_row(struct page *page, unsigned at, unsigned start, const struct
 bool page_insert(struct heap *heap, struct page **page, unsigned at, const struct row *row)
 {
     struct page *target = *page;
-    const struct page_shape *shape = page_shape(target);
     DEBUG_ASSERT(!page_is_shared(target) && at <= target->count);
-    unsigned size = 0;
-    for (unsigned which = 0; which < shape->elements; which++)
-        size += row->elements[which].size;
-    bool front = at == 0 && target->layout == PAGE_LIST;
-    bool has_front = target->first > 0 && target->begin >= columns_end(target) + size;
-    bool has_back = target->first + target->count < target->capacity &&
-                    row_start(target, target->count) + size <= target->size;
-    if (!has_back && !(front && has_front)) {
-        if (!page_rebuild(heap, page, 1, size, front))
+    struct growth growth = {.rows = 1, .at_front = at == 0 && target->layout == PAGE_LIST};
+    for (unsigned which = 0; which < elements_of(target); which++) {
+        growth.bytes += row->elements[which].size;
+        growth.blob |= row->elements[which].kind == ELEMENT_BLOB;
+    }
+    uint64_t stored;
+    bool encoded = encode_number(target, row->number, &stored);
+    bool fits = encoded && !(growth.blob && target->narrow);
+    bool has_front =
+        fits && growth.at_front && target->first > 0 && target->begin >= text_floor(target) + growth.bytes;
+    bool has_back = fits && target->first + target->count < target->capacity &&
+                    row_start(target, target->count) + growth.bytes <= target->size;
+    if (!has_back && !has_front) {
+        growth.number = encoded && !target->roomy ? NULL : &row->number;
+        if (!page_rebuild(heap, page, &growth))
             return false;
         target = *page;
-        has_front = front;
+        has_front = growth.at_front;
+        if (!encode_number(target, row->number, &stored))
+            BUG("a number has no place in the form that was chosen for it");
     }
-    if (front && has_front) {
+    if (has_front) {
         target->first--;
-        target->begin = (uint16_t)(target->begin - size);
+        target->begin = (uint16_t)(target->begin - growth.bytes);
         target->count++;
     } else {
-        open_row(target, at, size);
+        open_row(target, at, growth.bytes);
     }
-    set_row(target, at, row_start(target, at), row);
+    set_row(target, at, row_start(target, at), row, stored);
     return true;
 }
 
 static void close_rows(struct page *page, unsigned at, unsigned count)
 {
-    const struct page_shape *shape = page_shape(page);
+    unsigned elements = elements_of(page), behind = page->count - at - count;
     unsigned start = row_start(page, at), next = row_start(page, at + count);
-    unsigned behind = page->count - at - count, end = row_start(page, page->count);
-    if (shape->number)
-        memmove(page_numbers(page) + at, page_numbers(page) + at + count, 8 * behind);
-    if (shape->tag)
-        memmove(page_tags(page) + at, page_tags(page) + at + count, behind);
-    uint16_t *ends = page_ends(page) + at * shape->elements;
-    for (unsigned i = 0; i < behind * shape->elements; i++)
-        ends[i] = (uint16_t)(ends[i + count * shape->elements] - (next - start));
+    unsigned end = row_start(page, page->count);
+    move_columns(page, at, at + count, behind);
+    shift_ends(page, at * elements, (at + behind) * elements, -(int)(next - start));
     memmove((char *)page + start, (char *)page + next, end - next);
     page->count = (uint16_t)(page->count - count);
 }
@@ -284,8 +625,10 @@ static void take_rows(struct heap *heap, struct page **page, unsigned at, unsign
     } else {
         close_rows(target, at, count);
     }
-    if (target->size > PAGE_SHRINK_MIN && sizeof *target + page_used(target) < target->size / 2)
-        page_rebuild(heap, page, 0, 0, false);
+    if (target->size > PAGE_SHRINK_MIN && sizeof *target + page_used(target) < target->size / 2) {
+        target->roomy = false;
+        page_rebuild(heap, page, &(struct growth){0});
+    }
 }
 
 void page_remove(struct heap *heap, struct page **page, unsigned at, unsigned count)
@@ -298,48 +641,64 @@ void page_remove(struct heap *heap, struct page **page, unsigned at, unsigned co
 bool page_replace(struct heap *heap, struct page **page, unsigned at, unsigned which, struct element element)
 {
     struct element old = page_element(*page, at, which);
-    unsigned more = element.size > old.size ? (unsigned)element.size - old.size : 0;
-    if (more > 0 && row_start(*page, (*page)->count) + more > (*page)->size) {
-        if (!page_rebuild(heap, page, 0, more, false))
+    DEBUG_ASSERT(!page_is_shared(*page) && (which > 0 || !page_shape(*page)->tags));
+    if (element.size == old.size && element.kind == old.kind) { /* counters, mostly */
+        element_unref(old);
+        memcpy((char *)old.data, element.data, element.size);
+        return true;
+    }
+    struct growth growth = {.blob = element.kind == ELEMENT_BLOB};
+    growth.bytes = element.size > old.size ? (unsigned)element.size - old.size : 0;
+    bool fits =
+        row_start(*page, (*page)->count) + growth.bytes <= (*page)->size && !(growth.blob && (*page)->narrow);
+    if (!fits) {
+        if (!page_rebuild(heap, page, &growth))
             return false;
         old = page_element(*page, at, which);
     }
     struct page *target = *page;
     element_unref(old);
-    if (element.size == old.size && element.kind == old.kind) { /* counters, mostly */
-        memcpy((char *)old.data, element.data, element.size);
-        return true;
-    }
-    unsigned elements = page_shape(target)->elements, index = at * elements + which;
-    uint16_t *ends = page_ends(target);
+    unsigned elements = elements_of(target), index = at * elements + which;
     unsigned start = (unsigned)(old.data - (char *)target), next = start + old.size;
     unsigned end = row_start(target, target->count);
     memmove((char *)target + start + element.size, (char *)target + next, end - next);
     memcpy((char *)target + start, element.data, element.size);
-    for (unsigned i = index + 1; i < target->count * elements; i++)
-        ends[i] = (uint16_t)(ends[i] + element.size - old.size);
-    ends[index] = (uint16_t)((start + element.size) | (unsigned)element.kind << PAGE_END_BITS);
+    shift_ends(target, index + 1, target->count * elements, (int)element.size - (int)old.size);
+    set_end(target, index, start + element.size, element.kind);
     target->has_blobs |= element.kind == ELEMENT_BLOB;
     return true;
 }
 
-void page_fit(struct heap *heap, struct page **page)
+bool page_set_number(struct heap *heap, struct page **page, unsigned at, uint64_t number)
+{
+    uint64_t stored;
+    DEBUG_ASSERT(!page_is_shared(*page) && (*page)->form != 0);
+    if (!encode_number(*page, number, &stored)) {
+        if (!page_rebuild(heap, page, &(struct growth){.number = &number}))
+            return false;
+        if (!encode_number(*page, number, &stored))
+            BUG("a number has no place in the form that was chosen for it");
+    }
+    number_write((*page)->form, page_numbers(*page), (*page)->first + at, stored);
+    return true;
+}
+
+void page_fit(struct heap *heap, struct page **page, bool with_room)
 {
     struct page *old = *page;
-    if (heap_block_size(sizeof *old + page_used(old)) >= old->size)
+    unsigned bytes = (unsigned)page_text_size(old);
+    struct plan plan = plan_make((enum page_layout)old->layout, old->count, bytes, old->has_blobs,
+                                 choose_form(old, 0, old->count));
+    old->roomy = false;
+    if (heap_block_size(plan_columns_end(&plan, old->count) + bytes) >= old->size)
         return;
-    *page = page_allocate_with(heap, old->layout, old->count, bytes_used(old), 0);
+    *page = with_room ? page_allocate(heap, &plan, old->count, bytes)
+                      : page_allocate_with(heap, &plan, old->count, bytes, 0);
     append_rows(*page, old, 0, old->count);
     page_release(heap, old);
 }
 
 /* ---- Splitting and merging --------------------------------------------------------------------------------- */
-
-/* Bytes of the rows before row `row`. */
-static size_t used_before(const struct page *page, unsigned row)
-{
-    return row * columns_row_size(page_shape(page)) + row_start(page, row) - page->begin;
-}
 
 unsigned page_row_behind(const struct page *page, size_t bytes)
 {
@@ -361,7 +720,9 @@ struct page *page_split(struct heap *heap, struct page **page, unsigned at)
     struct page *left = *page;
     DEBUG_ASSERT(!page_is_shared(left) && at > 0 && at < left->count);
     unsigned rows = left->count - at, bytes = row_start(left, left->count) - row_start(left, at);
-    struct page *right = page_allocate(heap, left->layout, rows, bytes);
+    struct plan plan = plan_make((enum page_layout)left->layout, rows, bytes, left->has_blobs,
+                                 choose_form(left, at, left->count));
+    struct page *right = page_allocate(heap, &plan, rows, bytes);
     append_rows(right, left, at, left->count);
     take_rows(heap, page, at, rows);
     return right;
@@ -377,8 +738,11 @@ struct page *page_divide(struct heap *heap, struct page **page, const uint8_t *g
         bytes[side] += row_start(old, row + 1) - row_start(old, row);
     }
     DEBUG_ASSERT(!page_is_shared(old) && rows[0] > 0 && rows[1] > 0);
-    for (unsigned side = 0; side < 2; side++)
-        halves[side] = page_allocate(heap, old->layout, rows[side], bytes[side]);
+    for (unsigned side = 0; side < 2; side++) {
+        struct plan plan = plan_make((enum page_layout)old->layout, rows[side], bytes[side], old->has_blobs,
+                                     plan_of(old).form);
+        halves[side] = page_allocate(heap, &plan, rows[side], bytes[side]);
+    }
     for (unsigned row = 0, next; row < old->count; row = next) {
         for (next = row + 1; next < old->count && !goes_right[next] == !goes_right[row]; next++)
             ;
@@ -391,12 +755,11 @@ struct page *page_divide(struct heap *heap, struct page **page, const uint8_t *g
 
 bool page_merge(struct heap *heap, struct page **page, struct page *from)
 {
-    struct page *target = *page;
-    size_t rows = (size_t)target->count + from->count, bytes = bytes_used(target) + bytes_used(from);
-    size_t needed = sizeof *target + rows * columns_row_size(page_shape(target)) + bytes;
-    if (needed + needed / PAGE_ROOM_SHARE > PAGE_SIZE_MAX)
+    size_t used = sizeof **page + page_used(*page) + page_used(from);
+    if (used + used / PAGE_ROOM_SHARE > PAGE_SIZE_MAX)
         return false;
-    if (!page_rebuild(heap, page, from->count, bytes_used(from), false))
+    struct growth growth = {.rows = from->count, .bytes = (unsigned)page_text_size(from), .joins = from};
+    if (!page_rebuild(heap, page, &growth))
         return false;
     append_rows(*page, from, 0, from->count);
     page_release(heap, from);
@@ -405,11 +768,93 @@ bool page_merge(struct heap *heap, struct page **page, struct page *from)
 
 /* ---- Finding ----------------------------------------------------------------------------------------------- */
 
-unsigned page_find_tag(const struct page *page, unsigned row, uint8_t tag)
+/* The first row from `row` on with the tag; count when there is none. */
+static unsigned find_tag(const struct page *page, unsigned row, uint8_t tag)
 {
-    const uint8_t *tags = page_tags(page);
+    const uint8_t *tags = page_tags(page) + page->first;
     const uint8_t *found = memchr(tags + row, tag, page->count - row);
     return found != NULL ? (unsigned)(found - tags) : page->count;
+}
+
+static NO_INLINE unsigned find_tagged(const struct page *page, struct element wanted)
+{
+    uint8_t tag = element_tag(wanted);
+    unsigned row = find_tag(page, 0, tag);
+    while (row < page->count && !element_equal(page_element(page, row, 0), wanted))
+        row = find_tag(page, row + 1, tag);
+    return row;
+}
+
+/* Sizes and last bytes tell nearly all rows from the one that is wanted. */
+static unsigned find_narrow(const struct page *page, struct element wanted)
+{
+    const uint8_t *ends = (const uint8_t *)page_ends(page);
+    const char *text = (const char *)page + page_origin(page);
+    char last = wanted.size == 0 ? 0 : wanted.data[wanted.size - 1];
+    unsigned elements = elements_of(page), count = page->count;
+    unsigned start = (unsigned)(page->begin - page_origin(page));
+    for (unsigned row = 0; row < count; row++, ends += elements) {
+        unsigned end = *ends;
+        if (end - start == wanted.size && (wanted.size == 0 || text[end - 1] == last) &&
+            memcmp(text + start, wanted.data, wanted.size) == 0 &&
+            page_element(page, row, 0).kind == wanted.kind)
+            return row;
+        start = ends[elements - 1];
+    }
+    return count;
+}
+
+/* Few rows, at least one of them long. */
+static NO_INLINE unsigned find_wide(const struct page *page, struct element wanted)
+{
+    unsigned row = 0;
+    while (row < page->count && !element_equal(page_element(page, row, 0), wanted))
+        row++;
+    return row;
+}
+
+unsigned page_find(const struct page *page, struct element wanted)
+{
+    if (page->tagged)
+        return find_tagged(page, wanted);
+    if (page->narrow)
+        return find_narrow(page, wanted);
+    return find_wide(page, wanted);
+}
+
+unsigned page_find_long(const struct page *page, struct slice text)
+{
+    uint8_t tag = element_tag_long(text);
+    for (unsigned row = 0; page->has_blobs && row < page->count; row++) {
+        if (page->tagged && (row = find_tag(page, row, tag)) == page->count)
+            break;
+        struct element element = page_element(page, row, 0);
+        element_scratch scratch;
+        if (element.kind == ELEMENT_BLOB && slice_equal(element_text(element, scratch), text))
+            return row;
+    }
+    return page->count;
+}
+
+/* ---- Check ------------------------------------------------------------------------------------------------- */
+
+static void check_columns(const struct page *page)
+{
+    const struct page_shape *shape = page_shape(page);
+    unsigned width = page->form & NUMBER_WIDTH_MASK;
+    ASSERT(page->first + page->count <= page->capacity);
+    ASSERT(page->begin >= text_floor(page) && page->begin <= page->size);
+    ASSERT(!page->tagged || shape->tags);
+    ASSERT(page->tagged || !shape->tags || page->count <= PAGE_UNTAGGED_ROWS);
+    ASSERT(!page->narrow || !page->has_blobs);
+    ASSERT((shape->numbers == NUMBERS_NONE) == (page->form == 0) && width <= 8);
+    ASSERT(!(page->form & NUMBER_BASED) || (width < 8 && *page_base(page) << (64 - 8 * width) == 0));
+    for (unsigned row = 0; row < page->count && page->tagged; row++)
+        ASSERT(page_tags(page)[page->first + row] == element_tag(page_element(page, row, 0)));
+    for (unsigned row = 0; row < page->count && page->form != 0; row++) {
+        uint64_t stored;
+        ASSERT(encode_number(page, page_number(page, row), &stored));
+    }
 }
 
 void page_check(const struct page *page)
@@ -418,21 +863,18 @@ void page_check(const struct page *page)
         log_check(page);
         return;
     }
-    const struct page_shape *shape = page_shape(page);
+    unsigned elements = elements_of(page), end = page->begin;
     ASSERT(page->layout < PAGE_LAYOUTS && page->refs > 0);
     ASSERT(page->size <= PAGE_SIZE_MAX && page->size == heap_block_size(page->size));
-    ASSERT(page->first + page->count <= page->capacity);
-    ASSERT(page->begin >= columns_end(page) && page->begin <= page->size);
-    unsigned end = page->begin;
-    for (unsigned i = 0; i < (unsigned)page->count * shape->elements; i++) {
-        struct element element = page_element(page, i / shape->elements, i % shape->elements);
+    check_columns(page);
+    for (unsigned i = 0; i < page->count * elements; i++) {
+        struct element element = page_element(page, i / elements, i % elements);
         ASSERT((char *)page + end == element.data);
         end += element.size;
         ASSERT(end <= page->size && element.kind <= ELEMENT_BLOB);
         ASSERT(element.kind != ELEMENT_BLOB ||
                (page->has_blobs && element_blob(element)->size > ELEMENT_BYTES_MAX));
         ASSERT(element.kind != ELEMENT_BYTES || element.size <= ELEMENT_BYTES_MAX);
-        ASSERT(element.kind != ELEMENT_INT || element.size <= sizeof(int64_t));
     }
     ASSERT(end == row_start(page, page->count));
 }

@@ -1,12 +1,22 @@
 /* A page: rows of elements and numbers in one block of at most 4 KB. Small collections are one page, the leaves of
  * large ones are pages.
  *
- *   header 16 | numbers 8 x capacity | ends 2 x elements x capacity | tags x capacity | room | bytes | room
+ *   header 16 | [base 8] | ends | [numbers] | [tags] | [kinds] | room | bytes of elements | room
  *
- * Principal entry points: page_new, page_insert, page_remove, page_replace, page_element, page_find_tag.
- * A row has a layout's parts: perhaps a number, up to two elements, perhaps a tag. Where the bytes of an element end is
- * in a column, so that row n is found at once, and inserting moves bytes only behind (or only before) the row. Pages
- * grow and shrink by reallocation in steps of an eighth, so that little of them is empty.
+ * Principal entry points: page_new, page_insert, page_remove, page_replace, page_element, page_number, page_find.
+ * A row has a layout's parts: one or two elements, perhaps a number. Where the bytes of an element end is in a column, so
+ * that row n is found at once, and inserting moves bytes only behind (or only before) the row. Pages grow and shrink by
+ * reallocation in steps of an eighth, so that little of them is empty.
+ * Columns are as wide as the page needs, and change their width when the page moves to another block:
+ *
+ * | column  | a row takes                  | in which pages                                                         |
+ * |---------|------------------------------|------------------------------------------------------------------------|
+ * | ends    | 1 byte an element            | narrow ones: at most PAGE_NARROW_BYTES bytes of elements, no BLOB       |
+ * |         | 2 bytes an element           | others: the kind is in the upper bits                                  |
+ * | kinds   | 1 bit an element: it is INT  | narrow ones                                                            |
+ * | numbers | 1 to 8 bytes: ds/number.h    | those of layouts with numbers                                          |
+ * | tags    | 1 byte: that of its element 0 | tagged ones: of layouts whose rows are looked up, with more than PAGE_UNTAGGED_ROWS rows |
+ *
  * Threads: the owner of the heap changes pages, and only those with one reference. Others may read a page of which they
  * hold a reference, and may drop that.
  *
@@ -14,7 +24,8 @@
  * P2  The bytes of row 0 begin at `begin`; those of each further element where the one before ends; the last end is at
  *     most `size`, and `begin` is at least the end of the columns.
  * P3  A page that can be read by two (refs > 1) does not change.
- * P4  Each BLOB element in a page owns one reference of its blob. */
+ * P4  Each BLOB element in a page owns one reference of its blob.
+ * P5  In a narrow page, begin >= size - PAGE_NARROW_BYTES, and an end is told by its distance from there. */
 #ifndef SKUA_DS_PAGE_H
 #define SKUA_DS_PAGE_H
 
@@ -24,16 +35,19 @@
 
 #include "base/heap.h"
 #include "ds/element.h"
+#include "ds/number.h"
 
-#define PAGE_SIZE_MAX 4096 /* as HEAP_BLOCK_MAX: one block of a slab */
+#define PAGE_SIZE_MAX      4096 /* as HEAP_BLOCK_MAX: one block of a slab */
+#define PAGE_NARROW_BYTES  255
+#define PAGE_UNTAGGED_ROWS 16 /* so few are looked through as quickly as their tags */
 
 enum page_layout {
     PAGE_LIST,       /* element */
-    PAGE_SET,        /* tag, member */
-    PAGE_HASH,       /* tag, field, value */
-    PAGE_TIMED_HASH, /* tag, field, value, and when the field expires */
+    PAGE_SET,        /* member */
+    PAGE_HASH,       /* field, value */
+    PAGE_TIMED_HASH, /* field, value, and when the field expires */
     PAGE_SORTED,     /* score, member: rows ascend */
-    PAGE_INDEX,      /* tag, member, score: finds the score of a member */
+    PAGE_INDEX,      /* member, score: finds the score of a member */
     PAGE_PENDING,    /* an id's first half, the rest packed (types/stream_group.h): rows ascend */
     PAGE_LAYOUTS,
     /* Not rows at all: packed entries, of which this file only knows how to hold, copy, measure and drop them. The rest is
@@ -44,16 +58,20 @@ enum page_layout {
 /* What each row of a layout has. */
 struct page_shape {
     uint8_t elements; /* 1 or 2 */
-    bool tag;         /* the low byte of the first element's hash */
-    bool number;      /* 8 bytes */
+    bool tags;        /* rows are looked up by their first element */
+    uint8_t numbers;  /* enum number_kind */
 };
 extern const struct page_shape page_shapes[PAGE_LAYOUTS];
 
 struct page {
     _Atomic uint32_t refs;
-    uint8_t layout; /* enum page_layout */
-    bool has_blobs; /* false: no element is a BLOB */
-    uint16_t count; /* rows */
+    uint8_t layout : 4;    /* enum page_layout */
+    uint8_t has_blobs : 1; /* 0: no element is a BLOB */
+    uint8_t narrow : 1;
+    uint8_t tagged : 1;
+    uint8_t roomy : 1; /* see page_new_roomy */
+    uint8_t form;      /* of the numbers: numbers_form.bits */
+    uint16_t count;    /* rows */
     uint16_t capacity;
     uint16_t first; /* P1 */
     uint16_t begin; /* P2 */
@@ -63,12 +81,11 @@ _Static_assert(sizeof(struct page) == 16, "rows follow the header");
 
 /* What a row is made of. Parts that the layout does not have are ignored. */
 struct row {
-    uint8_t tag;
     uint64_t number;
     struct element elements[2];
 };
 
-/* An end in its column: the kind of the element above, the offset in the page below. */
+/* An end in a wide column: the kind of the element above, the offset in the page below. */
 #define PAGE_END_BITS 13
 #define PAGE_END_MASK ((1u << PAGE_END_BITS) - 1)
 
@@ -77,41 +94,87 @@ ALWAYS_INLINE const struct page_shape *page_shape(const struct page *page)
     return &page_shapes[page->layout];
 }
 
-ALWAYS_INLINE uint64_t *page_numbers(const struct page *page)
+/* ---- Columns: for page.c and the accessors below ----------------------------------------------------------- */
+
+ALWAYS_INLINE uint64_t *page_base(const struct page *page)
 {
-    return (uint64_t *)((char *)page + sizeof *page) + page->first;
+    return (uint64_t *)((char *)page + sizeof *page);
 }
 
-ALWAYS_INLINE uint16_t *page_ends(const struct page *page)
+/* The ends of row 0. */
+ALWAYS_INLINE char *page_ends(const struct page *page)
 {
-    const struct page_shape *shape = page_shape(page);
-    char *column = (char *)page + sizeof *page + (shape->number ? 8u * page->capacity : 0);
-    return (uint16_t *)column + page->first * shape->elements;
+    unsigned width = page->narrow ? 1 : sizeof(uint16_t);
+    return (char *)page + sizeof *page + (page->form & NUMBER_BASED ? sizeof(uint64_t) : 0) +
+           page->first * page_shape(page)->elements * width;
 }
 
-/* Only of a layout with tags. */
+ALWAYS_INLINE uint16_t *page_wide_ends(const struct page *page)
+{
+    return (uint16_t *)page_ends(page);
+}
+
+/* Of a narrow page: where an end of 0 would be. May lie before the page. */
+ALWAYS_INLINE int page_origin(const struct page *page)
+{
+    return (int)page->size - PAGE_NARROW_BYTES;
+}
+
+/* The first slot of the numbers, whatever the first row's is. */
+ALWAYS_INLINE char *page_numbers(const struct page *page)
+{
+    unsigned width = page->narrow ? 1 : sizeof(uint16_t);
+    return (char *)page + sizeof *page + (page->form & NUMBER_BASED ? sizeof(uint64_t) : 0) +
+           page->capacity * page_shape(page)->elements * width;
+}
+
+/* The same of the tags, and of the kinds. */
 ALWAYS_INLINE uint8_t *page_tags(const struct page *page)
 {
-    const struct page_shape *shape = page_shape(page);
-    return (uint8_t *)page + sizeof *page +
-           ((shape->number ? 8u : 0) + 2u * shape->elements) * page->capacity + page->first;
+    return (uint8_t *)page_numbers(page) + page->capacity * (page->form & NUMBER_WIDTH_MASK);
+}
+
+ALWAYS_INLINE uint8_t *page_kinds(const struct page *page)
+{
+    return page_tags(page) + (page->tagged ? page->capacity : 0);
+}
+
+/* ---- Reading ----------------------------------------------------------------------------------------------- */
+
+ALWAYS_INLINE struct element page_narrow_element(const struct page *page, unsigned index)
+{
+    const uint8_t *ends = (const uint8_t *)page_ends(page);
+    int start = index == 0 ? page->begin : page_origin(page) + ends[index - 1];
+    unsigned slot = index + page->first * page_shape(page)->elements;
+    return (struct element){(const char *)page + start, (uint16_t)(page_origin(page) + ends[index] - start),
+                            page_kinds(page)[slot / 8] >> slot % 8 & 1};
 }
 
 /* Element `which` of row `row`, valid until the page changes. */
 ALWAYS_INLINE struct element page_element(const struct page *page, unsigned row, unsigned which)
 {
-    const uint16_t *ends = page_ends(page);
     unsigned index = row * page_shape(page)->elements + which;
+    if (page->narrow)
+        return page_narrow_element(page, index);
+    const uint16_t *ends = page_wide_ends(page);
     unsigned start = index == 0 ? page->begin : ends[index - 1] & PAGE_END_MASK;
     unsigned end = ends[index];
     return (struct element){(const char *)page + start, (uint16_t)((end & PAGE_END_MASK) - start),
                             (uint8_t)(end >> PAGE_END_BITS)};
 }
 
+/* Only of a layout with numbers. */
 ALWAYS_INLINE uint64_t page_number(const struct page *page, unsigned row)
 {
-    return page_numbers(page)[row];
+    return number_read((enum number_kind)page_shape(page)->numbers, page->form, *page_base(page),
+                       page_numbers(page), page->first + row);
 }
+
+/* The row whose first element is `wanted`, in a layout of which rows are looked up or a sorted one; count when there is
+ * none. */
+unsigned page_find(const struct page *page, struct element wanted);
+/* The same for a text of more than ELEMENT_BYTES_MAX bytes, which has no element before it is stored. */
+unsigned page_find_long(const struct page *page, struct slice text);
 
 ALWAYS_INLINE bool page_is_shared(const struct page *page)
 {
@@ -121,6 +184,9 @@ ALWAYS_INLINE bool page_is_shared(const struct page *page)
 
 /* An empty page with one reference. */
 struct page *page_new(struct heap *heap, enum page_layout layout);
+/* The same in a block of at least `size` bytes, which grows by doubling until page_fit: for rows that will come one after the
+ * other. Few moves then, and the blocks left behind are of few classes. */
+struct page *page_new_roomy(struct heap *heap, enum page_layout layout, size_t size);
 /* A copy with one reference; blobs are shared. */
 struct page *page_clone(struct heap *heap, const struct page *page);
 /* One reference more; any thread that has one. */
@@ -138,8 +204,12 @@ void page_remove(struct heap *heap, struct page **page, unsigned at, unsigned co
 /* Puts `element` in place of one of row `at`, whose blob is dropped. Otherwise as page_insert. */
 bool page_replace(struct heap *heap, struct page **page, unsigned at, unsigned which, struct element element);
 
-/* Moves the page to the smallest block that holds it, for one that may stay as it is. Not shared. */
-void page_fit(struct heap *heap, struct page **page);
+/* Gives row `at` another number. Otherwise as page_insert. */
+bool page_set_number(struct heap *heap, struct page **page, unsigned at, uint64_t number);
+
+/* Moves the page to the smallest block that holds it, for one that may stay as it is, or (`with_room`) to one in which a
+ * little more has room. Not shared. */
+void page_fit(struct heap *heap, struct page **page, bool with_room);
 
 /* Moves the rows from `at` on to a new page. Both are not empty afterwards: 0 < at < count. */
 struct page *page_split(struct heap *heap, struct page **page, unsigned at);
@@ -151,20 +221,19 @@ struct page *page_divide(struct heap *heap, struct page **page, const uint8_t *g
 unsigned page_row_behind(const struct page *page, size_t bytes);
 
 /* Puts all rows of `from` behind those of *page and frees `from`, if all fit into PAGE_SIZE_MAX with some room left for
- * growth. False: nothing has changed. Both must be unshared and of the same layout. */
+ * growth, in columns as wide as they need together. False: nothing has changed. Both must be unshared and of the same layout. */
 bool page_merge(struct heap *heap, struct page **page, struct page *from);
 
-/* The first row from `row` on whose tag is `tag`; count when there is none. */
-unsigned page_find_tag(const struct page *page, unsigned row, uint8_t tag);
-
-/* Bytes of one row, its part of the columns included. */
-size_t page_row_size(const struct page *page, unsigned row);
+/* Bytes of each row, its part of the columns included. */
+void page_row_sizes(const struct page *page, uint16_t *sizes);
 /* Bytes of the rows without the header and without empty room. */
 size_t page_used(const struct page *page);
+/* Bytes of the elements alone. */
+size_t page_text_size(const struct page *page);
 /* Bytes of the block and of blobs. */
 size_t page_memory(const struct page *page);
 
-/* Asserts P1, P2 and that each element is canonical. For tests and debug builds. */
+/* Asserts P1, P2, P5, that each column says what its rows are, and that each element is canonical. For tests and debug builds. */
 void page_check(const struct page *page);
 
 #endif

@@ -12,7 +12,8 @@
 #define MERGE_USED_MAX    1024 /* a leaf with fewer bytes looks for a neighbour to join */
 #define MERGE_SUM_MAX     2048 /* both together: far enough from full that they do not soon part again */
 #define MERGE_CHILDREN    (TREE_FANOUT_MAX / 2)
-#define LONG_ROW          128 /* pages with longer rows on average are divided in the middle */
+#define APPENDED_SIZE     1024 /* of a leaf behind a full one, to which rows are appended */
+#define LONG_ROW          128  /* pages with longer rows on average are divided in the middle */
 
 static bool order_less(struct tree_order a, struct tree_order b)
 {
@@ -424,8 +425,8 @@ static size_t choose_share(struct tree *tree, const struct page *page)
 
 /* An order at which a scattered page can be divided so that about `wanted` bytes lie below it; the nearest there is when
  * rows are few and long. False: all rows have the same order. */
-static bool choose_separator(const struct page *page, const struct tree_order *orders, size_t wanted,
-                             struct tree_order *ret_separator)
+static bool choose_separator(const struct page *page, const struct tree_order *orders, const uint16_t *sizes,
+                             size_t wanted, struct tree_order *ret_separator)
 {
     struct tree_order low = orders[0], high = orders[0]; /* separators: `low` puts all rows to the right */
     for (unsigned row = 1; row < page->count; row++) {
@@ -443,7 +444,7 @@ static bool choose_separator(const struct page *page, const struct tree_order *o
         uint64_t middle = first + (last - first) / 2 + 1; /* first < middle <= last */
         size_t left = 0;
         for (unsigned row = 0; row < page->count; row++)
-            left += orders[row].major < middle ? page_row_size(page, row) : 0;
+            left += orders[row].major < middle ? sizes[row] : 0u;
         size_t distance = left > wanted ? left - wanted : wanted - left;
         if (distance < best) {
             best = distance;
@@ -465,11 +466,13 @@ static void divide_scattered(struct tree *tree, struct page **page, unsigned row
                              struct halves *ret_halves)
 {
     unsigned count = (*page)->count;
-    struct tree_order *orders = mem_alloc(count * (sizeof *orders + 1));
-    uint8_t *goes_right = (uint8_t *)(orders + count);
+    struct tree_order *orders = mem_alloc(count * (sizeof *orders + sizeof(uint16_t) + 1));
+    uint16_t *sizes = (uint16_t *)(orders + count);
+    uint8_t *goes_right = (uint8_t *)(sizes + count);
     for (unsigned i = 0; i < count; i++)
         orders[i] = tree->type->order(*page, i, tree->context);
-    bool differ = choose_separator(*page, orders, choose_share(tree, *page), &ret_halves->separator);
+    page_row_sizes(*page, sizes);
+    bool differ = choose_separator(*page, orders, sizes, choose_share(tree, *page), &ret_halves->separator);
     if (!differ)
         ret_halves->separator = orders[0];
     ret_halves->row = 0;
@@ -503,6 +506,21 @@ static bool is_outermost(const struct tree *tree, const struct tree_place *place
     return true;
 }
 
+/* Where a row of this order is to be put: into a scattered leaf, or before the row at `position`. */
+static void seek_again(const struct tree *tree, uint64_t position, struct tree_order order,
+                       struct tree_place *ret_place)
+{
+    if (tree->type->scattered) {
+        struct tree_probe probe = {.order = order};
+        tree_seek(tree, &probe, ret_place);
+        ret_place->row = ret_place->page->count;
+        return;
+    }
+    tree_at(tree, position, ret_place);
+    if (ret_place->row == 0 && order_less(order, ret_place->separator) && tree_previous_page(tree, ret_place))
+        ret_place->row++; /* R2: behind the last row of the leaf before */
+}
+
 /* The row does not fit into the leaf: it begins another one, or the leaf is divided. */
 static void insert_into_full(struct tree *tree, struct tree_place *place, const struct row *row,
                              struct tree_order order)
@@ -512,7 +530,7 @@ static void insert_into_full(struct tree *tree, struct tree_place *place, const 
     bool at_start = place->row == 0 && tree->type->order == NULL && is_outermost(tree, place, false);
     if (!tree->type->scattered && (at_end || at_start)) {
         /* Who appends leaves full pages behind. */
-        struct page *fresh = page_new(tree->heap, tree->type->layout);
+        struct page *fresh = page_new_roomy(tree->heap, tree->type->layout, APPENDED_SIZE);
         if (!page_insert(tree->heap, &fresh, 0, row))
             BUG("a row that no page can hold");
         insert_leaf(tree, place, fresh, order, !at_end);
@@ -528,14 +546,12 @@ static void insert_into_full(struct tree *tree, struct tree_place *place, const 
         insert_leaf(tree, place, halves.right, halves.separator, false);
         return;
     }
-    /* Its part is still too full: among rows of one order, or with long rows between short ones, a page cannot be divided
-     * just anywhere. It will be divided again. */
-    ASSERT(tree->type->scattered);
+    /* Its part is still too full: among rows of one order, with long rows between short ones, or where all numbers need wider
+     * columns now, a page cannot be divided just anywhere. It will be divided again. */
+    uint64_t position = tree_position(tree, place);
     count_rows(tree, place, -1);
     insert_leaf(tree, place, halves.right, halves.separator, false);
-    struct tree_probe probe = {.order = order};
-    tree_seek(tree, &probe, place);
-    place->row = place->page->count;
+    seek_again(tree, position, order, place);
     tree_insert(tree, place, row, order);
 }
 
@@ -547,11 +563,28 @@ void tree_insert(struct tree *tree, struct tree_place *place, const struct row *
         insert_into_full(tree, place, row, order);
 }
 
-void tree_replace(struct tree *tree, struct tree_place *place, unsigned which, struct element element)
+/* What a row gets in place of what it has: another number (element NULL), or another element. */
+struct change {
+    uint64_t number;
+    const struct element *element;
+    unsigned which;
+};
+
+static bool change_in_page(struct tree *tree, struct page **page, unsigned row, const struct change *change)
+{
+    if (change->element == NULL)
+        return page_set_number(tree->heap, page, row, change->number);
+    return page_replace(tree->heap, page, row, change->which, *change->element);
+}
+
+/* The place stays valid where rows lie in no order. */
+static void change_row(struct tree *tree, struct tree_place *place, const struct change *change)
 {
     make_ours(tree, place);
     struct tree_child *leaf = leaf_child(tree, place);
-    if (page_replace(tree->heap, &leaf->page, place->row, which, element))
+    bool changed = change_in_page(tree, &leaf->page, place->row, change);
+    place->page = leaf->page;
+    if (changed)
         return;
     struct halves halves;
     struct tree_probe probe = {0};
@@ -567,24 +600,31 @@ void tree_replace(struct tree *tree, struct tree_place *place, unsigned which, s
         }
     }
     struct page **target = halves.is_right ? &halves.right : &leaf->page;
-    bool replaced = page_replace(tree->heap, target, halves.row, which, element);
+    changed = change_in_page(tree, target, halves.row, change);
     const struct page *page = *target;
     insert_leaf(tree, place, halves.right, halves.separator, false);
-    if (replaced)
+    if (!tree->type->scattered) {
+        ASSERT(changed);
         return;
-    /* As in insert_into_full. The row's page is the one that its order leads to, or one of the same order before it. */
-    ASSERT(tree->type->scattered);
+    }
+    /* The row's page is the one that its order leads to, or one of the same order before it. */
     tree_seek(tree, &probe, place);
     while (place->page != page && tree_previous_page(tree, place))
         ;
     place->row = halves.row;
-    tree_replace(tree, place, which, element);
+    if (!changed) /* as in insert_into_full */
+        change_row(tree, place, change);
+}
+
+void tree_replace(struct tree *tree, struct tree_place *place, unsigned which, struct element element)
+{
+    change_row(tree, place, &(struct change){.element = &element, .which = which});
 }
 
 void tree_set_number(struct tree *tree, struct tree_place *place, uint64_t number)
 {
-    make_ours(tree, place);
-    page_numbers(place->page)[place->row] = number;
+    ASSERT(tree->type->scattered);
+    change_row(tree, place, &(struct change){.number = number});
 }
 
 /* ---- Shrinking --------------------------------------------------------------------------------------------- */
@@ -670,7 +710,7 @@ static void merge_leaf(struct tree *tree, struct tree_place *place)
         child_make_ours(tree, into, true, false);
         child_make_ours(tree, from, true, false);
         if (!page_merge(tree->heap, &into->page, from->page))
-            BUG("two small pages do not fit into one");
+            continue; /* together they need wider columns than each alone */
         into->rows += from->rows;
         remove_child(tree, place, level, left + 1);
         return;

@@ -138,7 +138,8 @@ void tree_remove(struct tree *tree, struct tree_place *place, unsigned count);
 /* Puts `element` in place of element `which` of the row. The place is not valid afterwards. */
 void tree_replace(struct tree *tree, struct tree_place *place, unsigned which, struct element element);
 
-/* Changes the row's number, by which its order must not change. The place stays valid. */
+/* Changes the row's number, by which its order must not change, in a tree whose rows lie in no order. The place stays
+ * valid. */
 void tree_set_number(struct tree *tree, struct tree_place *place, uint64_t number);
 
 /* ---- Changing whole leaves ----------------------------------------------------------------------------------- */

@@ -226,11 +226,12 @@ struct collection *collection_new(struct heap *heap, const struct tree *rows, co
 
 int64_t page_due_ms(const struct page *page)
 {
-    const uint64_t *numbers = page_numbers(page);
     int64_t due_ms = ENTRY_NO_EXPIRE;
-    for (unsigned row = 0; row < page->count; row++)
-        if ((int64_t)numbers[row] < due_ms)
-            due_ms = (int64_t)numbers[row];
+    for (unsigned row = 0; row < page->count; row++) {
+        int64_t row_ms = (int64_t)page_number(page, row);
+        if (row_ms < due_ms)
+            due_ms = row_ms;
+    }
     return due_ms;
 }
 

@@ -9,6 +9,8 @@
 #include "types/members.h"
 #include "types/zset.h"
 
+#define BEGIN_SIZE 512 /* of the page in which a collection is made */
+
 static const struct tree_type *const tree_types[] = {
     [ENTRY_LIST] = &list_tree,
     [ENTRY_SET] = &set_tree,
@@ -34,7 +36,9 @@ void collection_open(struct collection_view *view, struct keyspace *keyspace, st
 
 void collection_begin(struct collection_view *view, struct keyspace *keyspace, enum entry_type type)
 {
-    tree_init(&view->page, tree_types[type], &keyspace->hash_seed, keyspace->heap);
+    const struct tree_type *tree_type = tree_types[type];
+    tree_init_page(&view->page, tree_type, &keyspace->hash_seed, keyspace->heap,
+                   page_new_roomy(keyspace->heap, tree_type->layout, BEGIN_SIZE));
     view->rows = &view->page;
     view->index = NULL;
 }
@@ -44,8 +48,8 @@ static struct entry *new_entry(struct tree *rows, struct tree *index, struct sli
                                const struct entry_options *options)
 {
     /* Who makes a collection with several rows at once has often made all of it. */
-    if (rows->depth == 0 && rows->root.page->count > 1 && !page_is_shared(rows->root.page))
-        page_fit(rows->heap, &rows->root.page);
+    if (rows->depth == 0 && !page_is_shared(rows->root.page))
+        page_fit(rows->heap, &rows->root.page, rows->root.page->count == 1);
     if (rows->depth == 0)
         return entry_new_page(rows->heap, key, type, rows->root.page, options);
     struct collection *collection = collection_new(rows->heap, rows, index);

@@ -107,20 +107,23 @@ static size_t listpack_size(struct element element)
     return size + back;
 }
 
-/* An element of a page takes two thirds to ten sevenths of its bytes there in a listpack (integers of one byte, and of
- * five; a string takes as much or a little more), so that most lists need not be read. Blobs are only told of. */
+#define LISTPACK_MORE_MAX 5 /* an integer of five bytes takes ten */
+
+/* An element takes one to five bytes more in a listpack than in a page, so that most lists need not be read. Blobs are only
+ * told of. */
 static void listpack_bounds(const struct tree *rows, size_t bytes_max, size_t *ret_least, size_t *ret_most)
 {
-    size_t used = 0;
+    size_t least = LISTPACK_FRAME, most = LISTPACK_FRAME;
     bool has_blobs = false;
     struct tree_place place;
     tree_at(rows, 0, &place);
     do {
-        used += page_used(place.page);
+        least += page_text_size(place.page) + place.page->count;
+        most += page_text_size(place.page) + LISTPACK_MORE_MAX * place.page->count;
         has_blobs |= place.page->has_blobs;
-    } while (used * 2 / 3 <= bytes_max && tree_next_page(rows, &place));
-    *ret_least = LISTPACK_FRAME + used * 2 / 3;
-    *ret_most = has_blobs ? SIZE_MAX : LISTPACK_FRAME + (used * 10 + 6) / 7;
+    } while (least <= bytes_max && tree_next_page(rows, &place));
+    *ret_least = least;
+    *ret_most = has_blobs ? SIZE_MAX : most;
 }
 
 bool list_is_compact(const struct tree *rows, int64_t limit, bool half)

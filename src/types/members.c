@@ -25,27 +25,14 @@ const struct tree_type timed_hash_tree = {
 struct wanted {
     struct element element;
     struct slice text; /* data NULL: the element says it all */
-    uint64_t hash;
 };
-
-static bool is_wanted(const struct page *page, unsigned row, const struct wanted *wanted)
-{
-    struct element element = page_element(page, row, 0);
-    if (likely(wanted->text.data == NULL))
-        return element_equal(element, wanted->element);
-    element_scratch scratch;
-    return element.kind == ELEMENT_BLOB && slice_equal(element_text(element, scratch), wanted->text);
-}
 
 static bool find_in_page(struct tree_place *place, const struct wanted *wanted)
 {
     const struct page *page = place->page;
-    uint8_t tag = (uint8_t)wanted->hash;
-    unsigned row = page_find_tag(page, 0, tag);
-    while (row < page->count && !is_wanted(page, row, wanted))
-        row = page_find_tag(page, row + 1, tag);
-    place->row = row;
-    return row < page->count;
+    place->row = unlikely(wanted->text.data != NULL) ? page_find_long(page, wanted->text)
+                                                     : page_find(page, wanted->element);
+    return place->row < page->count;
 }
 
 #define PREFETCH_BYTES (10 * CACHE_LINE) /* columns and the first bytes of a leaf */
@@ -57,17 +44,17 @@ static void prefetch_page(const struct page *page)
         prefetch((const char *)page + offset);
 }
 
-static bool find(const struct tree *rows, const struct wanted *wanted, struct tree_place *ret_place)
+static bool find_below(const struct tree *rows, const struct wanted *wanted, uint64_t hash,
+                       struct tree_place *ret_place)
 {
-    struct tree_probe probe = {.order = {wanted->hash, 0}};
+    struct tree_probe probe = {.order = {hash, 0}};
     tree_seek(rows, &probe, ret_place);
-    if (rows->depth > 0)
-        prefetch_page(ret_place->page);
+    prefetch_page(ret_place->page);
     if (find_in_page(ret_place, wanted))
         return true;
     /* Rows of the same hash may reach back over the leaves that begin with it. */
     struct tree_place before = *ret_place;
-    while (before.separator.major == wanted->hash && tree_previous_page(rows, &before)) {
+    while (before.separator.major == hash && tree_previous_page(rows, &before)) {
         if (find_in_page(&before, wanted)) {
             *ret_place = before;
             return true;
@@ -76,31 +63,44 @@ static bool find(const struct tree *rows, const struct wanted *wanted, struct tr
     return false;
 }
 
+/* A single page is looked through without a hash. */
+static bool find_in_root(const struct tree *rows, const struct wanted *wanted, struct tree_place *ret_place)
+{
+    ret_place->page = rows->root.page;
+    ret_place->separator = (struct tree_order){0, 0};
+    return find_in_page(ret_place, wanted);
+}
+
 bool members_find(const struct tree *rows, struct element member, struct tree_place *ret_place,
                   uint64_t *ret_hash)
 {
-    struct wanted wanted = {.element = member, .hash = element_hash(member, seed_of(rows))};
-    *ret_hash = wanted.hash;
-    return find(rows, &wanted, ret_place);
+    struct wanted wanted = {.element = member};
+    *ret_hash = 0;
+    if (rows->depth == 0)
+        return find_in_root(rows, &wanted, ret_place);
+    *ret_hash = element_hash(member, seed_of(rows));
+    return find_below(rows, &wanted, *ret_hash, ret_place);
 }
 
 bool members_locate(const struct tree *rows, struct slice text, struct tree_place *ret_place)
 {
     struct wanted wanted = {.text = text};
     element_scratch scratch;
-    if (text.size > ELEMENT_BYTES_MAX) {
-        wanted.hash = hash_slice(text, seed_of(rows));
-    } else {
+    if (text.size <= ELEMENT_BYTES_MAX) {
         element_make(text, scratch, &wanted.element); /* needs no memory for a short one */
         wanted.text.data = NULL;
-        wanted.hash = element_hash(wanted.element, seed_of(rows));
     }
-    return find(rows, &wanted, ret_place);
+    if (rows->depth == 0)
+        return find_in_root(rows, &wanted, ret_place);
+    uint64_t hash = wanted.text.data != NULL ? hash_slice(text, seed_of(rows))
+                                             : element_hash(wanted.element, seed_of(rows));
+    return find_below(rows, &wanted, hash, ret_place);
 }
 
 void members_add(struct tree *rows, struct tree_place *place, uint64_t hash, struct row *row)
 {
-    row->tag = (uint8_t)hash;
+    if (rows->depth == 0)
+        hash = element_hash(row->elements[0], seed_of(rows));
     place->row = place->page->count;
     tree_insert(rows, place, row, (struct tree_order){hash, 0});
 }
@@ -189,7 +189,6 @@ void members_check(const struct tree *rows, uint64_t first, uint64_t count)
             ASSERT(tree_next_page(rows, &place));
         struct element member = page_element(place.page, place.row, 0);
         element_scratch scratch;
-        ASSERT(page_tags(place.page)[place.row] == (uint8_t)element_hash(member, seed_of(rows)));
         ASSERT(members_locate(rows, element_text(member, scratch), &found));
         ASSERT(found.page == place.page && found.row == place.row);
     }

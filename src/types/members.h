@@ -2,7 +2,7 @@
  *
  * Principal entry points: members_find, members_add, members_random, members_scan.
  * The rows lie in a scattered tree: leaves in the order of the members' hashes, rows within a leaf in no order, found by
- * the low byte of the hash. The tree's context is the seed of the hash (uint64_t).
+ * their tags (ds/page.h). The tree's context is the seed of the hash (uint64_t).
  * Knows trees and elements, nothing of clients, commands and replies.
  * Threads: the executor; reading a snapshot, any. */
 #ifndef SKUA_TYPES_MEMBERS_H
@@ -19,12 +19,12 @@ extern const struct tree_type zset_index_tree; /* members and their scores: type
 extern const struct tree_type hash_tree;
 extern const struct tree_type timed_hash_tree; /* fields that may expire: types/hash.h */
 
-/* Finds the row of a member. False: there is none, and the place is where members_add puts it. *ret_hash is the member's
- * hash in both cases. */
+/* Finds the row of a member. False: there is none, and the place is where members_add puts it, with what *ret_hash says:
+ * the member's hash where it was needed. */
 bool members_find(const struct tree *rows, struct element member, struct tree_place *ret_place,
                   uint64_t *ret_hash);
 
-/* Adds a row at the place that members_find gave, with its hash. Takes over the blobs. The row's tag is set here. */
+/* Adds a row at the place that members_find gave, with its hash. Takes over the blobs. */
 void members_add(struct tree *rows, struct tree_place *place, uint64_t hash, struct row *row);
 
 /* Finds the row of a member by its text, which needs no memory: a long one is compared where it is. False: there is

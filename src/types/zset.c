@@ -5,22 +5,14 @@
 
 #include "base/bug.h"
 
-#define SIGN_BIT (UINT64_C(1) << 63)
-
 uint64_t zset_bits(double score)
 {
-    uint64_t bits;
-    score += 0.0; /* minus zero becomes zero */
-    memcpy(&bits, &score, sizeof bits);
-    return bits & SIGN_BIT ? ~bits : bits | SIGN_BIT;
+    return number_of_double(score);
 }
 
 double zset_score_of(uint64_t bits)
 {
-    double score;
-    bits = bits & SIGN_BIT ? bits & ~SIGN_BIT : ~bits;
-    memcpy(&score, &bits, sizeof score);
-    return score;
+    return number_to_double(bits);
 }
 
 static struct slice member_text(const struct page *page, unsigned row, element_scratch scratch)
@@ -125,22 +117,15 @@ static void index_build(struct tree *ret_index, const struct tree *rows)
 
 static bool find_in_page(const struct page *page, struct slice member, unsigned *ret_row)
 {
-    element_scratch scratch, row_scratch;
-    struct element wanted = {0};
-    bool is_long = member.size > ELEMENT_BYTES_MAX;
-    if (!is_long)
+    element_scratch scratch;
+    struct element wanted;
+    if (member.size > ELEMENT_BYTES_MAX) {
+        *ret_row = page_find_long(page, member);
+    } else {
         element_make(member, scratch, &wanted); /* needs no memory for a short one */
-    for (unsigned row = 0; row < page->count; row++) {
-        struct element element = page_element(page, row, 0);
-        bool equal =
-            is_long ? element.kind == ELEMENT_BLOB && slice_equal(element_text(element, row_scratch), member)
-                    : element_equal(element, wanted);
-        if (equal) {
-            *ret_row = row;
-            return true;
-        }
+        *ret_row = page_find(page, wanted);
     }
-    return false;
+    return *ret_row < page->count;
 }
 
 bool zset_score(const struct collection_view *zset, struct slice member, double *ret_score)

@@ -1,6 +1,6 @@
 /* Proves that a tree of pages behaves as the plain array, the set and the ordered list that it stands for, through
  * growth, splits, merges and shrinking, with rows of all sizes and kinds; that a snapshot stays what it was whatever
- * happens to the tree; and that every block and every blob is given back. */
+ * happens to the tree; that leaves are divided where their columns become wider; and that every block and every blob is given back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -151,13 +151,9 @@ static bool find_member(const struct tree *tree, uint32_t member, struct tree_pl
     uint64_t hash = element_hash(element, SEED);
     struct tree_probe probe = {.order = {hash, 0}};
     tree_seek(tree, &probe, ret_place);
-    struct page *page = ret_place->page;
-    unsigned row = page_find_tag(page, 0, (uint8_t)hash);
-    while (row < page->count && !element_equal(page_element(page, row, 0), element))
-        row = page_find_tag(page, row + 1, (uint8_t)hash);
+    ret_place->row = page_find(ret_place->page, element);
     element_unref(element);
-    ret_place->row = row;
-    return row < page->count;
+    return ret_place->row < ret_place->page->count;
 }
 
 static void assert_members(const struct tree *tree, const struct model *model)
@@ -322,7 +318,6 @@ static void hash_put(struct fixture *fixture, uint32_t member, uint32_t value)
     }
     make_element(member, text, scratch, &row.elements[0]);
     uint64_t hash = element_hash(row.elements[0], SEED);
-    row.tag = (uint8_t)hash;
     place.row = place.page->count;
     tree_insert(&fixture->tree, &place, &row, (struct tree_order){hash, 0});
 }
@@ -455,6 +450,76 @@ static void test_a_sorted_set_is_an_ordered_list(void **state)
     tear_down(fixture);
 }
 
+/* ---- Wider columns ----------------------------------------------------------------------------------------- */
+
+static struct tree_order number_order(const struct page *page, unsigned row, const void *context)
+{
+    return (struct tree_order){page_number(page, row), 0};
+}
+
+static const struct tree_type scored_type = {.layout = PAGE_SORTED, .order = number_order};
+static const struct tree_type index_type = {.layout = PAGE_INDEX, .order = hash_order, .scattered = true};
+
+static void insert_score(struct fixture *fixture, struct tree_place *place, unsigned member, double score)
+{
+    char text[TEXT_MAX];
+    element_scratch scratch;
+    struct row row = {.number = number_of_double(score)};
+    struct slice slice = slice_make(text, (size_t)snprintf(text, sizeof text, "%u", member));
+    assert_int_equal(element_make(slice, scratch, &row.elements[0]), ST_OK);
+    uint64_t order = fixture->tree.type->scattered ? element_hash(row.elements[0], SEED) : row.number;
+    if (fixture->tree.type->scattered) {
+        struct tree_probe probe = {.order = {order, 0}};
+        tree_seek(&fixture->tree, &probe, place);
+        place->row = place->page->count;
+    }
+    tree_insert(&fixture->tree, place, &row, (struct tree_order){order, 0});
+}
+
+/* A leaf of so many rows with one byte for each score would be three leaves with eight bytes. */
+static void test_a_fraction_among_many_small_scores_divides_their_leaf(void **state)
+{
+    for (unsigned at = 0; at <= 900; at += 50) {
+        struct fixture *fixture = set_up(&scored_type, 5);
+        struct tree_place place;
+        for (unsigned i = 0; i < 900; i++) {
+            tree_at(&fixture->tree, i, &place);
+            insert_score(fixture, &place, i % 100, i / 10);
+        }
+        assert_int_equal(fixture->tree.depth, 0);
+        tree_at(&fixture->tree, at, &place);
+        insert_score(fixture, &place, 7, at / 10 - 0.3);
+        tree_check(&fixture->tree);
+        assert_int_equal(tree_rows(&fixture->tree), 901);
+        for (unsigned i = 0; i < 901; i++) {
+            double score = i == at ? at / 10 - 0.3 : (i - (i > at)) / 10;
+            tree_at(&fixture->tree, i, &place);
+            assert_true(page_number(place.page, place.row) == number_of_double(score));
+        }
+        tear_down(fixture);
+    }
+}
+
+static void test_a_number_that_needs_more_bytes_divides_its_leaf(void **state)
+{
+    struct fixture *fixture = set_up(&index_type, 6);
+    struct tree_place place;
+    for (unsigned i = 0; i < 550; i++)
+        insert_score(fixture, &place, i, 1);
+    for (unsigned i = 0; i < 550; i++) {
+        tree_at(&fixture->tree, i, &place);
+        char text[NUM_I64_TEXT_MAX], after[NUM_I64_TEXT_MAX];
+        struct slice member = element_text(page_element(place.page, place.row, 0), text);
+        tree_set_number(&fixture->tree, &place, number_of_double(0.1));
+        assert_true(page_number(place.page, place.row) == number_of_double(0.1));
+        assert_true(slice_equal(element_text(page_element(place.page, place.row, 0), after), member));
+        tree_check(&fixture->tree);
+    }
+    assert_true(fixture->tree.depth > 0);
+    assert_int_equal(tree_rows(&fixture->tree), 550);
+    tear_down(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -462,6 +527,8 @@ int main(void)
         cmocka_unit_test(test_appended_rows_fill_their_pages),
         cmocka_unit_test(test_a_hash_finds_what_is_in_it),
         cmocka_unit_test(test_a_sorted_set_is_an_ordered_list),
+        cmocka_unit_test(test_a_fraction_among_many_small_scores_divides_their_leaf),
+        cmocka_unit_test(test_a_number_that_needs_more_bytes_divides_its_leaf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

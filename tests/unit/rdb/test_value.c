@@ -158,7 +158,7 @@ static void expect_equal(struct keyspace *keyspace, struct entry *one, struct en
             if (page_shape(place.page)->elements == 2)
                 assert_true(
                     element_equal(page_element(place.page, row, 1), page_element(found.page, found.row, 1)));
-            if (page_shape(place.page)->number)
+            if (page_shape(place.page)->numbers != NUMBERS_NONE)
                 assert_true(page_number(place.page, row) == page_number(found.page, found.row));
         }
     } while (tree_next_page(a.rows, &place));

@@ -101,7 +101,11 @@ static void damage_bytes(struct collection_view *view, struct entry *entry)
 {
     struct tree_place place;
     tree_at(view->rows, 7, &place);
-    page_ends(place.page)[place.row * page_shape(place.page)->elements] |= 7u << PAGE_END_BITS;
+    unsigned index = place.row * page_shape(place.page)->elements;
+    if (place.page->narrow)
+        page_ends(place.page)[index] = 0; /* before it begins */
+    else
+        page_wide_ends(place.page)[index] |= 7u << PAGE_END_BITS;
 }
 
 static void damage_column(struct collection_view *view, struct entry *entry)
@@ -116,11 +120,19 @@ static void damage_separator(struct collection_view *view, struct entry *entry)
     view->rows->root.node->children[1].separator.major = UINT64_MAX;
 }
 
+/* Without the tree's knowledge. */
+static void set_score(const struct tree *tree, const struct tree_place *place, double score)
+{
+    struct page *page = place->page;
+    assert_true(page_set_number(tree->heap, &page, place->row, zset_bits(score)));
+    assert_ptr_equal(page, place->page);
+}
+
 static void damage_score(struct collection_view *view, struct entry *entry)
 {
     struct tree_place place;
     tree_at(view->rows, 7, &place);
-    page_numbers(place.page)[place.row] = zset_bits(9);
+    set_score(view->rows, &place, 9);
 }
 
 static void damage_index(struct collection_view *view, struct entry *entry)
@@ -134,7 +146,7 @@ static void damage_indexed_score(struct collection_view *view, struct entry *ent
 {
     struct tree_place place;
     assert_true(members_locate(view->index, SLICE("element-7"), &place));
-    page_numbers(place.page)[place.row] = zset_bits(9);
+    set_score(view->index, &place, 9);
 }
 
 static void damage_double(struct collection_view *view, struct entry *entry)
@@ -176,12 +188,12 @@ struct damage {
 
 static const struct damage damages[] = {
     {"rows are counted wrong", damage_count, ENTRY_LIST, LARGE, false},
-    {"an element's kind is none", damage_bytes, ENTRY_LIST, SMALL, false},
+    {"an element ends before it begins", damage_bytes, ENTRY_LIST, SMALL, false},
     {"an element's kind is none", damage_bytes, ENTRY_LIST, LARGE, false},
     {"bytes begin in the header", damage_column, ENTRY_LIST, SMALL, false},
     {"a list without rows", damage_word, ENTRY_LIST, SMALL, false},
-    {"a tag is not the hash's", damage_tag, ENTRY_SET, SMALL, false},
-    {"a tag is not the hash's", damage_tag, ENTRY_SET, LARGE, false},
+    {"a tag is not its member's", damage_tag, ENTRY_SET, SMALL, false},
+    {"a tag is not its member's", damage_tag, ENTRY_SET, LARGE, false},
     {"a separator is too high", damage_separator, ENTRY_SET, LARGE, false},
     {"a member is there twice", damage_double, ENTRY_SET, SMALL, false},
     {"texts in a set of integers", damage_marks, ENTRY_SET, SMALL, false},

@@ -106,7 +106,8 @@ static void add(struct fixture *fixture, uint32_t member)
     assert_int_equal(element_make(fixture->text_of(member, text), scratch, &element), ST_OK);
     bool found = members_find(&fixture->tree, element, &place, &hash);
     assert_int_equal(found, fixture->present[member]);
-    assert_int_equal(hash, element_hash(element, seed));
+    if (fixture->tree.depth > 0)
+        assert_int_equal(hash, element_hash(element, seed));
     if (found) {
         assert_member(fixture, &place, member);
         element_unref(element);

@@ -9,8 +9,14 @@
 #include "base/alloc.h"
 #include "cmd/string_edit.h"
 #include "exec/notify.h"
+#include "exec/sliced.h"
 #include "gen/args.h"
 #include "types/bitmap.h"
+
+/* Of a long string, as much is looked at between two chances to pause. */
+#define STEP_BYTES ((size_t)16 << 10)
+#define STEP_BITS  (STEP_BYTES * 8)
+#define STEP_WORK  32
 
 bool bitmap_offset(struct call *call, int64_t offset, uint64_t *ret_bit)
 {
@@ -80,9 +86,23 @@ static bool resolve_bits(size_t size, int64_t start, int64_t end, bool in_bits, 
     return true;
 }
 
+/* Ones among the bits of a string that is held, with pauses. */
+static uint64_t count_bits(struct call *call, struct slice bytes, uint64_t first, uint64_t last)
+{
+    uint64_t count = 0;
+    for (;;) {
+        uint64_t end = last - first < STEP_BITS ? last : first + STEP_BITS - 1;
+        count += bitmap_count(bytes, first, end);
+        if (end == last || !sliced_pause(call, STEP_WORK))
+            return count;
+        first = end + 1;
+    }
+}
+
 void cmd_bitcount(struct call *call, const struct args_bitcount *args)
 {
     struct key key;
+    sliced_hold(call);
     if (!call_read_string(call, args->key, &key))
         return;
     int64_t start = args->has_range ? args->range.start : 0;
@@ -96,7 +116,7 @@ void cmd_bitcount(struct call *call, const struct args_bitcount *args)
     if (reversed || !resolve_bits(bytes.size, start, end, in_bits, &first, &last))
         reply_int(call->out, 0);
     else
-        reply_int(call->out, (int64_t)bitmap_count(bytes, first, last));
+        reply_int(call->out, (int64_t)count_bits(call, bytes, first, last));
 }
 
 /* Where to look for a bit, as BITPOS was told. */
@@ -108,13 +128,24 @@ struct bit_search {
     bool in_bits;
 };
 
-static int64_t search(struct slice bytes, const struct bit_search *wanted)
+static int64_t find_bit(struct call *call, struct slice bytes, uint64_t first, uint64_t last, bool value)
+{
+    for (;;) {
+        uint64_t end = last - first < STEP_BITS ? last : first + STEP_BITS - 1;
+        int64_t found = bitmap_find(bytes, first, end, value);
+        if (found >= 0 || end == last || !sliced_pause(call, STEP_WORK))
+            return found;
+        first = end + 1;
+    }
+}
+
+static int64_t search(struct call *call, struct slice bytes, const struct bit_search *wanted)
 {
     uint64_t first;
     uint64_t last;
     if (!resolve_bits(bytes.size, wanted->start, wanted->end, wanted->in_bits, &first, &last))
         return -1;
-    int64_t found = bitmap_find(bytes, first, last, wanted->value);
+    int64_t found = find_bit(call, bytes, first, last, wanted->value);
     /* Without an end the string counts as continued with zeros. */
     if (found < 0 && !wanted->value && !wanted->has_end)
         return (int64_t)bytes.size * 8;
@@ -124,6 +155,7 @@ static int64_t search(struct slice bytes, const struct bit_search *wanted)
 void cmd_bitpos(struct call *call, const struct args_bitpos *args)
 {
     struct key key;
+    sliced_hold(call);
     if (!call_read_string(call, args->key, &key))
         return;
     if (key.entry == NULL) {
@@ -140,7 +172,7 @@ void cmd_bitpos(struct call *call, const struct args_bitpos *args)
         }
     }
     entry_scratch scratch;
-    reply_int(call->out, search(entry_string(key.entry, scratch), &wanted));
+    reply_int(call->out, search(call, entry_string(key.entry, scratch), &wanted));
 }
 
 /* ---- BITOP ---------------------------------------------------------------------------------------- */
@@ -169,7 +201,16 @@ static bool read_sources(struct call *call, const struct slice *names, uint32_t 
     return true;
 }
 
-static void combine(enum args_bitop_operation operation, char *target, size_t size,
+/* The bytes [from, from + size) of a string, as far as they exist. */
+static struct slice part_of(struct slice bytes, size_t from, size_t size)
+{
+    if (from >= bytes.size)
+        return SLICE("");
+    return slice_make(bytes.data + from, bytes.size - from < size ? bytes.size - from : size);
+}
+
+/* Makes the bytes [from, from + size) of the result, at `target`. */
+static void combine(enum args_bitop_operation operation, char *target, size_t from, size_t size,
                     const struct source *sources, uint32_t count)
 {
     static const enum bitmap_operation operations[] = {
@@ -177,7 +218,7 @@ static void combine(enum args_bitop_operation operation, char *target, size_t si
         [ARGS_BITOP_OPERATION_OR] = BITMAP_OR,
         [ARGS_BITOP_OPERATION_XOR] = BITMAP_XOR,
     };
-    struct slice first = sources[0].bytes;
+    struct slice first = part_of(sources[0].bytes, from, size);
     if (first.size > 0)
         memcpy(target, first.data, first.size);
     memset(target + first.size, 0, size - first.size);
@@ -186,7 +227,20 @@ static void combine(enum args_bitop_operation operation, char *target, size_t si
         return;
     }
     for (uint32_t i = 1; i < count; i++)
-        bitmap_combine(operations[operation], target, size, sources[i].bytes);
+        bitmap_combine(operations[operation], target, size, part_of(sources[i].bytes, from, size));
+}
+
+/* Makes the result in steps. False: the command has been told to end. */
+static bool combine_all(struct call *call, const struct args_bitop *args, const struct source *sources,
+                        char *target, size_t size)
+{
+    for (size_t from = 0; from < size; from += STEP_BYTES) {
+        size_t step = size - from < STEP_BYTES ? size - from : STEP_BYTES;
+        combine(args->operation, target + from, from, step, sources, args->key_count);
+        if (!sliced_pause(call, STEP_WORK * args->key_count))
+            return false;
+    }
+    return true;
 }
 
 /* An empty result removes the destination. */
@@ -208,8 +262,11 @@ static void store_combined(struct call *call, const struct args_bitop *args, con
     options.edited = true;
     /* Built before the destination is looked up: it may be one of the sources. */
     struct entry *entry = entry_new_blank(call->exec->heap, args->destkey, size, &options);
-    if (entry != NULL)
-        combine(args->operation, (char *)entry_bytes(entry).data, size, sources, args->key_count);
+    if (entry != NULL && !combine_all(call, args, sources, (char *)entry_bytes(entry).data, size)) {
+        keyspace_retire(call->exec->keyspace, entry);
+        return;
+    }
+    sliced_commit(call);
     call_write_key(call, args->destkey, &key);
     if (!call_store(call, &key, entry))
         return;

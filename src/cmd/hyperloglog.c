@@ -9,8 +9,11 @@
 #include "cmd/string_edit.h"
 #include "config/config.h"
 #include "exec/notify.h"
+#include "exec/sliced.h"
 #include "gen/args.h"
 #include "types/hyperloglog.h"
+
+#define FOLD_WORK 256 /* for sliced_pause: of going through the registers of one value */
 
 /* A key that holds a HyperLogLog. NONE: it does not exist. */
 struct operand {
@@ -187,26 +190,31 @@ static void count_one(struct call *call, struct slice name)
 {
     struct operand operand;
     int64_t count = 0;
-    if (!read_operand(call, name, &operand) || !make_own(call, &operand))
+    /* Where a long command looks at the value, it stays as it is. */
+    bool is_held = hold_has(&call->exec->holds, name);
+    if (!read_operand(call, name, &operand) || (!is_held && !make_own(call, &operand)))
         return;
     if (operand.kind != HYPERLOGLOG_NONE && !hyperloglog_cached(operand.bytes, &count)) {
         if (!hyperloglog_estimate(operand.bytes, &count)) {
             reply_corrupt(call);
             return;
         }
-        if (!keep_count(call, &operand, count))
+        if (!is_held && !keep_count(call, &operand, count))
             return;
     }
     reply_int(call->out, count);
 }
 
 /* Raises the registers to what the keys' values have. `dense`: set when one of them is dense. False: an error has been
- * answered. */
+ * answered, or the command has been told to end. */
 static bool fold_keys(struct call *call, const struct slice *names, uint32_t count, uint8_t *registers,
                       bool *dense)
 {
+    sliced_hold(call);
     for (uint32_t i = 0; i < count; i++) {
         struct operand operand;
+        if (!sliced_pause(call, FOLD_WORK))
+            return false;
         if (!read_operand(call, names[i], &operand))
             return false;
         *dense |= operand.kind == HYPERLOGLOG_DENSE;
@@ -250,6 +258,7 @@ void cmd_pfmerge(struct call *call, const struct args_pfmerge *args)
     if (!fold_keys(call, &args->destkey, 1, registers, &dense) ||
         !fold_keys(call, args->sourcekey, args->sourcekey_count, registers, &dense))
         return;
+    sliced_commit(call);
     if (!call_write_string(call, args->destkey, &target.key) || !see_value(call, &target))
         return;
     bool sound = true;

@@ -100,6 +100,26 @@ static void forget_keys(struct command_keys *keys)
 
 /* ---- Holding ------------------------------------------------------------------------------------------------ */
 
+struct list_node *hold_obstacle(struct hold_table *table, const struct command *command,
+                                const struct slice *argv, uint32_t argc, bool writes)
+{
+    struct command_keys keys;
+    struct list_node *waiters = NULL;
+    /* Who waits for all keys would wait for ever if others went on taking them. */
+    if (!list_is_empty(&table->everyone))
+        return &table->everyone;
+    if (writes || table_size(&table->keys) == 0) /* a writer has been asked before it began */
+        return NULL;
+    find_keys(&keys, command, argv, argc);
+    for (uint32_t i = 0; i < keys.count && waiters == NULL; i++) {
+        struct held_key *key = find(table, argv[keys.references[i].index]);
+        if (key != NULL && key->has_writer)
+            waiters = &key->waiters;
+    }
+    forget_keys(&keys);
+    return waiters;
+}
+
 struct held_key **hold_take(struct hold_table *table, const struct command *command, const struct slice *argv,
                             uint32_t argc, uint32_t *ret_count)
 {

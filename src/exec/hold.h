@@ -2,8 +2,8 @@
  *
  * Principal entry points: hold_take, hold_release, hold_must_wait.
  * A long command that writes holds the keys that it will write, and those that it reads. Whoever wants to write to such a
- * key waits, in the order of coming; whoever only reads it does not. Another long command that writes also waits before it
- * reads a key that will be written.
+ * key waits, in the order of coming; whoever only reads it does not. Another long command that holds keys also waits before
+ * it reads a key that will be written.
  *
  * H1  A key is in the table while a long command holds it. At most one holds it to write; nobody else holds it then.
  * H2  Waiting clients are CLIENT_PAUSED: their request is executed again, from its checks on, when what they wait for has
@@ -37,8 +37,13 @@ struct hold_table {
 void hold_table_init(struct hold_table *table, struct exec *exec);
 void hold_table_done(struct hold_table *table);
 
-/* Holds the keys of a command. Returns them and how many; to be given to hold_release. They are not held yet by others in
- * a way that hold_must_wait would have told. */
+/* Whether a command may hold its keys now: NULL; or the list in which its client is to wait (H2). `writes`: it will write;
+ * otherwise it reads them where they are. */
+struct list_node *hold_obstacle(struct hold_table *table, const struct command *command,
+                                const struct slice *argv, uint32_t argc, bool writes);
+
+/* Holds the keys of a command. Returns them and how many; to be given to hold_release. There is no
+ * obstacle. */
 struct held_key **hold_take(struct hold_table *table, const struct command *command, const struct slice *argv,
                             uint32_t argc, uint32_t *ret_count);
 

@@ -129,14 +129,17 @@ static bool become_long(struct sliced *sliced)
     struct call *call = &sliced->call;
     struct client *client = call->client;
     struct sliced_table *table = call->exec->sliced;
-    bool writes = call->command->flags & CMD_WRITE;
-    if (table->count >= SLICED_MAX || (writes && !list_is_empty(&call->exec->holds.everyone))) {
-        sliced->must_try_again = true;
+    bool writes = call->command->flags & CMD_WRITE, holds = writes || sliced->reads_in_place;
+    if (table->count >= SLICED_MAX)
+        sliced->try_again_in = &table->waiting;
+    else if (holds)
+        sliced->try_again_in =
+            hold_obstacle(&call->exec->holds, call->command, call->argv, call->argc, writes);
+    if (sliced->try_again_in != NULL)
         return false;
-    }
     reply_split(&client->out, sliced->reply_before, &sliced->out);
     call->out = &sliced->out;
-    if (writes || sliced->reads_in_place)
+    if (holds)
         sliced->held =
             hold_take(&call->exec->holds, call->command, call->argv, call->argc, &sliced->held_count);
     sliced->is_long = true;
@@ -156,7 +159,7 @@ bool sliced_pause_slow(struct sliced *sliced, uint32_t work)
     look_later(sliced);
     if (sliced->is_committed)
         return true; /* S5 */
-    if (client->flags & CLIENT_CLOSING || sliced->must_try_again)
+    if (client->flags & CLIENT_CLOSING || sliced->try_again_in != NULL)
         return false;
     if (clock_ticks_to_ns(clock, clock_ticks(clock) - sliced->begin_ticks) < sliced->length_ns)
         return true;
@@ -240,7 +243,8 @@ enum sliced_outcome sliced_run(struct call *call)
         call->command->run(call);
         return SLICED_ENDED;
     }
-    sliced->is_long = sliced->is_committed = sliced->must_try_again = false;
+    sliced->is_long = sliced->is_committed = false;
+    sliced->try_again_in = NULL;
     sliced->reads_in_place = sliced->edits_copy = false;
     sliced->ns = sliced->work_done = sliced->work_total = 0;
     sliced->begin_ticks = exec->tick_mark;
@@ -254,13 +258,13 @@ enum sliced_outcome sliced_run(struct call *call)
     if (unlikely(fiber_resume(sliced->fiber)))
         return SLICED_GOES_ON;
     release_kept(sliced);
-    bool again = sliced->must_try_again;
-    if (unlikely(again)) {
+    struct list_node *again = sliced->try_again_in;
+    if (unlikely(again != NULL)) {
         reply_rollback(call->out, sliced->reply_before);
-        client_wait_in(call->client, &exec->sliced->waiting);
+        client_wait_in(call->client, again);
     }
     put(exec->sliced, sliced);
-    return again ? SLICED_TRY_AGAIN : SLICED_ENDED;
+    return again != NULL ? SLICED_TRY_AGAIN : SLICED_ENDED;
 }
 
 /* ---- The other slices --------------------------------------------------------------------------------------- */

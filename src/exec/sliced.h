@@ -11,7 +11,8 @@
  * |---------|---------|---------------------------------------------------------------------------------|
  * | -       | brief   | sliced_run: the first slice; the reply goes straight to the client's            |
  * | brief   | -       | the command returns                                                             |
- * | brief   | -       | its slice is over, but SLICED_MAX others are long: it is undone, and tried again|
+ * | brief   | -       | its slice is over, but it cannot become long now (SLICED_MAX, S4): it is undone |
+ * |         |         | and tried again                                                                 |
  * | brief   | long    | its slice is over: S2, S3, S4                                                   |
  * | long    | long    | sliced_step: another slice                                                      |
  * | long    | -       | the command returns, or its client is going: sliced_pause answers false         |
@@ -52,9 +53,9 @@ struct sliced {
     uint32_t credit; /* work until the clock is looked at */
     bool is_long;
     bool is_committed;
-    bool reads_in_place; /* sliced_hold */
-    bool edits_copy;     /* sliced_edit */
-    bool must_try_again; /* there was no place for another long command */
+    bool reads_in_place;            /* sliced_hold */
+    bool edits_copy;                /* sliced_edit */
+    struct list_node *try_again_in; /* it must begin anew, when those who wait in this list go on */
     uint64_t begin_ticks;
     uint64_t length_ns; /* of the slice */
     uint64_t ns;        /* used by the slices before */

@@ -9,7 +9,7 @@
 
 #include "cmd/inspect.h"
 #include "config/config.h"
-#include "exec/call.h"
+#include "exec/sliced.h"
 #include "gen/args.h"
 
 /* DEBUG SLEEP takes no longer, so that a typing error does not cost a day. */
@@ -97,6 +97,17 @@ static void debug_object(struct call *call, const struct slice *argv)
     reply_status(call->out, text);
 }
 
+static void debug_set_long_commands(struct call *call, const struct slice *argv)
+{
+    int64_t value;
+    if (!num_parse_i64(argv[0], &value)) {
+        call_not_integer(call);
+        return;
+    }
+    sliced_stop(call->exec, value == 0);
+    reply_ok(call->out);
+}
+
 static void debug_set_active_expire(struct call *call, const struct slice *argv)
 {
     int64_t value;
@@ -128,6 +139,8 @@ struct subcommand {
 static const struct subcommand subcommands[] = {
     {"check", 0, "", "Walk through the whole keyspace and stop the server on a contradiction.", debug_check},
     {"object", 1, " <key>", "Show how the value of a key is kept.", debug_object},
+    {"set-long-commands", 1, " <0|1>", "Stop or resume commands that run in slices, after their first one.",
+     debug_set_long_commands},
     {"set-active-expire", 1, " <0|1>", "Stop or resume the removal of expired keys that nobody asks for.",
      debug_set_active_expire},
     {"sleep", 1, " <seconds>", "Hold the executor up. Fractions are allowed.", debug_sleep},

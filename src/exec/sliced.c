@@ -27,6 +27,7 @@ struct sliced_table {
     uint32_t idle_count;
     uint32_t count; /* long ones */
     uint64_t batches_seen;
+    bool is_stopped; /* sliced_stop */
 };
 
 /* ---- Life --------------------------------------------------------------------------------------------------- */
@@ -329,6 +330,8 @@ static bool is_runnable(const struct sliced *sliced)
 
 static struct sliced *next_of(const struct sliced_table *table)
 {
+    if (table->is_stopped)
+        return NULL;
     list_for_each(&table->running, node)
     {
         struct sliced *sliced = list_entry(node, struct sliced, node);
@@ -336,6 +339,11 @@ static struct sliced *next_of(const struct sliced_table *table)
             return sliced;
     }
     return NULL;
+}
+
+void sliced_stop(struct exec *exec, bool stop)
+{
+    exec->sliced->is_stopped = stop;
 }
 
 bool sliced_has_work(const struct exec *exec)

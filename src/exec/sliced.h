@@ -165,6 +165,9 @@ enum sliced_outcome sliced_run(struct call *call);
 /* One slice of the long command whose turn it is. Returns true when one has run. */
 bool sliced_step(struct exec *exec);
 
+/* For tests: long commands stay where they are, or go on. */
+void sliced_stop(struct exec *exec, bool stop);
+
 /* Whether sliced_step has something to do. */
 bool sliced_has_work(const struct exec *exec);
 

@@ -1,0 +1,487 @@
+"""Commands that run in slices: what others can do meanwhile, what they must wait for, what is seen, and what ends one.
+
+`stopped` stops long commands after their first slice, so that nothing here depends on how fast anything is."""
+import socket
+import struct
+
+import pytest
+
+from harness.resp import Error, eventually
+
+pytestmark = [pytest.mark.core, pytest.mark.threads,
+              pytest.mark.skua_only("redis-server runs each command in one go")]
+
+CONFIG = {"slice-us": 1}
+COUNT = 3000
+
+
+def fill(r, command, key, count=COUNT, start=0):
+    """`count` elements under the key, by one command each 500."""
+    for first in range(start, start + count, 500):
+        numbers = range(first, min(first + 500, start + count))
+        if command == "ZADD":
+            words = [word for n in numbers for word in (n, f"m{n}")]
+        elif command == "HSET":
+            words = [word for n in numbers for word in (f"m{n}", n)]
+        else:
+            words = [f"m{n}" for n in numbers]
+        r(command, key, *words)
+
+
+def members(count=COUNT, start=0):
+    return [b"m%d" % n for n in range(start, start + count)]
+
+
+@pytest.fixture
+def stopped(r):
+    r("DEBUG SET-LONG-COMMANDS 0")
+    yield
+    r("DEBUG SET-LONG-COMMANDS 1")
+
+
+def long_clients(r):
+    return [line for line in r("CLIENT LIST").decode().splitlines() if " progress=" in line]
+
+
+@pytest.fixture
+def begin(r, connect, stopped):
+    """begin("SMEMBERS s") is a client whose command has had its first slice, and has stopped there."""
+    def run(*command, resp=2):
+        client = connect(resp)
+        before = len(long_clients(r))
+        client.send(*command)
+        eventually(lambda: len(long_clients(r)) == before + 1, "it is long")
+        return client
+
+    return run
+
+
+@pytest.fixture
+def blocked(r, connect):
+    """blocked("SADD s x") is a client that waits for a key that is held."""
+    def run(*command):
+        client = connect()
+        before = int(r.info("clients")["blocked_clients"])
+        client.send(*command)
+        eventually(lambda: int(r.info("clients")["blocked_clients"]) == before + 1, "it waits")
+        return client
+
+    return run
+
+
+def go_on(r):
+    r("DEBUG SET-LONG-COMMANDS 1")
+
+
+# ---- Reading: the answer is the state at the start ---------------------------------------------------------
+
+
+READS = [
+    ("SADD", "SMEMBERS k", sorted),
+    ("SADD", "SRANDMEMBER k 5000", sorted),
+    ("SADD", "SUNION k none", sorted),
+    ("SADD", "SINTER k k", sorted),
+    ("SADD", "SDIFF k none", sorted),
+    ("RPUSH", "LRANGE k 0 -1", list),
+    ("HSET", "HKEYS k", sorted),
+    ("HSET", "HRANDFIELD k 5000", sorted),
+    ("ZADD", "ZRANGE k 0 -1", list),
+    ("ZADD", "ZREVRANGE k 0 -1", lambda reply: reply[::-1]),
+    ("ZADD", "ZRANGEBYSCORE k -inf +inf", list),
+    ("ZADD", "ZUNION 1 k", list),
+    ("ZADD", "ZINTER 2 k k", list),
+    ("ZADD", "ZDIFF 1 k", list),
+    ("ZADD", "ZRANDMEMBER k 5000", sorted),
+]
+
+
+@pytest.mark.parametrize("fill_by, command, order", READS, ids=[command for _, command, _ in READS])
+def test_a_read_answers_with_the_state_at_its_start(r, begin, fill_by, command, order):
+    fill(r, fill_by, "k")
+    client = begin(command)
+    fill(r, fill_by, "k", 700, start=COUNT)  # writers go on
+    if fill_by == "RPUSH":
+        r("LTRIM k 100 -200")
+    else:
+        r({"SADD": "SREM", "HSET": "HDEL", "ZADD": "ZREM"}[fill_by], "k", *members(1500))
+    r("RENAME k other")
+    r("FLUSHALL")
+    go_on(r)
+    wanted = members() if order is not sorted else sorted(members())
+    assert order(client.reply()) == wanted
+
+
+@pytest.mark.parametrize("command", ["SINTERCARD 2 k k", "ZINTERCARD 2 k k"])
+def test_a_count_is_that_of_the_start(r, begin, command):
+    fill(r, "SADD" if command[0] == "S" else "ZADD", "k")
+    client = begin(command)
+    r("DEL k")
+    go_on(r)
+    assert client.reply() == COUNT
+
+
+def test_a_whole_hash(r, begin):
+    fill(r, "HSET", "k")
+    client = begin("HGETALL k")
+    r("HSET k m0 changed")
+    r("DEL k")
+    go_on(r)
+    reply = client.reply()
+    assert dict(zip(reply[::2], reply[1::2])) == {b"m%d" % n: b"%d" % n for n in range(COUNT)}
+
+
+def test_positions_of_an_element(r, begin):
+    fill(r, "RPUSH", "k")
+    r("RPUSH k m1")
+    client = begin("LPOS k m1 COUNT 0")
+    r("LPUSH k x y z")
+    go_on(r)
+    assert client.reply() == [1, COUNT]
+
+
+def test_keys_are_those_of_the_start(r, begin):
+    for n in range(COUNT):
+        r("SET", f"k:{n}", n)
+    client = begin("KEYS k:*")
+    for n in range(0, COUNT, 3):
+        r("DEL", f"k:{n}")
+    for n in range(COUNT, COUNT + 500):
+        r("SET", f"k:{n}", n)
+    r("RENAME k:1 k:renamed")
+    r("SET k:2 changed")
+    r("SWAPDB 0 1")
+    r("SET k:swapped 1")
+    r("SWAPDB 0 1")
+    r("FLUSHALL")
+    r("SET k:after 1")
+    go_on(r)
+    found = client.reply()
+    assert sorted(found) == sorted(b"k:%d" % n for n in range(COUNT))
+
+
+def test_a_scan_with_a_large_count_pauses(r, begin):
+    for n in range(COUNT):
+        r("SET", f"k:{n}", n)
+    client = begin("SCAN 0 COUNT 100000")
+    go_on(r)
+    cursor, found = client.reply()
+    assert cursor == b"0" and sorted(found) == sorted(b"k:%d" % n for n in range(COUNT))
+
+
+@pytest.mark.parametrize("fill_by, command", [("SADD", "SSCAN"), ("HSET", "HSCAN"), ("ZADD", "ZSCAN")])
+def test_a_collection_scan_with_a_large_count_pauses(r, begin, fill_by, command):
+    fill(r, fill_by, "k")
+    client = begin(command, "k", 0, "COUNT", 100000)
+    r("DEL k")
+    go_on(r)
+    cursor, found = client.reply()
+    assert cursor == b"0" and sorted(found if fill_by == "SADD" else found[::2]) == sorted(members())
+
+
+# ---- Writing: in one step, and writers to its keys wait ----------------------------------------------------
+
+
+STORES = [("SADD", "SUNIONSTORE d k none", "SCARD d"), ("SADD", "SINTERSTORE d k k", "SCARD d"),
+          ("SADD", "SDIFFSTORE d k none", "SCARD d"), ("ZADD", "ZUNIONSTORE d 2 k none", "ZCARD d"),
+          ("ZADD", "ZINTERSTORE d 2 k k", "ZCARD d"), ("ZADD", "ZDIFFSTORE d 2 k none", "ZCARD d"),
+          ("ZADD", "ZRANGESTORE d k 0 -1", "ZCARD d")]
+
+
+@pytest.mark.parametrize("fill_by, command, count", STORES, ids=[command for _, command, _ in STORES])
+def test_a_store_appears_at_once(r, begin, blocked, fill_by, command, count):
+    fill(r, fill_by, "k")
+    r("SET d before")
+    client = begin(command)
+    assert r("GET d") == b"before"  # readers do not wait, and see nothing of it
+    assert r("TYPE k") != "none"
+    to_source = blocked(fill_by, "k", *(["1"] if fill_by == "ZADD" else []), "late")
+    to_target = blocked("SET d after")
+    assert r("SET unrelated 1") == "OK"
+    go_on(r)
+    assert client.reply() == COUNT
+    assert to_source.reply() == 1
+    assert to_target.reply() == "OK"
+    assert r("GET d") == b"after"
+
+
+EDITS = [("RPUSH", "LREM k 0 m7", 1, "LLEN k", COUNT - 1), ("RPUSH", "LTRIM k 2500 2509", "OK", "LLEN k", 10),
+         ("RPUSH", "LINSERT k BEFORE m2999 x", COUNT + 1, "LLEN k", COUNT + 1),
+         ("SADD", "SPOP k 2000", None, "SCARD k", COUNT - 2000),
+         ("SADD", "SPOP k 5000", None, "SCARD k", 0),
+         ("ZADD", "ZREMRANGEBYRANK k 0 1999", 2000, "ZCARD k", COUNT - 2000),
+         ("ZADD", "ZREMRANGEBYSCORE k 0 1999", 2000, "ZCARD k", COUNT - 2000)]
+
+
+@pytest.mark.parametrize("fill_by, command, answer, count, left", EDITS, ids=[edit[1] for edit in EDITS])
+def test_a_change_of_a_large_collection_appears_at_once(r, begin, blocked, fill_by, command, answer, count, left):
+    fill(r, fill_by, "k")
+    client = begin(command)
+    assert r(count) == COUNT
+    writer = blocked("EXPIRE k 1000")
+    go_on(r)
+    reply = client.reply()
+    assert reply == answer or answer is None
+    assert r(count) == left
+    assert writer.reply() == (1 if left else 0)
+
+
+def test_who_waits_goes_on_in_order(r, begin, blocked):
+    fill(r, "SADD", "k")
+    client = begin("SUNIONSTORE d k")
+    r("SET log 0")
+    waiters = [blocked("SADD", "k", f"late{n}") for n in range(5)]
+    long_waiter = blocked("SDIFFSTORE k d none")  # writes to k as well, and is long itself
+    behind = blocked("SADD k behind")
+    go_on(r)
+    assert client.reply() == COUNT
+    assert [waiter.reply() for waiter in waiters] == [1] * 5
+    assert long_waiter.reply() == COUNT
+    assert behind.reply() == 1
+    assert r("SCARD k") == COUNT + 1
+
+
+def test_whoever_writes_everything_waits_for_all(r, begin, blocked):
+    fill(r, "SADD", "k")
+    first, second = begin("SUNIONSTORE d k"), begin("SUNIONSTORE e k")
+    flush = blocked("FLUSHALL")
+    assert r("EXISTS k") == 1
+    go_on(r)
+    assert [first.reply(), second.reply()] == [COUNT, COUNT]
+    assert flush.reply() == "OK"
+    assert r("DBSIZE") == 0
+
+
+def test_two_long_commands_may_read_the_same_key(r, begin):
+    fill(r, "SADD", "k")
+    first, second = begin("SUNIONSTORE d k"), begin("SUNIONSTORE e k")
+    go_on(r)
+    assert [first.reply(), second.reply()] == [COUNT, COUNT]
+
+
+def test_a_long_command_waits_to_read_what_another_will_write(r, begin, blocked):
+    fill(r, "SADD", "k")
+    fill(r, "SADD", "d", 10)
+    first = begin("SUNIONSTORE d k")
+    second = blocked("SUNIONSTORE e d")
+    go_on(r)
+    assert first.reply() == COUNT
+    assert second.reply() == COUNT  # d as it is afterwards
+
+
+def test_a_transaction_waits_and_is_not_sliced(r, begin, connect):
+    fill(r, "SADD", "k")
+    client = begin("SUNIONSTORE d k")
+    other = connect()
+    other("MULTI")
+    other("SADD k late")
+    other("SMEMBERS d")
+    other.send("EXEC")
+    eventually(lambda: int(r.info("clients")["blocked_clients"]) >= 1, "it waits")
+    go_on(r)
+    assert client.reply() == COUNT
+    added, found = other.reply()
+    assert added == 1 and len(found) == COUNT
+
+
+def test_a_transaction_that_only_reads_does_not_wait(r, begin, connect):
+    fill(r, "SADD", "k")
+    client = begin("SUNIONSTORE d k")
+    other = connect()
+    other("MULTI")
+    other("SMEMBERS k")
+    other("EXISTS d")
+    found, exists = other("EXEC")
+    assert len(found) == COUNT and exists == 0
+    go_on(r)
+    assert client.reply() == COUNT
+
+
+def test_a_watched_destination_changes_when_it_appears(r, begin, connect):
+    fill(r, "SADD", "k")
+    watcher = connect()
+    watcher("WATCH d")
+    client = begin("SUNIONSTORE d k")
+    early = connect()
+    early("WATCH d")
+    early("MULTI")
+    early("PING")
+    assert early("EXEC") == ["PONG"]  # nothing has happened yet
+    go_on(r)
+    assert client.reply() == COUNT
+    watcher("MULTI")
+    watcher("PING")
+    assert watcher("EXEC") is None
+
+
+def test_a_key_past_its_time_that_is_held_is_not_seen(r, begin):
+    fill(r, "SADD", "k")
+    r("PEXPIRE k 150")
+    client = begin("SUNIONSTORE d k")
+    eventually(lambda: r("EXISTS k") == 0, "it is past its time")
+    assert r("DBSIZE") == 1  # and still there
+    go_on(r)
+    assert client.reply() == COUNT
+    eventually(lambda: r("DBSIZE") == 1, "the source has gone")
+    assert r("SCARD d") == COUNT
+
+
+def test_a_blocked_client_gets_nothing_from_a_key_that_is_held(r, begin, connect):
+    fill(r, "RPUSH", "k")
+    mover = connect()
+    mover.send("BLMOVE source k LEFT LEFT 0")
+    eventually(lambda: int(r.info("clients")["blocked_clients"]) == 1, "it waits for the source")
+    client = begin("LREM k 0 m5")
+    assert r("RPUSH source x") == 1
+    assert r("LRANGE source 0 -1") == [b"x"]  # it would have to write to k
+    go_on(r)
+    assert client.reply() == 1
+    assert mover.reply() == b"x"
+    assert r("LINDEX k 0") == b"x"
+    assert r("EXISTS source") == 0
+
+
+def test_strings_that_are_read_where_they_are_are_held(r, begin, blocked):
+    r("SETBIT k 8000000 1")
+    client = begin("BITCOUNT k")
+    assert r("GETBIT k 8000000") == 1
+    writer = blocked("SETBIT k 0 1")
+    go_on(r)
+    assert client.reply() == 1
+    assert writer.reply() == 0
+    assert r("BITCOUNT k") == 2
+
+
+def test_bitop_over_long_strings(r, begin, blocked):
+    r("SETRANGE a 1000000 x")
+    r("SETRANGE b 1500000 y")
+    client = begin("BITOP OR d a b")
+    writer = blocked("APPEND a z")
+    assert r("EXISTS d") == 0
+    go_on(r)
+    assert client.reply() == 1500001
+    assert writer.reply() == 1000002
+    assert (r("GETRANGE d 1000000 1000000"), r("GETRANGE d 1500000 -1"), r("BITCOUNT d")) == (b"x", b"y", 4 + 5)
+
+
+# ---- What is seen of it, and what ends it ------------------------------------------------------------------
+
+
+def test_client_list_shows_how_far_it_is(r, begin):
+    fill(r, "SADD", "k")
+    client = begin("SMEMBERS k")
+    line, = long_clients(r)
+    fields = dict(field.split("=", 1) for field in line.split(" "))
+    assert fields["cmd"] == "smembers" and "b" in fields["flags"]
+    assert 0 <= int(fields["progress"]) < 100
+    go_on(r)
+    assert len(client.reply()) == COUNT
+    assert long_clients(r) == []
+
+
+def test_client_kill_ends_it_without_effect(r, begin, blocked):
+    fill(r, "SADD", "k")
+    client = begin("SUNIONSTORE d k")
+    writer = blocked("SADD k late")
+    number = dict(field.split("=", 1) for field in long_clients(r)[0].split(" "))["id"]
+    assert r("CLIENT", "KILL", "ID", number) == 1
+    assert writer.reply() == 1
+    assert client.is_closed()
+    assert r("EXISTS d") == 0
+
+
+def test_a_client_that_resets_its_connection_ends_it(r, begin, server):
+    fill(r, "SADD", "k")
+    client = begin("SUNIONSTORE d k")
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    eventually(lambda: long_clients(r) == [], "it has ended")
+    assert r("EXISTS d") == 0
+    assert r("SADD k late") == 1
+
+
+def test_a_pipeline_goes_on_behind_it(r, begin, connect):
+    fill(r, "SADD", "k")
+    client = connect()
+    client.send("SET", "a", 1)
+    client.send("SMEMBERS", "k")
+    client.send("GET", "a")
+    eventually(lambda: len(long_clients(r)) == 1, "it is long")
+    assert r("GET a") == b"1"
+    r("SET a 2")
+    go_on(r)
+    assert client.reply() == "OK"
+    assert len(client.reply()) == COUNT
+    assert client.reply() == b"2"
+
+
+def test_a_push_does_not_come_into_the_midst_of_the_answer(r, begin, connect):
+    fill(r, "SADD", "k")
+    client = connect(3)
+    client.send("SUBSCRIBE news")
+    assert client.push()[0] == b"subscribe"
+    client.send("SMEMBERS", "k")
+    eventually(lambda: len(long_clients(r)) == 1, "it is long")
+    assert r("PUBLISH news hello") == 1
+    go_on(r)
+    assert client.push() == [b"message", b"news", b"hello"]
+    assert len(client.reply()) == COUNT
+
+
+def test_no_reply_means_none(r, connect, stopped):
+    fill(r, "SADD", "k")
+    client = connect()
+    client.send("CLIENT REPLY SKIP")
+    client.send("SMEMBERS k")
+    client.send("PING")
+    eventually(lambda: len(long_clients(r)) == 1, "it is long")
+    go_on(r)
+    assert client.reply() == "PONG"
+
+
+def test_pause_stops_long_writes(r, connect, config):
+    fill(r, "SADD", "k")
+    r("DEBUG SET-LONG-COMMANDS 0")
+    client = connect()
+    client.send("SUNIONSTORE d k")
+    eventually(lambda: len(long_clients(r)) == 1, "it is long")
+    r("CLIENT PAUSE 100000 WRITE")
+    go_on(r)
+    assert len(r("SMEMBERS k")) == COUNT  # long as well, and only reads
+    assert r("EXISTS d") == 0
+    r("CLIENT UNPAUSE")
+    assert client.reply() == COUNT
+
+
+def test_an_error_counts_once(r, begin):
+    fill(r, "SADD", "k")
+    r("CONFIG RESETSTAT")
+    client = begin("SMEMBERS k")
+    go_on(r)
+    assert len(client.reply()) == COUNT
+    assert r.info("commandstats")["cmdstat_smembers"].startswith("calls=1,")
+
+
+def test_slice_us_zero_runs_everything_in_one_go(r, connect, config, stopped):
+    config(slice_us=0)
+    fill(r, "SADD", "k")
+    assert len(r("SMEMBERS k")) == COUNT
+    assert r("SUNIONSTORE d k") == COUNT
+
+
+def test_more_long_commands_than_there_is_room_for(r, connect, stopped):
+    """One more than may be long at once: it waits, and comes in its turn."""
+    fill(r, "SADD", "k", 600)
+    clients = [connect() for _ in range(260)]
+    for client in clients:
+        client.send("SMEMBERS k")
+    eventually(lambda: len(long_clients(r)) == 256, "as many as may be")
+    go_on(r)
+    assert all(len(client.reply()) == 600 for client in clients)
+
+
+def test_wrong_types_are_told_at_once(r, stopped):
+    fill(r, "SADD", "k")
+    r("SET s text")
+    wrong = Error("WRONGTYPE Operation against a key holding the wrong kind of value")
+    assert r("SUNIONSTORE d k s") == wrong
+    assert r("SUNION k s") == wrong

@@ -76,6 +76,8 @@ def test_json(server):
     assert commands["set"]["calls"] == 50 and commands["set"]["calls_per_s"] == 0
     assert commands["info"]["calls_per_s"] > 0
     assert list(commands["set"]["percentiles_us"]) == ["p50", "p99", "p99.9"]
+    parts = commands["set"].get("p99_us", {})
+    assert list(parts) == (["queue", "execute", "reply"] if server.kind == SKUA else [])
     assert {error["code"]: error["count"] for error in first["errors"]} == {"ERR": 1}
     assert any(entry["command"] == "NOSUCH" or entry["command"].startswith("SET") for entry in first["slow_log"])
     assert "clients" not in first

@@ -88,6 +88,17 @@ static void put_percentiles(struct json *json, const struct sample *sample, cons
     json_object_end(json);
 }
 
+static void put_parts(struct json *json, const struct command_row *command)
+{
+    if (isnan(command->part_p99[TIME_QUEUE]))
+        return;
+    json_key(json, "p99_us");
+    json_object_begin(json);
+    for (unsigned i = 0; i < TIME_PARTS; i++)
+        put_number(json, time_part_names[i], command->part_p99[i]);
+    json_object_end(json);
+}
+
 static void put_commands(struct json *json, const struct sample *sample)
 {
     json_key(json, "commands");
@@ -107,6 +118,7 @@ static void put_commands(struct json *json, const struct sample *sample)
         put_number(json, "usec_per_call", command->usec_per_call);
         put_number(json, "p99_interval_us", command->p99_now);
         put_percentiles(json, sample, command);
+        put_parts(json, command);
         json_object_end(json);
     }
     json_array_end(json);

@@ -50,6 +50,8 @@ static void add_command(struct sample *sample, struct capacities *capacities, st
                                 .usec_per_call = NAN};
     for (unsigned i = 0; i < SAMPLE_PERCENTILES_MAX; i++)
         row->percentile[i] = NAN;
+    for (unsigned i = 0; i < TIME_PARTS; i++)
+        row->part_p99[i] = NAN;
 }
 
 static void add_error(struct sample *sample, struct capacities *capacities, struct slice code,
@@ -178,6 +180,17 @@ static void add_percentiles(struct sample *sample, struct slice name, struct sli
     }
 }
 
+const char *const time_part_names[TIME_PARTS] = {"queue", "execute", "reply"};
+
+/* "blame_get:calls=5,queue_p50=…,queue_p99=…,…" */
+static void add_parts(struct sample *sample, struct slice name, struct slice value)
+{
+    static const char *const keys[TIME_PARTS] = {"queue_p99", "execute_p99", "reply_p99"};
+    struct command_row *row = sample_command(sample, name);
+    for (unsigned i = 0; row != NULL && i < TIME_PARTS; i++)
+        row->part_p99[i] = info_part(value, keys[i]);
+}
+
 /* ---- The whole -------------------------------------------------------------------------------------------- */
 
 static void read_fields(struct sample *sample, const struct info *info)
@@ -199,6 +212,8 @@ static void read_fields(struct sample *sample, const struct info *info)
         struct slice name;
         if (info_has_prefix(info->fields[i].name, "latency_percentiles_usec_", &name))
             add_percentiles(sample, name, info->fields[i].value);
+        else if (info_has_prefix(info->fields[i].name, "blame_", &name))
+            add_parts(sample, name, info->fields[i].value);
     }
 }
 

@@ -27,9 +27,14 @@
 #define SAMPLE_CLIENTS_MAX  200000
 
 #define SAMPLE_PERCENTILES_MAX 3
-#define SAMPLE_BUCKETS_MAX     64 /* of one command; they double in size */
-#define SLOW_ARGUMENTS_MAX     32
-#define SLOW_TEXT_MAX          512 /* bytes kept of a command and its arguments */
+
+/* The parts of a request's time, as Skua tells them of each command (INFO blame). */
+enum time_part { TIME_QUEUE, TIME_EXECUTE, TIME_REPLY, TIME_PARTS };
+extern const char *const time_part_names[TIME_PARTS];
+
+#define SAMPLE_BUCKETS_MAX 64 /* of one command; they double in size */
+#define SLOW_ARGUMENTS_MAX 32
+#define SLOW_TEXT_MAX      512 /* bytes kept of a command and its arguments */
 
 struct command_row {
     struct slice name;
@@ -38,6 +43,7 @@ struct command_row {
     double rejected;
     double failed;
     double percentile[SAMPLE_PERCENTILES_MAX]; /* microseconds, since the start or CONFIG RESETSTAT */
+    double part_p99[TIME_PARTS];               /* likewise */
     double calls_rate;                         /* (rate) */
     double rejected_rate;                      /* (rate) */
     double failed_rate;                        /* (rate) */

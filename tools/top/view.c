@@ -181,6 +181,7 @@ static const struct {
     {"per call", "the mean in that interval"},
     {"p99 now", "of the calls in that interval; its buckets double in size"},
     {"p50, p99, ..", "since the start or CONFIG RESETSTAT"},
+    {"queue .. reply", "p99 of waiting, being executed, and until it is sent"},
     {"output, input", "bytes to be sent to a client, or received and not yet run"},
     {"batch", "requests that the executor ran in one go"},
     {NULL, NULL},

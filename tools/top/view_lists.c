@@ -22,8 +22,9 @@ enum {
     COMMAND_SHARE,
     COMMAND_USEC,
     COMMAND_P99_NOW,
-    COMMAND_PERCENTILE, /* and the two behind it */
-    COMMAND_CALLS = COMMAND_PERCENTILE + SAMPLE_PERCENTILES_MAX,
+    COMMAND_PERCENTILE,                                         /* and the two behind it */
+    COMMAND_PART = COMMAND_PERCENTILE + SAMPLE_PERCENTILES_MAX, /* and the two behind it */
+    COMMAND_CALLS = COMMAND_PART + TIME_PARTS,
     COMMAND_REJECTED,
     COMMAND_FAILED,
     COMMAND_COLUMNS,
@@ -38,6 +39,9 @@ static const struct table_column command_columns[COMMAND_COLUMNS] = {
     [COMMAND_PERCENTILE] = {.width = 7, .rank = 1, .format = format_usec},
     [COMMAND_PERCENTILE + 1] = {.width = 7, .rank = 1, .format = format_usec},
     [COMMAND_PERCENTILE + 2] = {.width = 7, .rank = 1, .format = format_usec},
+    [COMMAND_PART + TIME_QUEUE] = {.title = SLICE("queue"), .width = 7, .rank = 5, .format = format_usec},
+    [COMMAND_PART + TIME_EXECUTE] = {.title = SLICE("execute"), .width = 7, .rank = 5, .format = format_usec},
+    [COMMAND_PART + TIME_REPLY] = {.title = SLICE("reply"), .width = 7, .rank = 5, .format = format_usec},
     [COMMAND_CALLS] = {.title = SLICE("calls"), .width = 7, .rank = 4, .format = format_count},
     [COMMAND_REJECTED] = {.title = SLICE("reject"), .width = 6, .rank = 3, .format = format_count},
     [COMMAND_FAILED] = {.title = SLICE("fail"), .width = 6, .rank = 2, .format = format_count},
@@ -59,6 +63,9 @@ static double command_number(const void *context, size_t row, unsigned column)
     case COMMAND_CALLS: return command->calls;
     case COMMAND_REJECTED: return command->rejected;
     case COMMAND_FAILED: return command->failed;
+    case COMMAND_PART + TIME_QUEUE: return command->part_p99[TIME_QUEUE];
+    case COMMAND_PART + TIME_EXECUTE: return command->part_p99[TIME_EXECUTE];
+    case COMMAND_PART + TIME_REPLY: return command->part_p99[TIME_REPLY];
     default: return command->percentile[column - COMMAND_PERCENTILE];
     }
 }

@@ -371,7 +371,8 @@ static void test_commands_view(void **state)
     assert_shows(screen, "12.3us");
     assert_shows(screen, "5 rows");
     screen = drawn(&view, 120, 40, &model, &ready, &text);
-    assert_shows(screen, "reject   fail");
+    assert_shows(screen, "p99.9   queue execute   reply   calls reject   fail");
+    assert_shows(screen, "12.3us  16.0us  45.3ms  12.3us  22.7us      50      1      0");
     view_key(&view, '/');
     view_key(&view, 's');
     view_key(&view, 'e');
@@ -384,6 +385,20 @@ static void test_commands_view(void **state)
     assert_shows(screen, "filter set (1)");
     view_key(&view, VIEW_KEY_ESCAPE);
     assert_shows(drawn(&view, 80, 24, &model, &ready, &text), "ping");
+    buf_done(&text);
+    model_done(&model);
+}
+
+/* They are of Skua only. */
+static void test_parts_that_are_not_reported_are_not_shown(void **state)
+{
+    struct model model;
+    struct view view;
+    struct buf text = {0};
+    make_model(&model, REDIS_INFO, "");
+    view_init(&view);
+    view.kind = VIEW_COMMANDS;
+    assert_shows(drawn(&view, 120, 40, &model, &ready, &text), "p99.9   calls reject   fail");
     buf_done(&text);
     model_done(&model);
 }
@@ -543,6 +558,7 @@ int main(void)
         cmocka_unit_test(test_an_empty_server_text_is_drawn),
         cmocka_unit_test(test_any_size_can_be_drawn),
         cmocka_unit_test(test_commands_view),
+        cmocka_unit_test(test_parts_that_are_not_reported_are_not_shown),
         cmocka_unit_test(test_hostile_texts_are_shown_harmless),
         cmocka_unit_test(test_alerts),
         cmocka_unit_test(test_keys),

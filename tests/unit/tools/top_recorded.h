@@ -78,7 +78,10 @@
     "latency_percentiles_usec_ping:p50=6.144,p99=8.151,p99.9=8.188\r\n"                                      \
     "latency_percentiles_usec_select:p50=1.536,p99=2.038,p99.9=2.047\r\n"                                    \
     "latency_percentiles_usec_set:p50=2.009,p99=32.440,p99.9=62.194\r\n\r\n# Keyspace\r\n"                   \
-    "db0:keys=101,expires=1,avg_ttl=0\r\ndb3:keys=1,expires=0,avg_ttl=0\r\n"
+    "db0:keys=101,expires=1,avg_ttl=0\r\ndb3:keys=1,expires=0,avg_ttl=0\r\n\r\n# Blame\r\n"                  \
+    "blame_get:calls=50,queue_p50=8.191,queue_p99=45300.000,queue_p999=50024.000,queue_max=50024.000,"       \
+    "execute_p50=1.459,execute_p99=12.288,execute_p999=15.974,execute_max=15.974,"                           \
+    "reply_p50=5.631,reply_p99=22.703,reply_p999=22.703,reply_max=22.703\r\n"
 
 /* The fields that its documentation names, in the form that Valkey 9 gives them; not a recording */
 #define VALKEY_INFO                                                                                          \

@@ -337,14 +337,18 @@ static NO_INLINE bool cursor_refill(struct heap *heap, unsigned class_index)
     return true;
 }
 
+void heap_account(struct heap *heap)
+{
+    mem_account(heap->drift_bytes);
+    heap->accounted_bytes += heap->drift_bytes;
+    heap->drift_bytes = 0;
+}
+
 ALWAYS_INLINE void heap_count(struct heap *heap, int64_t delta)
 {
     heap->drift_bytes += delta;
-    if (unlikely(heap->drift_bytes >= HEAP_ACCOUNT_STEP || heap->drift_bytes <= -HEAP_ACCOUNT_STEP)) {
-        mem_account(heap->drift_bytes);
-        heap->accounted_bytes += heap->drift_bytes;
-        heap->drift_bytes = 0;
-    }
+    if (unlikely(heap->drift_bytes >= HEAP_ACCOUNT_STEP || heap->drift_bytes <= -HEAP_ACCOUNT_STEP))
+        heap_account(heap);
 }
 
 void *heap_alloc(struct heap *heap, size_t size)

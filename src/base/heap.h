@@ -76,6 +76,9 @@ struct heap *heap_owner(const void *block);
  * Returns the number given back. */
 size_t heap_trim(struct heap *heap, size_t slabs_max);
 
+/* Makes mem_used exact at this moment (H5). */
+void heap_account(struct heap *heap);
+
 void heap_stats(const struct heap *heap, struct heap_stats *ret_stats);
 
 /* Walks all bookkeeping and aborts on a contradiction. For tests. */

@@ -272,6 +272,12 @@ void table_due_note(struct table *table, uint64_t hash, uint32_t due);
 bool table_due_sweep(struct table *table, uint32_t now, size_t buckets_max, size_t items_max,
                      table_visit_fn expire, void *context, size_t *ret_items);
 
+/* Looks for an item with a due time that is `wanted`, downwards from bucket *cursor (0: from the last one), at most
+ * `buckets_max` buckets; of those in one bucket any. NULL: there was none so far, and the next call goes on from
+ * *cursor. */
+void *table_due_seek(const struct table *table, uint64_t *cursor, size_t buckets_max,
+                     bool (*wanted)(const void *item), struct rng *rng);
+
 /* Asserts T1, T2, T6 and the counters by walking everything. For tests. */
 void table_check(const struct table *table);
 

@@ -1,6 +1,6 @@
 /* Ways through a table: scan, random item, due sweep, and the check of all its invariants. See table.h.
  *
- * Principal entry points: table_scan, table_random, table_due_sweep, table_check.
+ * Principal entry points: table_scan, table_random, table_due_sweep, table_due_seek, table_check.
  * Threads: the table's owner. */
 #include "base/alloc.h"
 #include "ds/table_internal.h"
@@ -219,6 +219,44 @@ bool table_due_sweep(struct table *table, uint32_t now, size_t buckets_max, size
     }
     *ret_items = handed;
     return table->due_cursor == 0;
+}
+
+/* Any of the wanted items of a chain, NULL when there is none. */
+static void *chain_choose(const struct table_bucket *head, bool (*wanted)(const void *item), struct rng *rng)
+{
+    void *chosen = NULL;
+    uint64_t seen = 0;
+    for (const struct table_bucket *bucket = head; bucket; bucket = bucket_child(bucket)) {
+        for_each_slot(bucket_present(bucket), slot)
+        {
+            void *item = (void *)bucket_slot(bucket, slot);
+            if (wanted(item) && rng_below(rng, ++seen) == 0)
+                chosen = item;
+        }
+    }
+    return chosen;
+}
+
+void *table_due_seek(const struct table *table, uint64_t *cursor, size_t buckets_max,
+                     bool (*wanted)(const void *item), struct rng *rng)
+{
+    const uint64_t bucket_count = table_bucket_count(table);
+    const uint32_t ever = TABLE_DUE_NONE - 1;
+    while (buckets_max > 0 && bucket_count > 0) {
+        if (*cursor == 0 || *cursor > bucket_count)
+            *cursor = bucket_count;
+        uint64_t passed = due_skip(table, *cursor, *cursor < buckets_max ? *cursor : buckets_max, ever);
+        *cursor -= passed;
+        buckets_max -= passed;
+        if (*cursor == 0 || buckets_max == 0 || table_due_bound(table, *cursor - 1) > ever)
+            continue;
+        buckets_max -= buckets_max < TABLE_DUE_OPEN_COST ? buckets_max : TABLE_DUE_OPEN_COST;
+        --*cursor;
+        void *item = chain_choose(table_bucket_at(table, *cursor), wanted, rng);
+        if (item != NULL)
+            return item;
+    }
+    return NULL;
 }
 
 /* ---- Check ---------------------------------------------------------------------------------------- */

@@ -93,7 +93,7 @@ static void debug_object(struct call *call, const struct slice *argv)
              "Value at:%p refcount:%lld encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%lld",
              (void *)key.entry, (long long)inspect_reference_count(key.entry),
              inspect_encoding_name(key.entry), serialized_size(key.entry), entry_clock(key.entry),
-             (long long)inspect_idle_seconds(call, key.entry));
+             (long long)use_idle_seconds(&call->exec->keyspace->use, key.entry));
     reply_status(call->out, text);
 }
 

@@ -22,8 +22,6 @@
 #define SEAL_WORK 256
 /* From this size on a payload travels to the socket without being copied into the reply. */
 #define REPLY_PINNED_MIN ((size_t)16 << 10)
-/* The access clock counts seconds in 24 bits. */
-#define CLOCK_MASK 0xffffff
 
 /* ---- DUMP -------------------------------------------------------------------------------------------------- */
 
@@ -145,10 +143,13 @@ static int64_t expire_ms_of(const struct call *call, const struct args_restore *
     return expire_ms < ENTRY_NO_EXPIRE ? expire_ms : ENTRY_NO_EXPIRE - 1;
 }
 
+/* What the other policy would want to know is forgotten. */
 static uint32_t clock_of(const struct call *call, const struct args_restore *args)
 {
-    uint32_t now = call->exec->keyspace->clock_now;
-    return args->has_seconds ? (now - (uint32_t)args->seconds) & CLOCK_MASK : now;
+    const struct use *use = &call->exec->keyspace->use;
+    if (use->rules.counts)
+        return args->has_frequency ? use_clock_of_frequency(use, (uint32_t)args->frequency) : use->clock_new;
+    return args->has_seconds ? use_clock_of_idle(use, (uint64_t)args->seconds) : use->clock_new;
 }
 
 /* A key whose time has already come is not made; what it was to replace goes. */

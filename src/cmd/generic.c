@@ -46,10 +46,16 @@ void cmd_exists(struct call *call, const struct args_exists *args)
 
 void cmd_touch(struct call *call, const struct args_touch *args)
 {
+    struct keyspace *keyspace = call->exec->keyspace;
     int64_t found = 0;
     for (uint32_t i = 0; i < args->key_count; i++) {
         struct key key;
-        found += call_read_key(call, args->key[i], &key);
+        if (!call_read_key(call, args->key[i], &key))
+            continue;
+        found++;
+        /* Here CLIENT NO-TOUCH does not count: it would make the command senseless. */
+        if (call->client->flags & CLIENT_NO_TOUCH)
+            use_touch(&keyspace->use, &keyspace->rng, key.entry);
     }
     reply_int(call->out, found);
 }
@@ -146,7 +152,7 @@ void cmd_copy(struct call *call, const struct args_copy *args)
         return;
     }
     struct entry_options options = options_of(source.entry);
-    options.clock = call->exec->keyspace->clock_now;
+    options.clock = call->exec->keyspace->use.clock_new;
     struct entry *copy = entry_copy(call->exec->heap, source.entry, args->destination, &options);
     if (!call_store(&there, &target, copy))
         return;

@@ -12,8 +12,6 @@
 /* Integers below this one are shared objects in Redis, whose reference count is this. */
 #define SHARED_INTEGERS   10000
 #define SHARED_REFERENCES INT32_MAX
-/* The access clock counts seconds in 24 bits. */
-#define CLOCK_MASK 0xffffff
 
 bool inspect_key_silently(struct call *call, struct slice name, struct key *ret_key)
 {
@@ -79,9 +77,4 @@ int64_t inspect_reference_count(const struct entry *entry)
         return 1;
     int64_t value = *entry_word(entry);
     return value >= 0 && value < SHARED_INTEGERS ? SHARED_REFERENCES : 1;
-}
-
-int64_t inspect_idle_seconds(const struct call *call, const struct entry *entry)
-{
-    return (call->exec->keyspace->clock_now - entry_clock(entry)) & CLOCK_MASK;
 }

@@ -20,9 +20,6 @@ const char *inspect_encoding_name(const struct entry *entry);
  * that is what clients of Redis are told. */
 int64_t inspect_reference_count(const struct entry *entry);
 
-/* Seconds since the entry was used last. */
-int64_t inspect_idle_seconds(const struct call *call, const struct entry *entry);
-
 /* The database with this number; NULL after having answered "ERR DB index is out of range". */
 struct db *inspect_db(struct call *call, int64_t number);
 

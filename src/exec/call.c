@@ -35,10 +35,10 @@ static bool locate(struct call *call, struct slice name, struct key *ret_key)
 
 static void touch(struct call *call, struct entry *entry)
 {
-    uint32_t clock = call->exec->keyspace->clock_now;
+    struct keyspace *keyspace = call->exec->keyspace;
     /* Most reads find the clock as it is: no write, the line stays clean. */
-    if (unlikely(entry_clock(entry) != clock) && !(call->client->flags & CLIENT_NO_TOUCH))
-        entry_set_clock(entry, clock);
+    if (unlikely(entry_clock(entry) != keyspace->use.fresh) && !(call->client->flags & CLIENT_NO_TOUCH))
+        use_touch(&keyspace->use, &keyspace->rng, entry);
 }
 
 bool call_read_key(struct call *call, struct slice name, struct key *ret_key)
@@ -177,9 +177,11 @@ void call_delete(struct call *call, struct key *key)
 
 struct entry_options call_entry_options(const struct call *call, const struct key *key, bool keep_expire)
 {
+    const struct use *use = &call->exec->keyspace->use;
     return (struct entry_options){
         .expire_ms = keep_expire && key->entry ? entry_expire_ms(key->entry) : ENTRY_NO_EXPIRE,
-        .clock = call->exec->keyspace->clock_now,
+        /* How often a key was used does not depend on how often it got another value. */
+        .clock = use->rules.counts && key->entry ? entry_clock(key->entry) : use->clock_new,
     };
 }
 

@@ -21,6 +21,7 @@
 #include "exec/call.h"
 #include "exec/check.h"
 #include "exec/error_stats.h"
+#include "exec/evict.h"
 #include "exec/notify.h"
 #include "exec/pause.h"
 #include "exec/sliced.h"
@@ -48,9 +49,9 @@ static void refuse(struct client *client, const struct command *command, const c
     if (command)
         client->exec->command_stats[command->id].rejected++;
     if (unlikely(command && strcmp(command->full_name, "exec") == 0)) {
-        /* The transaction can never run any more: it ends, and the reason is told without its code. */
-        const char *space = strchr(text, ' ');
-        reply_error(&client->out, "EXECABORT Transaction discarded because of: %s", space ? space + 1 : text);
+        /* The transaction can never run any more: it ends, and the reason is told without a code that says nothing. */
+        const char *reason = strncmp(text, "ERR ", 4) == 0 ? text + 4 : text;
+        reply_error(&client->out, "EXECABORT Transaction discarded because of: %s", reason);
         transaction_discard(client);
         return;
     }
@@ -128,10 +129,12 @@ static bool is_allowed_in_subscriber_mode(const struct command *command)
     return false;
 }
 
-static bool is_over_maxmemory(const struct exec *exec)
+/* What the command does; of EXEC what the transaction does, too. */
+static unsigned flags_of(const struct client *client, const struct command *command)
 {
-    int64_t limit = exec->config->maxmemory;
-    return limit > 0 && mem_used() > (uint64_t)limit;
+    if (unlikely(client->transaction != NULL) && strcmp(command->full_name, "exec") == 0)
+        return command->flags | client->transaction->flags_any;
+    return command->flags;
 }
 
 static bool is_allowed(struct client *client, const struct command *command)
@@ -145,7 +148,7 @@ static bool is_allowed(struct client *client, const struct command *command)
         refuse(client, command, "ERR Command not allowed inside a transaction");
         return false;
     }
-    if (unlikely(command->flags & CMD_DENYOOM && is_over_maxmemory(exec))) {
+    if (flags_of(client, command) & CMD_DENYOOM && unlikely(!evict_make_room(exec))) {
         refuse(client, command, "OOM command not allowed when used memory > 'maxmemory'.");
         return false;
     }
@@ -173,10 +176,7 @@ bool dispatch_must_pause(const struct client *client, const struct command *comm
         return false;
     if (!exec->pause_writes_only)
         return true;
-    unsigned flags = command->flags;
-    if (client->transaction && strcmp(command->full_name, "exec") == 0)
-        flags |= client->transaction->flags_any;
-    return flags & (CMD_WRITE | CMD_MAY_REPLICATE);
+    return flags_of(client, command) & (CMD_WRITE | CMD_MAY_REPLICATE);
 }
 
 /* Inside MULTI everything waits for EXEC but the commands that end or watch over the transaction. */

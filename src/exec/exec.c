@@ -14,6 +14,7 @@
 #include "exec/check.h"
 #include "exec/dispatch.h"
 #include "exec/error_stats.h"
+#include "exec/evict.h"
 #include "exec/pause.h"
 #include "exec/post.h"
 #include "exec/pubsub.h"
@@ -66,6 +67,7 @@ struct exec *exec_new(const struct exec_options *options)
     exec->sliced = sliced_table_new(exec);
     hold_table_init(&exec->holds, exec);
     exec->active_expire = true;
+    evict_configure(exec);
     blame_init(exec);
     exec->latency_ns = UINT64_MAX;
     exec->command_stats = mem_calloc(command_count, sizeof *exec->command_stats);
@@ -476,6 +478,7 @@ static void upkeep(struct exec *exec)
     uint64_t begin_ns = clock_monotonic_ns(exec->clock);
     bool more = expire_step(exec);
     more |= reclaim_step(exec);
+    more |= evict_step(exec);
     uint64_t rest_ns = 1000000000ull / (uint64_t)exec->config->hz;
     uint64_t end_ns = clock_monotonic_ns(exec->clock);
     if (more && (end_ns - begin_ns) * CRON_REST_FACTOR < rest_ns)

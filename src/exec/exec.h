@@ -22,6 +22,7 @@
 #include "exec/deadlines.h"
 #include "exec/hold.h"
 #include "exec/request.h"
+#include "keyspace/evict.h"
 #include "keyspace/keyspace.h"
 
 struct block_table; /* exec/block.h */
@@ -53,6 +54,7 @@ struct exec_stats {
     uint64_t keyspace_hits;
     uint64_t keyspace_misses;
     uint64_t expired_keys;
+    uint64_t evicted_keys;
     uint64_t error_replies;
     uint64_t expire_cycles;
     uint64_t batches;
@@ -120,6 +122,13 @@ struct exec {
     unsigned notify_classes;     /* enabled keyspace events */
     uint32_t monitor_count;
     bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
+
+    /* exec/evict.h */
+    struct {
+        struct evict_pool pool;
+        uint64_t over_since_ns; /* memory has been over its limit; 0: it is not */
+        uint64_t over_total_ns; /* before that */
+    } evict;
 
     /* CLIENT PAUSE */
     int64_t pause_until_ms; /* 0: no pause */

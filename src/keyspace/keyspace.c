@@ -5,6 +5,7 @@
  * Threads: the executor. */
 #include "keyspace/keyspace.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -118,7 +119,7 @@ void keyspace_free(struct keyspace *keyspace)
 void keyspace_set_time(struct keyspace *keyspace, int64_t now_ms)
 {
     keyspace->now_ms = now_ms;
-    keyspace->clock_now = (uint32_t)(now_ms / 1000) & 0xffffff;
+    use_set_time(&keyspace->use, now_ms);
 }
 
 /* ---- Change ---------------------------------------------------------------------------------------- */
@@ -207,14 +208,26 @@ enum status db_set_expire(struct db *db, const struct table_position *position, 
     return ST_OK;
 }
 
+/* On a worker: a value that does not count as used memory any more. */
+static void free_discounted(void *large)
+{
+    mem_account((int64_t)mem_usable_size(large));
+    large_string_unref(large);
+}
+
 void keyspace_retire(struct keyspace *keyspace, struct entry *entry)
 {
     if (unlikely(entry_encoding(entry) == ENTRY_LARGE)) {
         struct large_string *large = entry_large(entry);
         if (keyspace->workers && large->capacity >= KEYSPACE_LAZY_FREE_MIN) {
-            /* The entry's reference travels with the value. */
+            /* The entry's reference travels with the value. What nobody else refers to is as good as free. */
             keyspace->lazyfreed++;
-            worker_submit(keyspace->workers, large_string_unref, large);
+            if (atomic_load_explicit(&large->refs, memory_order_acquire) == 1) {
+                mem_account(-(int64_t)mem_usable_size(large));
+                worker_submit(keyspace->workers, free_discounted, large);
+            } else {
+                worker_submit(keyspace->workers, large_string_unref, large);
+            }
             heap_release(keyspace->heap, entry, entry_block_size(entry));
             return;
         }

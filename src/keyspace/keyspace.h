@@ -24,6 +24,7 @@
 #include "base/list.h"
 #include "ds/table.h"
 #include "keyspace/entry.h"
+#include "keyspace/use.h"
 
 struct worker_pool;
 
@@ -32,6 +33,7 @@ struct db {
     uint32_t number;
     uint64_t volatile_count; /* K2 */
     uint64_t timed_count;    /* K5 */
+    uint64_t evict_cursor; /* where the search for a key with a time to live goes on; 0: anywhere (evict.c) */
     struct keyspace *keyspace;
     struct list_node walks; /* over the table: keyspace/walk.h */
 };
@@ -42,8 +44,8 @@ struct keyspace {
     uint32_t db_count;
     uint64_t hash_seed;
     int64_t due_origin_ms; /* zero of the tables' due times */
-    uint32_t clock_now;    /* access clock now: seconds since 1970, 24 bits (keyspace_set_time) */
     int64_t now_ms;        /* time of the current batch (keyspace_set_time) */
+    struct use use;        /* what the access clocks of entries mean, and what time it is for them */
     struct rng rng;
     uint32_t expire_db;           /* database at which active expiry goes on */
     struct list_node draining;    /* detached tables on their way out */
@@ -161,6 +163,13 @@ size_t keyspace_expire_step(struct keyspace *keyspace, keyspace_expired_fn expir
 /* One bounded step of freeing large collections, objects and detached tables, and of giving empty slabs back. Returns
  * true when there is more. */
 bool keyspace_reclaim_step(struct keyspace *keyspace);
+
+/* Whether something is on its way out that keyspace_reclaim_step will turn into free memory. */
+static inline bool keyspace_has_garbage(const struct keyspace *keyspace)
+{
+    return !list_is_empty(&keyspace->collections) || !list_is_empty(&keyspace->objects) ||
+           !list_is_empty(&keyspace->draining);
+}
 
 /* Sum over all databases: tables, entries in slabs. Large values are counted by mem_used only. */
 size_t keyspace_memory(const struct keyspace *keyspace);

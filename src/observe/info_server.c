@@ -84,7 +84,7 @@ void metric_configured_hz(const struct metric_source *source, struct buf *ret_te
 
 void metric_lru_clock(const struct metric_source *source, struct buf *ret_text)
 {
-    buf_printf(ret_text, "%" PRIu32, source->exec->keyspace->clock_now);
+    buf_printf(ret_text, "%" PRIu32, source->exec->keyspace->use.clock_now);
 }
 
 void metric_executable(const struct metric_source *source, struct buf *ret_text)

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "config/config.h"
+#include "exec/evict.h"
 #include "exec/exec.h"
 #include "exec/pubsub.h"
 #include "observe/metrics.h"
@@ -132,6 +133,21 @@ void metric_io_threaded_writes_processed(const struct metric_source *source, str
 void metric_expired_keys(const struct metric_source *source, struct buf *ret_text)
 {
     write_count(ret_text, source->exec->stats.expired_keys);
+}
+
+void metric_evicted_keys(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->exec->stats.evicted_keys);
+}
+
+void metric_total_eviction_exceeded_time(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, evict_over_total_ns(source->exec) / 1000000);
+}
+
+void metric_current_eviction_exceeded_time(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, evict_over_now_ns(source->exec) / 1000000);
 }
 
 void metric_expire_cycles(const struct metric_source *source, struct buf *ret_text)

@@ -3,6 +3,7 @@
  * An option that is simply read where it is needed is not here.
  * Threads: executor. */
 #include "base/log.h"
+#include "exec/evict.h"
 #include "exec/notify.h"
 #include "server/descriptors.h"
 #include "server/internal.h"
@@ -36,6 +37,13 @@ static bool apply_notify(struct config *config, void *context, struct buf *ret_e
 {
     struct server *server = context;
     return notify_parse(slice_from_string(config->notify_keyspace_events), &server->exec->notify_classes);
+}
+
+static bool apply_eviction(struct config *config, void *context, struct buf *ret_error)
+{
+    struct server *server = context;
+    evict_configure(server->exec);
+    return true;
 }
 
 static bool apply_maxclients(struct config *config, void *context, struct buf *ret_error)
@@ -99,6 +107,9 @@ void server_apply_settings(struct server *server)
         {CONFIG_OPTION_LATENCY_MONITOR_THRESHOLD, apply_latency_threshold, true},
         {CONFIG_OPTION_NOTIFY_KEYSPACE_EVENTS, apply_notify, true},
         {CONFIG_OPTION_LOGLEVEL, apply_log_level, true},
+        {CONFIG_OPTION_MAXMEMORY_POLICY, apply_eviction, true},
+        {CONFIG_OPTION_LFU_LOG_FACTOR, apply_eviction, false},
+        {CONFIG_OPTION_LFU_DECAY_TIME, apply_eviction, false},
         {CONFIG_OPTION_MAXCLIENTS, apply_maxclients, false},
         {CONFIG_OPTION_IO_THREADS, apply_io_threads, true},
         {CONFIG_OPTION_BIND, server_listen_again, false},

@@ -133,16 +133,13 @@ def test_notification_classes_have_one_form(r, config, written, shown):
     assert r("CONFIG GET notify-keyspace-events")[1] == shown
 
 
-@pytest.mark.skua_only("redis-server has persistence and eviction")
+@pytest.mark.skua_only("redis-server has persistence")
 def test_what_this_version_cannot_do_is_refused(r):
     assert r("CONFIG SET appendonly yes") == failed(
         "appendonly", "persistence is not in this version of Skua: only no is accepted")
     assert r("CONFIG", "SET", "save", "60 1") == failed(
         "save", 'persistence is not in this version of Skua: only "" is accepted')
     assert r("CONFIG", "SET", "save", "") == "OK"
-    assert r("CONFIG SET maxmemory-policy allkeys-lru") == failed(
-        "maxmemory-policy", "eviction is not in this version of Skua: only noeviction is accepted")
-    assert r("CONFIG SET maxmemory-policy noeviction") == "OK"
 
 
 @pytest.mark.skua_only("fixed at the start in redis-server")

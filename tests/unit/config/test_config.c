@@ -287,10 +287,6 @@ static void test_set_answers_as_clients_know(void **state)
         config,
         FAILED("latency-tracking-info-percentiles") "Invalid latency-tracking-info-percentiles parameters",
         "latency-tracking-info-percentiles", "abc", NULL);
-    check_set(
-        config,
-        FAILED("maxmemory-policy") "eviction is not in this version of Skua: only noeviction is accepted",
-        "maxmemory-policy", "allkeys-lru", NULL);
     assert_int_equal(config->timeout, 0);
 }
 

@@ -61,7 +61,7 @@ static struct entry *new_entry(struct model *model, size_t number, uint64_t valu
 {
     static char text[100000];
     char name[600];
-    struct entry_options options = {.expire_ms = expire_ms, .clock = model->keyspace->clock_now};
+    struct entry_options options = {.expire_ms = expire_ms, .clock = model->keyspace->use.clock_now};
     return entry_new_string(model->keyspace->heap, key_name(number, name), value_text(value, text), &options);
 }
 
@@ -445,7 +445,7 @@ static void test_clock(void **state)
     (void)state;
     struct model *model = model_new(7, NULL);
     keyspace_set_time(model->keyspace, ((int64_t)0x5123456 * 1000) + 999);
-    assert_int_equal(model->keyspace->clock_now, 0x123456);
+    assert_int_equal(model->keyspace->use.clock_now, 0x123456);
     model_free(model);
 }
 

@@ -226,18 +226,14 @@ static bool parse_wanted_id(struct call *call, struct slice text, struct wanted_
 static bool choose_id(struct call *call, const struct wanted_id *wanted, struct stream_id last,
                       struct stream_id *ret_id)
 {
-    struct stream_id id = wanted->id;
-    if (!stream_id_increment(&(struct stream_id){last.ms, last.seq})) {
+    struct stream_id id = wanted->id, next = last;
+    if (!stream_id_increment(&next)) {
         reply_error(call->out, "ERR The stream has exhausted the last possible ID, unable to add more items");
         return false;
     }
     if (wanted->any) {
         uint64_t now_ms = (uint64_t)call->exec->now_ms;
-        id = last;
-        if (now_ms > last.ms)
-            id = (struct stream_id){now_ms, 0};
-        else
-            stream_id_increment(&id);
+        id = now_ms > last.ms ? (struct stream_id){now_ms, 0} : next;
     } else if (wanted->any_seq && id.ms == last.ms && last.seq < UINT64_MAX) {
         id.seq = last.seq + 1;
     }

@@ -180,17 +180,6 @@ bool stream_find(const struct stream *stream, struct stream_id id, struct log_en
 
 /* ---- Changing --------------------------------------------------------------------------------------------------- */
 
-bool stream_next_id(const struct stream *stream, uint64_t now_ms, struct stream_id *ret_id)
-{
-    struct stream_id id = stream->last_id;
-    if (now_ms > id.ms)
-        id = (struct stream_id){now_ms, 0};
-    else if (!stream_id_increment(&id))
-        return false;
-    *ret_id = id;
-    return true;
-}
-
 /* Bytes that a leaf may have, by the option. */
 static size_t size_max(const struct stream_limits *limits)
 {

@@ -100,9 +100,6 @@ bool stream_find(const struct stream *stream, struct stream_id id, struct log_en
 
 /* ---- Changing: streams that stream_new or stream_change gave ---------------------------------------------------- */
 
-/* The id that XADD's "*" would get at `now_ms`. False: there is no id over last_id. */
-bool stream_next_id(const struct stream *stream, uint64_t now_ms, struct stream_id *ret_id);
-
 /* Puts an entry at the end, whose id must be over last_id. False: there is no memory for it, nothing has changed. */
 bool stream_append(struct stream *stream, const struct log_draft *draft, const struct stream_limits *limits);
 

@@ -58,6 +58,13 @@ GEO_KEYS = [b"g0", b"g1", b"g2"]
 EDGES = {180: [b"0", b"179.9999", b"-179.9999", b"-180", b"181", b"-1e9", b"x", b"inf", b""],
          85: [b"0", b"85", b"-85", b"-85.05112878", b"86", b"-90", b"nan", b"1.2.3", b"x"]}
 UNITS = [b"m", b"km", b"ft", b"mi"]
+# Streams, and the keys that hold them: whole nodes are only trimmed where all entries are small, so that both servers begin
+# new nodes at the same entries.
+STREAM_KEYS = [b"s0", b"s1", b"s2"]
+STREAM_VALUES = [b"", b"0", b"-1", b"12345", b"abc", b"\0\xff", b"007"]
+STREAM_IDS = [b"0-0", b"0", b"1", b"-", b"+", b"$", b"5-*", b"x", b"", b"1-", b"18446744073709551615", b"1-2-3", b"*x",
+              b"18446744073709551616-1", b"9-18446744073709551615"]
+
 # They take their options in any order, and what the order of the answer is depends on them.
 GEO_SEARCHES = ("geosearch", "geosearchstore", "georadius", "georadius_ro", "georadiusbymember", "georadiusbymember_ro")
 
@@ -73,6 +80,8 @@ EXCLUDED = {
     "commandlog", "pfdebug", "pfselftest", "asking", "readonly", "readwrite", "multi", "exec", "discard", "watch",
     "unwatch", "select", "time", "scan", "sscan", "spop", "srandmember", "hscan", "hrandfield", "zscan", "zrandmember",
     "object|freq", "publish", "spublish", "pubsub", *BLOCKING, *GEO_SEARCHES,
+    # Their ids follow the clock, or their words are a language: Grammar.streams.
+    "xadd", "xtrim", "xread", "xdel", "xsetid", "xrange", "xrevrange", "xinfo|stream",
 }
 
 
@@ -88,6 +97,7 @@ class Grammar:
     def __init__(self, path, rng):
         self.rng = rng
         self.counted = 0  # keys to come, as the number of them said
+        self.stream_ms = 0  # grows, as the ids of streams do
         self.commands = []
         self.by_name = {}
         with open(path, encoding="utf-8") as file:
@@ -353,6 +363,82 @@ class Grammar:
 
     def destination(self):
         return self.rng.choice(GEO_KEYS) if self.rng.random() < 0.3 else self.key()
+
+    def stream_id(self):
+        """An id that some entry may have, mostly."""
+        rng = self.rng
+        if rng.random() < 0.08:
+            return rng.choice(STREAM_IDS)
+        ms = max(0, self.stream_ms - rng.randrange(40))
+        return b"%d" % ms if rng.random() < 0.3 else b"%d-%d" % (ms, rng.randrange(4))
+
+    def trimming(self, key):
+        """MAXLEN and MINID with what belongs to them, and sometimes what does not."""
+        rng = self.rng
+        words = [self.case(b"maxlen"), b"%d" % rng.randrange(30)] if rng.random() < 0.5 else \
+            [self.case(b"minid"), self.stream_id()]
+        about = rng.random() < 0.5 and key in STREAM_KEYS
+        if about or rng.random() < 0.3:
+            words.insert(1, b"~" if about else b"=")
+        if rng.random() < (0.5 if about else 0.05):
+            words += [self.case(b"limit"), b"%d" % rng.randrange(30) if rng.random() < 0.9 else self.integer()]
+        if rng.random() < 0.03:
+            words += rng.choice([[b"maxlen", b"1"], [b"limit", b"1"], [b"foo"], [b"limit", b"-1"]])
+        return words
+
+    def adding(self, key):
+        rng = self.rng
+        self.stream_ms += rng.choice([0, 0, 1, 1, 2, 300])
+        small = key in STREAM_KEYS
+        names = rng.choice([[b"f"], [b"f"], [b"f", b"g"], [b"other"]])
+        pairs = [word for name in names for word in (name, rng.choice(STREAM_VALUES) if small else self.value())]
+        word = rng.choice([b"%d-*" % self.stream_ms] * 8 + [b"%d-%d" % (self.stream_ms, rng.randrange(50)), self.stream_id()])
+        if word == b"9-18446744073709551615":
+            word = b"9-9"  # Redis 7.0 has no answer of its own to the id behind it
+        words = [self.case(b"xadd"), key] + ([self.case(b"nomkstream")] if rng.random() < 0.1 else [])
+        words += self.trimming(key) if rng.random() < 0.2 else []
+        words += [word, *pairs]
+        return words[:-1] if rng.random() < 0.03 else words
+
+    def reading(self):
+        """XREAD; inside a transaction it may ask to wait."""
+        rng = self.rng
+        keys = [self.stream_key() for _ in range(rng.choice([1, 1, 2, 3]))]
+        found = [rng.choice([b"$", b"0", b">", self.stream_id(), self.stream_id(), self.stream_id()]) for _ in keys]
+        found = [b"0" if word == b"+" else word for word in found]  # an id since 7.4
+        words = [self.case(b"xread")]
+        words += [self.case(b"count"), self.integer()] if rng.random() < 0.4 else []
+        words += [self.case(b"block"), rng.choice([b"1", b"2", b"1", b"-1", b"x"])] if rng.random() < 0.1 else []
+        words += [self.case(b"streams"), *keys, *found]
+        return words[:-1] if rng.random() < 0.03 else words
+
+    def stream_key(self):
+        return self.rng.choice(STREAM_KEYS) if self.rng.random() < 0.9 else self.key()
+
+    def streams(self):
+        """Filling streams, looking at parts of them and taking entries out."""
+        rng, key = self.rng, self.stream_key()
+        match rng.randrange(12):
+            case 0 | 1 | 2 | 3 | 4:
+                return self.adding(key)
+            case 5:
+                return [self.case(b"xtrim"), key, *self.trimming(key)]
+            case 6:
+                return [self.case(b"xdel"), key, *(self.stream_id() for _ in range(rng.choice([1, 2, 5])))]
+            case 7:
+                return [self.case(b"xinfo"), self.case(b"stream"), key,
+                        *rng.choice([[], [], [b"FULL"], [b"full", b"count", self.integer()], [b"FOO"]])]
+            case 8:
+                return self.reading()
+            case 9:
+                options = [[b"ENTRIESADDED", b"%d" % rng.randrange(60) if rng.random() < 0.9 else self.integer()],
+                           [b"MAXDELETEDID", self.stream_id()]]
+                return [self.case(b"xsetid"), key, rng.choice([self.stream_id(), b"%d-0" % (self.stream_ms + 5)]),
+                        *(word for option in options if rng.random() < 0.4 for word in option)]
+        ends = [rng.choice([b"-", self.stream_id(), b"(" + self.stream_id()]),
+                rng.choice([b"+", self.stream_id(), b"(" + self.stream_id()])]
+        words = [self.case(b"xrange"), key, *ends] if rng.random() < 0.5 else [self.case(b"xrevrange"), key, *ends[::-1]]
+        return words + ([self.case(b"count"), self.integer()] if rng.random() < 0.3 else [])
 
     def blocking(self):
         """A command that waits, but not for long: shrinking may take its transaction away."""

@@ -130,7 +130,8 @@ ARGUMENT_ERRORS = (
     "ERR need numeric ", "ERR radius cannot be negative", "ERR height or width cannot be", "ERR unsupported unit provided.",
     "ERR invalid longitude,latitude pair", "ERR exactly one of ", "ERR COUNT must be > 0", "ERR the ANY argument requires",
     "ERR STORE option in GEORADIUS is not", "ERR GEOSEARCHSTORE is not compatible",
-    "ERR Invalid bitfield type.", "ERR Invalid OVERFLOW type specified")
+    "ERR Invalid bitfield type.", "ERR Invalid OVERFLOW type specified", "ERR Invalid stream ID", "ERR invalid start ID",
+    "ERR invalid end ID", "ERR entries_added must be positive")
 
 
 # Errors about what a key holds.
@@ -145,6 +146,9 @@ def _error_order(words, ours, theirs, grammar):
     """A command with two faults: we look at its shape first, at the numbers then and at the keys last, each command
     the same way."""
     wrong_type = theirs[0] == "-" and theirs[1].startswith(WRONG_TYPES)
+    if words[0] == b"xinfo":
+        excess = ours[0] == "-" and ours[1].startswith("ERR unknown subcommand or wrong number of arguments")
+        return (excess or _is_argument_error(ours)) and (wrong_type or theirs == ("-", "ERR no such key"))
     return _is_argument_error(ours) and (_is_argument_error(theirs) or wrong_type)
 
 
@@ -193,6 +197,21 @@ def _keys_of_lone_pfmerge(words, ours, theirs, grammar):
             and theirs == ("-", "ERR Invalid arguments specified for command"))
 
 
+def _unbalanced(words, ours, theirs, grammar):
+    """XREAD with fewer ids than keys, as later versions put it."""
+    return (words[0] == b"xread" and ours[0] == theirs[0] == "-"
+            and ours[1].replace("'xread'", "XREAD") == theirs[1] and "list of streams" in ours[1])
+
+
+def _stream_nodes(words, ours, theirs, grammar):
+    """XINFO STREAM: nodes above those with entries say how the server is made."""
+    if words[0] != b"xinfo" or ours[0] != theirs[0] or ours[0] not in "*%" or not ours[1] or len(ours[1]) != len(theirs[1]):
+        return False
+    names = ours[1][::2]
+    differ = [name[1] for name, mine, other in zip(names, ours[1][1::2], theirs[1][1::2]) if mine != other]
+    return names == theirs[1][::2] and differ == [b"radix-tree-nodes"]
+
+
 RULES = [
     Rule("clock", "The two servers are asked a moment apart.", _clock),
     Rule("order-of-keys", "KEYS promises no order.", _order),
@@ -210,6 +229,8 @@ RULES = [
     Rule("flags-of-malformed-bitfield", "Neither server would run it.", _bitfield_flags),
     Rule("keys-of-malformed-count", "The command itself would refuse the number, too.", _keys_of_malformed_count),
     Rule("keys-of-lone-pfmerge", "It runs, and has a key.", _keys_of_lone_pfmerge),
+    Rule("unbalanced-streams", "The text of later versions.", _unbalanced),
+    Rule("nodes-of-streams", "XINFO STREAM says how the server is made.", _stream_nodes),
     Rule("help-texts", "HELP answers with texts of our own.", _help),
 ]
 

@@ -149,6 +149,7 @@ VALUE_OF = {
     "set": lambda key: ("SMEMBERS", key),
     "hash": lambda key: ("HGETALL", key),
     "zset": lambda key: ("ZRANGE", key, 0, -1, "WITHSCORES"),
+    "stream": lambda key: ("XRANGE", key, "-", "+"),
 }
 
 

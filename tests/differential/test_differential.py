@@ -24,7 +24,8 @@ PARTS = 4  # run by as many workers
 GRAMMAR = pathlib.Path(os.environ.get("SKUA_GRAMMAR", ROOT / "build" / "dev" / "gen" / "commands.json"))
 # A range of bytes in a sorted set whose scores differ means nothing: Redis answers by chance where it is a skiplist, and
 # with the first run of members that fit, as we do, where it is a listpack.
-CONFIG = {"databases": 16, "maxmemory": 0, "zset-max-listpack-value": 1000000}
+# Few entries in a node of a stream let trimming meet whole nodes.
+CONFIG = {"databases": 16, "maxmemory": 0, "zset-max-listpack-value": 1000000, "stream-node-max-entries": 5}
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +38,16 @@ def servers():
 def sequence(grammar, rng):
     """Random steps: most from the declarations, the rest from what the declarations cannot say."""
     steps = []
+    of_streams = rng.random() < 0.1  # so that some grow to several nodes
     for _ in range(STEPS):
         connection = rng.randrange(2)
         chance = rng.random()
-        if chance < 0.07:
+        if of_streams and rng.random() < 0.7:
+            words = grammar.streams()
+        elif chance < 0.07:
             words = grammar.places()
+        elif chance < 0.1:
+            words = grammar.streams()
         elif chance < 0.62:
             words = grammar.command()
             if words[0].lower() == b"ping":

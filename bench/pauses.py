@@ -37,14 +37,14 @@ LONG_LIMIT_S = 120       # for one long command
 SLICE_US = 500           # what a slice may add, the default of slice-us
 IDLE = "nothing"
 
-# What is shown: the command. What stands in {} is made before the GETs begin.
+# What is shown: the command.
 LONG = {
     "SMEMBERS": ["SMEMBERS", "members"],
     "SUNIONSTORE": ["SUNIONSTORE", "stored", "members", "few"],
     "KEYS *": ["KEYS", "*"],
     "ZUNIONSTORE": ["ZUNIONSTORE", "stored", "2", "members", "few"],
     "SORT": ["SORT", "members", "ALPHA", "LIMIT", "0", "10"],
-    "DEL": None,
+    "DEL": None,  # see Deleting
 }
 
 
@@ -87,21 +87,21 @@ def load_of_gets(server, keys, seconds):
 
 
 class Long:
-    """A client that sends a long command in a loop, until it is left."""
+    """A client that sends a long command in a loop for as long as GETs are due; the last one may take longer. If it went
+    on until all GETs are answered, a server that lets only few of them pass between two long commands would never end."""
 
     def __init__(self, server, command):
         self.command = [
             "taskset", "-c", measure.LOAD_CORE, "chrt", "-i", "0", str(measure.BENCH), "-q", "-h", "127.0.0.1", "-p",
-            str(server.port), "-c", "1", "--duration", "3600", "--timeout", str(LONG_LIMIT_S), *command]
+            str(server.port), "-c", "1", "--duration", str(SECONDS), "--timeout", str(LONG_LIMIT_S), *command]
 
     def __enter__(self):
         self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         return self
 
     def __exit__(self, *_):
-        assert self.process.poll() is None, self.process.stderr.read().decode()
-        self.process.terminate()
-        self.process.communicate()
+        _, problem = self.process.communicate(timeout=LONG_LIMIT_S)
+        assert self.process.returncode == 0, problem.decode()
 
 
 class Deleting:
@@ -143,7 +143,7 @@ def one_command(server, name, keys):
         before = calls_of(client, name)
         with beside:
             figures = load_of_gets(server, keys, SECONDS)
-        client("PING")  # the last long one has ended
+        client("PING")  # a server that does one after the other has ended the last long one
         after = calls_of(client, name)
         client("UNLINK", "stored")
         server.check_alive()

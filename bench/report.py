@@ -1,7 +1,7 @@
 """Writes what the benchmark found: a table (Markdown), a picture (SVG), the figures (JSON) and skua-bench's page (HTML).
 
 Entry: merged, write. All are made of skua-bench's JSON document, whose fields docs/benchmark-output.md describes, and of
-two more: `measures` (memory) and `pause`. The picture has the look of the page, on light and dark ground.
+three more: `measures` (memory), `pause`, and `waits` (GETs beside long commands). The picture has the look of the page, on light and dark ground.
 """
 import json
 import pathlib
@@ -109,6 +109,37 @@ def _memory_table(document):
     return lines
 
 
+# A GET's wait beside long commands (bench/pauses.py): the fields of a row, and what they are called.
+WAITS = (("p50", "p50"), ("p99", "p99"), ("p999", "p99.9"), ("max", "max"))
+
+
+def _goal_us(waits, kind):
+    """Twice the p99.9 of a GET with nothing beside, and a slice."""
+    return 2 * waits["rows"][0]["values"][kind]["p999"] + waits["slice_us"]
+
+
+def _waits_table(document):
+    waits, servers = document["waits"], document["servers"]
+    lines = ["## Long commands", "",
+             f"How long a GET takes while another client sends one of these in a loop: to a set of {waits['members']:,} members, "
+             f"among {waits['keys']:,} keys. {waits['rate']:,} GETs a second are due, whatever the server does; the client of "
+             "the long command reads its replies to their end and leaves the GETs their share of the core "
+             "(`bench/pauses.py`). DEL deletes three such sets, one second after the other.", "",
+             _row(["beside", "", *(name for _, name in WAITS), "commands"]), "|---|---|" + "--:|" * (len(WAITS) + 1)]
+    for row in waits["rows"]:
+        for place, server in enumerate(servers):
+            values = row["values"][server["name"]]
+            lines.append(_row([row["name"] if place == 0 else "", _title(server),
+                               *(_duration(values[field]) for field, _ in WAITS), str(values.get("calls", "–"))]))
+    ours = servers[0]["name"]
+    goal_us = _goal_us(waits, ours)
+    over = [row["name"] for row in waits["rows"][1:] if row["values"][ours]["p999"] > goal_us]
+    lines += ["", f"The goal, p99.9 of at most twice that with nothing beside and one slice of {waits['slice_us']} µs, is "
+              f"{_duration(goal_us)}: {_title(servers[0])} " + ("keeps it beside each." if not over else
+                                                               f"does not keep it beside {', '.join(over)}.")]
+    return lines
+
+
 def table(document):
     """The Markdown page."""
     settings, servers = document["settings"], document["servers"]
@@ -125,6 +156,7 @@ def table(document):
     if len(servers) > 1:
         lines += ["", "Ratios of paired rounds, with 95 % intervals:", "", *_ratio_table(document)]
     lines += _memory_table(document)
+    lines += ["", *_waits_table(document)]
     pause = document["pause"]
     lines += ["", "## Pauses", "",
               f"The longest pause of the executor while the table grew from {pause['first']:,} to {pause['last']:,} keys: "
@@ -196,6 +228,12 @@ def _panels(document):
         yield measure["title"], "less is better", [memory(row) for row in measure["rows"]]
 
 
+    waits = document["waits"]
+    yield "GET beside long commands, p99.9", "less is better", [
+        (row["name"], [([row["values"][server["name"]]["p999"]], None, _duration(row["values"][server["name"]]["p999"]))
+                       for server in document["servers"]]) for row in waits["rows"]]
+
+
 def _panel(x, y, width, title, note, rows):
     """The shapes of a panel and its lower end."""
     left, right = x + LABEL, x + width - FIGURES
@@ -225,7 +263,7 @@ def _panel(x, y, width, title, note, rows):
 
 
 def picture(document):
-    """The SVG: four panels, two beside each other, a bar for each server."""
+    """The SVG: panels, two beside each other, a bar for each server."""
     column = (WIDTH - 2 * 16 - GAP) / 2
     shapes, x, y = [], 16, 28
     for place, server in enumerate(document["servers"]):

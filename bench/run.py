@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """`make bench`: Skua beside Debian's redis-server, in turns. Writes docs/benchmark.{md,svg,json}, build/benchmark.html.
 
-    bench/run.py                the whole, under five minutes and 8 GB of memory
+    bench/run.py                the whole, under eight minutes and 8 GB of memory
     bench/run.py --quick        a tenth of the keys and of the time: shows only that it works
     bench/run.py --output DIR   results elsewhere, the page among them
 
@@ -17,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
 
 import measure  # noqa: E402
+import pauses  # noqa: E402
 import report  # noqa: E402
 from harness.server import REDIS, SKUA, program  # noqa: E402
 
@@ -92,6 +93,7 @@ def main():
     ms, by = measure.growth_pause(first, last)
     document["pause"] = {"first": first, "last": last, "ms": ms, "by": by}
     say(f"longest pause from {first:,} to {last:,} keys: {ms:.3f} ms {by}")
+    document["waits"] = pauses.measure_pauses(kinds, 0.1 if options.quick else 1, say)
     for path in report.write(document, options.output or ROOT / "docs", options.output or ROOT / "build"):
         say(f"written: {path}")
 

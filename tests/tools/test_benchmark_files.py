@@ -18,9 +18,16 @@ MEMORY = [{"title": "Memory per key", "note": "Growth of RSS.", "unit": "bytes",
 PAUSE = {"first": 1000, "last": 4000, "ms": 0.192, "by": "set"}
 
 
+WAITS = {"members": 5_000_000, "keys": 4_000_000, "rate": 5000, "slice_us": 500, "rows": [
+    {"name": "nothing", "values": {"skua": {"p50": 40, "p99": 90, "p999": 150, "max": 300},
+                                   "redis": {"p50": 50, "p99": 95, "p999": 160, "max": 400}}},
+    {"name": "KEYS *", "values": {"skua": {"p50": 60, "p99": 400, "p999": 700, "max": 900, "calls": 7},
+                                  "redis": {"p50": 5e5, "p99": 1.1e6, "p999": 1.2e6, "max": 1.3e6, "calls": 3}}}]}
+
+
 def benchmark(servers=("skua", "redis")):
     sessions = [(pipeline, document(servers=servers)) for pipeline in (1, 16)]
-    return report.merged(sessions) | {"measures": MEMORY, "pause": PAUSE}
+    return report.merged(sessions) | {"measures": MEMORY, "pause": PAUSE, "waits": WAITS}
 
 
 def test_sessions_become_one_document():
@@ -39,19 +46,30 @@ def test_the_table_has_both_servers_and_their_ratios():
     assert "| SET, pipeline 16 | **0.87** (0.80 – 0.95) |" in text
     assert "| 8-byte values | 47.2 | 112.0 | **0.42** |" in text
     assert "**0.192 ms** of its own time (set)." in text
+    assert "| KEYS * | Skua | 60 µs | 400 µs | 700 µs | 900 µs | 7 |" in text
+    assert "|  | Redis | 500.00 ms | 1100.00 ms | 1200.00 ms | 1300.00 ms | 3 |" in text
+    assert "800 µs: Skua keeps it beside each." in text
+
+
+def test_a_goal_that_is_missed_is_told():
+    missed = benchmark()
+    rows = [dict(row, values={kind: dict(values) for kind, values in row["values"].items()}) for row in WAITS["rows"]]
+    rows[1]["values"]["skua"]["p999"] = 801
+    missed["waits"] = {**WAITS, "rows": rows}
+    assert "does not keep it beside KEYS *." in report.table(missed)
 
 
 def test_a_peer_that_is_not_there_is_left_out():
     whole = benchmark(servers=("skua",))
     text = report.table(whole)
-    assert "Redis" not in text and ":" not in re.search(r"## Memory.*?## Pauses", text, re.DOTALL)[0].replace("--:", "")
+    assert "Redis" not in text and ":" not in re.search(r"## Memory.*?## Long", text, re.DOTALL)[0].replace("--:", "")
     xml.etree.ElementTree.fromstring(report.picture(whole))
 
 
 def test_the_picture_has_a_bar_for_each_figure():
     root = xml.etree.ElementTree.fromstring(report.picture(benchmark()))
     bars = [rect for rect in root.iter("{http://www.w3.org/2000/svg}rect") if rect.get("rx") == "2"]
-    assert len(bars) == 4 * 2 + 4 * 2 + 4 * 2 * 2 + 2  # throughput, latency, CPU in two parts, memory
+    assert len(bars) == 4 * 2 + 4 * 2 + 4 * 2 * 2 + 2 + 2 * 2  # throughput, latency, CPU in two parts, memory, waits
     assert all(float(bar.get("width")) > 0 for bar in bars)
     assert "GET, pipeline 1 1.00 M to 500 k" in root.get("aria-label")
 

@@ -69,6 +69,7 @@ static struct rdb_limits limits_now(const struct config *config)
         .zset_entries = (uint64_t)config->zset_max_listpack_entries,
         .zset_value = (uint64_t)config->zset_max_listpack_value,
         .list_size = config->list_max_listpack_size,
+        .stream = {(uint64_t)config->stream_node_max_bytes, (uint64_t)config->stream_node_max_entries},
         .text_max = (uint64_t)config->proto_max_bulk_len,
     };
 }

@@ -14,6 +14,7 @@
 #include "rdb/format.h"
 #include "rdb/lzf.h"
 #include "rdb/packed.h"
+#include "rdb/stream.h"
 #include "types/list.h"
 #include "types/members.h"
 #include "types/zset.h"
@@ -59,6 +60,9 @@ static const struct form forms[RDB_TYPES] = {
     [RDB_ZSET_ZIPLIST] = {true, ENTRY_ZSET, TEXTS_PACKED, PACKED_ZIPLIST, NUMBER_TEXT, false},
     [RDB_HASH_ZIPLIST] = {true, ENTRY_HASH, TEXTS_PACKED, PACKED_ZIPLIST, NUMBER_NONE, false},
     [RDB_QUICKLIST] = {true, ENTRY_LIST, TEXTS_NODES, PACKED_ZIPLIST, NUMBER_NONE, false},
+    [RDB_STREAM] = {.is_known = true, .type = ENTRY_STREAM},
+    [RDB_STREAM_2] = {.is_known = true, .type = ENTRY_STREAM},
+    [RDB_STREAM_3] = {.is_known = true, .type = ENTRY_STREAM},
     [RDB_HASH_LISTPACK] = {true, ENTRY_HASH, TEXTS_PACKED, PACKED_LISTPACK, NUMBER_NONE, false},
     [RDB_ZSET_LISTPACK] = {true, ENTRY_ZSET, TEXTS_PACKED, PACKED_LISTPACK, NUMBER_TEXT, false},
     [RDB_QUICKLIST_2] = {true, ENTRY_LIST, TEXTS_MARKED_NODES, PACKED_LISTPACK, NUMBER_NONE, false},
@@ -75,8 +79,7 @@ static const struct form valkey_hash = {true, ENTRY_HASH, TEXTS_SINGLE, 0, NUMBE
 /* Bytes that are copied in about the time that an element takes. */
 #define BYTES_OF_ELEMENT 512
 
-/* So many elements, and bytes of strings, have been worked through. ST_LIMIT: it is no longer wanted. */
-static enum status pause_after(const struct rdb_pace *pace, uint32_t elements, size_t bytes)
+enum status rdb_pause(const struct rdb_pace *pace, uint32_t elements, size_t bytes)
 {
     uint64_t work = elements + bytes / BYTES_OF_ELEMENT;
     if (pace == NULL || pace->pause(pace->context, work < UINT32_MAX ? (uint32_t)work : UINT32_MAX))
@@ -169,7 +172,7 @@ static enum status first_text(struct source *source, struct rdb_text *text)
         source->left--;
         status = rdb_read_text(source->reader, text);
     }
-    return status == ST_OK ? pause_after(source->pace, 2, text->slice.size) : status;
+    return status == ST_OK ? rdb_pause(source->pace, 2, text->slice.size) : status;
 }
 
 /* A further text of a row that has begun. */
@@ -399,7 +402,7 @@ static enum status fill(const struct rdb_stored *stored, const struct rdb_pace *
             status = lzf_expand_step(&expander, size);
         if (status == ST_INVALID || (status == ST_OK && stored->is_compressed))
             return status;
-        if (pause_after(pace, 1, 2 * size) != ST_OK)
+        if (rdb_pause(pace, 1, 2 * size) != ST_OK)
             return ST_LIMIT;
     }
     return stored->is_compressed ? ST_INVALID : ST_OK;
@@ -475,6 +478,8 @@ enum status rdb_decode(struct rdb_reader *reader, unsigned type, unsigned versio
     *ret_value = (struct rdb_value){.type = form->type};
     if (form->type == ENTRY_STRING)
         return decode_string(reader, pace, ret_value);
+    if (form->type == ENTRY_STREAM)
+        return rdb_decode_stream(reader, (enum rdb_type)type, keyspace, limits, pace, ret_value);
     return decode_collection(reader, form, keyspace, limits, pace, ret_value);
 }
 
@@ -500,13 +505,21 @@ struct entry *rdb_value_entry(struct rdb_value *value, struct keyspace *keyspace
     options->marks = value->marks;
     if (value->type == ENTRY_STRING)
         return string_entry(value, keyspace, key, options);
+    if (value->type == ENTRY_STREAM) {
+        entry = entry_new_object(keyspace->heap, key, ENTRY_STREAM, &value->stream->object, options);
+        if (entry == NULL)
+            keyspace_release_object(keyspace, &value->stream->object);
+        return entry;
+    }
     collection_close(&value->view, NULL, key, value->type, options, &entry);
     return entry;
 }
 
 void rdb_value_drop(struct rdb_value *value, struct keyspace *keyspace)
 {
-    if (value->type != ENTRY_STRING)
+    if (value->type == ENTRY_STREAM)
+        keyspace_release_object(keyspace, &value->stream->object);
+    else if (value->type != ENTRY_STRING)
         drop_rows(&value->view, keyspace);
     else if (value->large != NULL)
         large_string_unref(value->large);

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/bug.h"
+#include "rdb/stream.h"
 #include "rdb/write.h"
 #include "types/collection.h"
 #include "types/hash.h"
@@ -267,22 +268,6 @@ static unsigned node_end(const struct page *page, unsigned row)
     return end;
 }
 
-/* Counts the nodes of a leaf; after the last one, writes how many they are. */
-static enum status count_nodes(struct rdb_encoder *encoder, struct buf *out)
-{
-    const struct page *page = encoder->place.page;
-    for (unsigned row = 0; row < page->count; row = node_end(page, row))
-        encoder->nodes++;
-    if (tree_next_page(&encoder->rows, &encoder->place))
-        return ST_AGAIN;
-    if (!buf_try_reserve(out, RDB_LENGTH_SIZE_MAX))
-        return ST_NOMEM;
-    rdb_write_length(out, encoder->nodes);
-    tree_at(&encoder->rows, 0, &encoder->place);
-    encoder->state = ENCODE_UNITS;
-    return ST_AGAIN;
-}
-
 /* A node of one long element: in a listpack too, whose frame is written around the text. */
 static enum status write_long_node(struct rdb_encoder *encoder, struct buf *out, struct slice text)
 {
@@ -331,9 +316,26 @@ static enum status next_node(struct rdb_encoder *encoder, struct buf *out)
     return write_packed(encoder, out);
 }
 
+/* Counts the nodes of a leaf; after the last one, writes how many they are. */
+static enum status count_nodes(struct rdb_encoder *encoder, struct buf *out)
+{
+    const struct page *page = encoder->place.page;
+    for (unsigned row = 0; row < page->count; row = node_end(page, row))
+        encoder->nodes++;
+    if (tree_next_page(&encoder->rows, &encoder->place))
+        return ST_AGAIN;
+    if (!buf_try_reserve(out, RDB_LENGTH_SIZE_MAX))
+        return ST_NOMEM;
+    rdb_write_length(out, encoder->nodes);
+    tree_at(&encoder->rows, 0, &encoder->place);
+    encoder->next = next_node;
+    encoder->state = ENCODE_UNITS;
+    return ST_AGAIN;
+}
+
 /* ---- Beginning and ending ---------------------------------------------------------------------------------- */
 
-static enum status begin_string(struct rdb_encoder *encoder, const struct entry *entry)
+static void begin_string(struct rdb_encoder *encoder, const struct entry *entry)
 {
     entry_scratch scratch;
     encoder->type = RDB_STRING;
@@ -342,7 +344,6 @@ static enum status begin_string(struct rdb_encoder *encoder, const struct entry 
         encoder->large = large_string_ref(entry_large(entry));
     else
         buf_append_slice(&encoder->text, entry_string(entry, scratch)); /* at most ENTRY_INLINE_MAX */
-    return ST_OK;
 }
 
 static void choose_packed(struct rdb_encoder *encoder, enum rdb_type type)
@@ -377,7 +378,7 @@ static void choose(struct rdb_encoder *encoder, enum entry_type type, unsigned v
     switch (type) {
     case ENTRY_LIST:
         encoder->type = RDB_QUICKLIST_2;
-        encoder->next = next_node;
+        encoder->next = count_nodes;
         encoder->state = ENCODE_COUNT;
         return;
     case ENTRY_SET:
@@ -404,7 +405,7 @@ static void choose(struct rdb_encoder *encoder, enum entry_type type, unsigned v
     }
 }
 
-static enum status begin_rows_of(struct rdb_encoder *encoder, const struct entry *entry, unsigned version)
+static void begin_collection(struct rdb_encoder *encoder, const struct entry *entry, unsigned version)
 {
     struct collection_view view;
     collection_open(&view, encoder->keyspace, (struct entry *)entry);
@@ -415,7 +416,6 @@ static enum status begin_rows_of(struct rdb_encoder *encoder, const struct entry
     if (encoder->marks & ENTRY_TIMED_FIELDS)
         encoder->first_ms = entry_fields_due_ms(entry);
     choose(encoder, entry_type(entry), version);
-    return ST_OK;
 }
 
 enum status rdb_encode_begin(struct rdb_encoder *encoder, struct keyspace *keyspace,
@@ -426,10 +426,14 @@ enum status rdb_encode_begin(struct rdb_encoder *encoder, struct keyspace *keysp
     encoder->memory = mem_try_calloc(sizeof *encoder->memory);
     if (encoder->memory == NULL)
         return ST_NOMEM;
-    enum status status = entry_type(entry) == ENTRY_STRING ? begin_string(encoder, entry)
-                                                           : begin_rows_of(encoder, entry, version);
+    if (entry_type(entry) == ENTRY_STRING)
+        begin_string(encoder, entry);
+    else if (entry_type(entry) == ENTRY_STREAM)
+        rdb_encode_stream(encoder, entry, version);
+    else
+        begin_collection(encoder, entry, version);
     encoder->version = version_of(encoder->type);
-    return status;
+    return ST_OK;
 }
 
 enum status rdb_encode_step(struct rdb_encoder *encoder, struct buf *out, size_t bytes_max)
@@ -440,7 +444,7 @@ enum status rdb_encode_step(struct rdb_encoder *encoder, struct buf *out, size_t
         if (encoder->rest.size > 0) {
             status = write_rest(encoder, out);
         } else if (encoder->state == ENCODE_COUNT) {
-            status = count_nodes(encoder, out);
+            status = encoder->next(encoder, out);
             end -=
                 end - out->size > ENCODE_STEP_MIN ? ENCODE_STEP_MIN : end - out->size; /* it is work, too */
         } else if (encoder->state == ENCODE_UNITS) {
@@ -458,6 +462,8 @@ void rdb_encode_done(struct rdb_encoder *encoder)
         keyspace_retire_rows(encoder->keyspace, &encoder->rows);
     if (encoder->large != NULL)
         large_string_unref(encoder->large);
+    if (encoder->stream != NULL)
+        keyspace_release_object(encoder->keyspace, (struct object *)&encoder->stream->object);
     buf_done(&encoder->text);
     buf_done(&encoder->packed);
     mem_free(encoder->memory);

@@ -12,10 +12,11 @@
  * | compact set, hash, sorted set    | an intset or a listpack; a set before version 11, rows            |
  * | other set, hash, sorted set      | rows                                                              |
  * | hash with times to live          | rows with times, which need version 12 whatever was asked for     |
+ * | stream                           | nodes, groups and what they wait for (rdb/stream.h)               |
  *
  * Threads: beginning and ending, the executor; a step, any one at a time.
  *
- * states of an encoder: ENCODE_COUNT (lists: how many nodes there will be) -> ENCODE_UNITS (`next` writes one unit after
+ * states of an encoder: ENCODE_COUNT (lists and streams: how many nodes there will be) -> ENCODE_UNITS (`next` writes one unit after
  * the other; while a long text is under way, that comes first) -> ENCODE_END */
 #ifndef SKUA_RDB_ENCODE_H
 #define SKUA_RDB_ENCODE_H
@@ -27,6 +28,8 @@
 #include "keyspace/keyspace.h"
 #include "rdb/format.h"
 #include "rdb/lzf.h"
+#include "types/stream.h"
+#include "types/stream_group.h"
 
 #define ENCODE_NODE_BYTES   8192
 #define ENCODE_PACKED_BYTES ((size_t)64 << 10) /* a larger collection is written as rows */
@@ -46,9 +49,10 @@ struct rdb_encoder {
 
     /* What is written. */
     bool has_rows;
-    struct tree rows;           /* a reference of a collection's */
-    struct large_string *large; /* a reference of a long string */
-    struct buf text;            /* a copy of a short one */
+    struct tree rows;            /* a reference of a collection's */
+    struct large_string *large;  /* a reference of a long string */
+    struct buf text;             /* a copy of a short one */
+    const struct stream *stream; /* a reference */
 
     /* Where it goes on. */
     struct tree_place place;
@@ -59,6 +63,12 @@ struct rdb_encoder {
     struct slice rest; /* of a long text */
     uint8_t tail[8];   /* what follows that */
     size_t tail_size;
+
+    /* The same in a stream. */
+    struct log_entry log_entry;
+    uint32_t group;    /* of its set */
+    uint32_t consumer; /* of the group, in the order of names */
+    struct stream_pending_walk walk;
 
     struct buf packed; /* scratch */
     struct lzf_memory *memory;

@@ -108,7 +108,27 @@ def zsets():
     yield "zset-of-texts", filled("ZADD", [word for i, text in enumerate(TEXTS) for word in (-i, text)], 2)
 
 
-VALUES = dict([*strings(), *lists(), *sets(), *hashes(), *zsets()])
+def streams():
+    def entry(i):
+        """Ids that go up by a little, by a lot, and in their second part only."""
+        return f"{1000 + i // 3 * (1 if i < 500 else 10**12)}-{i % 3 + i}"
+
+    yield "stream-of-one", [("XADD", "k", "1-1", "f", "v")]
+    yield "stream-of-the-largest-id", [("XADD", "k", f"{2**64 - 1}-{2**64 - 1}", "f", "v")]
+    for count in (99, 100, 101, 1000):
+        yield f"stream-of-{count}", [("XADD", "k", entry(i), "temperature", i, "unit", "C") for i in range(count)]
+    yield "stream-of-changing-names", [("XADD", "k", entry(i), f"name{i % 4}", NUMBERS[i % len(NUMBERS)], "n", i,
+                                        *(("more", "x") if i % 5 == 0 else ())) for i in range(300)]
+    yield "stream-of-texts", [("XADD", "k", entry(i), text, text[::-1]) for i, text in enumerate(TEXTS)]
+    yield "stream-with-holes", [*(("XADD", "k", entry(i), "f", i) for i in range(300)),
+                                ("XDEL", "k", *(entry(i) for i in range(0, 300, 7))), ("XDEL", "k", entry(299))]
+    yield "stream-trimmed", [*(("XADD", "k", entry(i), "f", i) for i in range(300)), ("XTRIM", "k", "MAXLEN", "130")]
+    yield "stream-empty", [("XADD", "k", "5-5", "f", "v"), ("XDEL", "k", "5-5")]
+    yield "stream-with-a-set-id", [("XADD", "k", "5-5", "f", "v"),
+                                   ("XSETID", "k", "9-9", "ENTRIESADDED", "77", "MAXDELETEDID", "7-7")]
+
+
+VALUES = dict([*strings(), *lists(), *sets(), *hashes(), *zsets(), *streams()])
 
 
 def build(client, commands):
@@ -132,6 +152,12 @@ def value_of(client, key="k"):
         case "zset":
             flat = client("ZRANGE", key, 0, -1, "WITHSCORES")
             return kind, list(zip(flat[::2], map(float, flat[1::2])))
+        case "stream":
+            about = client("XINFO", "STREAM", key)
+            about = dict(zip(about[::2], about[1::2]))
+            names = (b"length", b"last-generated-id", b"max-deleted-entry-id", b"entries-added", b"groups",
+                     b"recorded-first-entry-id")
+            return kind, client("XRANGE", key, "-", "+"), {name: about[name] for name in names}
     return kind, None
 
 

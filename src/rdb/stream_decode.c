@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "rdb/packed.h"
 #include "types/stream_group.h"
+#include "types/stream_progress.h"
 
 /* A text where it lies, or, of an integer, its digits. May be moved. */
 struct text {
@@ -373,6 +374,17 @@ static enum status read_group(struct stream_reader *reader)
     return status;
 }
 
+/* Streams of before Redis 7.0 do not say how far their groups have come: where it follows from the ids, it is set. */
+static void set_progress(const struct stream *stream)
+{
+    for (uint32_t i = 0; i < stream_groups_count(stream->groups); i++) {
+        struct stream_group *group = stream->groups->groups[i];
+        int64_t lag;
+        if (stream_progress_lag(stream, group, &lag))
+            group->entries_read = (int64_t)stream->entries_added - lag;
+    }
+}
+
 static enum status read_groups(struct stream_reader *reader)
 {
     uint64_t count;
@@ -382,6 +394,8 @@ static enum status read_groups(struct stream_reader *reader)
         if (status == ST_OK)
             status = rdb_pause(reader->pace, 8, 0);
     }
+    if (status == ST_OK && reader->type == RDB_STREAM)
+        set_progress(reader->stream);
     return status;
 }
 

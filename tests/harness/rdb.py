@@ -147,3 +147,29 @@ def intset(numbers, width=None):
                      if all(-(1 << 8 * width - 1) <= number < 1 << 8 * width - 1 for number in numbers))
     return struct.pack("<II", width, len(numbers)) + b"".join(
         number.to_bytes(width, "little", signed=True) for number in numbers)
+
+
+# ---- Streams --------------------------------------------------------------------------------------------
+
+
+def stream_key(ms, seq):
+    return struct.pack(">QQ", ms, seq)
+
+
+def stream_id(ms, seq):
+    return length(ms) + length(seq)
+
+
+def stream_node(ms, seq, names, entries, deleted=0, alive=None):
+    """Entries are (step of ms, step of seq, values) with the node's names, or (step, step, None, pairs) with their own;
+    a further True marks a deleted one."""
+    alive = len(entries) - deleted if alive is None else alive
+    items = [alive, deleted, len(names), *names, 0]
+    for entry in entries:
+        gone = 1 if entry[-1] is True else 0
+        if entry[2] is not None:
+            items += [2 | gone, entry[0], entry[1], *entry[2], 3 + len(entry[2])]
+        else:
+            pairs = entry[3]
+            items += [gone, entry[0], entry[1], len(pairs) // 2, *pairs, 4 + len(pairs)]
+    return string(stream_key(ms, seq)) + string(listpack(items))

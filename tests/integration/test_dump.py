@@ -170,6 +170,55 @@ def test_what_is_dumped_can_be_restored(r, name):
     assert r("DUMP again")[:1] == r("DUMP k")[:1]
 
 
+def with_groups():
+    """Commands that make a stream whose groups have read, acknowledged and lost entries."""
+    yield from (("XADD", "k", f"{i + 1}-{i}", "f", i) for i in range(300))
+    yield "XGROUP", "CREATE", "k", "idle", "$"
+    yield "XGROUP", "CREATE", "k", "first", "0"
+    yield "XGROUP", "CREATE", "k", "", "100-99"
+    yield "XREADGROUP", "GROUP", "first", "alice", "COUNT", "50", "STREAMS", "k", ">"
+    yield "XREADGROUP", "GROUP", "first", "bob", "COUNT", "30", "STREAMS", "k", ">"
+    yield "XGROUP", "CREATECONSUMER", "k", "first", "nobody"
+    yield "XACK", "k", "first", *(f"{i + 1}-{i}" for i in range(0, 80, 3))
+    yield "XCLAIM", "k", "first", "bob", "0", "2-1", "3-2", "RETRYCOUNT", "7"
+    yield "XREADGROUP", "GROUP", "first", "bob", "COUNT", "3", "STREAMS", "k", "0"
+    yield "XREADGROUP", "GROUP", "", "\0 long name".ljust(100, "x"), "COUNT", "10", "STREAMS", "k", ">"
+    yield "XDEL", "k", "20-19", "25-24"
+    yield "XTRIM", "k", "MAXLEN", "290"
+
+
+def groups_of(client, key="k"):
+    """All that is told of groups, as far as it does not depend on the time that has passed, and on the version."""
+    def plain(reply):
+        if isinstance(reply, list) and len(reply) % 2 == 0 and all(isinstance(name, bytes) for name in reply[::2]):
+            return {name: plain(value) for name, value in zip(reply[::2], reply[1::2])
+                    if name not in (b"radix-tree-keys", b"radix-tree-nodes", b"active-time")}
+        return [plain(item) for item in reply] if isinstance(reply, list) else reply
+
+    return plain(client("XINFO", "STREAM", key, "FULL", "COUNT", "0"))
+
+
+@pytest.mark.once
+def test_groups_of_streams_travel(r, oracle):
+    for source, target in ((r, oracle), (oracle, r), (r, r), (oracle, oracle)):
+        build(source, with_groups())
+        dumped = source("DUMP k")
+        assert target("RESTORE", "there", 0, dumped) == "OK"
+        assert groups_of(target, "there") == groups_of(source)
+        assert target("XPENDING", "there", "first", "-", "+", 10, "nobody") == []
+        again = target("DUMP there")
+        assert source("RESTORE", "back", 0, again) == "OK"
+        assert groups_of(source, "back") == groups_of(source)
+        # What it has become is alive.
+        for client, key in ((target, "there"), (source, "back")):
+            assert client("XACK", key, "first", "2-1", "4-3") == 1
+            assert client("XREADGROUP", "GROUP", "first", "carol", "COUNT", "1", "STREAMS", key, ">")[0][0] == key.encode()
+            assert client("XGROUP", "DELCONSUMER", key, "first", "bob") > 0
+            assert client("XGROUP", "DESTROY", key, "first") == 1
+        source("FLUSHALL")
+        target("FLUSHALL")
+
+
 @pytest.mark.once
 @pytest.mark.parametrize("name", VALUES)
 def test_redis_loads_ours(r, oracle, name):
@@ -373,6 +422,62 @@ FORMS = {
 }
 
 
+STREAM_NODES = rdb.length(2) + rdb.stream_node(5, 1, [b"a", 7], [
+    (0, 0, [b"x", 1]), (0, 1, [b"gone", 2], True), (0, 2, None, [b"other", b"y"]), (2, -1, [b"z", 3])],
+    deleted=1) + rdb.stream_node(9, 0, [b"a"], [(0, 0, [b""])])
+STREAM_ENTRIES = [[b"5-1", [b"a", b"x", b"7", b"1"]], [b"5-3", [b"other", b"y"]], [b"7-0", [b"a", b"z", b"7", b"3"]],
+                  [b"9-0", [b"a", b""]]]
+STREAM_TAIL = rdb.length(4) + rdb.stream_id(9, 4)  # length, last id
+STREAM_TAIL_2 = STREAM_TAIL + rdb.stream_id(5, 1) + rdb.stream_id(5, 2) + rdb.length(20)
+# A group that has read up to 7-0; 5-1 waits for c, 7-0 for d.
+PENDING = rdb.length(2) + b"".join(rdb.stream_key(*key) + rdb.moment(1000 + key[0]) + rdb.length(3)
+                                   for key in ((5, 1), (7, 0)))
+
+
+def consumers(kind):
+    def consumer(name, *keys):
+        return (rdb.string(name) + rdb.moment(5000) + (rdb.moment(6000) if kind == rdb.STREAM_3 else b"") +
+                rdb.length(len(keys)) + b"".join(rdb.stream_key(*key) for key in keys))
+    return rdb.length(2) + consumer(b"c", (5, 1)) + consumer(b"d", (7, 0))
+
+
+def stream_group(kind, name=b"g", read=3, pending=PENDING, owners=None):
+    return (rdb.string(name) + rdb.stream_id(7, 0) + (b"" if kind == rdb.STREAM else rdb.length(read)) + pending +
+            (consumers(kind) if owners is None else owners))
+
+
+def stream_payload(kind, *groups, nodes=STREAM_NODES, tail=None, version=10):
+    tail = tail or (STREAM_TAIL if kind == rdb.STREAM else STREAM_TAIL_2)
+    return rdb.payload(kind, nodes, tail, rdb.length(len(groups)), *groups, version=11 if kind == rdb.STREAM_3 else version)
+
+
+STREAM_FORMS = {
+    "stream": stream_payload(rdb.STREAM, stream_group(rdb.STREAM)),
+    "stream-2": stream_payload(rdb.STREAM_2, stream_group(rdb.STREAM_2)),
+    "stream-3": stream_payload(rdb.STREAM_3, stream_group(rdb.STREAM_3)),
+}
+
+
+@pytest.mark.parametrize("name", STREAM_FORMS)
+def test_forms_of_streams_are_read(r, is_redis, name):
+    if is_redis and name == "stream-3":
+        pytest.skip("redis-server 7.0 does not know it")
+    assert r("RESTORE", "k", 0, STREAM_FORMS[name]) == "OK"
+    for key in ("k", "again"):
+        if key == "again":
+            assert r("RESTORE", key, 0, r("DUMP k")) == "OK"
+        assert r("XRANGE", key, "-", "+") == STREAM_ENTRIES
+        about = groups_of(r, key)
+        assert about[b"last-generated-id"] == b"9-4"
+        assert about[b"entries-added"] == (4 if name == "stream" else 20)
+        assert about[b"max-deleted-entry-id"] == (b"0-0" if name == "stream" else b"5-2")
+        group, = about[b"groups"]
+        assert (group[b"name"], group[b"last-delivered-id"], group[b"pel-count"]) == (b"g", b"7-0", 2)
+        assert group[b"entries-read"] == (None if name == "stream" else 3)
+        assert r("XPENDING", key, "g") == [2, b"5-1", b"7-0", [[b"c", b"1"], [b"d", b"1"]]]
+        assert [row[0::3] for row in r("XPENDING", key, "g", "-", "+", 10)] == [[b"5-1", 3], [b"7-0", 3]]
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_forms_of_all_ages_are_read(r, name):
     payload, value = FORMS[name]
@@ -502,6 +607,18 @@ UNSOUND = {
     "quicklist-of-none": rdb.payload(rdb.QUICKLIST_2, b"\x00"),
     "quicklist-of-empty-nodes": rdb.payload(rdb.QUICKLIST_2, b"\x01\x02", rdb.string(rdb.listpack([]))),
     "quicklist-of-unknown-nodes": rdb.payload(rdb.QUICKLIST_2, b"\x01\x03", rdb.string(rdb.listpack([1]))),
+    "stream-node-without-an-id": stream_payload(rdb.STREAM_2, nodes=rdb.length(1) + rdb.string(b"short") + rdb.string(
+        rdb.listpack([1, 0, 1, b"a", 0, 2, 0, 0, b"x", 4]))),
+    "stream-with-a-double-group": stream_payload(rdb.STREAM_2, *[stream_group(rdb.STREAM_2)] * 2),
+    "stream-with-an-entry-of-two": stream_payload(rdb.STREAM_2, stream_group(
+        rdb.STREAM_2, owners=rdb.length(1) + rdb.string(b"c") + rdb.moment(0) + rdb.length(3) +
+        rdb.stream_key(5, 1) * 2 + rdb.stream_key(7, 0))),
+    "stream-with-an-owner-of-nothing": stream_payload(rdb.STREAM_2, stream_group(
+        rdb.STREAM_2, pending=b"\0", owners=rdb.length(1) + rdb.string(b"c") + rdb.moment(0) + rdb.length(1) +
+        rdb.stream_key(5, 1))),
+    "stream-with-a-double-consumer": stream_payload(rdb.STREAM_2, stream_group(
+        rdb.STREAM_2, pending=b"\0", owners=rdb.length(2) + (rdb.string(b"c") + rdb.moment(0) + b"\0") * 2)),
+    "stream-cut": stream_payload(rdb.STREAM_2, tail=rdb.length(4)),
     "unknown-type": rdb.payload(8, rdb.string(b"a")),
     "type-of-the-far-future": rdb.payload(200, rdb.string(b"a")),
 }
@@ -523,6 +640,29 @@ UNSOUND_HERE = {
     "zset-listpack-with-a-score-that-is-none": rdb.payload(rdb.ZSET_LISTPACK, rdb.string(rdb.listpack([b"a", b"b"]))),
     "zset-listpack-with-nan": rdb.payload(rdb.ZSET_LISTPACK, rdb.string(rdb.listpack([b"a", b"nan"]))),
     "zset-of-texts-that-are-no-scores": rdb.payload(rdb.ZSET, b"\x01", rdb.string(b"a"), b"\x02xy"),
+    "stream-with-a-pending-entry-of-nobody": stream_payload(rdb.STREAM_2, stream_group(rdb.STREAM_2, owners=b"\0")),
+    "stream-with-a-wrong-length": stream_payload(rdb.STREAM_2, tail=rdb.length(5) + STREAM_TAIL_2[1:]),
+    "stream-behind-its-last-id": stream_payload(rdb.STREAM_2, tail=rdb.length(4) + rdb.stream_id(8, 0) +
+                                                STREAM_TAIL_2[3:]),
+    "stream-with-a-deleted-id-behind-the-last": stream_payload(
+        rdb.STREAM_2, tail=STREAM_TAIL + rdb.stream_id(5, 1) + rdb.stream_id(9, 5) + rdb.length(20)),
+    "stream-to-which-too-few-were-added": stream_payload(
+        rdb.STREAM_2, tail=STREAM_TAIL + rdb.stream_id(5, 1) + rdb.stream_id(5, 2) + rdb.length(3)),
+    "stream-not-ascending": stream_payload(rdb.STREAM_2, nodes=rdb.length(1) + rdb.stream_node(
+        5, 1, [b"a"], [(0, 0, [1]), (0, 0, [1])]), tail=rdb.length(2) + STREAM_TAIL_2[1:]),
+    "stream-with-a-wrong-count": stream_payload(rdb.STREAM_2, nodes=rdb.length(1) + rdb.stream_node(
+        5, 1, [b"a"], [(0, 0, [1])], alive=2), tail=rdb.length(1) + STREAM_TAIL_2[1:]),
+    "stream-of-entries-without-fields": stream_payload(rdb.STREAM_2, nodes=rdb.length(1) + rdb.stream_node(
+        5, 1, [], [(0, 0, [])]), tail=rdb.length(1) + STREAM_TAIL_2[1:]),
+    "stream-with-unknown-flags": stream_payload(rdb.STREAM_2, nodes=rdb.length(1) + rdb.string(rdb.stream_key(5, 1)) +
+                                                rdb.string(rdb.listpack([1, 0, 1, b"a", 0, 6, 0, 0, b"x", 4])),
+                                                tail=rdb.length(1) + STREAM_TAIL_2[1:]),
+    "stream-with-a-wrong-size-behind-an-entry": stream_payload(
+        rdb.STREAM_2, nodes=rdb.length(1) + rdb.string(rdb.stream_key(5, 1)) +
+        rdb.string(rdb.listpack([1, 0, 1, b"a", 0, 2, 0, 0, b"x", 5])), tail=rdb.length(1) + STREAM_TAIL_2[1:]),
+    "stream-with-pending-entries-in-no-order": stream_payload(rdb.STREAM_2, stream_group(
+        rdb.STREAM_2, pending=rdb.length(2) + b"".join(rdb.stream_key(*key) + rdb.moment(0) + rdb.length(1)
+                                                       for key in ((7, 0), (5, 1))))),
     "hash-of-7.4-past-all-times": timed(rdb.HASH_TIMED, rdb.moment(-5), b"\x01", rdb.length(1), strings_of(b"ab")),
     "hash-of-valkey-cut": timed(rdb.HASH_VALKEY, b"\x01", strings_of([b"a", b"b"]), b"1234", version=80),
     "hash-of-valkey-in-redis": timed(rdb.HASH_VALKEY, b"\x01", strings_of([b"a", b"b"]), rdb.moment(FAR_MS)),
@@ -724,6 +864,9 @@ TRAFFIC = {
              "HSCAN {k} 0", "HLEN {k}"],
     "zset": ["ZRANGE {k} 0 -1 WITHSCORES", "ZADD {k} 1.5 x", "ZRANK {k} x", "ZINCRBY {k} 1 x", "ZRANGEBYSCORE {k} -inf inf",
              "ZREM {k} x", "ZPOPMIN {k}", "ZSCAN {k} 0", "ZCARD {k}"],
+    "stream": ["XRANGE {k} - +", "XADD {k} * f v", "XINFO STREAM {k} FULL COUNT 0", "XREVRANGE {k} + - COUNT 5", "XLEN {k}",
+               "XREADGROUP GROUP g c STREAMS {k} >", "XPENDING {k} g", "XCLAIM {k} g d 0 5-1", "XACK {k} g 7-0 5-1",
+               "XDEL {k} 5-1 7-0", "XGROUP DELCONSUMER {k} g c", "XTRIM {k} MAXLEN 1", "XGROUP DESTROY {k} g"],
 }
 
 
@@ -751,6 +894,7 @@ def mutated(rng, body):
 def test_mutated_payloads_do_no_harm(r, server, part):
     rng = random.Random(SEED + part)
     sources = [payload[:-10] for payload, *_ in [*FORMS.values(), *NEWER_FORMS.values()] if len(payload) < 1000]
+    sources += [payload[:-10] for payload in STREAM_FORMS.values()] * 3
     for count in (3, 40):
         for command in ("RPUSH", "SADD"):
             r(command, f"{command}{count}", *numbered(count))

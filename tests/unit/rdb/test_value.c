@@ -19,6 +19,7 @@
 #include "types/check.h"
 #include "types/list.h"
 #include "types/members.h"
+#include "types/stream_group.h"
 #include "types/zset.h"
 
 #define TEXT_SIZE_MAX 400000
@@ -282,6 +283,123 @@ static void test_hashes(void **state)
         round_trip(ENTRY_HASH, row_counts[i], true);
 }
 
+/* ---- Streams ----------------------------------------------------------------------------------------------- */
+
+/* A stream of `count` entries with a group of three consumers, of which two hold some. */
+static struct entry *make_stream(struct keyspace *keyspace, uint64_t count)
+{
+    struct entry_options options = {.expire_ms = ENTRY_NO_EXPIRE};
+    struct stream *stream = stream_new(keyspace->heap);
+    struct stream_group *group =
+        stream_groups_add(keyspace->heap, &stream->groups, SLICE("group"), (struct stream_id){9, 9}, 5);
+    for (uint64_t i = 0; i < 3; i++)
+        stream_group_add_consumer(keyspace->heap, group, slice_make("alicebobby", 3 + i), 1000);
+    for (uint64_t i = 0; i < count; i++) {
+        static char text[TEXT_SIZE_MAX];
+        char name[20];
+        struct slice pairs[4] = {SLICE("name"), make_text(i, i % 3 == 0, text), SLICE("n"), SLICE("17")};
+        if (i % 10 == 9)
+            pairs[2] = slice_make(name, (size_t)snprintf(name, sizeof name, "own%d", (int)i));
+        struct log_draft draft = {.id = {1000 + i / 3, i}, .pairs = pairs, .pair_count = 2};
+        assert_true(stream_append(stream, &draft, &limits.stream));
+        struct stream_pending pending = {.id = draft.id, .slot = i % 2, .delivered_ms = 5, .deliveries = i};
+        if (i % 4 != 3)
+            stream_group_deliver(keyspace->heap, group, &pending);
+    }
+    if (count > 50)
+        assert_true(stream_remove(stream, (struct stream_id){1000 + 40 / 3, 40}));
+    return entry_new_object(keyspace->heap, SLICE("key"), ENTRY_STREAM, &stream->object, &options);
+}
+
+static void expect_equal_fields(const struct log_entry *one, const struct log_entry *other)
+{
+    struct log_fields a, b;
+    struct slice name, value, other_name, other_value;
+    log_fields_begin(&a, one);
+    log_fields_begin(&b, other);
+    assert_true(stream_id_equal(one->id, other->id));
+    assert_int_equal(a.count, b.count);
+    while (log_fields_next(&a, &name, &value)) {
+        assert_true(log_fields_next(&b, &other_name, &other_value));
+        assert_true(slice_equal(name, other_name));
+        assert_true(slice_equal(value, other_value));
+    }
+}
+
+static void expect_equal_streams(const struct stream *one, const struct stream *other)
+{
+    struct stream_cursor a, b;
+    assert_int_equal(stream_length(one), stream_length(other));
+    assert_true(stream_id_equal(one->last_id, other->last_id));
+    assert_true(stream_id_equal(one->max_deleted_id, other->max_deleted_id));
+    assert_int_equal(one->entries_added, other->entries_added);
+    bool more = stream_seek(&a, one, STREAM_ID_MIN, false);
+    assert_int_equal(stream_seek(&b, other, STREAM_ID_MIN, false), more);
+    while (more) {
+        expect_equal_fields(&a.entry, &b.entry);
+        more = stream_step(&a);
+        assert_int_equal(stream_step(&b), more);
+    }
+    const struct stream_group *group = one->groups->groups[0],
+                              *again = stream_groups_find(other->groups, SLICE("group"));
+    assert_int_equal(stream_groups_count(other->groups), 1);
+    assert_int_equal(group->consumer_count, again->consumer_count);
+    assert_int_equal(group->entries_read, again->entries_read);
+    struct stream_pending_walk walk, walk_again;
+    struct stream_pending pending, pending_again;
+    stream_pending_from(&walk, group, NULL, STREAM_ID_MIN);
+    stream_pending_from(&walk_again, again, NULL, STREAM_ID_MIN);
+    while (stream_pending_next(&walk, &pending)) {
+        assert_true(stream_pending_next(&walk_again, &pending_again));
+        assert_true(stream_id_equal(pending.id, pending_again.id));
+        assert_int_equal(pending.deliveries, pending_again.deliveries);
+        assert_true(slice_equal(stream_consumer_name(stream_group_consumer(group, pending.slot)),
+                                stream_consumer_name(stream_group_consumer(again, pending_again.slot))));
+    }
+    assert_false(stream_pending_next(&walk_again, &pending_again));
+}
+
+static void test_streams(void **state)
+{
+    static const uint64_t counts[] = {0, 1, 99, 2000};
+    for (size_t i = 0; i < 2 * ARRAY_COUNT(counts); i++) {
+        struct keyspace *keyspace = new_keyspace();
+        struct entry *entry = make_stream(keyspace, counts[i / 2]);
+        unsigned version = 10 + i % 2;
+        struct buf whole = write_payload(keyspace, entry, version, SIZE_MAX / 2, false);
+        struct buf steps = write_payload(keyspace, entry, version, 1, false);
+        assert_int_equal(whole.data[0], i % 2 ? RDB_STREAM_3 : RDB_STREAM_2);
+        assert_int_equal(steps.size, whole.size);
+        assert_memory_equal(steps.data, whole.data, whole.size);
+        struct entry *again = read_payload(keyspace, buf_slice(&whole));
+        stream_check(stream_of(again));
+        expect_equal_streams(stream_of(entry), stream_of(again));
+        struct buf gone = write_payload(keyspace, again, version, 500, true);
+        assert_int_equal(gone.size, whole.size);
+        assert_memory_equal(gone.data, whole.data, whole.size);
+        buf_done(&gone);
+        buf_done(&steps);
+        buf_done(&whole);
+        entry_free(keyspace->heap, entry);
+        free_keyspace(keyspace);
+    }
+}
+
+static void test_no_part_of_a_stream_is_read(void **state)
+{
+    struct keyspace *keyspace = new_keyspace();
+    struct buf bytes = write_payload(keyspace, make_stream(keyspace, 60), 11, 4096, true);
+    struct rdb_value *value = mem_alloc(sizeof *value);
+    for (size_t size = 1; size < bytes.size - RDB_FOOTER_SIZE; size++) {
+        struct rdb_reader reader;
+        rdb_reader_init(&reader, slice_make(bytes.data + 1, size - 1), limits.text_max);
+        assert_int_equal(rdb_decode(&reader, RDB_STREAM_3, 11, keyspace, &limits, NULL, value), ST_INVALID);
+    }
+    mem_free(value);
+    buf_done(&bytes);
+    free_keyspace(keyspace);
+}
+
 static void test_later_readers_get_listpacks_of_sets(void **state)
 {
     struct keyspace *keyspace = new_keyspace();
@@ -437,6 +555,8 @@ int main(void)
         cmocka_unit_test(test_sets),
         cmocka_unit_test(test_sorted_sets),
         cmocka_unit_test(test_hashes),
+        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_no_part_of_a_stream_is_read),
         cmocka_unit_test(test_later_readers_get_listpacks_of_sets),
         cmocka_unit_test(test_writing_may_end_before_the_value),
         cmocka_unit_test(test_no_part_of_a_value_is_read),

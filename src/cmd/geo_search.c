@@ -1,17 +1,22 @@
 /* Members within a circle or a box: GEOSEARCH, GEOSEARCHSTORE, GEORADIUS, GEORADIUSBYMEMBER and their _RO forms.
  *
- * Each fills in a struct search, and run_search does the rest in three steps: it opens the set and takes a reference of
- * its rows; it walks the ranges of cells that the shape needs (types/geo.h) into a list of what it found; it answers with
- * the list or stores it. Only the walk and the sorting grow with the set, and they touch nothing but the reference, the
- * list and the call.
+ * Each fills in a struct search, and run_search does the rest in three steps: it opens the set and keeps its rows
+ * (exec/sliced.h); it walks the ranges of cells that the shape needs (types/geo.h) into a list of what it found, and sorts
+ * that; it answers with the list, or makes a set of it and stores that.
  * Threads: executor only.
  *
- * H1  While the list is bound by `limit`, it is a heap with that member on top which comes last in the order. */
+ * H1  Where another order than that of the scores is wanted, the list is a heap until it is sorted, with that member on top
+ *     which comes last; of more members than COUNT the last ones are dropped as they come. */
 #include "base/alloc.h"
 #include "cmd/geo.h"
 #include "cmd/zset.h"
 #include "exec/args.h"
+#include "exec/sliced.h"
 #include "gen/args.h"
+
+/* What it takes to look at a place, and to sort one in, in steps of sliced_pause. */
+#define FIND_STEP 2
+#define SORT_STEP 4
 
 enum search_order { ORDER_OF_SCORES, NEAREST_FIRST, FARTHEST_FIRST };
 
@@ -276,19 +281,26 @@ static void sift_up(enum search_order order, struct found *items, uint64_t hole,
     items[hole] = item;
 }
 
-/* Takes what was found into the list. False when memory is refused. */
-static bool list_add(const struct search *search, struct found_list *list, const struct found *item)
+enum found_outcome {
+    FOUND,
+    FOUND_NO_MEMORY,
+    FOUND_STOPPED, /* sliced_pause said so */
+};
+
+/* Takes what was found into the list. */
+static enum found_outcome list_add(const struct search *search, struct found_list *list,
+                                   const struct found *item)
 {
     if (search->has_count && !search->any && list->count == (uint64_t)search->count) {
         if (compare(search->order, item, &list->items[0]) < 0)
             sift_down(search->order, list->items, list->count, 0, *item);
-        return true;
+        return FOUND;
     }
     if (list->count == list->capacity) {
         uint64_t capacity = list->capacity == 0 ? 16 : 2 * list->capacity;
         struct found *items = mem_try_realloc(list->items, capacity * sizeof *items);
         if (items == NULL)
-            return false;
+            return FOUND_NO_MEMORY;
         list->items = items;
         list->capacity = capacity;
     }
@@ -296,55 +308,62 @@ static bool list_add(const struct search *search, struct found_list *list, const
         list->items[list->count++] = *item;
     else
         sift_up(search->order, list->items, list->count++, *item);
-    return true;
+    return FOUND;
 }
 
 /* Takes the last one off the heap, again and again, and puts it behind what is left. */
-static void list_sort(const struct search *search, struct found_list *list)
+static enum found_outcome list_sort(struct call *call, const struct search *search, struct found_list *list)
 {
     for (uint64_t left = list->count; left > 1; left--) {
         struct found item = list->items[left - 1];
         list->items[left - 1] = list->items[0];
         sift_down(search->order, list->items, left - 1, 0, item);
+        if (!sliced_pause(call, SORT_STEP))
+            return FOUND_STOPPED;
     }
+    return FOUND;
 }
 
-/* Looks at the rows of one range of cells. False when memory is refused. */
-static bool find_in_range(const struct search *search, const struct tree *rows, struct geo_range range,
-                          struct found_list *list)
+/* Looks at the rows of one range of cells. */
+static enum found_outcome find_in_range(struct call *call, const struct search *search,
+                                        const struct tree *rows, struct geo_range range,
+                                        struct found_list *list)
 {
     struct tree_place place;
     uint64_t position = zset_count_below(rows, (double)range.begin, false);
     const uint64_t end = zset_bits((double)range.end);
     if (position == tree_rows(rows))
-        return true;
+        return FOUND;
     tree_at(rows, position, &place);
     do {
         for (; place.row < place.page->count; place.row++) {
             struct found found = {.bits = page_number(place.page, place.row)};
             if (found.bits >= end || (search->any && list->count == (uint64_t)search->count))
-                return true;
+                return FOUND;
+            if (!sliced_pause(call, FIND_STEP))
+                return FOUND_STOPPED;
             struct geo_point point = geo_decode(geo_cell_of_score(zset_score_of(found.bits)));
             if (!geo_shape_contains(&search->shape, point, &found.distance_m))
                 continue;
             found.member = page_element(place.page, place.row, 0);
-            if (!list_add(search, list, &found))
-                return false;
+            if (list_add(search, list, &found) != FOUND)
+                return FOUND_NO_MEMORY;
         }
     } while (tree_next_page(rows, &place));
-    return true;
+    return FOUND;
 }
 
-static bool find(const struct search *search, const struct tree *rows, struct found_list *list)
+static enum found_outcome find(struct call *call, const struct search *search, const struct tree *rows,
+                               struct found_list *list)
 {
     struct geo_range ranges[GEO_RANGES_MAX];
     unsigned count = geo_shape_ranges(&search->shape, ranges);
-    for (unsigned i = 0; i < count; i++)
-        if (!find_in_range(search, rows, ranges[i], list))
-            return false;
-    if (search->order != ORDER_OF_SCORES)
-        list_sort(search, list);
-    return true;
+    enum found_outcome outcome = FOUND;
+    for (unsigned i = 0; i < count && outcome == FOUND; i++)
+        outcome = find_in_range(call, search, rows, ranges[i], list);
+    if (outcome != FOUND || search->order == ORDER_OF_SCORES)
+        return outcome;
+    return list_sort(call, search, list);
 }
 
 /* ---- Answering --------------------------------------------------------------------------------------------- */
@@ -353,7 +372,7 @@ static void answer(struct call *call, const struct search *search, const struct 
 {
     unsigned parts = 1u + search->with_distance + search->with_hash + search->with_point;
     reply_array(call->out, list->count);
-    for (uint64_t i = 0; i < list->count; i++) {
+    for (uint64_t i = 0; i < list->count && sliced_pause(call, parts); i++) {
         const struct found *found = &list->items[i];
         double score = zset_score_of(found->bits);
         if (parts > 1)
@@ -375,6 +394,10 @@ static void store(struct call *call, const struct search *search, const struct f
     for (uint64_t i = 0; i < list->count; i++) {
         const struct found *found = &list->items[i];
         bool distances = search->target == TO_DISTANCES;
+        if (!sliced_pause(call, 2)) {
+            zset_edit_drop(call, &edit);
+            return;
+        }
         element_ref(found->member);
         zset_edit_add(call, &edit, found->member,
                       distances ? found->distance_m / search->unit_m : zset_score_of(found->bits));
@@ -385,20 +408,17 @@ static void store(struct call *call, const struct search *search, const struct f
 }
 
 /* Answers with, or stores, the members of a set that exists. */
-static void search_rows(struct call *call, const struct search *search, struct tree *opened)
+static void search_rows(struct call *call, const struct search *search, const struct tree *rows)
 {
     struct found_list list = {0};
-    struct tree rows;
-    tree_snapshot(opened, &rows);
-    bool is_found = find(search, &rows, &list);
-    if (!is_found)
+    enum found_outcome outcome = find(call, search, rows, &list);
+    if (outcome == FOUND_NO_MEMORY)
         call_oom(call);
-    else if (search->target == TO_CLIENT)
+    else if (outcome == FOUND && search->target == TO_CLIENT)
         answer(call, search, &list);
-    else
+    else if (outcome == FOUND)
         store(call, search, &list);
     mem_free(list.items);
-    tree_free_some(&rows, UINT32_MAX);
 }
 
 static void run_search(struct call *call, struct search *search)

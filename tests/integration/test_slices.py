@@ -21,6 +21,8 @@ def fill(r, command, key, count=COUNT, start=0):
         numbers = range(first, min(first + 500, start + count))
         if command == "ZADD":
             words = [word for n in numbers for word in (n, f"m{n}")]
+        elif command == "GEOADD":
+            words = [word for n in numbers for word in (n / 100, 0, f"m{n}")]
         elif command == "HSET":
             words = [word for n in numbers for word in (f"m{n}", n)]
         else:
@@ -92,6 +94,8 @@ READS = [
     ("ZADD", "ZINTER 2 k k", list),
     ("ZADD", "ZDIFF 1 k", list),
     ("ZADD", "ZRANDMEMBER k 5000", sorted),
+    ("GEOADD", "GEOSEARCH k FROMLONLAT 0 0 BYRADIUS 9999 km", sorted),
+    ("GEOADD", "GEOSEARCH k FROMLONLAT 0 0 BYBOX 9999 9999 km ASC COUNT 3000", list),
 ]
 
 
@@ -103,7 +107,7 @@ def test_a_read_answers_with_the_state_at_its_start(r, begin, fill_by, command, 
     if fill_by == "RPUSH":
         r("LTRIM k 100 -200")
     else:
-        r({"SADD": "SREM", "HSET": "HDEL", "ZADD": "ZREM"}[fill_by], "k", *members(1500))
+        r({"SADD": "SREM", "HSET": "HDEL", "ZADD": "ZREM", "GEOADD": "ZREM"}[fill_by], "k", *members(1500))
     r("RENAME k other")
     r("FLUSHALL")
     go_on(r)
@@ -184,7 +188,8 @@ def test_a_collection_scan_with_a_large_count_pauses(r, begin, fill_by, command)
 STORES = [("SADD", "SUNIONSTORE d k none", "SCARD d"), ("SADD", "SINTERSTORE d k k", "SCARD d"),
           ("SADD", "SDIFFSTORE d k none", "SCARD d"), ("ZADD", "ZUNIONSTORE d 2 k none", "ZCARD d"),
           ("ZADD", "ZINTERSTORE d 2 k k", "ZCARD d"), ("ZADD", "ZDIFFSTORE d 2 k none", "ZCARD d"),
-          ("ZADD", "ZRANGESTORE d k 0 -1", "ZCARD d")]
+          ("ZADD", "ZRANGESTORE d k 0 -1", "ZCARD d"),
+          ("GEOADD", "GEOSEARCHSTORE d k FROMLONLAT 0 0 BYRADIUS 9999 km STOREDIST", "ZCARD d")]
 
 
 @pytest.mark.parametrize("fill_by, command, count", STORES, ids=[command for _, command, _ in STORES])
@@ -194,7 +199,7 @@ def test_a_store_appears_at_once(r, begin, blocked, fill_by, command, count):
     client = begin(command)
     assert r("GET d") == b"before"  # readers do not wait, and see nothing of it
     assert r("TYPE k") != "none"
-    to_source = blocked(fill_by, "k", *(["1"] if fill_by == "ZADD" else []), "late")
+    to_source = blocked(fill_by, "k", *{"ZADD": ["1"], "GEOADD": ["1", "1"]}.get(fill_by, []), "late")
     to_target = blocked("SET d after")
     assert r("SET unrelated 1") == "OK"
     go_on(r)

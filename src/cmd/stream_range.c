@@ -2,7 +2,10 @@
  *
  * Threads: executor only. */
 #include "cmd/stream.h"
+#include "exec/sliced.h"
 #include "gen/args.h"
+
+#define RANGE_STEP 4 /* work of showing an entry, next to that of an element */
 
 /* From this size on a value travels to the socket by reference instead of being copied into the reply. */
 #define REPLY_PINNED_MIN ENTRY_INLINE_MAX
@@ -72,6 +75,8 @@ void stream_reply_range(struct call *call, const struct stream *stream, const st
         int order = stream_id_compare(cursor.entry.id, end);
         if (range->backwards ? order < 0 : order > 0)
             break;
+        if (!sliced_pause(call, RANGE_STEP))
+            break;
         stream_reply_entry(call, &cursor.entry);
         more = ++shown < range->count_max && stream_step(&cursor);
     }
@@ -94,9 +99,11 @@ static void range_of_key(struct call *call, struct slice name, const struct stre
         reply_null_array(call->out);
         return;
     }
-    /* From here on only what is held is looked at: the key may change while the range is walked. */
+    /* From here on only what is held is looked at: the key may change whenever the walk pauses. */
     struct keyspace *keyspace = call->exec->keyspace;
     const struct stream *held = stream_ref(stream);
+    sliced_expect(call, range->count_max < stream_length(held) ? range->count_max * RANGE_STEP
+                                                               : stream_length(held) * RANGE_STEP);
     stream_reply_range(call, held, range);
     keyspace_release_object(keyspace, (struct object *)&held->object);
 }

@@ -109,8 +109,8 @@ static void child_make_ours(struct tree *tree, struct tree_child *child, bool is
     }
 }
 
-/* Makes everything on the way to the place ours alone. */
-static void make_ours(struct tree *tree, struct tree_place *place)
+/* Makes the nodes on the way to the place ours alone. Returns where its leaf hangs. */
+static struct tree_child *make_nodes_ours(struct tree *tree, struct tree_place *place)
 {
     struct tree_child *child = &tree->root;
     for (unsigned level = 0; level < tree->depth; level++) {
@@ -118,8 +118,15 @@ static void make_ours(struct tree *tree, struct tree_place *place)
         place->path[level].node = child->node;
         child = &child->node->children[place->path[level].index];
     }
-    child_make_ours(tree, child, true, false);
-    place->page = child->page;
+    return child;
+}
+
+/* And the leaf, too. */
+static void make_ours(struct tree *tree, struct tree_place *place)
+{
+    struct tree_child *leaf = make_nodes_ours(tree, place);
+    child_make_ours(tree, leaf, true, false);
+    place->page = leaf->page;
 }
 
 static struct tree_child *leaf_child(struct tree *tree, struct tree_place *place)
@@ -738,8 +745,7 @@ void tree_add_page(struct tree *tree, struct tree_place *place, struct page *pag
 
 void tree_remove_page(struct tree *tree, struct tree_place *place)
 {
-    make_ours(tree, place);
-    struct tree_child *leaf = leaf_child(tree, place);
+    struct tree_child *leaf = make_nodes_ours(tree, place);
     count_rows(tree, place, -(int64_t)leaf->rows);
     page_unref(tree->heap, leaf->page);
     if (tree->depth == 0)

@@ -115,6 +115,29 @@ def test_a_read_answers_with_the_state_at_its_start(r, begin, fill_by, command, 
     assert order(client.reply()) == wanted
 
 
+@pytest.mark.parametrize("command, is_backwards", [("XRANGE k - +", False), ("XREVRANGE k + -", True)])
+def test_a_range_of_a_stream_is_that_of_the_start(r, begin, command, is_backwards):
+    for first in range(1, COUNT + 1, 500):
+        r.pipeline(*[f"XADD k {number}-0 f v{number}" for number in range(first, min(first + 500, COUNT + 1))])
+    client = begin(command)
+    r("XADD k 1000000-0 f v")
+    r("XDEL k 1-0 5-0 600-0")
+    r("XTRIM k MAXLEN 700")
+    r("DEL k")
+    r("XADD k 1-0 other stream")
+    go_on(r)
+    wanted = [[b"%d-0" % number, [b"f", b"v%d" % number]] for number in range(1, COUNT + 1)]
+    assert client.reply() == (wanted[::-1] if is_backwards else wanted)
+    assert r("XLEN k") == 1
+
+
+def test_a_client_that_goes_while_its_range_is_shown(r, begin):
+    r.pipeline(*[f"XADD k {number}-0 f v" for number in range(1, COUNT + 1)])
+    begin("XRANGE k - +").close()
+    eventually(lambda: not long_clients(r), "the command has ended")
+    assert r("XTRIM k MAXLEN 0") == COUNT
+
+
 @pytest.mark.parametrize("command", ["SINTERCARD 2 k k", "ZINTERCARD 2 k k"])
 def test_a_count_is_that_of_the_start(r, begin, command):
     fill(r, "SADD" if command[0] == "S" else "ZADD", "k")

@@ -120,6 +120,24 @@ def _run_function(command):
     return f"run_{command.c_name}" if has_function(command) else "NULL"
 
 
+def _member_argument(command):
+    """Index of the first word that is a member of a set or a field of a hash when no option stands before it; 0 if none."""
+    index = command.words
+    for arg in _without_blocks(command.args):
+        if arg.name in ("member", "field") and not arg.token and not arg.optional:
+            return index
+        index += arg.least()
+    return 0
+
+
+def _without_blocks(args):
+    for arg in args:
+        if arg.type == "block" and not arg.optional and not arg.token:
+            yield from _without_blocks(arg.args)
+        else:
+            yield arg
+
+
 def _emit_row(out, command, parent):
     specs = key_specs(command)
     first, last, step = legacy_range(specs)
@@ -139,6 +157,7 @@ def _emit_row(out, command, parent):
             out.line(f".last_key = {last},")
             out.line(f".key_step = {step},")
             out.line(f".key_access = {access_bits(specs[0].access) if first else 0},")
+        out.line(f".member_arg = {_member_argument(command)},")
         if needs_key_function(specs):
             out.line(f".keys = keys_{command.c_name},")
         out.line(f".run = {_run_function(command)},")

@@ -9,6 +9,7 @@
 #include "base/bug.h"
 
 #define NODE_CAPACITY_MIN 4
+#define FANOUT_TYPICAL    96   /* children of a node that has not been looked at yet */
 #define MERGE_USED_MAX    1024 /* a leaf with fewer bytes looks for a neighbour to join */
 #define MERGE_SUM_MAX     2048 /* both together: far enough from full that they do not soon part again */
 #define MERGE_CHILDREN    (TREE_FANOUT_MAX / 2)
@@ -174,6 +175,46 @@ static const struct page *first_page(const struct tree_child *child, unsigned le
     return child->page;
 }
 
+/* Hashes are spread evenly, so where one is between the bounds of a node tells nearly which child it belongs to. */
+static unsigned guess_child(const struct tree_descent *descent, unsigned count)
+{
+    double width = (double)(descent->high - descent->low) + 1;
+    unsigned guess = (unsigned)((double)(descent->hash - descent->low) / width * count);
+    return guess < count ? guess : count - 1; /* by rounding */
+}
+
+/* The child where the hash belongs: the last one whose separator is not above it. The descent goes on there. */
+static unsigned descend_to_hash(struct tree_descent *descent)
+{
+    const struct tree_node *node = descent->child->node;
+    unsigned index = guess_child(descent, node->count), last = node->count - 1u;
+    while (index > 0 && descent->hash < node->children[index].separator.major)
+        index--;
+    while (index < last && descent->hash >= node->children[index + 1].separator.major)
+        index++;
+    if (index > 0)
+        descent->low = node->children[index].separator.major;
+    if (index < last)
+        descent->high = node->children[index + 1].separator.major - 1;
+    descent->child = &node->children[index];
+    return index;
+}
+
+static void seek_hash(const struct tree *tree, uint64_t hash, struct tree_place *ret_place)
+{
+    struct tree_descent descent = {.child = &tree->root, .high = UINT64_MAX, .hash = hash};
+    ret_place->separator = (struct tree_order){0, 0};
+    for (unsigned level = 0; level < tree->depth; level++) {
+        ret_place->path[level].node = descent.child->node;
+        unsigned index = descend_to_hash(&descent);
+        ret_place->path[level].index = index;
+        if (index > 0)
+            ret_place->separator = descent.child->separator;
+    }
+    ret_place->page = descent.child->page;
+    ret_place->row = 0;
+}
+
 /* The child of `node` where the probe belongs; its children are `levels` levels of nodes above the leaves. */
 static unsigned choose_child(const struct tree_node *node, unsigned levels, const struct tree_probe *probe)
 {
@@ -205,6 +246,10 @@ static unsigned choose_child(const struct tree_node *node, unsigned levels, cons
 void tree_seek(const struct tree *tree, const struct tree_probe *probe, struct tree_place *ret_place)
 {
     const struct tree_child *child = &tree->root;
+    if (tree->type->scattered) {
+        seek_hash(tree, probe->order.major, ret_place);
+        return;
+    }
     ret_place->separator = (struct tree_order){0, 0};
     for (unsigned level = 0; level < tree->depth; level++) {
         unsigned index = choose_child(child->node, tree->depth - level - 1, probe);
@@ -216,6 +261,27 @@ void tree_seek(const struct tree *tree, const struct tree_probe *probe, struct t
     }
     ret_place->page = child->page;
     ret_place->row = 0;
+}
+
+void tree_descent_begin(struct tree_descent *descent, const struct tree *tree, uint64_t hash)
+{
+    *descent =
+        (struct tree_descent){.child = &tree->root, .levels = tree->depth, .high = UINT64_MAX, .hash = hash};
+}
+
+const struct page *tree_descent_step(struct tree_descent *descent)
+{
+    if (descent->levels == 0) {
+        page_prefetch(descent->child->page);
+        return descent->child->page;
+    }
+    descend_to_hash(descent);
+    if (--descent->levels > 0) {
+        const struct tree_node *node = descent->child->node;
+        prefetch(node);
+        prefetch(&node->children[guess_child(descent, FANOUT_TYPICAL)]);
+    }
+    return NULL;
 }
 
 void tree_at(const struct tree *tree, uint64_t position, struct tree_place *ret_place)

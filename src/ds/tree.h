@@ -59,7 +59,8 @@ struct tree_type {
     enum page_layout layout;
     /* The order of a row. NULL: rows have only positions (lists). */
     struct tree_order (*order)(const struct page *page, unsigned row, const void *context);
-    /* True: rows lie in a leaf in no order (found by tags), only the leaves are in order. */
+    /* True: rows lie in a leaf in no order (found by tags), only the leaves are in order, by hashes: numbers that are spread
+     * evenly over all of 64 bits. */
     bool scattered;
 };
 
@@ -106,6 +107,19 @@ ALWAYS_INLINE uint64_t tree_rows(const struct tree *tree)
 
 /* The leaf where the probe belongs; row is 0. */
 void tree_seek(const struct tree *tree, const struct tree_probe *probe, struct tree_place *ret_place);
+
+/* A look-up by hash in a scattered tree, a level at a time, so that several at once can wait for their cache lines
+ * together. Good until the tree changes. */
+struct tree_descent {
+    const struct tree_child *child; /* of tree->root or of a node that has been asked for */
+    unsigned levels;                /* of nodes between it and the leaf, itself included */
+    uint64_t low;                   /* the hashes below it are in [low, high] */
+    uint64_t high;
+    uint64_t hash;
+};
+void tree_descent_begin(struct tree_descent *descent, const struct tree *tree, uint64_t hash);
+/* Asks for what the next step will read. Returns the leaf once it has asked for that, NULL before. */
+const struct page *tree_descent_step(struct tree_descent *descent);
 
 /* The row at `position`, which is below tree_rows. */
 void tree_at(const struct tree *tree, uint64_t position, struct tree_place *ret_place);

@@ -78,6 +78,8 @@ struct command {
     int16_t last_key; /* negative: counted from the end */
     int16_t key_step;
     uint8_t key_access; /* enum key_access of the keys of the fast path */
+    /* The argument that most likely is the first member or field that a collection is asked for; 0: there is none. */
+    uint8_t member_arg;
     /* Parses the arguments and calls the command's function. NULL for a container, unless its name alone is a
      * command too (COMMAND); arity and args_min say how few words that takes. */
     void (*run)(struct call *call);

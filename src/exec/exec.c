@@ -15,6 +15,7 @@
 #include "exec/dispatch.h"
 #include "exec/error_stats.h"
 #include "exec/evict.h"
+#include "exec/fetch.h"
 #include "exec/pause.h"
 #include "exec/post.h"
 #include "exec/pubsub.h"
@@ -378,7 +379,7 @@ static void window_fill(struct window *window, struct batch_cursor *cursor)
     }
 }
 
-/* Second and third stage: the entries that probably hold the keys, then the rest of what will be read. */
+/* The stages after it: the entries that probably hold the keys, what they refer to, and the rows in question. */
 static void window_fetch(const struct window *window)
 {
     const void *items[EXEC_WINDOW];
@@ -392,15 +393,22 @@ static void window_fetch(const struct window *window)
         if (window->requests[i]->command->flags & CMD_WRITE)
             heap_prefetch_release(items[i]);
     }
-    for (unsigned i = 0; i < window->count; i++) {
-        if (!items[i])
-            continue;
-        const struct entry *entry = items[i];
-        if (entry_encoding(entry) == ENTRY_INLINE && window->requests[i]->command->flags & CMD_READONLY) {
-            size_t size = entry_block_size(entry);
-            for (size_t line = CACHE_LINE; line < size && line < 16 * CACHE_LINE; line += CACHE_LINE)
-                prefetch((const char *)entry + line);
+    for (unsigned i = 0; i < window->count; i++)
+        if (items[i])
+            fetch_value(items[i], window->requests[i]);
+    struct members_fetch fetches[EXEC_WINDOW];
+    unsigned fetching = 0;
+    for (unsigned i = 0; i < window->count; i++)
+        if (items[i] && fetch_rows_begin(items[i], window->requests[i], &fetches[fetching]))
+            fetching++;
+    while (fetching > 0) {
+        /* All have their trees' depth to go, most of them the same: who has arrived is dropped. */
+        unsigned left = 0;
+        for (unsigned i = 0; i < fetching; i++) {
+            if (members_fetch_step(&fetches[i]))
+                fetches[left++] = fetches[i];
         }
+        fetching = left;
     }
 }
 

@@ -35,21 +35,12 @@ static bool find_in_page(struct tree_place *place, const struct wanted *wanted)
     return place->row < page->count;
 }
 
-#define PREFETCH_BYTES (10 * CACHE_LINE) /* columns and the first bytes of a leaf */
-
-/* Header, columns and row are needed one after the other, each to find the next: asked for at once they arrive at once. */
-static void prefetch_page(const struct page *page)
-{
-    for (size_t offset = 0; offset < PREFETCH_BYTES; offset += CACHE_LINE)
-        prefetch((const char *)page + offset);
-}
-
 static bool find_below(const struct tree *rows, const struct wanted *wanted, uint64_t hash,
                        struct tree_place *ret_place)
 {
     struct tree_probe probe = {.order = {hash, 0}};
     tree_seek(rows, &probe, ret_place);
-    prefetch_page(ret_place->page);
+    page_prefetch(ret_place->page);
     if (find_in_page(ret_place, wanted))
         return true;
     /* Rows of the same hash may reach back over the leaves that begin with it. */
@@ -82,19 +73,52 @@ bool members_find(const struct tree *rows, struct element member, struct tree_pl
     return find_below(rows, &wanted, *ret_hash, ret_place);
 }
 
-bool members_locate(const struct tree *rows, struct slice text, struct tree_place *ret_place)
+/* A short text needs no memory: its element is in `scratch` or in the text. */
+static struct wanted make_wanted(struct slice text, element_scratch scratch)
 {
     struct wanted wanted = {.text = text};
-    element_scratch scratch;
     if (text.size <= ELEMENT_BYTES_MAX) {
-        element_make(text, scratch, &wanted.element); /* needs no memory for a short one */
+        element_make(text, scratch, &wanted.element);
         wanted.text.data = NULL;
     }
+    return wanted;
+}
+
+static uint64_t hash_of(const struct tree *rows, const struct wanted *wanted)
+{
+    return wanted->text.data != NULL ? hash_slice(wanted->text, seed_of(rows))
+                                     : element_hash(wanted->element, seed_of(rows));
+}
+
+bool members_locate(const struct tree *rows, struct slice text, struct tree_place *ret_place)
+{
+    element_scratch scratch;
+    struct wanted wanted = make_wanted(text, scratch);
     if (rows->depth == 0)
         return find_in_root(rows, &wanted, ret_place);
-    uint64_t hash = wanted.text.data != NULL ? hash_slice(text, seed_of(rows))
-                                             : element_hash(wanted.element, seed_of(rows));
-    return find_below(rows, &wanted, hash, ret_place);
+    return find_below(rows, &wanted, hash_of(rows, &wanted), ret_place);
+}
+
+void members_fetch_begin(struct members_fetch *fetch, const struct tree *rows, struct slice text)
+{
+    element_scratch scratch;
+    struct wanted wanted = make_wanted(text, scratch);
+    fetch->text = text;
+    fetch->leaf = NULL;
+    tree_descent_begin(&fetch->descent, rows, hash_of(rows, &wanted));
+}
+
+bool members_fetch_step(struct members_fetch *fetch)
+{
+    if (fetch->leaf == NULL) {
+        fetch->leaf = tree_descent_step(&fetch->descent);
+        return true;
+    }
+    element_scratch scratch;
+    struct wanted wanted = make_wanted(fetch->text, scratch);
+    if (wanted.text.data == NULL)
+        (void)page_find(fetch->leaf, wanted.element); /* reads the row, too */
+    return false;
 }
 
 void members_add(struct tree *rows, struct tree_place *place, uint64_t hash, struct row *row)

@@ -37,6 +37,17 @@ ALWAYS_INLINE bool members_contain(const struct tree *rows, struct slice text)
     return members_locate(rows, text, &place);
 }
 
+/* Asks ahead, in steps, for what members_locate will read: each step for what the next one needs, so that those of several
+ * members can be taken in turns. Good until the rows change. */
+struct members_fetch {
+    struct tree_descent descent;
+    struct slice text;
+    const struct page *leaf; /* NULL: on the way to it */
+};
+void members_fetch_begin(struct members_fetch *fetch, const struct tree *rows, struct slice text);
+/* False: there is nothing left to ask for. */
+bool members_fetch_step(struct members_fetch *fetch);
+
 /* Some row of a tree that has any, each with the same probability. */
 void members_random(const struct tree *rows, struct rng *rng, struct tree_place *ret_place);
 

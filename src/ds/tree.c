@@ -892,19 +892,24 @@ void tree_shape(const struct tree *tree, struct tree_shape *ret_shape)
     count_shape(&tree->root, tree->depth, ret_shape);
 }
 
-static size_t child_memory(const struct tree_child *child, unsigned levels)
+static size_t child_memory(const struct tree_child *child, unsigned levels, bool with_blobs)
 {
     if (levels == 0)
-        return page_memory(child->page);
+        return with_blobs ? page_memory(child->page) : child->page->size;
     size_t bytes = child->node->size;
     for (unsigned i = 0; i < child->node->count; i++)
-        bytes += child_memory(&child->node->children[i], levels - 1);
+        bytes += child_memory(&child->node->children[i], levels - 1, with_blobs);
     return bytes;
 }
 
 size_t tree_memory(const struct tree *tree)
 {
-    return child_memory(&tree->root, tree->depth);
+    return child_memory(&tree->root, tree->depth, true);
+}
+
+size_t tree_memory_of_blocks(const struct tree *tree)
+{
+    return child_memory(&tree->root, tree->depth, false);
 }
 
 /* What a row or a separator may be: [low, high], NULL where there is no bound. */

@@ -188,6 +188,8 @@ void tree_shape(const struct tree *tree, struct tree_shape *ret_shape);
 
 /* Bytes of nodes, pages and blobs, all of them looked at. */
 size_t tree_memory(const struct tree *tree);
+/* The same without blobs, for a tree whose blobs are another one's, too. */
+size_t tree_memory_of_blocks(const struct tree *tree);
 
 /* Asserts R1 to R3 and the pages' own invariants. For tests and debug builds. */
 void tree_check(const struct tree *tree);

@@ -201,7 +201,7 @@ size_t entry_memory(const struct entry *entry)
     case ENTRY_TREE:
         memory += heap_block_size(sizeof(struct collection)) + tree_memory(&entry_collection(entry)->rows);
         if (entry_collection(entry)->has_index)
-            memory += tree_memory(&entry_collection(entry)->index);
+            memory += tree_memory_of_blocks(&entry_collection(entry)->index);
         break;
     case ENTRY_OBJECT: memory += entry_object(entry)->type->memory(entry_object(entry)); break;
     }

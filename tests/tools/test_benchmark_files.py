@@ -11,6 +11,7 @@ from harness.browser import Browser
 from harness.server import ROOT
 
 sys.path.insert(0, str(ROOT / "bench"))
+import commands  # noqa: E402
 import report  # noqa: E402
 
 MEMORY = [{"title": "Memory per key", "note": "Growth of RSS.", "unit": "bytes",
@@ -100,3 +101,16 @@ def test_the_picture_stays_inside_of_its_frame(tmp_path, dark):
     for left, right, lower, words in boxes:
         assert left >= 0 and right <= report.WIDTH and lower <= height, words
     assert colour == ("rgb(228, 233, 237)" if dark else "rgb(27, 33, 39)")
+
+
+def test_the_table_of_commands_has_the_median_of_the_rounds():
+    row = commands.Row("LPUSH", "small", ours_us=[1.0, 2.0, 9.0], theirs_us=[2.0, 8.0, 10.0])
+    assert row.ratios == [0.5, 0.25, 0.9]
+    assert commands.table([row]).splitlines()[-1] == "| LPUSH | small | 2.00 µs | 8.00 µs | **0.50** |"
+    assert "0.50  (0.25 to 0.90)" in commands.line(row) and "over" not in commands.line(row)
+
+
+def test_workloads_are_told_apart():
+    names = [(workload.size, name) for workload in commands.WORKLOADS for name in workload.commands]
+    assert len(names) == len(set(names))
+    assert {"LPUSH", "LPOP", "SADD", "INCR", "XADD", "MSET (10)", "ZRANGE (100)"} <= {name for _, name in names}

@@ -846,11 +846,6 @@ def test_wrong_times(r):
     assert r("RESTORE", "k", "1", "garbage") == BAD_SEAL
 
 
-def test_frequency_is_taken(r):
-    assert r("RESTORE", "k", 0, SOUND, "FREQ", 255) == "OK"
-    assert r("GET k") == b"value"
-
-
 # ---- Hostile payloads -------------------------------------------------------------------------------------
 
 TRAFFIC = {
@@ -943,3 +938,67 @@ def test_the_loop_of_the_page_moves_all_keys(r, server, oracle, oracle_server):
     exec(loop, {"source": redis_py(oracle_server), "target": redis_py(server)})
     assert sorted(r("KEYS *")) == sorted(keys)
     assert (r("PEXPIRETIME s"), r("PEXPIRETIME h")) == (FAR_MS, -1)
+
+
+# ---- In slices --------------------------------------------------------------------------------------------
+
+LARGE = {
+    "string": [("SET", "k", random.Random(7).randbytes(3000000))],
+    "list": filled("RPUSH", numbered(20000)),
+    "set": filled("SADD", numbered(20000)),
+    "hash": filled("HSET", [word for i in range(20000) for word in (b"f%d" % i, i)], 2),
+    "zset": filled("ZADD", [word for i in range(20000) for word in (i % 97, b"m%d" % i)], 2),
+    "stream": [("XADD", "k", f"{i + 1}-0", "f", i) for i in range(5000)],
+}
+
+
+@pytest.mark.skua_only("redis-server runs it in one go")
+@pytest.mark.parametrize("kind", LARGE)
+def test_in_many_slices(r, connect, config, kind):
+    """What is dumped is the value of one moment, and what is restored appears at once, whatever others do meanwhile."""
+    build(r, LARGE[kind])
+    before = value_of(r)
+    config(slice_us=1)
+    other = connect()
+    r.send("DUMP k")
+    assert other("DEL k") == 1
+    dumped = r.reply()
+    assert dumped is None or r("RESTORE", "k", 0, dumped) == "OK"
+    if dumped is None:  # the other one came first
+        build(r, LARGE[kind])
+        dumped = r("DUMP k")
+    assert value_of(r) == before
+    r.send("RESTORE", "k", 0, dumped, "REPLACE")
+    assert other("EXISTS k") == 1, "the old one is there until the new one is"
+    assert r.reply() == "OK"
+    assert value_of(r) == before
+    assert r("RESTORE", "k2", 0, dumped[:-1] + bytes([dumped[-1] ^ 1])) == BAD_SEAL
+    cut = rdb.sealed(dumped[:-10 - len(dumped) // 4])
+    assert r("RESTORE", "k2", 0, cut) == BAD_DATA
+    assert r("EXISTS k2") == 0
+
+
+@pytest.mark.skua_only("redis-server runs it in one go")
+def test_clients_that_go_leave_nothing_behind(r, connect, config):
+    build(r, LARGE["zset"])
+    dumped = r("DUMP k")
+    config(slice_us=1)
+    for command in (("DUMP", "k"), ("RESTORE", "there", 0, dumped)):
+        for _ in range(5):
+            client = connect()
+            client.send(*command)
+            client.close()
+            r("DEL there")
+    eventually(lambda: len(r.client_list()) == 2, "they are gone")
+    eventually(lambda: r("PING") == "PONG", "it lives")
+    assert r("RESTORE", "again", 0, dumped) == "OK"
+    assert value_of(r, "again") == value_of(r)
+
+
+def test_frequencies(r, config):
+    config(maxmemory_policy="allkeys-lfu")
+    for frequency in (0, 5, 200, 255):
+        assert r("RESTORE", "k", 0, SOUND, "REPLACE", "FREQ", frequency) == "OK"
+        assert r("OBJECT FREQ k") == frequency
+    assert r("RESTORE", "k", 0, SOUND, "REPLACE", "IDLETIME", 1000) == "OK", "it is of no use here"
+    assert r("OBJECT FREQ k") < 255

@@ -77,7 +77,6 @@ static enum evict_choice make_some_room(struct exec *exec, const struct evict_ru
     enum evict_choice choice = EVICT_CHOSEN;
     if (keyspace_has_garbage(keyspace)) {
         keyspace_reclaim_step(keyspace);
-        heap_account(exec->heap);
         return EVICT_CHOSEN;
     }
     for (unsigned i = 0; i < EVICT_STEP_KEYS && choice == EVICT_CHOSEN; i++) {
@@ -86,7 +85,6 @@ static enum evict_choice make_some_room(struct exec *exec, const struct evict_ru
         if (choice != EVICT_CHOSEN)
             break;
         evict_key(exec, &victim);
-        heap_account(exec->heap);
         if (!evict_is_over_limit(exec) || keyspace_has_garbage(keyspace))
             break;
     }
@@ -113,7 +111,6 @@ static enum evict_choice make_room(struct exec *exec)
     const struct evict_rules rules = rules_now(exec);
     enum evict_choice choice = EVICT_CHOSEN;
     uint64_t begin = pause_begin(exec), end = begin, ns = 0;
-    heap_account(exec->heap);
     while (evict_is_over_limit(exec)) {
         choice = ns < EVICT_COMMAND_NS ? make_some_room(exec, &rules) : EVICT_NOT_YET;
         if (choice != EVICT_CHOSEN)

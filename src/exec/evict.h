@@ -14,16 +14,21 @@
 #include <stdint.h>
 
 #include "base/alloc.h"
+#include "base/heap.h"
 #include "config/config.h"
 #include "exec/exec.h"
 
-#define EVICT_COMMAND_NS 400000 /* of the executor's time for one command */
-#define EVICT_STEP_KEYS  16     /* removed between two looks at the clock: about twenty microseconds */
+#define EVICT_COMMAND_NS 300000 /* of the executor's time for one command */
+#define EVICT_STEP_KEYS  8      /* removed between two looks at the clock: some tens of microseconds */
 
+/* To the byte: else nothing would go for a while, and then many keys at once. */
 static inline bool evict_is_over_limit(const struct exec *exec)
 {
     int64_t limit = (int64_t)exec->config->maxmemory;
-    return limit > 0 && mem_used() > (uint64_t)limit;
+    if (likely(limit == 0))
+        return false;
+    heap_account(exec->heap);
+    return mem_used() > (uint64_t)limit;
 }
 
 /* Follows the options about eviction and about what the access clocks hold. At the start, and when they change. */

@@ -356,6 +356,10 @@ void cmd_xdel(struct call *call, const struct args_xdel *args)
 static bool check_setting(struct call *call, const struct stream *stream, const struct args_xsetid *args,
                           struct stream_id id)
 {
+    if (stream_id_compare(id, stream->max_deleted_id) < 0) {
+        reply_error(call->out, "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id");
+        return false;
+    }
     if (stream_length(stream) > 0 && stream_id_compare(id, stream_end_id(stream)) < 0) {
         reply_error(call->out, "ERR The ID specified in XSETID is smaller than the target stream top item");
         return false;

@@ -27,9 +27,12 @@ struct group_reading {
     uint32_t stream_count;
 };
 
-static bool is_new(struct slice id)
+/* ">", or the greatest id, behind which nothing can be held. */
+static bool is_new(struct slice word)
 {
-    return slice_equal(id, SLICE(">"));
+    struct stream_id id;
+    return slice_equal(word, SLICE(">")) ||
+           (stream_id_parse(word, 0, &id) && stream_id_equal(id, STREAM_ID_MAX));
 }
 
 /* ---- Arguments --------------------------------------------------------------------------------------------- */
@@ -166,7 +169,8 @@ static void read_new(struct call *call, const struct group_reading *reading, con
     group_changed(call, SLICE(""), NULL);
 }
 
-/* Delivers again what the consumer holds behind an id; what is in the stream no longer, as an id with nothing. */
+/* Delivers again what the consumer holds behind an id, which is not the greatest; what is in the stream no longer, as an
+ * id with nothing. */
 static void read_history(struct call *call, const struct group_reading *reading, struct stream_id after,
                          const struct stream *stream, struct stream_group *group,
                          const struct stream_consumer *consumer)
@@ -175,21 +179,20 @@ static void read_history(struct call *call, const struct group_reading *reading,
     struct stream_pending pending;
     struct reply_open entries = reply_open(call->out);
     uint64_t count = 0;
-    if (stream_id_increment(&after)) {
-        stream_pending_from(&walk, group, consumer, after);
-        for (; count < reading->count_max && stream_pending_next(&walk, &pending); count++) {
-            struct log_entry entry;
-            if (!stream_find(stream, pending.id, &entry)) {
-                reply_array(call->out, 2);
-                stream_reply_id(call->out, pending.id);
-                reply_null_array(call->out);
-                continue;
-            }
-            stream_reply_entry(call, &entry);
-            pending.delivered_ms = call->exec->now_ms;
-            pending.deliveries++;
-            stream_group_deliver(call->exec->heap, group, &pending);
+    stream_id_increment(&after);
+    stream_pending_from(&walk, group, consumer, after);
+    for (; count < reading->count_max && stream_pending_next(&walk, &pending); count++) {
+        struct log_entry entry;
+        if (!stream_find(stream, pending.id, &entry)) {
+            reply_array(call->out, 2);
+            stream_reply_id(call->out, pending.id);
+            reply_null_array(call->out);
+            continue;
         }
+        stream_reply_entry(call, &entry);
+        pending.delivered_ms = call->exec->now_ms;
+        pending.deliveries++;
+        stream_group_deliver(call->exec->heap, group, &pending);
     }
     reply_close(call->out, entries, REPLY_ARRAY, count);
 }

@@ -382,6 +382,39 @@ void block_serve_ready_slow(struct block_table *block)
     pause_note(exec, "blocked-clients", clock_ticks_to_ns(exec->clock, exec->tick_mark - begin));
 }
 
+/* ---- Counting ------------------------------------------------------------------------------------- */
+
+struct key_counts {
+    const struct block_table *block;
+    uint64_t keys;
+    uint64_t loss;
+};
+
+/* A key that is waited for as several types is counted as the first of them. */
+static void count_key(void *item, void *context)
+{
+    const struct waited_key *key = item;
+    struct key_counts *counts = context;
+    counts->loss += key->loss_waiters > 0;
+    for (unsigned type = 0; type < key->type; type++) {
+        struct wanted_key wanted = {key->db, (enum entry_type)type, name_of(key)};
+        if (find(counts->block, &wanted, key->hash))
+            return;
+    }
+    counts->keys++;
+}
+
+uint64_t block_key_count(const struct block_table *block, uint64_t *ret_loss)
+{
+    struct key_counts counts = {.block = block};
+    uint64_t cursor = 0;
+    do {
+        cursor = table_scan(&block->keys, cursor, count_key, &counts);
+    } while (cursor);
+    *ret_loss = counts.loss;
+    return counts.keys;
+}
+
 /* ---- Checking ------------------------------------------------------------------------------------- */
 
 static void check_key(void *item, void *context)

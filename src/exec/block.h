@@ -107,7 +107,10 @@ static inline void block_serve_ready(struct block_table *block)
         block_serve_ready_slow(block);
 }
 
-/* Asserts B1 to B4. For tests, between two commands. */
+/* How many keys are waited for; *ret_loss: those of them where somebody hears of loss. A walk over all of them. */
+uint64_t block_key_count(const struct block_table *block, uint64_t *ret_loss);
+
+/* Asserts B1 to B4 and B6. For tests, between two commands. */
 void block_check(const struct block_table *block);
 
 #endif

@@ -466,6 +466,7 @@ static bool expire_step(struct exec *exec)
         blame_task(exec, "expire-cycle", begin, clock_ticks(exec->clock));
     if (unlikely(ns >= exec->latency_ns) && exec->hooks.latency)
         exec->hooks.latency(exec->hooks.context, "expire-cycle", ns);
+    block_serve_ready(exec->block); /* those who hear that a key is gone */
     return more;
 }
 

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "config/config.h"
+#include "exec/block.h"
 #include "exec/evict.h"
 #include "exec/exec.h"
 #include "exec/pubsub.h"
@@ -52,6 +53,19 @@ void metric_pubsub_clients(const struct metric_source *source, struct buf *ret_t
 void metric_clients_in_timeout_table(const struct metric_source *source, struct buf *ret_text)
 {
     write_count(ret_text, source->metrics->clients.with_deadline);
+}
+
+void metric_total_blocking_keys(const struct metric_source *source, struct buf *ret_text)
+{
+    uint64_t loss;
+    write_count(ret_text, block_key_count(source->exec->block, &loss));
+}
+
+void metric_total_blocking_keys_on_nokey(const struct metric_source *source, struct buf *ret_text)
+{
+    uint64_t loss;
+    block_key_count(source->exec->block, &loss);
+    write_count(ret_text, loss);
 }
 
 /* ---- Persistence ---------------------------------------------------------------------------------- */

@@ -58,14 +58,14 @@ void group_changed(struct call *call, struct slice key, const char *event)
 
 void group_missing(struct call *call, struct slice key, struct slice group)
 {
-    reply_error(call->out, "NOGROUP No such key '%.*s' or consumer group '%.*s'", ARGS_SHOWN(key),
-                ARGS_SHOWN(group));
+    reply_error(call->out, "NOGROUP No such key '%.*s' or consumer group '%.*s'", GROUP_SHOWN(key),
+                GROUP_SHOWN(group));
 }
 
 void group_not_in_key(struct call *call, struct slice key, struct slice group)
 {
-    reply_error(call->out, "NOGROUP No such consumer group '%.*s' for key name '%.*s'", ARGS_SHOWN(group),
-                ARGS_SHOWN(key));
+    reply_error(call->out, "NOGROUP No such consumer group '%.*s' for key name '%.*s'", GROUP_SHOWN(group),
+                GROUP_SHOWN(key));
 }
 
 /* ---- XGROUP ------------------------------------------------------------------------------------------------ */
@@ -84,10 +84,6 @@ static bool parse_options(struct call *call, const struct slice *words, uint32_t
                           struct group_options *ret_options)
 {
     *ret_options = (struct group_options){.entries_read = STREAM_READ_UNKNOWN};
-    if (count > (may_make_stream ? CREATE_WORDS_MAX : SETID_WORDS_MAX)) {
-        args_wrong_subcommand(call);
-        return false;
-    }
     for (uint32_t i = 0; i < count; i++) {
         if (may_make_stream && slice_equal_nocase(words[i], "mkstream")) {
             ret_options->make_stream = true;
@@ -104,6 +100,10 @@ static bool parse_options(struct call *call, const struct slice *words, uint32_t
             args_wrong_subcommand(call);
             return false;
         }
+    }
+    if (count > (may_make_stream ? CREATE_WORDS_MAX : SETID_WORDS_MAX)) {
+        args_wrong_subcommand(call);
+        return false;
     }
     return true;
 }

@@ -30,6 +30,9 @@ struct stream_consumer *group_meet_consumer(struct call *call, struct group_view
  * concerned: what the stream holds is what it was. */
 void group_changed(struct call *call, struct slice key, const char *event);
 
+/* A key or a group in an error, as long as it is: two arguments for "%.*s". The whole error has its own limit. */
+#define GROUP_SHOWN(word) (int)((word).size < REPLY_ERROR_MAX ? (word).size : REPLY_ERROR_MAX), (word).data
+
 /* NOGROUP: the answer of most commands, and that of XINFO and XGROUP. */
 void group_missing(struct call *call, struct slice key, struct slice group);
 void group_not_in_key(struct call *call, struct slice key, struct slice group);

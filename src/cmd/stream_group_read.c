@@ -128,7 +128,7 @@ static bool check_stream(struct call *call, const struct group_reading *reading,
     if (view.group == NULL) {
         reply_error(call->out,
                     "NOGROUP No such key '%.*s' or consumer group '%.*s' in XREADGROUP with GROUP option",
-                    ARGS_SHOWN(name), ARGS_SHOWN(reading->group));
+                    GROUP_SHOWN(name), GROUP_SHOWN(reading->group));
         return false;
     }
     if (slice_equal(word, SLICE("$")) || slice_equal(word, SLICE("+"))) {

@@ -65,6 +65,11 @@ STREAM_VALUES = [b"", b"0", b"-1", b"12345", b"abc", b"\0\xff", b"007"]
 STREAM_IDS = [b"0-0", b"0", b"1", b"-", b"+", b"$", b"5-*", b"x", b"", b"1-", b"18446744073709551615", b"1-2-3", b"*x",
               b"18446744073709551616-1", b"9-18446744073709551615"]
 
+GROUPS = [b"g0", b"g0", b"g0", b"g1", b""]
+CONSUMERS = [b"anna", b"bert", b"c" * 700, b"12"]
+# How long an entry was left alone, and is to have been: far apart, so that the clock does not decide.
+IDLE_TIMES, IDLE_MINIMA = [b"0", b"5000000000", b"-1"], [b"0", b"0", b"-1", b"1000000000", b"x"]
+
 # They take their options in any order, and what the order of the answer is depends on them.
 GEO_SEARCHES = ("geosearch", "geosearchstore", "georadius", "georadius_ro", "georadiusbymember", "georadiusbymember_ro")
 
@@ -82,6 +87,8 @@ EXCLUDED = {
     "object|freq", "publish", "spublish", "pubsub", *BLOCKING, *GEO_SEARCHES,
     # Their ids follow the clock, or their words are a language: Grammar.streams.
     "xadd", "xtrim", "xread", "xdel", "xsetid", "xrange", "xrevrange", "xinfo|stream",
+    # Their times follow the clock, and consumers are made earlier than in 7.0: Grammar.groups.
+    "xgroup", "xreadgroup", "xack", "xpending", "xclaim", "xautoclaim", "xinfo|groups", "xinfo|consumers",
 }
 
 
@@ -433,12 +440,101 @@ class Grammar:
             case 9:
                 options = [[b"ENTRIESADDED", b"%d" % rng.randrange(60) if rng.random() < 0.9 else self.integer()],
                            [b"MAXDELETEDID", self.stream_id()]]
-                return [self.case(b"xsetid"), key, rng.choice([self.stream_id(), b"%d-0" % (self.stream_ms + 5)]),
+                # Not below what was deleted, which 7.0 takes.
+                return [self.case(b"xsetid"), key, rng.choice([b"%d-0" % (self.stream_ms + 5), b"5-*", b"x"]),
                         *(word for option in options if rng.random() < 0.4 for word in option)]
         ends = [rng.choice([b"-", self.stream_id(), b"(" + self.stream_id()]),
                 rng.choice([b"+", self.stream_id(), b"(" + self.stream_id()])]
         words = [self.case(b"xrange"), key, *ends] if rng.random() < 0.5 else [self.case(b"xrevrange"), key, *ends[::-1]]
         return words + ([self.case(b"count"), self.integer()] if rng.random() < 0.3 else [])
+
+    def groups(self):
+        """Commands about consumer groups: one, or several where a consumer has to be there first, because 7.0 makes it
+        only when it gets something."""
+        rng, key = self.rng, self.stream_key()
+        group, consumer = rng.choice(GROUPS), rng.choice(CONSUMERS)
+        known = [[b"XGROUP", b"CREATECONSUMER", key, group, consumer]]
+        match rng.randrange(16):
+            case 0 | 1:
+                return [[self.case(b"xgroup"), self.case(b"create"), key, group, self.group_start(), *self.group_options(True)]]
+            case 2:
+                return [self.managing(key, group, consumer)]
+            case 3 | 4 | 5 | 6 | 7:
+                return known + self.reading_groups(key, group, consumer)
+            case 8 | 9:
+                return [[self.case(b"xack"), key, group, *self.stream_ids()]]
+            case 10:
+                return [self.looking_at_pending(key, group, consumer)]
+            case 11 | 12:
+                return known + [self.claiming(key, group, consumer)]
+            case 13:
+                words = [self.case(b"xautoclaim"), key, group, consumer, rng.choice(IDLE_MINIMA),
+                         rng.choice([b"-", b"0", self.stream_id(), b"(" + self.stream_id()])]
+                words += [self.case(b"count"), rng.choice([b"1", b"2", b"5", b"0", b"-1", b"x"])] if rng.random() < 0.5 else []
+                return known + [words + ([self.case(b"justid")] if rng.random() < 0.5 else [])]
+        return [[self.case(b"xinfo"), *rng.choice([[b"GROUPS", key], [b"CONSUMERS", key, group], [b"STREAM", key, b"FULL"]])]]
+
+    def stream_ids(self):
+        return [self.stream_id() for _ in range(self.rng.choice([1, 1, 2, 5, 10]))]
+
+    def group_start(self):
+        return self.rng.choice([b"$", b"0", b"0", self.stream_id()])
+
+    def group_options(self, creating):
+        rng = self.rng
+        options = [[self.case(b"mkstream")]] if creating and rng.random() < 0.5 else []
+        options += [[self.case(b"entriesread"), rng.choice([b"0", b"3", b"-1", b"-2", b"x"])]] if rng.random() < 0.15 else []
+        options += [[b"FOO"]] if rng.random() < 0.02 else []
+        rng.shuffle(options)
+        return [word for option in options for word in option]
+
+    def managing(self, key, group, consumer):
+        """What is done to a group that is there."""
+        match self.rng.randrange(5):
+            case 0:
+                words = [b"setid", key, group, self.group_start(), *self.group_options(False)]
+            case 1:
+                words = [b"destroy", key, group]
+            case 2:
+                words = [b"delconsumer", key, group, consumer]
+            case _:
+                words = [b"createconsumer", key, group, consumer]
+        return [self.case(b"xgroup"), self.case(words[0]), *words[1:]]
+
+    def reading_groups(self, key, group, consumer):
+        rng = self.rng
+        keys = [key, *(self.stream_key() for _ in range(rng.choice([0, 0, 0, 1])))]
+        known = [[b"XGROUP", b"CREATECONSUMER", other, group, consumer] for other in keys[1:]]
+        ids = [rng.choice([b">", b">", b">", b"0", self.stream_id()]) for _ in keys]
+        ids = [b"0" if word == b"+" else word for word in ids]  # has words of its own since 7.4
+        options = [[self.case(b"group"), group, consumer]]
+        options += [[self.case(b"count"), rng.choice([b"1", b"1", b"2", b"5", b"0", b"-1", b"x"])]] if rng.random() < 0.6 else []
+        options += [[self.case(b"noack")]] if rng.random() < 0.2 else []
+        options += [[self.case(b"block"), rng.choice([b"-1", b"x", b"1"])]] if rng.random() < 0.05 else []
+        options += [[b"FOO"]] if rng.random() < 0.01 else []
+        rng.shuffle(options)
+        words = [self.case(b"xreadgroup"), *(word for option in options for word in option), self.case(b"streams"), *keys, *ids]
+        return known + [words[:-1] if rng.random() < 0.02 else words]
+
+    def looking_at_pending(self, key, group, consumer):
+        rng = self.rng
+        words = [self.case(b"xpending"), key, group]
+        if rng.random() < 0.3:
+            return words
+        words += [self.case(b"idle"), rng.choice(IDLE_MINIMA)] if rng.random() < 0.3 else []
+        words += [rng.choice([b"-", b"-", self.stream_id(), b"(" + self.stream_id()]),
+                  rng.choice([b"+", b"+", self.stream_id(), b"(" + self.stream_id()]),
+                  rng.choice([b"10", b"1000", b"1", b"0", b"-1", b"x"])]
+        return words + ([consumer] if rng.random() < 0.4 else [])
+
+    def claiming(self, key, group, consumer):
+        rng = self.rng
+        words = [self.case(b"xclaim"), key, group, consumer, rng.choice(IDLE_MINIMA), *self.stream_ids()]
+        options = [[self.case(b"idle"), rng.choice(IDLE_TIMES)], [self.case(b"time"), rng.choice([b"1000", b"99999999999999"])],
+                   [self.case(b"retrycount"), rng.choice([b"0", b"7", b"-1", b"x"])], [self.case(b"force")],
+                   [self.case(b"justid")], [self.case(b"lastid"), self.stream_id()], [b"FOO"]]
+        chances = [0.15, 0.1, 0.15, 0.3, 0.4, 0.1, 0.01]
+        return words + [word for option, chance in zip(options, chances) if rng.random() < chance for word in option]
 
     def blocking(self):
         """A command that waits, but not for long: shrinking may take its transaction away."""

@@ -198,9 +198,11 @@ def _keys_of_lone_pfmerge(words, ours, theirs, grammar):
 
 
 def _unbalanced(words, ours, theirs, grammar):
-    """XREAD with fewer ids than keys, as later versions put it."""
-    return (words[0] == b"xread" and ours[0] == theirs[0] == "-"
-            and ours[1].replace("'xread'", "XREAD") == theirs[1] and "list of streams" in ours[1])
+    """XREAD and XREADGROUP with fewer ids than keys, as later versions put it."""
+    if words[0] not in (b"xread", b"xreadgroup") or ours[0] != "-" or theirs[0] != "-":
+        return False
+    as_before = ours[1].replace("'xreadgroup'", "XREAD").replace("'xread'", "XREAD").replace("'>'", "'$'")
+    return as_before == theirs[1] and "list of streams" in ours[1]
 
 
 def _stream_nodes(words, ours, theirs, grammar):
@@ -212,8 +214,66 @@ def _stream_nodes(words, ours, theirs, grammar):
     return names == theirs[1][::2] and differ == [b"radix-tree-nodes"]
 
 
+CLOCKED_MS = 60000  # how far apart the two servers may be asked
+
+
+def _near_numbers(mine, other):
+    return mine[0] == other[0] == ":" and abs(mine[1] - other[1]) <= CLOCKED_MS
+
+
+def _same_pending(ours, theirs, clocked):
+    """Rows of pending entries that differ in what the clock says, which stands at index `clocked`, only."""
+    return ours[0] == theirs[0] == "*" and len(ours[1]) == len(theirs[1]) and all(
+        len(mine[1]) == len(other[1]) and _near_numbers(mine[1][clocked], other[1][clocked])
+        and mine[1][:clocked] + mine[1][clocked + 1:] == other[1][:clocked] + other[1][clocked + 1:]
+        for mine, other in zip(ours[1], theirs[1]))
+
+
+def _pending_times(words, ours, theirs, grammar):
+    """XPENDING: how long ago an entry was delivered."""
+    return words[0] == b"xpending" and len(words) > 3 and bool(ours[1]) and _same_pending(ours, theirs, 2)
+
+
+def _named(tree):
+    """A flat array or a map as a dictionary."""
+    return {name[1]: value for name, value in zip(tree[1][::2], tree[1][1::2])}
+
+
+def _same_fields(ours, theirs, special, newer=()):
+    """Whether two maps have the same fields in the same order, but for those that are newer, and the same values, where
+    `special` (a function by name) does not say what is as good."""
+    if ours[0] != theirs[0] or ours[0] not in "*%" or not ours[1] or not theirs[1]:
+        return False
+    mine, other = _named(ours), _named(theirs)
+    if [name for name in mine if name not in newer] != list(other):
+        return False
+    return all(mine[name] == other[name] or name in special and special[name](mine[name], other[name]) for name in other)
+
+
+def _same_rows(special, newer=()):
+    return lambda ours, theirs: (ours[0] == theirs[0] == "*" and len(ours[1]) == len(theirs[1]) and all(
+        _same_fields(mine, other, special, newer) for mine, other in zip(ours[1], theirs[1])))
+
+
+_same_consumers = _same_rows({b"idle": _near_numbers, b"seen-time": _near_numbers,
+                              b"pending": lambda mine, other: _same_pending(mine, other, 1)}, (b"inactive", b"active-time"))
+_same_groups = _same_rows({b"pending": lambda mine, other: _same_pending(mine, other, 2), b"consumers": _same_consumers})
+
+
+def _consumers(words, ours, theirs, grammar):
+    """XINFO: when consumers were seen, how long they have been inactive (since 7.2), when entries were delivered."""
+    if words[0] != b"xinfo" or len(words) < 3 or ours[0] == "-" or theirs[0] == "-":
+        return False
+    if words[1].lower() == b"consumers":
+        return bool(ours[1]) and _same_consumers(ours, theirs)
+    return words[1].lower() == b"stream" and len(words) > 3 and _same_fields(
+        ours, theirs, {b"groups": _same_groups, b"radix-tree-nodes": lambda mine, other: True})
+
+
 RULES = [
     Rule("clock", "The two servers are asked a moment apart.", _clock),
+    Rule("times-of-consumers", "The clock; and fields since Redis 7.2.", _consumers),
+    Rule("times-of-pending-entries", "The two servers are asked a moment apart.", _pending_times),
     Rule("order-of-keys", "KEYS promises no order.", _order),
     Rule("order-of-members", "Sets have no order.", _order_of_members),
     Rule("order-of-fields", "Large hashes have no order.", _order_of_fields),

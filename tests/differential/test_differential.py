@@ -43,11 +43,13 @@ def sequence(grammar, rng):
         connection = rng.randrange(2)
         chance = rng.random()
         if of_streams and rng.random() < 0.7:
-            words = grammar.streams()
+            *before, words = grammar.groups() if rng.random() < 0.5 else [grammar.streams()]
+            steps += [(connection, step) for step in before]
         elif chance < 0.07:
             words = grammar.places()
         elif chance < 0.1:
-            words = grammar.streams()
+            *before, words = grammar.groups() if rng.random() < 0.3 else [grammar.streams()]
+            steps += [(connection, step) for step in before]
         elif chance < 0.62:
             words = grammar.command()
             if words[0].lower() == b"ping":

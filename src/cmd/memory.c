@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "base/worker.h"
 #include "cmd/inspect.h"
-#include "exec/call.h"
+#include "exec/sliced.h"
 #include "gen/args.h"
 #include "observe/allocator.h"
 #include "observe/memory.h"
@@ -22,7 +22,32 @@ static void measure(struct call *call, struct memory_figures *ret_figures)
 /* Keys that the smallest table has room for: a few keys do not pay for all of it. */
 #define TABLE_KEYS_MIN ((uint64_t)TABLE_SLOTS << TABLE_FIRST_BITS)
 
-/* The entry and its share of the table. SAMPLES is for types with elements: there are none yet. */
+/* Bytes of a kept tree, with pauses; without blobs, where another tree has them, too. */
+static size_t rows_memory(struct call *call, const struct tree *rows, bool with_blobs)
+{
+    size_t bytes = tree_node_memory(rows);
+    struct tree_place place;
+    tree_at(rows, 0, &place);
+    do
+        bytes += with_blobs ? page_memory(place.page) : place.page->size;
+    while (sliced_pause(call, 1 + place.page->has_blobs * place.page->count) && tree_next_page(rows, &place));
+    return bytes;
+}
+
+/* Bytes of an entry with its value. */
+static size_t whole_memory(struct call *call, struct entry *entry)
+{
+    struct collection_view view;
+    if (entry_encoding(entry) != ENTRY_TREE)
+        return entry_memory(entry);
+    size_t bytes = entry_own_memory(entry);
+    collection_open(&view, call->exec->keyspace, entry);
+    sliced_keep_view(call, &view);
+    bytes += rows_memory(call, view.rows, true);
+    return view.index == NULL ? bytes : bytes + rows_memory(call, view.index, false);
+}
+
+/* The entry and its share of the table. SAMPLES changes nothing: all is looked at. */
 void cmd_memory_usage(struct call *call, const struct args_memory_usage *args)
 {
     struct key key;
@@ -36,7 +61,8 @@ void cmd_memory_usage(struct call *call, const struct args_memory_usage *args)
     }
     const struct table *table = &call->db->keys;
     uint64_t keys = table_size(table) > TABLE_KEYS_MIN ? table_size(table) : TABLE_KEYS_MIN;
-    reply_int(call->out, (int64_t)(entry_memory(key.entry) + table_memory(table) / keys));
+    size_t share = table_memory(table) / keys;
+    reply_int(call->out, (int64_t)(whole_memory(call, key.entry) + share));
 }
 
 /* ---- MEMORY STATS --------------------------------------------------------------------------------- */

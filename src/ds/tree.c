@@ -912,6 +912,21 @@ size_t tree_memory_of_blocks(const struct tree *tree)
     return child_memory(&tree->root, tree->depth, false);
 }
 
+static size_t node_memory(const struct tree_child *child, unsigned levels)
+{
+    if (levels == 0)
+        return 0;
+    size_t bytes = child->node->size;
+    for (unsigned i = 0; levels > 1 && i < child->node->count; i++)
+        bytes += node_memory(&child->node->children[i], levels - 1);
+    return bytes;
+}
+
+size_t tree_node_memory(const struct tree *tree)
+{
+    return node_memory(&tree->root, tree->depth);
+}
+
 /* What a row or a separator may be: [low, high], NULL where there is no bound. */
 struct check_bounds {
     const struct tree_order *low, *high;

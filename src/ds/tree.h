@@ -190,6 +190,8 @@ void tree_shape(const struct tree *tree, struct tree_shape *ret_shape);
 size_t tree_memory(const struct tree *tree);
 /* The same without blobs, for a tree whose blobs are another one's, too. */
 size_t tree_memory_of_blocks(const struct tree *tree);
+/* Bytes of the inner nodes only: one for each hundred pages. */
+size_t tree_node_memory(const struct tree *tree);
 
 /* Asserts R1 to R3 and the pages' own invariants. For tests and debug builds. */
 void tree_check(const struct tree *tree);

@@ -189,17 +189,25 @@ void entry_free(struct heap *heap, struct entry *entry)
     heap_release(heap, entry, entry_block_size(entry));
 }
 
-size_t entry_memory(const struct entry *entry)
+size_t entry_own_memory(const struct entry *entry)
 {
     size_t size = entry_block_size(entry);
     size_t memory = size <= HEAP_BLOCK_MAX ? heap_block_size(size) : mem_usable_size(entry);
+    if (entry_encoding(entry) == ENTRY_TREE)
+        memory += heap_block_size(sizeof(struct collection));
+    return memory;
+}
+
+size_t entry_memory(const struct entry *entry)
+{
+    size_t memory = entry_own_memory(entry);
     switch (entry_encoding(entry)) {
     case ENTRY_INT:
     case ENTRY_INLINE: break;
     case ENTRY_LARGE: memory += mem_usable_size(entry_large(entry)); break;
     case ENTRY_PAGE: memory += page_memory(entry_page(entry)); break;
     case ENTRY_TREE:
-        memory += heap_block_size(sizeof(struct collection)) + tree_memory(&entry_collection(entry)->rows);
+        memory += tree_memory(&entry_collection(entry)->rows);
         if (entry_collection(entry)->has_index)
             memory += tree_memory_of_blocks(&entry_collection(entry)->index);
         break;

@@ -289,6 +289,8 @@ void entry_free(struct heap *heap, struct entry *entry);
 
 /* Bytes that the entry occupies, its value included (MEMORY USAGE). */
 size_t entry_memory(const struct entry *entry);
+/* The same without what its value consists of: of an entry with ENTRY_TREE, without the trees. */
+size_t entry_own_memory(const struct entry *entry);
 
 /* ---- Collections ---------------------------------------------------------------------------------- */
 

@@ -190,7 +190,7 @@ static size_t slots_size(uint32_t slot_count)
 static void allocate_slots(struct heap *heap, struct stream_group *group, uint32_t slot_count)
 {
     group->slots = slot_count == 0 ? NULL : allocate(heap, slots_size(slot_count));
-    group->by_name = (uint32_t *)(group->slots + slot_count);
+    group->by_name = slot_count == 0 ? NULL : (uint32_t *)(group->slots + slot_count);
     group->slot_count = slot_count;
 }
 
@@ -453,11 +453,12 @@ static void grow_slots(struct heap *heap, struct stream_group *group)
     struct stream_consumer **old = group->slots;
     uint32_t *old_by_name = group->by_name, old_count = group->slot_count;
     allocate_slots(heap, group, old_count == 0 ? SLOTS_MIN : 2 * old_count);
-    if (old_count > 0)
+    if (old_count > 0) {
         memcpy(group->slots, old, old_count * sizeof *old);
+        memcpy(group->by_name, old_by_name, group->consumer_count * sizeof *old_by_name);
+    }
     for (uint32_t slot = old_count; slot < group->slot_count; slot++)
         group->slots[slot] = NULL;
-    memcpy(group->by_name, old_by_name, group->consumer_count * sizeof *old_by_name);
     release_slots(heap, old, old_count);
 }
 

@@ -1,4 +1,4 @@
-"""At least 50,000 random commands on our server and on redis-server 7.0: same replies to the byte, same messages,
+"""200,000 random commands on our server and on redis-server 7.0: same replies to the byte, same messages,
 same contents. Every other outcome needs a rule in rules.py and a paragraph in docs/differences.md.
 
 SKUA_SEED=n repeats a run; SKUA_COMMANDS=n changes its length. A failure prints the seed and the shortest sequence of

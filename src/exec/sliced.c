@@ -121,7 +121,8 @@ static void run_command(void *context)
 static void look_later(struct sliced *sliced)
 {
     uint64_t slice_us = sliced->length_ns / 1000;
-    sliced->credit = slice_us < LOOK_WORK ? (uint32_t)slice_us + 1 : LOOK_WORK;
+    sliced->credit_given = slice_us < LOOK_WORK ? (uint32_t)slice_us + 1 : LOOK_WORK;
+    sliced->credit = sliced->credit_given;
 }
 
 /* S2 to S4. False: there is no place. */
@@ -156,7 +157,7 @@ bool sliced_pause_slow(struct sliced *sliced, uint32_t work)
 {
     const struct client *client = sliced->call.client;
     const struct clock *clock = sliced->call.exec->clock;
-    sliced->work_done += work + LOOK_WORK;
+    sliced->work_done += sliced->credit_given - sliced->credit + work;
     look_later(sliced);
     if (sliced->is_committed)
         return true; /* S5 */
@@ -229,10 +230,10 @@ bool sliced_is_possible(const struct call *call)
     return call->exec->config->slice_us > 0 && !(call->client->flags & CLIENT_EXECUTING);
 }
 
-/* Lets the next client try whose command found no place. */
-static void give_place(struct sliced_table *table)
+void sliced_give_places(struct exec *exec)
 {
-    if (!list_is_empty(&table->waiting))
+    struct sliced_table *table = exec->sliced;
+    for (uint32_t places = SLICED_MAX - table->count; places > 0 && !list_is_empty(&table->waiting); places--)
         client_resume(list_entry(table->waiting.next, struct client, in_blocked));
 }
 
@@ -295,7 +296,7 @@ static void end(struct sliced *sliced)
         reply_move(&client->out, &sliced->out);
     client->flags &= ~(uint32_t)CLIENT_REPLY_SKIP;
     put(table, sliced);
-    give_place(table);
+    sliced_give_places(exec);
     client_mark_dirty(client);
     client_take_deferred(client);
 }

@@ -50,7 +50,8 @@ struct kept_rows {
 
 /* One command on its fiber. */
 struct sliced {
-    uint32_t credit; /* work until the clock is looked at */
+    uint32_t credit;       /* work until the clock is looked at */
+    uint32_t credit_given; /* what it was after the last look */
     bool is_long;
     bool is_committed;
     bool reads_in_place;            /* sliced_hold */
@@ -167,6 +168,10 @@ bool sliced_step(struct exec *exec);
 
 /* For tests: long commands stay where they are, or go on. */
 void sliced_stop(struct exec *exec, bool stop);
+
+/* Lets as many clients try again, whose command was undone for lack of a place, as there are places. To be called now and
+ * then: one that has been let may need none. */
+void sliced_give_places(struct exec *exec);
 
 /* Whether sliced_step has something to do. */
 bool sliced_has_work(const struct exec *exec);

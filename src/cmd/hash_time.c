@@ -5,9 +5,11 @@
  * Threads: executor only. */
 #include "cmd/hash.h"
 #include "exec/notify.h"
+#include "exec/sliced.h"
 #include "gen/args.h"
 
 #define MS_PER_SECOND 1000
+#define COPY_WORK     4 /* for sliced_pause: of copying a field */
 
 /* What is answered for a field. */
 enum {
@@ -16,6 +18,7 @@ enum {
     FIELD_CONDITION_FAILED = 0,
     FIELD_DONE = 1,
     FIELD_DELETED = 2, /* the time had passed already */
+    FIELD_NONE = 3,    /* is not answered */
 };
 
 /* ---- Arguments --------------------------------------------------------------------------------------------- */
@@ -171,23 +174,46 @@ static uint32_t count_fields(const struct opened *opened, const struct fields *f
     return found;
 }
 
-/* Moves the rows to ones that have room for times, unless they have; of a key that is not there, begins with none. */
-static void add_times(struct call *call, struct opened *opened)
+/* Copies the rows of a hash to ones that have room for times. False: the command has been told to end. */
+static bool copy_timed(struct call *call, struct tree *rows, struct tree *ret_timed)
+{
+    const struct tree *kept = sliced_keep(call, rows);
+    struct tree_place place;
+    hash_begin_timed(kept, ret_timed);
+    sliced_expect(call, COPY_WORK * tree_rows(kept));
+    tree_at(kept, 0, &place);
+    do {
+        hash_add_timed(ret_timed, place.page);
+        if (!sliced_pause(call, COPY_WORK * place.page->count)) {
+            keyspace_retire_rows(call->exec->keyspace, ret_timed);
+            return false;
+        }
+    } while (tree_next_page(kept, &place));
+    return true;
+}
+
+/* Moves the rows to ones that have room for times, unless they have; of a key that is not there, begins with none. Nothing
+ * has been changed before. False: the command has been told to end. */
+static bool add_times(struct call *call, struct opened *opened)
 {
     struct tree timed;
     if (opened->key.entry == NULL) {
         collection_begin(&opened->hash, call->exec->keyspace, ENTRY_HASH);
-        hash_add_times(opened->hash.rows, &timed);
+        hash_begin_timed(opened->hash.rows, &timed);
         tree_free_some(opened->hash.rows, 1);
-    } else if (!hash_has_times(opened->hash.rows)) {
-        hash_add_times(opened->hash.rows, &timed);
+    } else if (hash_has_times(opened->hash.rows)) {
+        return true;
     } else {
-        return;
+        if (!copy_timed(call, opened->hash.rows, &timed))
+            return false;
+        sliced_commit(call);
+        call_write_key(call, opened->key.name, &opened->key);
     }
     opened->hash.page = timed;
     opened->hash.rows = &opened->hash.page;
     opened->hash.index = NULL;
     opened->is_new = true;
+    return true;
 }
 
 /* Puts the rows back; `due_ms` is the earliest time that a field was given. False after -OOM. */
@@ -277,7 +303,8 @@ struct expiry {
     uint32_t word_count;
 };
 
-/* Gives one field its time, or takes it out when that has passed. Returns the answer. */
+/* Gives one field its time, or takes it out when that has passed. Returns the answer; FIELD_NONE
+ * when the command has been told to end. */
 static int expire_field(struct call *call, struct opened *opened, struct slice field,
                         enum condition condition, int64_t wanted_ms)
 {
@@ -291,7 +318,8 @@ static int expire_field(struct call *call, struct opened *opened, struct slice f
         return FIELD_DELETED;
     }
     if (!hash_has_times(opened->hash.rows)) {
-        add_times(call, opened);
+        if (!add_times(call, opened))
+            return FIELD_NONE;
         find_field(opened, field, &place);
     }
     tree_set_number(opened->hash.rows, &place, (uint64_t)wanted_ms);
@@ -320,6 +348,8 @@ static void expire_fields(struct call *call, const struct expiry *expiry)
     reply_array(call->out, fields.count);
     for (uint32_t i = 0; i < fields.count; i++) {
         int answer = expire_field(call, &opened, fields.words[i], condition, outcome.due_ms);
+        if (answer == FIELD_NONE)
+            return;
         outcome.changed += answer == FIELD_DONE;
         outcome.deleted += answer == FIELD_DELETED;
         reply_int(call->out, answer);
@@ -454,6 +484,8 @@ void cmd_hgetex(struct call *call, const struct args_hgetex *args)
             outcome.changed++;
         } else if (options.has_time) {
             int answer = expire_field(call, &opened, fields.words[i], CONDITION_NONE, options.expire_ms);
+            if (answer == FIELD_NONE)
+                return;
             outcome.changed += answer == FIELD_DONE;
             outcome.deleted += answer == FIELD_DELETED;
         }
@@ -489,7 +521,7 @@ static void delete_fields(struct call *call, struct opened *opened, const struct
     close_changed(call, opened, &outcome);
 }
 
-/* Sets the fields to their values. False after -OOM. */
+/* Sets the fields to their values. False after -OOM, or when the command has been told to end. */
 static bool set_fields(struct call *call, struct opened *opened, const struct options *options,
                        const struct fields *fields)
 {
@@ -498,9 +530,13 @@ static bool set_fields(struct call *call, struct opened *opened, const struct op
         call_oom(call);
         return false;
     }
-    if (options->has_time)
-        add_times(call, opened);
-    else if (opened->key.entry == NULL)
+    if (options->has_time && !add_times(call, opened)) {
+        for (uint32_t i = 0; i < batch.count; i++)
+            element_unref(batch.elements[i]);
+        element_batch_done(&batch);
+        return false;
+    }
+    if (!options->has_time && opened->key.entry == NULL)
         collection_begin(&opened->hash, call->exec->keyspace, ENTRY_HASH);
     int64_t expire_ms = options->keep_time ? HASH_KEEP_TIME : options->expire_ms;
     for (uint32_t i = 0; i < batch.count; i += 2)

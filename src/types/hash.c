@@ -48,19 +48,29 @@ int64_t hash_time(const struct tree *rows, const struct tree_place *place)
     return hash_has_times(rows) ? (int64_t)page_number(place->page, place->row) : ENTRY_NO_EXPIRE;
 }
 
+void hash_begin_timed(const struct tree *rows, struct tree *ret_timed)
+{
+    tree_init(ret_timed, &timed_hash_tree, rows->context, rows->heap);
+}
+
+void hash_add_timed(struct tree *timed, const struct page *page)
+{
+    for (unsigned row = 0; row < page->count; row++) {
+        struct element field = page_element(page, row, 0), value = page_element(page, row, 1);
+        element_ref(field);
+        element_ref(value);
+        hash_set(timed, field, value, ENTRY_NO_EXPIRE);
+    }
+}
+
 void hash_add_times(const struct tree *rows, struct tree *ret_timed)
 {
     struct tree_place place;
-    tree_init(ret_timed, &timed_hash_tree, rows->context, rows->heap);
+    hash_begin_timed(rows, ret_timed);
     tree_at(rows, 0, &place);
-    do {
-        for (unsigned row = 0; row < place.page->count; row++) {
-            struct element field = page_element(place.page, row, 0), value = page_element(place.page, row, 1);
-            element_ref(field);
-            element_ref(value);
-            hash_set(ret_timed, field, value, ENTRY_NO_EXPIRE);
-        }
-    } while (tree_next_page(rows, &place));
+    do
+        hash_add_timed(ret_timed, place.page);
+    while (tree_next_page(rows, &place));
 }
 
 int64_t hash_due_ms(const struct tree *rows)

@@ -41,7 +41,13 @@ ALWAYS_INLINE bool hash_has_times(const struct tree *rows)
 /* When the field at the place expires, ENTRY_NO_EXPIRE for never. */
 int64_t hash_time(const struct tree *rows, const struct tree_place *place);
 
-/* The same fields in rows with room for times; `rows` stays as it is, long texts are shared. */
+/* No fields, with room for times, for those of `rows`. */
+void hash_begin_timed(const struct tree *rows, struct tree *ret_timed);
+
+/* Adds the fields of one of those rows' pages, which stays as it is: long texts are shared. */
+void hash_add_timed(struct tree *timed, const struct page *page);
+
+/* All of that at once. */
 void hash_add_times(const struct tree *rows, struct tree *ret_timed);
 
 /* When the first field of a hash with times expires, ENTRY_NO_EXPIRE for never. Looks at all of them. */

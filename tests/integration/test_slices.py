@@ -253,6 +253,22 @@ def test_a_change_of_a_large_collection_appears_at_once(r, begin, blocked, fill_
     assert writer.reply() == (1 if left else 0)
 
 
+@pytest.mark.parametrize("command, answer", [("HEXPIRE k 1000 FIELDS 2 m1 none", [1, -2]),
+                                             ("HSETEX k EX 1000 FIELDS 1 m1 changed", 1),
+                                             ("HGETEX k EX 1000 FIELDS 1 m1", [b"1"])])
+def test_the_first_time_of_a_field_in_a_large_hash(r, begin, blocked, command, answer):
+    fill(r, "HSET", "k")
+    client = begin(command)
+    assert r("HGET k m1") == b"1"
+    assert r("HTTL k FIELDS 1 m1") == [-1]
+    writer = blocked("HDEL k m2")
+    go_on(r)
+    assert client.reply() == answer
+    assert writer.reply() == 1
+    assert 0 < r("HTTL k FIELDS 1 m1")[0] <= 1000
+    assert r("HLEN k") == COUNT - 1
+
+
 def test_who_waits_goes_on_in_order(r, begin, blocked):
     fill(r, "SADD", "k")
     client = begin("SUNIONSTORE d k")

@@ -3,7 +3,7 @@
 Entry point: emit_cli (gen/cli_commands.c), an array of struct catalogue_command (tools/cli/catalogue.h).
 """
 
-from command_model import NUMBER_TYPES, all_commands
+from command_model import NUMBER_TYPES, all_commands, shown_args
 from common import Output, c_string
 
 KINDS = {"token": "CATALOGUE_TOKEN", "oneof": "CATALOGUE_ONEOF", "block": "CATALOGUE_BLOCK"}
@@ -17,7 +17,7 @@ def _kind(arg):
 
 def _emit_arguments(out, name, args):
     """Inner arrays first, because C wants them defined before they are pointed at."""
-    shown = [arg for arg in args if not arg.hidden]
+    shown = shown_args(args)
     for arg in shown:
         if arg.args:
             _emit_arguments(out, f"{name}_{arg.field}", arg.args)
@@ -26,9 +26,9 @@ def _emit_arguments(out, name, args):
             fields = [f".kind = {_kind(arg)}", f".name = {c_string(arg.display or arg.name)}"]
             if arg.token:
                 fields.append(f".token = {c_string(arg.token)}")
-            fields += [f".{flag} = true" for flag in ("optional", "multiple") if getattr(arg, flag)]
+            fields += [f".{flag} = true" for flag in ("optional", "multiple", "multiple_token") if getattr(arg, flag)]
             if arg.args:
-                fields += [f".args = {name}_{arg.field}", f".arg_count = {len(arg.args)}"]
+                fields += [f".args = {name}_{arg.field}", f".arg_count = {len(shown_args(arg.args))}"]
             out.line("{" + ", ".join(fields) + "},")
     return len(shown)
 
@@ -36,7 +36,7 @@ def _emit_arguments(out, name, args):
 def _emit_parts(out, command):
     """The arrays that a command's row points at. Returns the lines of the row."""
     row = []
-    if any(not arg.hidden for arg in command.args):
+    if shown_args(command.args):
         count = _emit_arguments(out, f"args_{command.c_name}", command.args)
         row += [f".args = args_{command.c_name},", f".arg_count = {count},"]
     if command.examples:

@@ -7,7 +7,7 @@ import json
 
 from common import Output, c_string
 from command_keys import key_specs, legacy_range
-from command_model import all_commands
+from command_model import all_commands, shown_args
 
 # ---- Syntax ------------------------------------------------------------------------------------------------
 
@@ -24,9 +24,12 @@ def syntax(arg):
         if arg.token or not arg.optional:
             text = f"<{text}>"
     elif arg.type == "block":
-        text = " ".join(syntax(inner) for inner in arg.args)
+        text = " ".join(syntax(inner) for inner in shown_args(arg.args))
     else:
         text = arg.display or arg.name
+    if arg.multiple_token:
+        text = f"{arg.token} {text}"
+        return f"[{text} [{text} ...]]" if arg.optional else f"{text} [{text} ...]"
     if arg.multiple:
         text += f" [{text} ...]" if len(text) <= REPEATED_MAX else " [...]"
     if arg.token and arg.type != "token":
@@ -36,7 +39,7 @@ def syntax(arg):
 
 def command_syntax(command, name=None):
     words = name or command.full_name.upper().replace("|", " ")
-    return " ".join([words] + [syntax(arg) for arg in command.args if not arg.hidden])
+    return " ".join([words] + [syntax(arg) for arg in shown_args(command.args)])
 
 
 def help_lines(command):
@@ -54,7 +57,8 @@ def help_lines(command):
 
 
 def _emit_arguments(out, name, args, numbers):
-    """Inner arrays first, because C wants them defined before they are pointed at."""
+    """Inner arrays first, because C wants them defined before they are pointed at. Returns how many were told."""
+    args = shown_args(args)
     for arg in args:
         if arg.args:
             _emit_arguments(out, f"{name}_{arg.field}", arg.args, numbers)
@@ -71,19 +75,31 @@ def _emit_arguments(out, name, args, numbers):
                     out.line(f".since = {c_string(arg.since)},")
                 if arg.deprecated_since:
                     out.line(f".deprecated_since = {c_string(arg.deprecated_since)},")
-                out.line(f".key_spec = {_key_spec_number(arg, numbers)},")
+                out.line(f".key_spec = {numbers.get(id(arg), -1)},")
                 out.line(f".optional = {str(arg.optional).lower()},")
                 out.line(f".multiple = {str(arg.multiple).lower()},")
+                out.line(f".multiple_token = {str(arg.multiple_token).lower()},")
                 if arg.args:
                     out.line(f".args = {name}_{arg.field},")
-                    out.line(f".arg_count = {len(arg.args)},")
+                    out.line(f".arg_count = {len(shown_args(arg.args))},")
+    return len(args)
 
 
-def _key_spec_number(arg, numbers):
-    if not arg.access:
-        return -1
-    numbers["next"] += 0 if arg.joins else 1
-    return numbers["next"] if arg.shown_type == arg.type else -1
+def _key_spec_numbers(command):
+    """Which key specification each key belongs to, by id(argument): they count in the order in which keys are declared."""
+    numbers, last = {}, -1
+    for arg in _all_args(command.args):
+        if arg.access:
+            last += 0 if arg.joins else 1
+            if arg.shown_type == arg.type:
+                numbers[id(arg)] = last
+    return numbers
+
+
+def _all_args(args):
+    for arg in args:
+        yield arg
+        yield from _all_args(arg.args)
 
 
 def _emit_strings(out, name, values):
@@ -101,10 +117,8 @@ def _emit_parts(out, command):
         row.append(f".{field} = {field}_{name},")
         row.append(f".{count_field} = {count},")
 
-    shown = [arg for arg in command.args if not arg.hidden]
-    if shown:
-        _emit_arguments(out, f"args_{name}", shown, {"next": -1})
-        part("args", "arg_count", len(shown))
+    if shown_args(command.args):
+        part("args", "arg_count", _emit_arguments(out, f"args_{name}", command.args, _key_spec_numbers(command)))
     if command.history:
         with out.block(f"static const struct command_history history_{name}[] =", "};"):
             for version, text in command.history:
@@ -157,7 +171,7 @@ def emit_docs(commands):
 
 def _argument_json(arg):
     result = {"name": arg.name, "type": arg.type}
-    for key in ("token", "optional", "multiple", "counted", "raw", "minimum", "maximum", "default", "display", "access",
+    for key in ("token", "optional", "multiple", "multiple_token", "counted", "raw", "minimum", "maximum", "default", "display", "access",
                 "variable", "since"):
         value = getattr(arg, key)
         if value not in (None, False, []):

@@ -38,6 +38,7 @@ class Argument:
     token: str | None = None
     optional: bool = False
     multiple: bool = False
+    multiple_token: bool = False  # the token stands before each of them
     raw: bool = False
     minimum: int | float | None = None
     maximum: int | float | None = None
@@ -217,6 +218,19 @@ def _most(arg):
     return words + (0 if arg.type == "token" else 1)
 
 
+def shown_args(args):
+    """The arguments as they are told to people and clients: without hidden ones, and without blocks that only say
+    which words a function gets unparsed."""
+    shown = []
+    for arg in args:
+        only_groups = arg.type == "block" and arg.raw and not (arg.token or arg.multiple or arg.display)
+        if only_groups and (not arg.optional or all(inner.optional for inner in arg.args)):
+            shown += shown_args(arg.args)
+        elif not arg.hidden:
+            shown.append(arg)
+    return shown
+
+
 # ---- Arguments ---------------------------------------------------------------------------------------------
 
 
@@ -229,6 +243,7 @@ def _load_argument(where, table, in_oneof=False, in_raw=False):
     kind = check.choice("type", TYPES, required=True)
     arg = Argument(name=name, type=kind, token=check.text("token"),
                    optional=check.take("optional", bool, False), multiple=check.take("multiple", bool, False),
+                   multiple_token=check.take("multiple_token", bool, False),
                    raw=check.take("raw", bool, False), error=check.text("error"),
                    range_error=check.text("range_error"), display=check.text("display"),
                    incomplete=check.choice("incomplete", ["arity", "syntax"], "arity"),
@@ -255,6 +270,8 @@ def _check_argument(check, arg, in_oneof):
         check.fail("a token is written in upper case")
     if arg.type == "token" and not arg.token:
         check.fail("a token needs a 'token'")
+    if arg.multiple_token and not (arg.multiple and arg.token):
+        check.fail("'multiple_token' belongs to multiple arguments behind a token")
     if arg.type == "token" and not (arg.optional or in_oneof):
         check.fail("a token that is not optional says nothing")
     if (arg.type in ("oneof", "block")) != bool(arg.args):
@@ -293,6 +310,8 @@ def _check_argument(check, arg, in_oneof):
 
 def _check_shape(check, arg, in_oneof):
     """Rules for what is parsed by generated code: not inside of a raw argument, which only describes."""
+    if arg.multiple_token and not arg.raw:
+        check.fail("a token that comes again is for raw arguments")
     if arg.multiple and not arg.raw:
         plain_block = arg.type == "block" and all(item.is_fixed() and item.type in SLICE_TYPES for item in arg.args)
         if arg.type not in SLICE_TYPES and not plain_block:

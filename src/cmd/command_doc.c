@@ -24,11 +24,13 @@ static uint64_t field_optional(struct reply *out, const char *name, const char *
 static void reply_argument_flags(struct reply *out, const struct command_argument *argument)
 {
     reply_bulk_string(out, "flags");
-    reply_set(out, (uint64_t)argument->optional + argument->multiple);
+    reply_set(out, (uint64_t)argument->optional + argument->multiple + argument->multiple_token);
     if (argument->optional)
         reply_status(out, "optional");
     if (argument->multiple)
         reply_status(out, "multiple");
+    if (argument->multiple_token)
+        reply_status(out, "multiple_token");
 }
 
 /* Arguments nest as deep as the declarations do. */

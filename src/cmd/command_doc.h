@@ -50,6 +50,7 @@ struct command_argument {
     int key_spec; /* number of its key specification, -1 when it is no key */
     bool optional;
     bool multiple;
+    bool multiple_token; /* the token stands before each of them */
     const struct command_argument *args;
     uint32_t arg_count;
 };

@@ -139,6 +139,32 @@ def test_docs_of_nested_arguments(r3):
                                      b"token": b"BIT"}
 
 
+@pytest.mark.parametrize("command, specs", [
+    ("georadius", [0, 1, 2]), ("geosearchstore", [0, 1]), ("sort", [0, 1, 1, 2]), ("zunionstore", [0, 1]), ("xreadgroup", [0])])
+def test_docs_say_which_key_specification_a_key_belongs_to(r3, command, specs):
+    def indexes(arguments):
+        for argument in arguments:
+            yield from [argument[b"key_spec_index"]] if b"key_spec_index" in argument else []
+            yield from indexes(argument.get(b"arguments", []))
+    [doc] = r3(f"COMMAND DOCS {command}").values()
+    assert list(indexes(doc[b"arguments"])) == specs
+
+
+@pytest.mark.parametrize("command, name", [("sort", b"GET"), ("sort_ro", b"GET"), ("bitfield_ro", b"GET")])
+def test_docs_say_that_a_token_comes_again(r3, command, name):
+    [doc] = r3(f"COMMAND DOCS {command}").values()
+    [get] = [argument for argument in doc[b"arguments"] if argument.get(b"token") == name]
+    assert get[b"flags"] == Set(["optional", "multiple", "multiple_token"])
+
+
+@pytest.mark.parametrize("command", ["zadd", "geoadd", "geosearch", "georadius", "xclaim", "xautoclaim"])
+def test_docs_tell_options_one_by_one(r3, command):
+    """No block around all of them, however they are parsed: clients make hints from this."""
+    [doc] = r3(f"COMMAND DOCS {command}").values()
+    assert all(argument.get(b"token") or argument[b"type"] != b"block" or b"count" in argument[b"name"]
+               or argument[b"flags"] == Set(["multiple"]) for argument in doc[b"arguments"])
+
+
 def test_docs_of_all(r3):
     docs = r3("COMMAND DOCS")
     assert len(docs) == r3("COMMAND COUNT")

@@ -144,7 +144,8 @@ void cmd_hello(struct call *call, const struct args_hello *args)
 
 void cmd_ping(struct call *call, const struct args_ping *args)
 {
-    if (call->out->resp == 2 && client_subscription_count(call->client) > 0) {
+    if (unlikely(call->client->subscriptions != NULL) && call->out->resp == 2 &&
+        client_subscription_count(call->client) > 0) {
         /* Has the shape of a message, because that is all that such a client expects. */
         reply_array(call->out, 2);
         reply_bulk_string(call->out, "pong");

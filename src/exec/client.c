@@ -18,6 +18,8 @@ struct client *client_lookup(struct exec *exec, uint64_t id)
 
 uint32_t client_subscription_count(const struct client *client)
 {
+    if (likely(client->subscriptions == NULL))
+        return 0;
     return pubsub_client_count(client, PUBSUB_CHANNEL) + pubsub_client_count(client, PUBSUB_PATTERN) +
            pubsub_client_count(client, PUBSUB_SHARD);
 }
@@ -27,12 +29,6 @@ void client_note_patience(struct client *client)
     bool waits = client->flags & (CLIENT_BLOCKED | CLIENT_PAUSED | CLIENT_SLICED | CLIENT_MONITOR);
     atomic_store_explicit(&client->shared->exempt_from_idle_timeout,
                           waits || client_subscription_count(client) > 0, memory_order_relaxed);
-}
-
-void client_mark_dirty(struct client *client)
-{
-    if (!list_is_listed(&client->in_dirty))
-        list_append(&client->exec->output_dirty, &client->in_dirty);
 }
 
 void client_close(struct client *client, enum close_how how)
@@ -58,12 +54,6 @@ struct reply *client_push(struct client *client)
         return &client->out;
     exec->deferred.resp = client->out.resp;
     return &exec->deferred;
-}
-
-void client_take_deferred(struct client *client)
-{
-    if (unlikely(!reply_is_empty(&client->exec->deferred)))
-        reply_move(&client->out, &client->exec->deferred);
 }
 
 /* ---- Waiting -------------------------------------------------------------------------------------- */

@@ -137,6 +137,11 @@ static unsigned flags_of(const struct client *client, const struct command *comm
     return command->flags;
 }
 
+static void refuse_memory(struct client *client, const struct command *command)
+{
+    refuse(client, command, "OOM command not allowed when used memory > 'maxmemory'.");
+}
+
 static bool is_allowed(struct client *client, const struct command *command)
 {
     struct exec *exec = client->exec;
@@ -149,7 +154,7 @@ static bool is_allowed(struct client *client, const struct command *command)
         return false;
     }
     if (flags_of(client, command) & CMD_DENYOOM && unlikely(!evict_make_room(exec))) {
-        refuse(client, command, "OOM command not allowed when used memory > 'maxmemory'.");
+        refuse_memory(client, command);
         return false;
     }
     if (unlikely(client->subscriptions && client->out.resp == 2 && client_subscription_count(client) > 0 &&
@@ -169,14 +174,9 @@ static bool is_allowed(struct client *client, const struct command *command)
     return true;
 }
 
-bool dispatch_must_pause(const struct client *client, const struct command *command)
+bool dispatch_must_pause_slow(const struct client *client, const struct command *command)
 {
-    const struct exec *exec = client->exec;
-    if (likely(exec->pause_until_ms == 0))
-        return false;
-    if (!exec->pause_writes_only)
-        return true;
-    return flags_of(client, command) & (CMD_WRITE | CMD_MAY_REPLICATE);
+    return !client->exec->pause_writes_only || flags_of(client, command) & (CMD_WRITE | CMD_MAY_REPLICATE);
 }
 
 /* Inside MULTI everything waits for EXEC but the commands that end or watch over the transaction. */
@@ -217,7 +217,7 @@ static void queue(struct client *client, const struct request *request)
 /* ---- Execution ------------------------------------------------------------------------------------ */
 
 /* A command that others may have waited for. */
-static void note_long(struct call *call, struct command_stats *stats, uint64_t ns)
+NO_INLINE static void note_long(struct call *call, struct command_stats *stats, uint64_t ns)
 {
     struct exec *exec = call->exec;
     if (stats->times)
@@ -231,7 +231,7 @@ static void note_long(struct call *call, struct command_stats *stats, uint64_t n
 _Static_assert(SPAN_MIN_NS <= 1000000, "a latency event takes a millisecond at least");
 
 /* Accounts for a command that has just ended. */
-static void account(struct call *call, struct command_stats *stats, uint64_t ns)
+ALWAYS_INLINE void account(struct call *call, struct command_stats *stats, uint64_t ns)
 {
     struct exec *exec = call->exec;
     stats->calls++;
@@ -247,43 +247,79 @@ static void account(struct call *call, struct command_stats *stats, uint64_t ns)
         blame_slow(call, ns);
 }
 
-void exec_call_ended(struct call *call, uint32_t errors, uint64_t ns)
+NO_INLINE static void note_errors(struct call *call, struct command_stats *stats, uint32_t errors)
+{
+    stats->failed++;
+    error_stats_count(call->exec, call->out->error_code, call->out->error_count - errors);
+    /* Counted: EXEC, which this may be part of, does not count it again. */
+    call->out->error_count = errors;
+}
+
+NO_INLINE static void tell_monitors(struct call *call)
+{
+    struct exec *exec = call->exec;
+    if (exec->hooks.monitor && !(call->command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)))
+        exec->hooks.monitor(exec->hooks.context, call);
+}
+
+ALWAYS_INLINE void call_ended(struct call *call, uint32_t errors, uint64_t ns)
 {
     struct exec *exec = call->exec;
     struct command_stats *stats = &exec->command_stats[call->command->id];
     check_written_keys(call);
-    if (unlikely(call->out->error_count != errors)) {
-        stats->failed++;
-        error_stats_count(exec, call->out->error_code, call->out->error_count - errors);
-        /* Counted: EXEC, which this may be part of, does not count it again. */
-        call->out->error_count = errors;
-    }
+    if (unlikely(call->out->error_count != errors))
+        note_errors(call, stats, errors);
     account(call, stats, ns);
-    if (unlikely(exec->monitor_count) && exec->hooks.monitor &&
-        !(call->command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)))
-        exec->hooks.monitor(exec->hooks.context, call);
+    if (unlikely(exec->monitor_count))
+        tell_monitors(call);
 }
 
-void exec_call(struct call *call)
+void exec_call_ended(struct call *call, uint32_t errors, uint64_t ns)
+{
+    call_ended(call, errors, ns);
+}
+
+/* The time since the end of the last command, which is that of the call. */
+ALWAYS_INLINE uint64_t take_time(const struct call *call)
 {
     struct exec *exec = call->exec;
-    uint32_t errors = call->out->error_count;
-    enum sliced_outcome outcome = SLICED_ENDED;
-    if (call->command->cost == COST_SLICEABLE && sliced_is_possible(call))
-        outcome = sliced_run(call);
-    else
-        call->command->run(call);
     uint64_t begin_ticks = exec->tick_mark;
     exec->tick_mark = clock_ticks(exec->clock);
     uint64_t ns = clock_ticks_to_ns(exec->clock, exec->tick_mark - begin_ticks);
     pause_note(exec, call->command->full_name, ns);
+    return ns;
+}
+
+NO_INLINE static void run_sliced(struct call *call)
+{
+    struct exec *exec = call->exec;
+    uint32_t errors = call->out->error_count;
+    uint64_t begin_ticks = exec->tick_mark;
+    enum sliced_outcome outcome = sliced_run(call);
+    uint64_t ns = take_time(call);
     if (likely(outcome == SLICED_ENDED)) {
-        exec_call_ended(call, errors, ns);
+        call_ended(call, errors, ns);
     } else if (outcome == SLICED_GOES_ON) {
         call->client->sliced->ns += ns;
         call->client->sliced->request = exec->blame.request;
         blame_slice(call, begin_ticks, true);
     }
+}
+
+ALWAYS_INLINE void run(struct call *call)
+{
+    if (call->command->cost == COST_SLICEABLE && sliced_is_possible(call)) {
+        run_sliced(call);
+        return;
+    }
+    uint32_t errors = call->out->error_count;
+    call->command->run(call);
+    call_ended(call, errors, take_time(call));
+}
+
+void exec_call(struct call *call)
+{
+    run(call);
 }
 
 #define REPLY_MODES (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT)
@@ -317,7 +353,7 @@ static void execute(struct client *client, const struct request *request)
     client->commands++;
     client->exec->executing = client;
     client->exec->blame.request.begin_ticks = client->exec->tick_mark;
-    exec_call(&call);
+    run(&call);
     client->exec->executing = NULL;
 }
 
@@ -329,10 +365,19 @@ static void fault(struct client *client, const char *text)
     client_close(client, CLOSE_AFTER_REPLIES);
 }
 
-/* Returns false when the request was refused, queued or must wait. */
-static bool is_to_be_executed(struct client *client, const struct request *request)
+/* Whether what mostly is not the case is not: then of the checks only those are left that look at the request, and that of
+ * memory. */
+static bool is_unhindered(const struct client *client)
 {
-    if (!is_well_formed(client, request) || !is_allowed(client, request->command))
+    const struct exec *exec = client->exec;
+    return client->authenticated && !(client->flags & (CLIENT_IN_TRANSACTION | CLIENT_MONITOR)) &&
+           client->subscriptions == NULL && exec->pause_until_ms == 0 && !hold_is_any(&exec->holds);
+}
+
+/* Returns false when the request was refused, queued or must wait. */
+NO_INLINE static bool is_to_be_executed_slow(struct client *client, const struct request *request)
+{
+    if (!is_allowed(client, request->command))
         return false;
     if (unlikely(dispatch_must_pause(client, request->command))) {
         client_wait_in(client, &client->exec->paused);
@@ -345,6 +390,20 @@ static bool is_to_be_executed(struct client *client, const struct request *reque
     if (unlikely(
             hold_must_wait(&client->exec->holds, client, request->command, request->argv, request->argc)))
         return false;
+    return true;
+}
+
+/* The same, with a short way for most requests. */
+ALWAYS_INLINE bool is_to_be_executed(struct client *client, const struct request *request)
+{
+    if (unlikely(!is_well_formed(client, request)))
+        return false;
+    if (unlikely(!is_unhindered(client)))
+        return is_to_be_executed_slow(client, request);
+    if (request->command->flags & CMD_DENYOOM && unlikely(!evict_make_room(client->exec))) {
+        refuse_memory(client, request->command);
+        return false;
+    }
     return true;
 }
 

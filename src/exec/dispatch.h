@@ -15,7 +15,11 @@ void dispatch_request(struct client *client, struct run *run, const struct reque
 void dispatch_expire_key(struct exec *exec, struct db *db, struct slice key, uint64_t hash);
 
 /* Whether CLIENT PAUSE holds this command of the client up. */
-bool dispatch_must_pause(const struct client *client, const struct command *command);
+bool dispatch_must_pause_slow(const struct client *client, const struct command *command);
+static inline bool dispatch_must_pause(const struct client *client, const struct command *command)
+{
+    return unlikely(client->exec->pause_until_ms != 0) && dispatch_must_pause_slow(client, command);
+}
 
 /* A command has ended that took `ns` in all: accounts for it. `errors` is what call->out had counted before. */
 void exec_call_ended(struct call *call, uint32_t errors, uint64_t ns);
@@ -35,10 +39,18 @@ static inline bool dispatch_client_id_equal(const void *item, const void *key)
 /* ---- client.c -------------------------------------------------------------------------------------- */
 
 /* The client's reply will be looked at by exec_flush_output. */
-void client_mark_dirty(struct client *client);
+static inline void client_mark_dirty(struct client *client)
+{
+    if (!list_is_listed(&client->in_dirty))
+        list_append(&client->exec->output_dirty, &client->in_dirty);
+}
 
 /* Moves what was pushed to the client during its own request behind the reply: no reply mode drops it. */
-void client_take_deferred(struct client *client);
+static inline void client_take_deferred(struct client *client)
+{
+    if (unlikely(!reply_is_empty(&client->exec->deferred)))
+        reply_move(&client->out, &client->exec->deferred);
+}
 
 /* Makes the client wait, in a list of whoever will call client_resume; its request will be executed again. */
 void client_wait_in(struct client *client, struct list_node *waiting);

@@ -379,23 +379,9 @@ static void window_fill(struct window *window, struct batch_cursor *cursor)
     }
 }
 
-/* The stages after it: the entries that probably hold the keys, what they refer to, and the rows in question. */
-static void window_fetch(const struct window *window)
+/* The rows in question of collections that are trees. */
+NO_INLINE static void window_fetch_rows(const struct window *window, const struct entry *const *items)
 {
-    const void *items[EXEC_WINDOW];
-    for (unsigned i = 0; i < window->count; i++) {
-        items[i] = NULL;
-        if (window->requests[i]->has_key)
-            items[i] = table_likely_item(&window->clients[i]->db->keys, window->requests[i]->key_hash);
-        if (!items[i])
-            continue;
-        prefetch(items[i]);
-        if (window->requests[i]->command->flags & CMD_WRITE)
-            heap_prefetch_release(items[i]);
-    }
-    for (unsigned i = 0; i < window->count; i++)
-        if (items[i])
-            fetch_value(items[i], window->requests[i]);
     struct members_fetch fetches[EXEC_WINDOW];
     unsigned fetching = 0;
     for (unsigned i = 0; i < window->count; i++)
@@ -410,6 +396,31 @@ static void window_fetch(const struct window *window)
         }
         fetching = left;
     }
+}
+
+/* The stages after it: the entries that probably hold the keys, what they refer to, and the rows in question. */
+static void window_fetch(const struct window *window)
+{
+    const struct entry *items[EXEC_WINDOW];
+    for (unsigned i = 0; i < window->count; i++) {
+        items[i] = NULL;
+        if (window->requests[i]->has_key)
+            items[i] = table_likely_item(&window->clients[i]->db->keys, window->requests[i]->key_hash);
+        if (!items[i])
+            continue;
+        prefetch(items[i]);
+        if (window->requests[i]->command->flags & CMD_WRITE)
+            heap_prefetch_release(items[i]);
+    }
+    bool some_trees = false;
+    for (unsigned i = 0; i < window->count; i++) {
+        if (!items[i])
+            continue;
+        fetch_value(items[i], window->requests[i]);
+        some_trees |= entry_encoding(items[i]) == ENTRY_TREE;
+    }
+    if (some_trees)
+        window_fetch_rows(window, items);
 }
 
 void exec_run_batch(struct exec *exec, struct run *const *runs, unsigned count)

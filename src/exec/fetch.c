@@ -12,7 +12,7 @@ static void prefetch_lines(const void *from, size_t first, size_t end)
         prefetch((const char *)from + line * CACHE_LINE);
 }
 
-void fetch_value(const struct entry *entry, const struct request *request)
+void fetch_value_slow(const struct entry *entry, const struct request *request)
 {
     switch (entry_encoding(entry)) {
     case ENTRY_INLINE:

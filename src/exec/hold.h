@@ -50,6 +50,12 @@ struct held_key **hold_take(struct hold_table *table, const struct command *comm
 /* Ends the holding and lets those go on who waited. */
 void hold_release(struct hold_table *table, struct held_key **keys, uint32_t count);
 
+/* Whether any key is held. */
+static inline bool hold_is_any(const struct hold_table *table)
+{
+    return table_size(&table->keys) > 0;
+}
+
 bool hold_must_wait_slow(struct hold_table *table, struct client *client, const struct command *command,
                          const struct slice *argv, uint32_t argc);
 
@@ -57,7 +63,7 @@ bool hold_must_wait_slow(struct hold_table *table, struct client *client, const 
 static inline bool hold_must_wait(struct hold_table *table, struct client *client,
                                   const struct command *command, const struct slice *argv, uint32_t argc)
 {
-    return unlikely(table_size(&table->keys) > 0) && hold_must_wait_slow(table, client, command, argv, argc);
+    return unlikely(hold_is_any(table)) && hold_must_wait_slow(table, client, command, argv, argc);
 }
 
 bool hold_conflicts_slow(const struct hold_table *table, const struct command *command,
@@ -67,7 +73,7 @@ bool hold_conflicts_slow(const struct hold_table *table, const struct command *c
 static inline bool hold_conflicts(const struct hold_table *table, const struct command *command,
                                   const struct slice *argv, uint32_t argc)
 {
-    return unlikely(table_size(&table->keys) > 0) && hold_conflicts_slow(table, command, argv, argc);
+    return unlikely(hold_is_any(table)) && hold_conflicts_slow(table, command, argv, argc);
 }
 
 bool hold_has_slow(const struct hold_table *table, struct slice name);
@@ -75,7 +81,7 @@ bool hold_has_slow(const struct hold_table *table, struct slice name);
 /* Whether anybody holds the key. */
 static inline bool hold_has(const struct hold_table *table, struct slice name)
 {
-    return unlikely(table_size(&table->keys) > 0) && hold_has_slow(table, name);
+    return unlikely(hold_is_any(table)) && hold_has_slow(table, name);
 }
 
 #endif

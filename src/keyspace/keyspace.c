@@ -217,6 +217,10 @@ static void free_discounted(void *large)
 
 void keyspace_retire(struct keyspace *keyspace, struct entry *entry)
 {
+    if (likely(entry_encoding(entry) <= ENTRY_INLINE)) { /* the entry is all */
+        heap_release(keyspace->heap, entry, entry_block_size(entry));
+        return;
+    }
     if (unlikely(entry_encoding(entry) == ENTRY_LARGE)) {
         struct large_string *large = entry_large(entry);
         if (keyspace->workers && large->capacity >= KEYSPACE_LAZY_FREE_MIN) {

@@ -56,6 +56,7 @@ class Argument:
     since: str | None = None
     deprecated_since: str | None = None
     hidden: bool = False
+    once: bool = False
     args: list = dataclasses.field(default_factory=list)
 
     @property
@@ -251,6 +252,7 @@ def _load_argument(where, table, in_oneof=False, in_raw=False):
                    counted=check.take("counted", bool, False),
                    variable=check.take("variable_access", dict), since=check.text("since"),
                    deprecated_since=check.text("deprecated_since"), hidden=check.take("hidden", bool, False),
+                   once=check.take("once", bool, False),
                    minimum=check.take("min", (int, float)), maximum=check.take("max", (int, float)),
                    default=check.take("default", (int, float)))
     shown = {"token": "pure-token", "unsigned": "integer", "long-double": "double"}.get(kind, kind)
@@ -304,6 +306,8 @@ def _check_argument(check, arg, in_oneof):
         check.fail("an alternative of a oneof is neither optional nor multiple nor raw")
     if arg.hidden and not (arg.optional and arg.multiple):
         check.fail("'hidden' is for words that are accepted and ignored: optional and multiple")
+    if arg.once and not (arg.optional and arg.token and arg.is_value and not arg.multiple and not arg.raw):
+        check.fail("'once' is for options with one value")
     if arg.variable is not None:
         _check_variable_access(check, arg)
 

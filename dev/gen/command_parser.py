@@ -329,6 +329,9 @@ class Parser:
         if arg.token:
             self.advance()
         condition = f"{scope}has_{arg.field}"
+        if arg.once:
+            with self.out.block(f"if ({condition})"):
+                self.fail()
         if arg.type not in ("token", "oneof") and not arg.multiple and not arg.raw:
             self.out.line(f"{condition} = true;")
         self.after_token(arg, prefix, scope, condition)

@@ -121,6 +121,12 @@ def test_an_option_can_have_a_word_for_each_counted_key(declare):
     assert "if (args.key_count > argc - i)" in text and "args.weight_count = args.key_count;" in text
 
 
+def test_an_option_may_be_refused_the_second_time(declare):
+    text = parser_of(declare([STRING, OPTION | {"once": True}]))
+    refusal = text.index("if (args.has_seconds)")
+    assert text.index("while (i < argc)") < refusal < text.index("call_syntax_error") < text.index("args.has_seconds = true;")
+
+
 def test_too_many_words_are_told_from_unknown_ones_when_the_command_runs(declare):
     text = parser_of(declare([STRING, OPTION], excess="late-arity"))
     assert text.index("if (argc > 4)") < text.index("args_wrong_count") < text.index("if (i < argc)")

@@ -86,6 +86,8 @@ def test_keys_of_commands(declare, changes, message):
     (STRING | {"args": [NUMBER]}, "belongs to oneof and block"),
     ({"name": "choice", "type": "oneof"}, "belongs to oneof and block"),
     (STRING | {"hidden": True}, "accepted and ignored"),
+    (STRING | {"once": True}, "for options with one value"),
+    (STRING | {"once": True, "token": "S", "optional": True, "multiple": True}, "for options with one value"),
     ({"name": "choice", "type": "oneof", "args": [STRING, token("NX", optional=False)]}, "hides those after it"),
     ({"name": "choice", "type": "oneof", "args": [token("NX")]}, "neither optional"),
     ({"name": "choice", "type": "oneof", "args": alternatives("NX", "NX")}, "two arguments are called"),

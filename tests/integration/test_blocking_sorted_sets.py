@@ -79,6 +79,7 @@ def test_malformed(r):
     assert r("BZMPOP x 0 k MIN") == Error("ERR numkeys should be greater than 0")
     assert r("BZMPOP x 1 k MIN COUNT 0") == Error("ERR count should be greater than 0")
     assert r("BZMPOP x 1 k LEFT") == SYNTAX_ERROR
+    assert r("BZMPOP 0 1 k MIN COUNT 1 COUNT 1") == SYNTAX_ERROR
     assert r("BZMPOP 0 2 k MIN") == SYNTAX_ERROR
 
 

@@ -103,7 +103,9 @@ def test_popping_from_the_first_of_several(r, r3):
     ("0 a LEFT", "numkeys should be greater than 0"), ("x a LEFT", "numkeys should be greater than 0"),
     ("-1 a LEFT", "numkeys should be greater than 0"), ("1 a LEFT COUNT 0", "count should be greater than 0"),
     ("1 a LEFT COUNT x", "count should be greater than 0"), ("2 a LEFT", "syntax error"), ("1 a b LEFT", "syntax error"),
-    ("1 a MIDDLE", "syntax error"), ("9223372036854775807 a LEFT", "syntax error"), ("1 a LEFT COUNT", "syntax error")])
+    ("1 a MIDDLE", "syntax error"),
+    ("9223372036854775807 a LEFT", "syntax error"), ("1 a LEFT COUNT", "syntax error"),
+    ("1 a LEFT COUNT 1 COUNT 2", "syntax error")])
 def test_what_lmpop_refuses(r, arguments, error):
     assert r("LMPOP " + arguments) == Error("ERR " + error)
 

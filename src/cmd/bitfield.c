@@ -228,9 +228,9 @@ static void run_writes(struct call *call, const struct field_program *program, s
         call_oom(call);
         return;
     }
-    /* A string that only grew, all its writes having failed, has changed, but Redis publishes no event. */
-    if (grown || effect.changed)
-        call_changed(call, effect.wrote ? NOTIFY_STRING : 0, "setbit", key->name);
+    /* A string that only grew, all its writes having failed, counts as unchanged, as in Redis. */
+    if (effect.wrote && (grown || effect.changed))
+        call_changed(call, NOTIFY_STRING, "setbit", key->name);
 }
 
 static void run_program(struct call *call, const struct field_program *program, struct slice name,

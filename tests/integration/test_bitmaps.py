@@ -247,6 +247,23 @@ def test_bitfield_overflow_of_signed(r, mode, result):
     assert r("BITFIELD", "k", "OVERFLOW", mode, "INCRBY", "i8", "0", "1") == [result]
 
 
+@pytest.mark.skua_only("Redis 7.0 leaves 127")
+def test_bitfield_saturates_far_below_the_range(r):
+    r("BITFIELD", "k", "OVERFLOW", "SAT", "SET", "i8", "0", -(2**63))
+    assert r("BITFIELD k GET i8 0") == [-128]
+
+
+def test_a_bitfield_that_writes_nothing_changes_nothing_for_those_who_watch(r, connect):
+    other = connect()
+    r("WATCH k")
+    assert other("BITFIELD k OVERFLOW FAIL SET u2 8 9") == [None]
+    assert other("STRLEN k") == 2
+    assert r.pipeline("MULTI", "GET k", "EXEC")[-1] == [b"\0\0"]
+    r("WATCH k")
+    assert other("BITFIELD k OVERFLOW FAIL SET u2 8 9 SET u2 8 1") == [None, 0]
+    assert r.pipeline("MULTI", "GET k", "EXEC")[-1] is None
+
+
 def test_bitfield_overflow_holds_for_what_follows(r):
     assert r("BITFIELD k SET u2 0 3 INCRBY u2 0 1 OVERFLOW SAT SET u2 0 9 INCRBY u2 0 1 OVERFLOW FAIL INCRBY u2 0 1") \
         == [0, 0, 0, 3, None]

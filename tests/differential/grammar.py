@@ -138,7 +138,7 @@ class Grammar:
             result = self.spoilt(result, len(words))
         if result[0].lower() in LONGER_SINCE:
             result = result[:3]
-        return without_near_times(result)
+        return without_wrong_saturation(without_near_times(result))
 
     def case(self, word):
         """The word in lower, upper or mixed case."""
@@ -172,6 +172,8 @@ class Grammar:
         """The words of one argument: none when it is optional and left out, several when it may be repeated."""
         if is_newer(argument) or argument.get("optional") and self.rng.random() < 0.6:
             return []
+        if argument.get("optional") and "token" in argument and not argument.get("multiple") and self.rng.random() < 0.05:
+            return self.argument({**argument, "optional": False}) + self.argument({**argument, "optional": False})
         count = 1
         if argument.get("counted"):
             token = [self.case(argument["token"].encode())] if "token" in argument else []
@@ -248,7 +250,7 @@ class Grammar:
                     words += [self.case(b"incrby"), kind, offset, self.integer()]
                 case 3:
                     words += [self.case(b"overflow"), self.case(rng.choice([b"wrap", b"sat", b"fail", b"foo"]))]
-        return words
+        return without_wrong_saturation(words)
 
     def sorted_set(self):
         """Filling a sorted set and looking at ranges of it, with options and ends that go together."""
@@ -581,6 +583,14 @@ def without_open_orders(words):
     weights = [at for at in range(2, len(words) - 1) if lower[at] == b"by" and b"*" in words[at + 1]]
     kept = [word for at, word in enumerate(words) if at not in weights and at - 1 not in weights]
     return kept + [b"ALPHA"]
+
+
+def without_wrong_saturation(words):
+    """Makes sure that BITFIELD stores the same on both: a SET far below a signed field's range is above it for Redis 7.0,
+    which fills the field with its largest number."""
+    if words[:1] and words[0].lower() == b"bitfield":
+        return [b"-9223372036854" if word == b"-9223372036854775808" else word for word in words]
+    return words
 
 
 def without_near_times(words):

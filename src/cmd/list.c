@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "exec/call.h"
 #include "exec/notify.h"
+#include "exec/rows.h"
 #include "exec/sliced.h"
 #include "gen/args.h"
 #include "types/list.h"
@@ -319,14 +320,8 @@ void cmd_lrange(struct call *call, const struct args_lrange *args)
     if (count == 0)
         return;
     const struct tree *rows = sliced_keep(call, list.rows);
-    struct tree_place place;
     sliced_expect(call, count);
-    tree_at(rows, first, &place);
-    while (count-- > 0 && sliced_pause(call, 1)) {
-        call_reply_element(call, page_element(place.page, place.row, 0));
-        if (++place.row == place.page->count)
-            tree_next_page(rows, &place);
-    }
+    rows_reply(call, rows, first, count, false);
 }
 
 /* The next match of a search. False: there is none, or the command has been told to end, *ret_is_over. */

@@ -8,6 +8,7 @@
 #include "cmd/scan.h"
 #include "config/config.h"
 #include "exec/notify.h"
+#include "exec/rows.h"
 #include "exec/sliced.h"
 #include "gen/args.h"
 #include "types/members.h"
@@ -186,17 +187,8 @@ static void reply_member(void *context, const struct page *page, unsigned row)
 /* All members of kept rows. False: the command has been told to end. */
 static bool reply_all(struct call *call, const struct tree *rows)
 {
-    struct tree_place place;
     sliced_expect(call, tree_rows(rows));
-    tree_at(rows, 0, &place);
-    do {
-        for (unsigned row = 0; row < place.page->count; row++) {
-            if (!sliced_pause(call, 1))
-                return false;
-            reply_member(call, place.page, row);
-        }
-    } while (tree_next_page(rows, &place));
-    return true;
+    return rows_reply(call, rows, 0, tree_rows(rows), false);
 }
 
 void cmd_smembers(struct call *call, const struct args_smembers *args)

@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "exec/args.h"
 #include "exec/notify.h"
+#include "exec/rows.h"
 #include "exec/sliced.h"
 #include "gen/args.h"
 #include "types/members.h"
@@ -143,6 +144,10 @@ void zset_reply_rows(struct call *call, const struct tree *rows, uint64_t first,
     struct tree_place place;
     if (count == 0)
         return;
+    if (!with_scores) {
+        rows_reply(call, rows, first, count, reverse);
+        return;
+    }
     tree_at(rows, first, &place);
     while (count-- > 0 && sliced_pause(call, 1)) {
         reply_row(call, place.page, place.row, with_scores, nested);

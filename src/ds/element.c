@@ -35,9 +35,18 @@ enum status element_make(struct slice text, element_scratch scratch, struct elem
 
 int64_t element_int(struct element element)
 {
-    uint64_t bits = 0;
-    memcpy(&bits, element.data, element.size);
-    unsigned shift = 64 - 8u * element.size;
+    uint64_t bits;
+    unsigned size = element.size, shift = 64 - 8 * size;
+    const uint8_t *data = (const uint8_t *)element.data;
+    if (size < 4) { /* bytes that are read twice are the same */
+        bits =
+            data[0] | (uint64_t)data[size / 2] << 8 * (size / 2) | (uint64_t)data[size - 1] << 8 * (size - 1);
+    } else {
+        uint32_t low, high;
+        memcpy(&low, data, sizeof low);
+        memcpy(&high, data + size - sizeof high, sizeof high);
+        bits = low | (uint64_t)high << 8 * (size - sizeof high);
+    }
     return (int64_t)(bits << shift) >> shift;
 }
 

@@ -52,7 +52,7 @@ void reply_give_chunk(struct reply *reply, struct chunk *chunk)
     reply->limit = chunk->data + chunk->capacity;
 }
 
-static void open_chunk(struct reply *reply)
+void reply_open_chunk(struct reply *reply)
 {
     close_chunk(reply);
     reply_give_chunk(reply, chunk_pool_get(reply->pool));
@@ -67,7 +67,7 @@ ALWAYS_INLINE bool has_room(const struct reply *reply, size_t size)
 ALWAYS_INLINE void need_room(struct reply *reply, size_t size)
 {
     if (unlikely(!has_room(reply, size)))
-        open_chunk(reply);
+        reply_open_chunk(reply);
 }
 
 void reply_clear(struct reply *reply)
@@ -286,6 +286,10 @@ ALWAYS_INLINE void short_bulk(struct reply *reply, struct slice value)
 
 void reply_bulk(struct reply *reply, struct slice value)
 {
+    if (likely(value.size <= REPLY_SHORT_MAX)) {
+        reply_bulk_short(reply, value.data, value.size);
+        return;
+    }
     if (likely(value.size <= BULK_FAST_MAX)) {
         short_bulk(reply, value);
         return;
@@ -302,8 +306,15 @@ void reply_bulk_string(struct reply *reply, const char *value)
 
 void reply_bulk_int(struct reply *reply, int64_t value)
 {
-    char text[NUM_I64_TEXT_MAX];
-    short_bulk(reply, slice_make(text, num_format_i64(value, text)));
+    need_room(reply, HEADER_MAX + NUM_I64_TEXT_MAX + 2);
+    char *at = reply->cursor, *text = at + sizeof "$1\r\n" - 1;
+    size_t size = num_format_i64(value, text);
+    if (unlikely(size >= 10)) {
+        memmove(text + 1, text, size);
+        text++;
+    }
+    write_header(at, '$', size);
+    reply->cursor = write_line_end(text + size);
 }
 
 void reply_bulk_pinned(struct reply *reply, struct slice value, void (*release)(void *owner), void *owner)

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/chunk.h"
+#include "base/copy.h"
 #include "base/macros.h"
 #include "base/slice.h"
 
@@ -99,6 +100,31 @@ void reply_status(struct reply *reply, const char *text);
 void reply_error(struct reply *reply, const char *format, ...) PRINTF_LIKE(2, 3);
 
 void reply_int(struct reply *reply, int64_t value);
+
+#define REPLY_SHORT_MAX  99 /* bytes of a string whose size has two digits */
+#define REPLY_SHORT_ROOM (REPLY_SHORT_MAX + 8)
+
+/* Opens another chunk to write into. */
+NO_INLINE void reply_open_chunk(struct reply *reply);
+
+/* A bulk string of at most REPLY_SHORT_MAX bytes, for loops over many: "$12\r\n" is one number that is stored at once. */
+ALWAYS_INLINE void reply_bulk_short(struct reply *reply, const char *data, size_t size)
+{
+    if (unlikely((size_t)(reply->limit - reply->cursor) < REPLY_SHORT_ROOM))
+        reply_open_chunk(reply);
+    char *at = reply->cursor;
+    uint64_t tens = size * 205 >> 11; /* size / 10 */
+    uint64_t digits = tens == 0 ? '0' + size : ('0' + tens) | ('0' + size - 10 * tens) << 8;
+    unsigned digits_size = tens == 0 ? 1 : 2;
+    uint64_t head = '$' | digits << 8 | (uint64_t)('\r' | '\n' << 8) << 8 * (digits_size + 1);
+    memcpy(at, &head, sizeof head); /* some bytes too many, where the string will be */
+    at += digits_size + 3;
+    copy_short(at, data, size);
+    at[size] = '\r';
+    at[size + 1] = '\n';
+    reply->cursor = at + size + 2;
+}
+
 void reply_bulk(struct reply *reply, struct slice value);
 void reply_bulk_string(struct reply *reply, const char *value);
 /* An integer as a bulk string. */

@@ -104,9 +104,13 @@ def test_the_picture_stays_inside_of_its_frame(tmp_path, dark):
 
 
 def test_the_table_of_commands_has_the_median_of_the_rounds():
-    row = commands.Row("LPUSH", "small", ours_us=[1.0, 2.0, 9.0], theirs_us=[2.0, 8.0, 10.0])
+    ours = [commands.Cpu(1.0, 0.2), commands.Cpu(2.0, 0.5), commands.Cpu(9.0, 4.0)]
+    theirs = [commands.Cpu(2.0, 1.0), commands.Cpu(8.0, 2.0), commands.Cpu(10.0, 5.0)]
+    row = commands.Row("LPUSH", "small", ours, theirs)
     assert row.ratios == [0.5, 0.25, 0.9]
-    assert commands.table([row]).splitlines()[-1] == "| LPUSH | small | 2.00 µs | 8.00 µs | **0.50** |"
+    assert row.user_ratios == [0.2, 0.25, 0.8]
+    assert (commands.table([row]).splitlines()[-1]
+            == "| LPUSH | small | 2.00 µs | 8.00 µs | **0.50** | 0.50 µs | 2.00 µs | 0.25 |")
     assert "0.50  (0.25 to 0.90)" in commands.line(row) and "over" not in commands.line(row)
 
 

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -142,6 +143,44 @@ static size_t fill_up_to(struct reply *reply, size_t room)
 }
 
 /* Every kind of value, at each distance from the end of a chunk. */
+/* Every size around the limits of the quick ways, wherever in a chunk. */
+static void writes_short_strings_of_each_size(void **state)
+{
+    enum { ROUNDS = 3, SIZES = 2 * REPLY_SHORT_MAX };
+    char text[SIZES + ROUNDS];
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)('a' + i % 26);
+    struct reply reply;
+    struct buf expected = {0};
+    reply_init(&reply, &pool, 2);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        for (size_t size = 0; size < SIZES; size++) {
+            char head[16];
+            int head_size = snprintf(head, sizeof head, "$%zu\r\n", size);
+            reply_bulk(&reply, slice_make(text + round, size));
+            buf_append(&expected, head, (size_t)head_size);
+            buf_append(&expected, text + round, size);
+            buf_append(&expected, "\r\n", 2);
+        }
+    }
+    expect_bytes(&reply, expected.data, expected.size);
+    buf_done(&expected);
+}
+
+static void writes_integers_as_strings(void **state)
+{
+    struct reply reply;
+    reply_init(&reply, &pool, 2);
+    reply_bulk_int(&reply, 999999999);
+    reply_bulk_int(&reply, -99999999);
+    reply_bulk_int(&reply, 1000000000);
+    reply_bulk_int(&reply, -100000000);
+    reply_bulk_int(&reply, INT64_MIN);
+    reply_bulk_int(&reply, 0);
+    expect_text(&reply, "$9\r\n999999999\r\n$9\r\n-99999999\r\n$10\r\n1000000000\r\n$10\r\n-100000000\r\n"
+                        "$20\r\n-9223372036854775808\r\n$1\r\n0\r\n");
+}
+
 static void crosses_chunks(void **state)
 {
     char value[40];
@@ -329,6 +368,8 @@ int main(void)
         cmocka_unit_test(writes_shapes_of_resp2),
         cmocka_unit_test(writes_shapes_of_resp3),
         cmocka_unit_test(writes_errors_on_one_line),
+        cmocka_unit_test(writes_short_strings_of_each_size),
+        cmocka_unit_test(writes_integers_as_strings),
         cmocka_unit_test(crosses_chunks),
         cmocka_unit_test(copies_large_strings),
         cmocka_unit_test(pins_without_copying),

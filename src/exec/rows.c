@@ -1,0 +1,67 @@
+/* Answers with rows. Entry: rows_reply. Threads: executor only.
+ *
+ * Rows are short: what each costs apart from its bytes decides. So the page's columns are read for several rows at once, and
+ * short elements are written without a call. */
+#include "exec/rows.h"
+
+#include "base/bug.h"
+#include "exec/sliced.h"
+
+#define STEP_ROWS 32 /* between two looks at the clock, and as many elements at once */
+
+ALWAYS_INLINE void reply_element(struct call *call, struct element element)
+{
+    if (likely(element.kind == ELEMENT_BYTES && element.size <= REPLY_SHORT_MAX))
+        reply_bulk_short(call->out, element.data, element.size);
+    else if (element.kind == ELEMENT_INT)
+        reply_bulk_int(call->out, element_int(element));
+    else
+        call_reply_element(call, element);
+}
+
+/* At most STEP_ROWS rows. */
+static void reply_some(struct call *call, const struct page *page, unsigned row, unsigned count, bool reverse)
+{
+    struct element elements[STEP_ROWS];
+    unsigned lowest = reverse ? row + 1 - count : row;
+    for (unsigned i = 0; i < count; i++)
+        elements[i] = page_element(page, lowest + i, 0);
+    for (unsigned i = 0; i < count; i++)
+        reply_element(call, elements[reverse ? count - 1 - i : i]);
+}
+
+void rows_reply_page(struct call *call, const struct page *page, unsigned row, unsigned count, bool reverse)
+{
+    while (count > 0) {
+        unsigned step = count < STEP_ROWS ? count : STEP_ROWS;
+        reply_some(call, page, row, step, reverse);
+        row = reverse ? row - step : row + step;
+        count -= step;
+    }
+}
+
+bool rows_reply(struct call *call, const struct tree *rows, uint64_t first, uint64_t count, bool reverse)
+{
+    struct tree_place place;
+    if (count == 0)
+        return true;
+    tree_at(rows, first, &place);
+    for (;;) {
+        unsigned here = reverse ? place.row + 1 : place.page->count - place.row;
+        if (here > count)
+            here = (unsigned)count;
+        count -= here;
+        while (here > 0) {
+            unsigned step = here < STEP_ROWS ? here : STEP_ROWS;
+            if (!sliced_pause(call, step))
+                return false;
+            reply_some(call, place.page, place.row, step, reverse);
+            place.row = reverse ? place.row - step : place.row + step;
+            here -= step;
+        }
+        if (count == 0)
+            return true;
+        if (!(reverse ? tree_previous_page(rows, &place) : tree_next_page(rows, &place)))
+            BUG("fewer rows than were counted");
+    }
+}

@@ -193,9 +193,10 @@ void cmd_xtrim(struct call *call, const struct args_xtrim *args)
     if (!parse_trimming(call, args->words + 1, args->words_count - 1, true, &trimming, &used) ||
         !settle_trimming(call, true, &trimming) || !stream_write_key(call, args->words[0], &key, &stream))
         return;
+    struct keyspace *keyspace = call->exec->keyspace;
     uint64_t gone = 0;
     if (stream != NULL)
-        gone = stream_trim(stream_change(call->exec->keyspace, key.entry), &trimming.trim);
+        gone = stream_trim(keyspace, stream_change(keyspace, key.entry), &trimming.trim);
     if (gone > 0)
         call_changed(call, NOTIFY_STREAM, "xtrim", key.name);
     reply_int(call->out, (int64_t)gone);
@@ -313,7 +314,8 @@ void cmd_xadd(struct call *call, const struct args_xadd *args)
         return;
     stream_reply_id(call->out, draft.id);
     call_changed(call, NOTIFY_STREAM, "xadd", key.name);
-    if (trimming.is_wanted && stream_trim(stream_change(call->exec->keyspace, key.entry), &trimming.trim) > 0)
+    struct keyspace *keyspace = call->exec->keyspace;
+    if (trimming.is_wanted && stream_trim(keyspace, stream_change(keyspace, key.entry), &trimming.trim) > 0)
         notify_publish(call->exec, NOTIFY_STREAM, "xtrim", key.name, call->db);
 }
 

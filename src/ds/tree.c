@@ -821,6 +821,35 @@ void tree_remove_page(struct tree *tree, struct tree_place *place)
     shrink_root(tree);
 }
 
+/* Takes the first `count` children out. What they are is held by somebody else, too. Returns their rows. */
+static uint64_t cut_children(struct tree_node *node, unsigned count, bool are_pages)
+{
+    uint64_t rows = 0;
+    for (unsigned i = 0; i < count; i++) {
+        rows += node->children[i].rows;
+        if (child_unref(&node->children[i], are_pages))
+            BUG("a child that was cut off had no other holder");
+    }
+    node->count = (uint16_t)(node->count - count);
+    memmove(node->children, node->children + count, node->count * sizeof *node->children);
+    return rows;
+}
+
+void tree_cut_front(struct tree *tree, struct tree_place *place, struct tree *ret_before)
+{
+    tree_snapshot(tree, ret_before);
+    make_nodes_ours(tree, place);
+    for (unsigned level = tree->depth; level-- > 0;) {
+        uint64_t rows =
+            cut_children(place->path[level].node, place->path[level].index, level + 1 == tree->depth);
+        place->path[level].index = 0;
+        for (unsigned above = 0; above < level; above++)
+            place->path[above].node->children[place->path[above].index].rows -= rows;
+        tree->root.rows -= rows;
+    }
+    shrink_root(tree);
+}
+
 void tree_remove(struct tree *tree, struct tree_place *place, unsigned count)
 {
     make_ours(tree, place);

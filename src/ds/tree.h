@@ -175,6 +175,11 @@ void tree_add_page(struct tree *tree, struct tree_place *place, struct page *pag
 /* Takes the leaf out with all of its rows; an only one becomes an empty page. The place is not valid afterwards. */
 void tree_remove_page(struct tree *tree, struct tree_place *place);
 
+/* Takes all leaves to the left of the place's out, however many they are, without looking at them: the nodes on the way to
+ * the place are copied, no more. `ret_before` becomes the tree as it was, as from tree_snapshot: who gives it back frees
+ * them. The place is not valid afterwards. */
+void tree_cut_front(struct tree *tree, struct tree_place *place, struct tree *ret_before);
+
 /* Drops the tree's reference to what it holds, at most about `pages_max` pages a call. True: all is gone, and the tree
  * may be forgotten. Until then it is only good for further calls. */
 bool tree_free_some(struct tree *tree, unsigned pages_max);

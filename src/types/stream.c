@@ -6,6 +6,8 @@
 #include "base/bug.h"
 #include "types/stream_group.h"
 
+#define TRIM_CUT_MIN 256 /* entries: fewer are taken out leaf by leaf */
+
 /* The ids of a page, as far as the tree has to know them. */
 static struct tree_order log_order(const struct page *page, unsigned row, const void *context)
 {
@@ -271,9 +273,44 @@ static bool drops_entry(const struct stream *stream, const struct log_entry *ent
     return stream_id_compare(entry->id, trim->id) < 0;
 }
 
-uint64_t stream_trim(struct stream *stream, const struct stream_trim *trim)
+/* Goes to the leaf where trimming ends: everything before it goes. The stream has entries. Returns how many those are. */
+static uint64_t seek_trim_end(const struct stream *stream, const struct stream_trim *trim,
+                              struct tree_place *ret_place)
 {
-    uint64_t gone = 0;
+    const struct tree *entries = &stream->entries;
+    uint64_t length = stream_length(stream), wanted;
+    if (trim->by == STREAM_TRIM_LENGTH) {
+        wanted = trim->length < length ? length - trim->length : 0;
+    } else {
+        struct tree_probe probe = {.order = order_of(trim->id)};
+        tree_seek(entries, &probe, ret_place);
+        wanted = tree_position(entries, ret_place);
+    }
+    if (trim->limit > 0 && wanted > trim->limit)
+        wanted = trim->limit;
+    tree_at(entries, wanted < length ? wanted : length - 1, ret_place);
+    ret_place->row = 0;
+    return tree_position(entries, ret_place);
+}
+
+/* Cuts off all leaves but the one where trimming ends, when they are many. Returns how many entries have gone. */
+static uint64_t cut_leaves(struct keyspace *keyspace, struct stream *stream, const struct stream_trim *trim)
+{
+    struct tree_place place;
+    struct tree before;
+    if (stream_length(stream) < TRIM_CUT_MIN)
+        return 0;
+    uint64_t gone = seek_trim_end(stream, trim, &place);
+    if (gone < TRIM_CUT_MIN)
+        return 0;
+    tree_cut_front(&stream->entries, &place, &before);
+    keyspace_retire_rows(keyspace, &before);
+    return gone;
+}
+
+uint64_t stream_trim(struct keyspace *keyspace, struct stream *stream, const struct stream_trim *trim)
+{
+    uint64_t gone = cut_leaves(keyspace, stream, trim);
     struct tree_place place;
     while (stream_length(stream) > 0) {
         if (trim->by == STREAM_TRIM_LENGTH && stream_length(stream) <= trim->length)

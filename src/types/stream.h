@@ -115,8 +115,9 @@ struct stream_trim {
     uint64_t limit;      /* no more than about so many go; 0: no limit */
 };
 
-/* Returns how many entries have gone. */
-uint64_t stream_trim(struct stream *stream, const struct stream_trim *trim);
+/* Returns how many entries have gone. However many they are, it is the work of a few pages: what they consist of is freed
+ * later by the keyspace. */
+uint64_t stream_trim(struct keyspace *keyspace, struct stream *stream, const struct stream_trim *trim);
 
 /* Asserts S1 and S2, and the invariants of what it consists of. For tests and debug builds. */
 void stream_check(const struct stream *stream);

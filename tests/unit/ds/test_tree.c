@@ -253,9 +253,32 @@ static void list_grow(struct fixture *fixture)
     model_insert(model, at, added);
 }
 
+/* Everything in front of some leaf, at once. */
+static void list_cut_front(struct fixture *fixture)
+{
+    struct model *model = fixture->model;
+    struct tree_place place;
+    struct tree before;
+    tree_at(&fixture->tree, rng_below(&fixture->rng, model->count), &place);
+    place.row = 0;
+    uint64_t count = tree_position(&fixture->tree, &place), rows = model->count;
+    tree_cut_front(&fixture->tree, &place, &before);
+    assert_int_equal(tree_rows(&before), rows);
+    tree_check(&before);
+    while (!tree_free_some(&before, 2))
+        ;
+    model_remove(model, 0, count);
+    tree_check(&fixture->tree);
+    assert_rows(&fixture->tree, model);
+}
+
 static void list_shrink(struct fixture *fixture)
 {
     struct model *model = fixture->model;
+    if (rng_below(&fixture->rng, 4000) == 0) {
+        list_cut_front(fixture);
+        return;
+    }
     size_t at = rng_below(&fixture->rng, model->count);
     struct tree_place place;
     tree_at(&fixture->tree, at, &place);

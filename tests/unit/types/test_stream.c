@@ -225,7 +225,7 @@ static void trim(struct fixture *fixture, struct stream *stream)
     }
     if (trim.whole_nodes && rng_below(&fixture->rng, 2) == 0)
         trim.limit = 1 + rng_below(&fixture->rng, 200);
-    uint64_t gone = stream_trim(stream, &trim);
+    uint64_t gone = stream_trim(fixture->keyspace, stream, &trim);
     assert_true(trim.whole_nodes ? gone <= most : gone == most);
     assert_true(trim.limit == 0 || gone <= trim.limit);
     forget(model, 0, gone);

@@ -5,12 +5,15 @@
 #include "base/buf.h"
 #include "base/worker.h"
 #include "cmd/inspect.h"
+#include "cmd/stream.h"
 #include "exec/sliced.h"
 #include "gen/args.h"
 #include "observe/allocator.h"
 #include "observe/memory.h"
 #include "observe/metrics.h"
 #include "observe/observe.h"
+#include "types/stream.h"
+#include "types/stream_group.h"
 
 static void measure(struct call *call, struct memory_figures *ret_figures)
 {
@@ -34,10 +37,37 @@ static size_t rows_memory(struct call *call, const struct tree *rows, bool with_
     return bytes;
 }
 
+/* Bytes of the groups of a stream that is held, with pauses. */
+static size_t groups_memory(struct call *call, const struct stream_groups *set)
+{
+    size_t bytes = stream_groups_own_memory(set);
+    for (uint32_t i = 0; i < stream_groups_count(set); i++) {
+        const struct stream_group *group = set->groups[i];
+        bytes += stream_group_own_memory(group) + rows_memory(call, &group->pending, true);
+        for (uint32_t j = 0; j < group->consumer_count; j++) {
+            const struct stream_consumer *consumer = stream_group_consumer_at(group, j);
+            bytes += stream_consumer_own_memory(consumer) + rows_memory(call, &consumer->pending, true);
+        }
+    }
+    return bytes;
+}
+
+/* Bytes of a stream, whatever becomes of its key meanwhile. */
+static size_t stream_memory(struct call *call, const struct entry *entry)
+{
+    const struct stream *held = stream_ref(stream_of(entry));
+    size_t bytes = entry_own_memory(entry) + heap_block_size(sizeof *held);
+    bytes += rows_memory(call, &held->entries, true) + groups_memory(call, held->groups);
+    stream_unref(call, held);
+    return bytes;
+}
+
 /* Bytes of an entry with its value. */
 static size_t whole_memory(struct call *call, struct entry *entry)
 {
     struct collection_view view;
+    if (entry_type(entry) == ENTRY_STREAM)
+        return stream_memory(call, entry);
     if (entry_encoding(entry) != ENTRY_TREE)
         return entry_memory(entry);
     size_t bytes = entry_own_memory(entry);

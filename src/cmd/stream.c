@@ -46,6 +46,11 @@ bool stream_write_key(struct call *call, struct slice name, struct key *ret_key,
     return take_stream(call, ret_key, ret_stream);
 }
 
+void stream_unref(struct call *call, const struct stream *stream)
+{
+    keyspace_release_object(call->exec->keyspace, (struct object *)&stream->object);
+}
+
 struct stream_limits stream_limits(const struct call *call)
 {
     const struct config *config = call->exec->config;

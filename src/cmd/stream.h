@@ -14,6 +14,9 @@ bool stream_read_key(struct call *call, struct slice name, struct key *ret_key,
 bool stream_write_key(struct call *call, struct slice name, struct key *ret_key,
                       const struct stream **ret_stream);
 
+/* Gives back what stream_ref holds. */
+void stream_unref(struct call *call, const struct stream *stream);
+
 /* The options stream-node-max-bytes and stream-node-max-entries. */
 struct stream_limits stream_limits(const struct call *call);
 
@@ -47,7 +50,7 @@ struct stream_range {
     bool backwards;
 };
 
-/* An array of the entries of a range. The stream must be held, or not change meanwhile. */
-void stream_reply_range(struct call *call, const struct stream *stream, const struct stream_range *range);
+/* An array of the entries of a range, with pauses: the stream must be held. False: the command is to end. */
+bool stream_reply_range(struct call *call, const struct stream *stream, const struct stream_range *range);
 
 #endif

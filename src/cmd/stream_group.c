@@ -6,6 +6,7 @@
 #include "exec/args.h"
 #include "exec/block.h"
 #include "exec/notify.h"
+#include "exec/sliced.h"
 #include "exec/watch.h"
 #include "gen/args.h"
 
@@ -33,6 +34,44 @@ struct stream_group *group_change(struct call *call, struct group_view *view)
     return group;
 }
 
+struct stream_group *group_edit(struct call *call, struct group_view *view, uint64_t steps)
+{
+    if (call->sliced == NULL || steps < GROUP_DRAFT_MIN) {
+        sliced_commit(call);
+        return group_change(call, view);
+    }
+    struct slice name = stream_group_name(view->group);
+    view->draft = stream_draft(call->exec->heap, view->stream);
+    struct stream_group *group = stream_groups_edit(call->exec->heap, &view->draft->groups, name);
+    view->stream = view->draft;
+    view->group = group;
+    return group;
+}
+
+void group_publish(struct call *call, struct group_view *view)
+{
+    sliced_commit(call);
+    if (view->draft != NULL) {
+        struct key *key = &view->key;
+        key->entry = db_locate(call->db, key->name, key->hash, &key->position);
+        stream_exchange(call->exec->keyspace, key->entry, view->draft);
+        view->draft = NULL;
+    }
+    if (view->has_new_consumer)
+        group_changed(call, view->key.name, "xgroup-createconsumer");
+    call->exec->stats.dirty += view->changes;
+}
+
+void group_drop(struct call *call, struct group_view *view)
+{
+    if (view->draft == NULL) {
+        group_publish(call, view);
+        return;
+    }
+    keyspace_release_object(call->exec->keyspace, &view->draft->object);
+    view->draft = NULL;
+}
+
 struct stream_consumer *group_meet_consumer(struct call *call, struct group_view *view,
                                             struct stream_group *group, struct slice name)
 {
@@ -44,8 +83,7 @@ struct stream_consumer *group_meet_consumer(struct call *call, struct group_view
     }
     struct stream_consumer *consumer =
         stream_group_add_consumer(call->exec->heap, group, name, call->exec->now_ms);
-    if (consumer != NULL)
-        group_changed(call, view->key.name, "xgroup-createconsumer");
+    view->has_new_consumer = consumer != NULL;
     return consumer;
 }
 
@@ -233,10 +271,25 @@ void cmd_xgroup_createconsumer(struct call *call, const struct args_xgroup_creat
         reply_int(call->out, 0);
         return;
     }
-    if (group_meet_consumer(call, &view, group_change(call, &view), args->consumername) != NULL)
-        reply_int(call->out, 1);
-    else
+    if (group_meet_consumer(call, &view, group_change(call, &view), args->consumername) == NULL) {
         call_oom(call);
+        return;
+    }
+    group_publish(call, &view);
+    reply_int(call->out, 1);
+}
+
+/* Takes all out of a draft that a consumer holds. False: the command is to end. */
+static bool settle_in_steps(struct call *call, struct stream_group *group, uint32_t slot, uint64_t held)
+{
+    sliced_expect(call, held);
+    for (;;) {
+        unsigned count = stream_group_settle_some(call->exec->heap, group, slot);
+        if (count == 0)
+            return true;
+        if (!sliced_pause(call, count))
+            return false;
+    }
 }
 
 void cmd_xgroup_delconsumer(struct call *call, const struct args_xgroup_delconsumer *args)
@@ -251,10 +304,15 @@ void cmd_xgroup_delconsumer(struct call *call, const struct args_xgroup_delconsu
     }
     uint64_t held = tree_rows(&consumer->pending);
     uint32_t slot = consumer->slot;
-    struct stream_groups *taken =
-        stream_group_take_consumer(call->exec->heap, group_change(call, &view), slot);
+    struct stream_group *group = group_edit(call, &view, held);
+    if (view.draft != NULL && !settle_in_steps(call, group, slot, held)) {
+        group_drop(call, &view);
+        return;
+    }
+    struct stream_groups *taken = stream_group_take_consumer(call->exec->heap, group, slot);
     if (taken != NULL)
         keyspace_release_object(call->exec->keyspace, &taken->object);
+    group_publish(call, &view);
     group_changed(call, args->key, "xgroup-delconsumer");
     reply_int(call->out, (int64_t)held);
 }

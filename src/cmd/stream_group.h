@@ -1,4 +1,8 @@
 /* What the commands of consumer groups share: finding a group, changing it, reading ids, answering with entries.
+ *
+ * A change of many steps is made in a draft: a stream of the command's own, which shares everything with the key's. Nobody
+ * sees anything of it until it takes the key's place (group_publish), so the command may pause between its steps; the key
+ * is held meanwhile (exec/hold.h).
  * Executor only. */
 #ifndef SKUA_CMD_STREAM_GROUP_H
 #define SKUA_CMD_STREAM_GROUP_H
@@ -7,11 +11,17 @@
 #include "types/stream.h"
 #include "types/stream_group.h"
 
-/* A group in hand. `stream` and `group` are to be read until stream_group_change. */
+/* Changes of fewer entries than this are made in place, in one go. */
+#define GROUP_DRAFT_MIN 512
+
+/* A group in hand. `stream` and `group` are to be read. */
 struct group_view {
     struct key key;
     const struct stream *stream;      /* NULL: no such key */
     const struct stream_group *group; /* NULL: no such group */
+    struct stream *draft;             /* NULL: what is changed is the key's */
+    uint64_t changes;                 /* to be counted by group_publish */
+    bool has_new_consumer;            /* whose event is to come */
 };
 
 /* Looks a key and a group up. False after WRONGTYPE. With `writes` nothing is counted. */
@@ -21,7 +31,17 @@ bool group_lookup(struct call *call, struct slice name, struct slice group, bool
 /* The group, which must be there, to be changed: nobody else holds it, nor its stream. */
 struct stream_group *group_change(struct call *call, struct group_view *view);
 
-/* The consumer of the name to be changed, who has been seen now; one that is new makes its event.
+/* The same for about `steps` changes: when they are many and the command may pause, in a draft. When they are not, it does
+ * not pause any more. What follows is group_publish, or group_drop. */
+struct stream_group *group_edit(struct call *call, struct group_view *view, uint64_t steps);
+
+/* Ends group_edit: what has been done is what the key holds, and is counted and told. */
+void group_publish(struct call *call, struct group_view *view);
+
+/* Ends group_edit before its end: a draft has had no effect. */
+void group_drop(struct call *call, struct group_view *view);
+
+/* The consumer of the name to be changed, who has been seen now; one that is new makes its event, by group_publish.
  * NULL: there is no memory for its name. */
 struct stream_consumer *group_meet_consumer(struct call *call, struct group_view *view,
                                             struct stream_group *group, struct slice name);

@@ -3,15 +3,19 @@
 #include "cmd/stream.h"
 #include "cmd/stream_group.h"
 #include "exec/args.h"
+#include "exec/sliced.h"
 #include "gen/args.h"
 
 #define UNSET (-1)
+
+#define CLAIM_STEP 8 /* work of claiming an entry, next to that of an element */
 
 /* What becomes of each entry that is claimed. */
 struct claim {
     struct group_view view;
     struct stream_group *group;
     struct stream_consumer *consumer;
+    int64_t now_ms; /* of the start */
     int64_t idle_min_ms;
     int64_t delivered_ms;
     int64_t deliveries; /* UNSET: one more, unless only ids are told */
@@ -28,20 +32,23 @@ static bool parse_idle_min(struct call *call, struct slice word, const char *com
     return true;
 }
 
-/* The group and the consumer to be changed. False after -OOM. */
-static bool begin(struct call *call, struct slice consumer, struct claim *claim)
+/* The group and the consumer to be changed, for about so many steps. False after -OOM. */
+static bool begin(struct call *call, struct slice consumer, uint64_t steps, struct claim *claim)
 {
-    claim->group = group_change(call, &claim->view);
+    claim->now_ms = call->exec->now_ms;
+    claim->group = group_edit(call, &claim->view, steps);
     claim->consumer = group_meet_consumer(call, &claim->view, claim->group, consumer);
-    if (claim->consumer == NULL)
-        call_oom(call);
-    return claim->consumer != NULL;
+    if (claim->consumer != NULL)
+        return true;
+    group_drop(call, &claim->view);
+    call_oom(call);
+    return false;
 }
 
 /* Whether the entry has been with its consumer for long enough. */
-static bool is_idle(const struct call *call, const struct claim *claim, const struct stream_pending *pending)
+static bool is_idle(const struct claim *claim, const struct stream_pending *pending)
 {
-    return claim->idle_min_ms <= 0 || call->exec->now_ms - pending->delivered_ms >= claim->idle_min_ms;
+    return claim->idle_min_ms <= 0 || claim->now_ms - pending->delivered_ms >= claim->idle_min_ms;
 }
 
 /* Gives an entry that is in the stream to the consumer and answers with it. */
@@ -55,8 +62,8 @@ static void take(struct call *call, struct claim *claim, struct stream_pending *
     else if (!claim->only_ids)
         pending->deliveries++;
     stream_group_deliver(call->exec->heap, claim->group, pending);
-    claim->consumer->active_ms = call->exec->now_ms;
-    group_changed(call, claim->view.key.name, NULL);
+    claim->consumer->active_ms = claim->now_ms;
+    claim->view.changes++;
     if (claim->only_ids)
         stream_reply_id(call->out, pending->id);
     else
@@ -67,19 +74,19 @@ static void take(struct call *call, struct claim *claim, struct stream_pending *
 static void forget(struct call *call, struct claim *claim, struct stream_id id)
 {
     stream_group_settle(call->exec->heap, claim->group, id);
-    group_changed(call, claim->view.key.name, NULL);
+    claim->view.changes++;
 }
 
 /* ---- XCLAIM ------------------------------------------------------------------------------------------------ */
 
-/* How many of the words are ids: they end where the first option begins. */
-static uint32_t count_ids(const struct slice *words, uint32_t count)
+/* How many of the words are ids: they end where the first option begins. False: the command is to end. */
+static bool count_ids(struct call *call, const struct slice *words, uint32_t count, uint32_t *ret_ids)
 {
     struct stream_id id;
-    uint32_t ids = 0;
-    while (ids < count && stream_id_parse(words[ids], 0, &id))
-        ids++;
-    return ids;
+    for (*ret_ids = 0; *ret_ids < count && stream_id_parse(words[*ret_ids], 0, &id); ++*ret_ids)
+        if (!sliced_pause(call, 1))
+            return false;
+    return true;
 }
 
 static bool parse_number(struct call *call, const char *option, struct slice word, int64_t *ret_value)
@@ -148,7 +155,7 @@ static bool claim_one(struct call *call, struct claim *claim, struct stream_id i
             forget(call, claim, id);
         return false;
     }
-    if (is_pending ? !is_idle(call, claim, &pending) : !claim->force)
+    if (is_pending ? !is_idle(claim, &pending) : !claim->force)
         return false;
     if (!is_pending)
         pending.deliveries = 1;
@@ -160,28 +167,35 @@ void cmd_xclaim(struct call *call, const struct args_xclaim *args)
 {
     struct claim claim = {.force = false};
     struct stream_id last_id = STREAM_ID_MIN, id;
-    if (!group_lookup(call, args->key, args->group, true, &claim.view))
+    uint32_t id_count;
+    if (!count_ids(call, args->claims, args->claims_count, &id_count) ||
+        !group_lookup(call, args->key, args->group, true, &claim.view))
         return;
     if (claim.view.group == NULL) {
         group_missing(call, args->key, args->group);
         return;
     }
-    uint32_t id_count = count_ids(args->claims, args->claims_count);
+    sliced_expect(call, (uint64_t)id_count * (1 + CLAIM_STEP));
     if (!parse_idle_min(call, args->min_idle_time, "XCLAIM", &claim) ||
         !parse_options(call, args->claims + id_count, args->claims_count - id_count, &claim, &last_id) ||
-        !begin(call, args->consumer, &claim))
+        !begin(call, args->consumer, id_count, &claim))
         return;
     if (stream_id_compare(last_id, claim.group->last_id) > 0) {
         claim.group->last_id = last_id;
-        group_changed(call, args->key, NULL);
+        claim.view.changes++;
     }
     struct reply_open claimed = reply_open(call->out);
     uint64_t count = 0;
     for (uint32_t i = 0; i < id_count; i++) {
         stream_id_parse(args->claims[i], 0, &id);
+        if (!sliced_pause(call, CLAIM_STEP)) {
+            group_drop(call, &claim.view);
+            return;
+        }
         count += claim_one(call, &claim, id);
     }
     reply_close(call->out, claimed, REPLY_ARRAY, count);
+    group_publish(call, &claim.view);
 }
 
 /* ---- XAUTOCLAIM -------------------------------------------------------------------------------------------- */
@@ -236,7 +250,7 @@ static bool claim_or_forget(struct call *call, struct auto_claim *request, struc
         answer->gone_count++;
         return true;
     }
-    if (!is_idle(call, &request->claim, pending))
+    if (!is_idle(&request->claim, pending))
         return false;
     struct reply *out = call->out;
     call->out = &answer->claimed;
@@ -247,29 +261,37 @@ static bool claim_or_forget(struct call *call, struct auto_claim *request, struc
 }
 
 /* Goes through pending entries from request->from on, and leaves there where the next call is to go on: zero when all
- * have been seen. */
-static void claim_idle(struct call *call, struct auto_claim *request, struct auto_answer *answer)
+ * have been seen. False: the command is to end. */
+static bool claim_idle(struct call *call, struct auto_claim *request, struct auto_answer *answer)
 {
     struct stream_pending_walk walk;
     struct stream_pending pending;
     uint64_t left = request->count_max, looks = request->count_max * LOOKS_PER_CLAIM;
     for (;;) {
+        if (!sliced_pause(call, CLAIM_STEP))
+            return false;
         /* What was claimed or forgotten has changed the tree: look again. */
         stream_pending_from(&walk, request->claim.group, NULL, request->from);
-        if (!stream_pending_next(&walk, &pending)) {
-            request->from = STREAM_ID_MIN;
-            return;
-        }
+        if (!stream_pending_next(&walk, &pending))
+            break;
         request->from = pending.id;
         if (looks-- == 0 || left == 0)
-            return;
+            return true;
         if (claim_or_forget(call, request, &pending, answer))
             left--;
-        if (!stream_id_increment(&request->from)) {
-            request->from = STREAM_ID_MIN;
-            return;
-        }
+        if (!stream_id_increment(&request->from))
+            break;
     }
+    request->from = STREAM_ID_MIN;
+    return true;
+}
+
+/* Most entries that can be looked at. */
+static uint64_t looks_max(const struct auto_claim *request)
+{
+    uint64_t pending = tree_rows(&request->claim.view.group->pending);
+    uint64_t looks = request->count_max * LOOKS_PER_CLAIM;
+    return pending < looks ? pending : looks;
 }
 
 static void reply_auto_answer(struct call *call, const struct auto_claim *request, struct auto_answer *answer)
@@ -298,10 +320,18 @@ void cmd_xautoclaim(struct call *call, const struct args_xautoclaim *args)
         group_missing(call, args->key, args->group);
         return;
     }
-    if (!begin(call, args->consumer, &request.claim))
+    uint64_t looks = looks_max(&request);
+    if (!begin(call, args->consumer, looks, &request.claim))
         return;
+    sliced_expect(call, looks * CLAIM_STEP);
     reply_init(&answer.claimed, call->exec->chunks, call->out->resp);
     reply_init(&answer.gone, call->exec->chunks, call->out->resp);
-    claim_idle(call, &request, &answer);
-    reply_auto_answer(call, &request, &answer);
+    if (claim_idle(call, &request, &answer)) {
+        reply_auto_answer(call, &request, &answer);
+        group_publish(call, &request.claim.view);
+    } else {
+        group_drop(call, &request.claim.view);
+    }
+    reply_clear(&answer.claimed);
+    reply_clear(&answer.gone);
 }

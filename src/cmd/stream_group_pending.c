@@ -2,7 +2,10 @@
 #include "base/num.h"
 #include "cmd/stream.h"
 #include "cmd/stream_group.h"
+#include "exec/sliced.h"
 #include "gen/args.h"
+
+#define PENDING_STEP 2 /* work of looking at a pending entry, next to that of an element */
 
 /* ---- XACK -------------------------------------------------------------------------------------------------- */
 
@@ -49,6 +52,8 @@ static void reply_summary(struct call *call, const struct stream_group *group)
     uint64_t count = 0;
     for (uint32_t i = 0; i < group->consumer_count; i++) {
         const struct stream_consumer *consumer = stream_group_consumer_at(group, i);
+        if (!sliced_pause(call, 1))
+            return;
         if (tree_rows(&consumer->pending) == 0)
             continue;
         reply_array(call->out, 2);
@@ -101,15 +106,11 @@ static bool parse_query(struct call *call, const struct slice *words, uint32_t c
            stream_parse_bound(call, words[1], true, &ret_query->last);
 }
 
-static int64_t idle_ms(const struct call *call, int64_t since_ms)
-{
-    return since_ms < call->exec->now_ms ? call->exec->now_ms - since_ms : 0;
-}
-
 static void reply_query(struct call *call, const struct stream_group *group,
                         const struct pending_query *query)
 {
     const struct stream_consumer *only = NULL;
+    const int64_t now_ms = call->exec->now_ms; /* of the start */
     if (query->consumer.data != NULL) {
         only = stream_group_find_consumer(group, query->consumer);
         if (only == NULL) {
@@ -124,7 +125,9 @@ static void reply_query(struct call *call, const struct stream_group *group,
     stream_pending_from(&walk, group, only, query->first);
     while (count < query->count_max && stream_pending_next(&walk, &pending) &&
            stream_id_compare(pending.id, query->last) <= 0) {
-        int64_t idle = idle_ms(call, pending.delivered_ms);
+        if (!sliced_pause(call, PENDING_STEP))
+            return;
+        int64_t idle = pending.delivered_ms < now_ms ? now_ms - pending.delivered_ms : 0;
         if (query->idle_min_ms > 0 && idle < query->idle_min_ms)
             continue;
         reply_array(call->out, 4);
@@ -145,10 +148,14 @@ void cmd_xpending(struct call *call, const struct args_xpending *args)
     if ((!is_summary && !parse_query(call, args->filters, args->filters_count, &query)) ||
         !group_lookup(call, args->key, args->group, false, &view))
         return;
-    if (view.group == NULL)
+    if (view.group == NULL) {
         group_missing(call, args->key, args->group);
-    else if (is_summary)
+        return;
+    }
+    const struct stream *held = stream_ref(view.stream);
+    if (is_summary)
         reply_summary(call, view.group);
     else
         reply_query(call, view.group, &query);
+    stream_unref(call, held);
 }

@@ -2,16 +2,22 @@
  *
  * A client that waits does the whole command again when one of its keys gets an entry, or is gone, or loses its group
  * (exec/block.h): so it answers then as it would have answered had it come then. Executor only. */
+#include "base/alloc.h"
 #include "base/num.h"
 #include "cmd/stream.h"
 #include "cmd/stream_group.h"
 #include "cmd/wait.h"
 #include "exec/args.h"
 #include "exec/block.h"
+#include "exec/sliced.h"
 #include "gen/args.h"
 #include "types/stream_progress.h"
 
 #define NO_BLOCK (-1)
+
+#define READ_STEP    8  /* work of delivering an entry, next to that of an element */
+#define DRAFTS_MAX   64 /* streams in one command that may be changed in drafts, one for each key */
+#define PARTS_INLINE 4  /* streams for which no memory is asked */
 
 /* What the command's words say. */
 struct group_reading {
@@ -25,6 +31,7 @@ struct group_reading {
     const struct slice *keys;
     const struct slice *ids;
     uint32_t stream_count;
+    int64_t now_ms; /* of the start */
 };
 
 /* ">", or the greatest id, behind which nothing can be held. */
@@ -99,7 +106,12 @@ static uint32_t parse_option(struct call *call, const struct slice *words, uint3
 static bool parse(struct call *call, const struct slice *words, uint32_t count, bool is_again,
                   struct group_reading *reading)
 {
-    *reading = (struct group_reading){.is_again = is_again, .count_max = UINT64_MAX, .block_ms = NO_BLOCK};
+    *reading = (struct group_reading){
+        .is_again = is_again,
+        .count_max = UINT64_MAX,
+        .block_ms = NO_BLOCK,
+        .now_ms = call->exec->now_ms,
+    };
     for (uint32_t i = 0; i < count;) {
         uint32_t taken = parse_option(call, words + i, count - i, reading);
         if (taken == 0)
@@ -117,8 +129,24 @@ static bool parse(struct call *call, const struct slice *words, uint32_t count, 
     return true;
 }
 
-/* Whether every group is there and every id is one. False after an error. */
-static bool check_stream(struct call *call, const struct group_reading *reading, uint32_t index)
+/* About how many entries will be delivered. */
+static uint64_t foresee(const struct group_reading *reading, const struct group_view *view, struct slice word)
+{
+    uint64_t most;
+    if (reading->count_max < GROUP_DRAFT_MIN)
+        return reading->count_max;
+    if (is_new(word)) {
+        most = stream_count_after(view->stream, view->group->last_id);
+    } else {
+        const struct stream_consumer *consumer = stream_group_find_consumer(view->group, reading->consumer);
+        most = consumer == NULL ? 0 : tree_rows(&consumer->pending);
+    }
+    return most < reading->count_max ? most : reading->count_max;
+}
+
+/* Whether the group is there and the id is one. False after an error. Adds to `steps` what is to be done. */
+static bool check_stream(struct call *call, const struct group_reading *reading, uint32_t index,
+                         uint64_t *steps)
 {
     struct group_view view;
     struct stream_id id;
@@ -140,61 +168,77 @@ static bool check_stream(struct call *call, const struct group_reading *reading,
             ARGS_SHOWN(word), ARGS_SHOWN(word));
         return false;
     }
-    return is_new(word) || stream_parse_id(call, word, 0, &id);
+    if (!is_new(word) && !stream_parse_id(call, word, 0, &id))
+        return false;
+    *steps += foresee(reading, &view, word);
+    return true;
 }
 
 /* ---- Reading ----------------------------------------------------------------------------------------------- */
 
-/* Delivers entries behind the group's last id. There is one. */
-static void read_new(struct call *call, const struct group_reading *reading, const struct stream *stream,
-                     struct stream_group *group, struct stream_consumer *consumer)
+/* One of the streams: its group and its consumer, to be changed. */
+struct reading_part {
+    struct group_view view;
+    struct stream_group *group; /* NULL: its key's time has come just now */
+    struct stream_consumer *consumer;
+    uint32_t same; /* the first part with this key, whose view is this one's, too: perhaps itself */
+};
+
+/* Delivers entries behind the group's last id. There is one. False, here and below: the command is to end. */
+static bool read_new(struct call *call, const struct group_reading *reading, struct reading_part *part)
 {
     struct stream_cursor cursor;
+    struct stream_group *group = part->group;
+    const struct stream *stream = part->view.stream;
     struct stream_id from = group->last_id;
     struct reply_open entries = reply_open(call->out);
     uint64_t count = 0;
     stream_id_increment(&from);
     bool is_there = stream_seek(&cursor, stream, from, false);
     for (; is_there && count < reading->count_max; is_there = stream_step(&cursor), count++) {
+        if (!sliced_pause(call, READ_STEP))
+            return false;
         stream_reply_entry(call, &cursor.entry);
         stream_progress_advance(stream, group, cursor.entry.id);
         if (reading->no_ack)
             continue;
-        struct stream_pending pending = {cursor.entry.id, consumer->slot, call->exec->now_ms, 1};
+        struct stream_pending pending = {cursor.entry.id, part->consumer->slot, reading->now_ms, 1};
         stream_group_deliver(call->exec->heap, group, &pending);
     }
     if (!reading->no_ack)
-        consumer->active_ms = call->exec->now_ms;
+        part->consumer->active_ms = reading->now_ms;
     reply_close(call->out, entries, REPLY_ARRAY, count);
-    group_changed(call, SLICE(""), NULL);
+    return true;
 }
 
 /* Delivers again what the consumer holds behind an id, which is not the greatest; what is in the stream no longer, as an
  * id with nothing. */
-static void read_history(struct call *call, const struct group_reading *reading, struct stream_id after,
-                         const struct stream *stream, struct stream_group *group,
-                         const struct stream_consumer *consumer)
+static bool read_history(struct call *call, const struct group_reading *reading, struct stream_id after,
+                         struct reading_part *part)
 {
     struct stream_pending_walk walk;
     struct stream_pending pending;
     struct reply_open entries = reply_open(call->out);
     uint64_t count = 0;
     stream_id_increment(&after);
-    stream_pending_from(&walk, group, consumer, after);
+    stream_pending_from(&walk, part->group, part->consumer, after);
     for (; count < reading->count_max && stream_pending_next(&walk, &pending); count++) {
         struct log_entry entry;
-        if (!stream_find(stream, pending.id, &entry)) {
+        if (!sliced_pause(call, READ_STEP))
+            return false;
+        if (!stream_find(part->view.stream, pending.id, &entry)) {
             reply_array(call->out, 2);
             stream_reply_id(call->out, pending.id);
             reply_null_array(call->out);
             continue;
         }
         stream_reply_entry(call, &entry);
-        pending.delivered_ms = call->exec->now_ms;
+        pending.delivered_ms = reading->now_ms;
         pending.deliveries++;
-        stream_group_deliver(call->exec->heap, group, &pending);
+        stream_group_deliver(call->exec->heap, part->group, &pending);
     }
     reply_close(call->out, entries, REPLY_ARRAY, count);
+    return true;
 }
 
 /* The answer's list of streams, which begins with the first one that has something. */
@@ -212,46 +256,85 @@ static void begin_stream(struct call *call, struct slice name, struct stream_lis
     reply_bulk(call->out, name);
 }
 
-/* False: there is no memory for the consumer's name. */
-static bool read_stream(struct call *call, const struct group_reading *reading, uint32_t index,
-                        struct stream_list *list)
+static bool read_part(struct call *call, const struct group_reading *reading, struct reading_part *parts,
+                      uint32_t index, struct stream_list *list)
 {
-    struct group_view view;
-    struct slice name = reading->keys[index], word = reading->ids[index];
-    if (!group_lookup(call, name, reading->group, true, &view) || view.group == NULL)
-        return true; /* it has been looked up before: only a key whose time has just come is missing now */
-    struct stream_group *group = group_change(call, &view);
-    struct stream_consumer *consumer = group_meet_consumer(call, &view, group, reading->consumer);
-    if (consumer == NULL)
-        return false;
+    struct reading_part *part = &parts[parts[index].same];
+    struct slice word = reading->ids[index];
+    if (part->group == NULL)
+        return true;
     if (!is_new(word)) {
         struct stream_id after;
         stream_id_parse(word, 0, &after);
-        begin_stream(call, name, list);
-        read_history(call, reading, after, view.stream, group, consumer);
-    } else if (stream_length(view.stream) > 0 &&
-               stream_id_compare(stream_end_id(view.stream), group->last_id) > 0) {
-        begin_stream(call, name, list);
-        read_new(call, reading, view.stream, group, consumer);
+        begin_stream(call, reading->keys[index], list);
+        return read_history(call, reading, after, part);
     }
-    return true;
+    const struct stream *stream = part->view.stream;
+    if (stream_length(stream) == 0 || stream_id_compare(stream_end_id(stream), part->group->last_id) <= 0)
+        return true;
+    begin_stream(call, reading->keys[index], list);
+    part->view.changes++;
+    return read_new(call, reading, part);
+}
+
+/* Gets a group and a consumer to be changed. False: there is no memory for the consumer's name. */
+static bool begin_part(struct call *call, const struct group_reading *reading, struct reading_part *parts,
+                       uint32_t index, uint64_t steps)
+{
+    struct reading_part *part = &parts[index];
+    part->same = reading->stream_count > DRAFTS_MAX ? index : 0;
+    while (!slice_equal(reading->keys[part->same], reading->keys[index]))
+        part->same++;
+    part->group = NULL;
+    if (part->same < index || !group_lookup(call, reading->keys[index], reading->group, true, &part->view) ||
+        part->view.group == NULL)
+        return true; /* it has been looked up before: only a key whose time has just come is missing now */
+    part->group = group_edit(call, &part->view, steps);
+    part->consumer = group_meet_consumer(call, &part->view, part->group, reading->consumer);
+    return part->consumer != NULL;
+}
+
+/* Reads all streams. False: there was not everything that is needed for it, or the command is to end. */
+static bool read_parts(struct call *call, const struct group_reading *reading, struct reading_part *parts,
+                       uint64_t steps, struct stream_list *list)
+{
+    uint32_t begun = 0, read = 0, count = reading->stream_count;
+    bool goes_on = true;
+    if (count > DRAFTS_MAX)
+        steps = 0; /* all in place: there, a key may come twice */
+    sliced_expect(call, steps * READ_STEP);
+    while (goes_on && begun < count)
+        goes_on = begin_part(call, reading, parts, begun++, steps);
+    if (!goes_on)
+        call_oom(call);
+    while (goes_on && read < count)
+        goes_on = read_part(call, reading, parts, read++, list);
+    for (uint32_t i = 0; i < begun; i++)
+        if (parts[i].group == NULL)
+            continue;
+        else if (goes_on)
+            group_publish(call, &parts[i].view);
+        else
+            group_drop(call, &parts[i].view);
+    return goes_on;
 }
 
 /* Answers if there is something to answer. False: there is not, and nothing has been written. */
 static bool read_groups(struct call *call, const struct group_reading *reading)
 {
+    struct reading_part few[PARTS_INLINE], *parts = few;
     struct stream_list list = {.count = 0};
+    uint64_t steps = 0;
     for (uint32_t i = 0; i < reading->stream_count; i++)
-        if (!check_stream(call, reading, i))
+        if (!check_stream(call, reading, i, &steps))
             return true;
-    struct reply_mark before = reply_mark(call->out);
-    for (uint32_t i = 0; i < reading->stream_count; i++) {
-        if (read_stream(call, reading, i, &list))
-            continue;
-        reply_rollback(call->out, before);
-        call_oom(call);
+    if (reading->stream_count > PARTS_INLINE)
+        parts = mem_alloc(reading->stream_count * sizeof *parts);
+    bool is_done = read_parts(call, reading, parts, steps, &list);
+    if (parts != few)
+        mem_free(parts);
+    if (!is_done)
         return true;
-    }
     if (list.count == 0)
         return false;
     reply_close(call->out, list.open, call->out->resp < 3 ? REPLY_ARRAY : REPLY_MAP, list.count);

@@ -3,10 +3,16 @@
 #include "cmd/stream.h"
 #include "cmd/stream_group.h"
 #include "exec/args.h"
+#include "exec/sliced.h"
 #include "gen/args.h"
 #include "types/stream_progress.h"
 
 #define FULL_COUNT_DEFAULT 10
+
+/* Work of showing a pending entry, a consumer and a group, next to that of an element. */
+#define PENDING_STEP  2
+#define CONSUMER_STEP 4
+#define GROUP_STEP    8
 
 /* ---- Parts ------------------------------------------------------------------------------------------------- */
 
@@ -60,9 +66,10 @@ void cmd_xinfo_groups(struct call *call, const struct args_xinfo_groups *args)
     struct group_view view;
     if (!lookup(call, args->key, SLICE(""), &view))
         return;
-    const struct stream_groups *set = view.stream->groups;
+    const struct stream *held = stream_ref(view.stream);
+    const struct stream_groups *set = held->groups;
     reply_array(call->out, stream_groups_count(set));
-    for (uint32_t i = 0; i < stream_groups_count(set); i++) {
+    for (uint32_t i = 0; i < stream_groups_count(set) && sliced_pause(call, GROUP_STEP); i++) {
         const struct stream_group *group = set->groups[i];
         reply_map(call->out, 6);
         reply_name(call, "name");
@@ -70,13 +77,14 @@ void cmd_xinfo_groups(struct call *call, const struct args_xinfo_groups *args)
         reply_number(call, "consumers", group->consumer_count);
         reply_number(call, "pending", (int64_t)tree_rows(&group->pending));
         reply_named_id(call, "last-delivered-id", group->last_id);
-        reply_progress(call, view.stream, group);
+        reply_progress(call, held, group);
     }
+    stream_unref(call, held);
 }
 
-static int64_t age_ms(const struct call *call, int64_t since_ms)
+static int64_t age_ms(int64_t now_ms, int64_t since_ms)
 {
-    return since_ms < call->exec->now_ms ? call->exec->now_ms - since_ms : 0;
+    return since_ms < now_ms ? now_ms - since_ms : 0;
 }
 
 void cmd_xinfo_consumers(struct call *call, const struct args_xinfo_consumers *args)
@@ -88,17 +96,21 @@ void cmd_xinfo_consumers(struct call *call, const struct args_xinfo_consumers *a
         group_not_in_key(call, args->key, args->groupname);
         return;
     }
+    const struct stream *held = stream_ref(view.stream);
+    const int64_t now_ms = call->exec->now_ms; /* of the start */
     reply_array(call->out, view.group->consumer_count);
-    for (uint32_t i = 0; i < view.group->consumer_count; i++) {
+    for (uint32_t i = 0; i < view.group->consumer_count && sliced_pause(call, CONSUMER_STEP); i++) {
         const struct stream_consumer *consumer = stream_group_consumer_at(view.group, i);
         bool was_active = consumer->active_ms != STREAM_NEVER_ACTIVE;
         reply_map(call->out, 4);
         reply_name(call, "name");
         reply_bulk(call->out, stream_consumer_name(consumer));
         reply_number(call, "pending", (int64_t)tree_rows(&consumer->pending));
-        reply_number(call, "idle", age_ms(call, consumer->seen_ms));
-        reply_number(call, "inactive", was_active ? age_ms(call, consumer->active_ms) : STREAM_NEVER_ACTIVE);
+        reply_number(call, "idle", age_ms(now_ms, consumer->seen_ms));
+        reply_number(call, "inactive",
+                     was_active ? age_ms(now_ms, consumer->active_ms) : STREAM_NEVER_ACTIVE);
     }
+    stream_unref(call, held);
 }
 
 /* ---- XINFO STREAM ------------------------------------------------------------------------------------------ */
@@ -139,8 +151,9 @@ static void reply_brief(struct call *call, const struct stream *stream)
     reply_end(call, "last-entry", stream, true);
 }
 
-/* What is pending in a group, or at one of its consumers, which is not named again then. */
-static void reply_pending(struct call *call, const struct stream_group *group,
+/* What is pending in a group, or at one of its consumers, which is not named again then. False, here and below: the command
+ * is to end. */
+static bool reply_pending(struct call *call, const struct stream_group *group,
                           const struct stream_consumer *consumer, uint64_t count_max)
 {
     struct stream_pending_walk walk;
@@ -152,6 +165,8 @@ static void reply_pending(struct call *call, const struct stream_group *group,
     reply_array(call->out, count);
     stream_pending_from(&walk, group, consumer, STREAM_ID_MIN);
     for (; count > 0 && stream_pending_next(&walk, &pending); count--) {
+        if (!sliced_pause(call, PENDING_STEP))
+            return false;
         reply_array(call->out, consumer == NULL ? 4 : 3);
         stream_reply_id(call->out, pending.id);
         if (consumer == NULL)
@@ -159,9 +174,10 @@ static void reply_pending(struct call *call, const struct stream_group *group,
         reply_int(call->out, pending.delivered_ms);
         reply_int(call->out, (int64_t)pending.deliveries);
     }
+    return true;
 }
 
-static void reply_group(struct call *call, const struct stream *stream, const struct stream_group *group,
+static bool reply_group(struct call *call, const struct stream *stream, const struct stream_group *group,
                         uint64_t count_max)
 {
     reply_map(call->out, 7);
@@ -169,7 +185,8 @@ static void reply_group(struct call *call, const struct stream *stream, const st
     reply_bulk(call->out, stream_group_name(group));
     reply_named_id(call, "last-delivered-id", group->last_id);
     reply_progress(call, stream, group);
-    reply_pending(call, group, NULL, count_max);
+    if (!sliced_pause(call, GROUP_STEP) || !reply_pending(call, group, NULL, count_max))
+        return false;
     reply_name(call, "consumers");
     reply_array(call->out, group->consumer_count);
     for (uint32_t i = 0; i < group->consumer_count; i++) {
@@ -179,21 +196,26 @@ static void reply_group(struct call *call, const struct stream *stream, const st
         reply_bulk(call->out, stream_consumer_name(consumer));
         reply_number(call, "seen-time", consumer->seen_ms);
         reply_number(call, "active-time", consumer->active_ms);
-        reply_pending(call, group, consumer, count_max);
+        if (!sliced_pause(call, CONSUMER_STEP) || !reply_pending(call, group, consumer, count_max))
+            return false;
     }
+    return true;
 }
 
+/* The stream is held. */
 static void reply_full(struct call *call, const struct stream *stream, uint64_t count_max)
 {
     reply_map(call->out, 9);
     const struct stream_range all = {STREAM_ID_MIN, STREAM_ID_MAX, count_max, false};
     reply_head(call, stream);
     reply_name(call, "entries");
-    stream_reply_range(call, stream, &all);
+    if (!stream_reply_range(call, stream, &all))
+        return;
     reply_name(call, "groups");
     reply_array(call->out, stream_groups_count(stream->groups));
     for (uint32_t i = 0; i < stream_groups_count(stream->groups); i++)
-        reply_group(call, stream, stream->groups->groups[i], count_max);
+        if (!reply_group(call, stream, stream->groups->groups[i], count_max))
+            return;
 }
 
 /* The words FULL [COUNT count]. False after an error. */
@@ -221,8 +243,13 @@ void cmd_xinfo_stream(struct call *call, const struct args_xinfo_stream *args)
     uint64_t count_max;
     if (!lookup(call, args->key, SLICE(""), &view))
         return;
-    if (args->full_block_count == 0)
+    if (args->full_block_count == 0) {
         reply_brief(call, view.stream);
-    else if (parse_full(call, args->full_block, args->full_block_count, &count_max))
-        reply_full(call, view.stream, count_max);
+        return;
+    }
+    if (!parse_full(call, args->full_block, args->full_block_count, &count_max))
+        return;
+    const struct stream *held = stream_ref(view.stream);
+    reply_full(call, held, count_max);
+    stream_unref(call, held);
 }

@@ -62,7 +62,7 @@ void stream_reply_entry(struct call *call, const struct log_entry *entry)
     }
 }
 
-void stream_reply_range(struct call *call, const struct stream *stream, const struct stream_range *range)
+bool stream_reply_range(struct call *call, const struct stream *stream, const struct stream_range *range)
 {
     struct stream_cursor cursor;
     struct stream_id begin = range->backwards ? range->last : range->first;
@@ -76,11 +76,12 @@ void stream_reply_range(struct call *call, const struct stream *stream, const st
         if (range->backwards ? order < 0 : order > 0)
             break;
         if (!sliced_pause(call, RANGE_STEP))
-            break;
+            return false;
         stream_reply_entry(call, &cursor.entry);
         more = ++shown < range->count_max && stream_step(&cursor);
     }
     reply_close(call->out, entries, REPLY_ARRAY, shown);
+    return true;
 }
 
 /* ---- Commands ----------------------------------------------------------------------------------------------------------- */
@@ -100,12 +101,11 @@ static void range_of_key(struct call *call, struct slice name, const struct stre
         return;
     }
     /* From here on only what is held is looked at: the key may change whenever the walk pauses. */
-    struct keyspace *keyspace = call->exec->keyspace;
     const struct stream *held = stream_ref(stream);
     sliced_expect(call, range->count_max < stream_length(held) ? range->count_max * RANGE_STEP
                                                                : stream_length(held) * RANGE_STEP);
     stream_reply_range(call, held, range);
-    keyspace_release_object(keyspace, (struct object *)&held->object);
+    stream_unref(call, held);
 }
 
 /* COUNT: a negative one is zero. */

@@ -10,6 +10,8 @@
 #include "exec/block.h"
 #include "gen/args.h"
 
+#define HELD_INLINE 8 /* streams for which no memory is asked */
+
 /* What the words say. */
 struct reading {
     uint64_t count_max;
@@ -134,36 +136,61 @@ static bool settle_id(struct call *call, struct slice text, const struct stream 
     return true;
 }
 
-/* Answers with the array of entries of one stream, and of its name. False: there are none. */
-static bool read_stream(struct call *call, struct slice name, struct stream_id after, uint64_t count_max)
+/* The stream of a key, held, if it has anything behind an id; otherwise NULL. */
+static const struct stream *hold_stream(struct call *call, struct slice name, struct stream_id after)
 {
     struct key key;
-    struct stream_range range = {after, STREAM_ID_MAX, count_max, false};
     call_peek_key(call, name, &key);
     if (key.entry == NULL || entry_type(key.entry) != ENTRY_STREAM)
-        return false;
+        return NULL;
     const struct stream *stream = stream_of(key.entry);
-    if (stream_id_compare(stream_end_id(stream), after) <= 0 || !stream_id_increment(&range.first))
-        return false;
+    return stream_id_compare(stream_end_id(stream), after) > 0 ? stream_ref(stream) : NULL;
+}
+
+/* Answers with the array of entries of one stream, of which there are some, and of its name. False: the command is to
+ * end. */
+static bool read_stream(struct call *call, struct slice name, const struct stream *stream,
+                        struct stream_id after, uint64_t count_max)
+{
+    struct stream_range range = {after, STREAM_ID_MAX, count_max, false};
+    stream_id_increment(&range.first);
     if (call->out->resp == 2)
         reply_array(call->out, 2);
     reply_bulk(call->out, name);
-    stream_reply_range(call, stream, &range);
-    return true;
+    return stream_reply_range(call, stream, &range);
 }
 
-/* Answers with the entries that there are. False, without an answer, when there are none. */
+/* Answers with what there is in streams that are held, `held_count` of them. */
+static void reply_streams(struct call *call, const struct slice *keys, const struct waiting *waiting,
+                          const struct stream *const *held, uint32_t held_count)
+{
+    if (call->out->resp == 2)
+        reply_array(call->out, held_count);
+    else
+        reply_map(call->out, held_count);
+    for (uint32_t i = 0; i < waiting->key_count; i++)
+        if (held[i] != NULL && !read_stream(call, keys[i], held[i], waiting->after[i], waiting->count_max))
+            return;
+}
+
+/* Answers with the entries that there are now. False, without an answer, when there are none. */
 static bool read_streams(struct call *call, const struct slice *keys, const struct waiting *waiting)
 {
-    struct reply_mark mark = reply_mark(call->out);
-    const struct reply_open streams = reply_open(call->out);
-    uint64_t count = 0;
+    const struct stream *few[HELD_INLINE];
+    const struct stream **held =
+        waiting->key_count <= HELD_INLINE ? few : mem_alloc(waiting->key_count * sizeof *held);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < waiting->key_count; i++) {
+        held[i] = hold_stream(call, keys[i], waiting->after[i]);
+        count += held[i] != NULL;
+    }
+    if (count > 0)
+        reply_streams(call, keys, waiting, held, count);
     for (uint32_t i = 0; i < waiting->key_count; i++)
-        count += read_stream(call, keys[i], waiting->after[i], waiting->count_max);
-    if (count == 0)
-        reply_rollback(call->out, mark);
-    else
-        reply_close(call->out, streams, call->out->resp == 2 ? REPLY_ARRAY : REPLY_MAP, count);
+        if (held[i] != NULL)
+            stream_unref(call, held[i]);
+    if (held != few)
+        mem_free(held);
     return count > 0;
 }
 

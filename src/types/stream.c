@@ -67,19 +67,30 @@ struct stream *stream_new(struct heap *heap)
     return stream;
 }
 
+struct stream *stream_draft(struct heap *heap, const struct stream *stream)
+{
+    struct stream *own = allocate(heap);
+    tree_snapshot((struct tree *)&stream->entries, &own->entries); /* another holder is no change */
+    own->last_id = stream->last_id;
+    own->max_deleted_id = stream->max_deleted_id;
+    own->entries_added = stream->entries_added;
+    own->groups = stream_groups_ref(stream->groups);
+    return own;
+}
+
+void stream_exchange(struct keyspace *keyspace, struct entry *entry, struct stream *draft)
+{
+    keyspace_release_object(keyspace, entry_object(entry));
+    __atomic_store_n(entry_word(entry), (int64_t)(uintptr_t)draft, __ATOMIC_RELEASE);
+}
+
 struct stream *stream_change(struct keyspace *keyspace, struct entry *entry)
 {
     struct stream *stream = (struct stream *)entry_object(entry);
     if (likely(stream->object.refs == 1))
         return stream;
-    struct stream *own = allocate(keyspace->heap);
-    tree_snapshot(&stream->entries, &own->entries);
-    own->last_id = stream->last_id;
-    own->max_deleted_id = stream->max_deleted_id;
-    own->entries_added = stream->entries_added;
-    own->groups = stream_groups_ref(stream->groups);
-    keyspace_release_object(keyspace, &stream->object);
-    __atomic_store_n(entry_word(entry), (int64_t)(uintptr_t)own, __ATOMIC_RELEASE);
+    struct stream *own = stream_draft(keyspace->heap, stream);
+    stream_exchange(keyspace, entry, own);
     return own;
 }
 
@@ -100,6 +111,16 @@ struct stream_id stream_end_id(const struct stream *stream)
     if (!stream_seek(&cursor, stream, STREAM_ID_MAX, true))
         return STREAM_ID_MIN;
     return cursor.entry.id;
+}
+
+uint64_t stream_count_after(const struct stream *stream, struct stream_id id)
+{
+    struct tree_place place;
+    struct tree_probe probe = {.order = order_of(id)};
+    if (stream_length(stream) == 0 || stream_id_compare(stream->last_id, id) <= 0)
+        return 0;
+    tree_seek(&stream->entries, &probe, &place);
+    return stream_length(stream) - tree_position(&stream->entries, &place);
 }
 
 /* Collects the last entries of the place's page before offset `end` whose ids are at most `from`. False: there are none. */

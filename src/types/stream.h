@@ -55,6 +55,13 @@ ALWAYS_INLINE const struct stream *stream_of(const struct entry *entry)
  * key changes in another way. */
 struct stream *stream_change(struct keyspace *keyspace, struct entry *entry);
 
+/* A stream of its own with what `stream` is now, which shares everything with it: to be changed in many steps, of which
+ * nobody sees anything, and then put in its place by stream_exchange; or given back as any object. */
+struct stream *stream_draft(struct heap *heap, const struct stream *stream);
+
+/* Puts a draft in the place of the entry's stream, which is given up. */
+void stream_exchange(struct keyspace *keyspace, struct entry *entry, struct stream *draft);
+
 /* Another holder of what the stream is now, to be given back with keyspace_release_object(…, &stream->object). */
 ALWAYS_INLINE const struct stream *stream_ref(const struct stream *stream)
 {
@@ -68,6 +75,9 @@ ALWAYS_INLINE uint64_t stream_length(const struct stream *stream)
 {
     return tree_rows(&stream->entries);
 }
+
+/* About how many entries lie behind an id: none of them is left out, some of one leaf may be too many. */
+uint64_t stream_count_after(const struct stream *stream, struct stream_id id);
 
 /* The ids of the first and the last entry that is there; zero when there is none. */
 struct stream_id stream_first_id(const struct stream *stream);

@@ -495,26 +495,44 @@ struct stream_consumer *stream_group_add_consumer(struct heap *heap, struct stre
     return consumer;
 }
 
-/* Takes all that a consumer holds out of the group's tree: where several of its entries lie side by side, at once. The
- * consumer's own tree stays as it is. */
+/* Takes the entries of a page of a consumer's tree out of the group's: where several of them lie side by side, at once. */
+static void settle_page(struct stream_group *group, const struct page *page)
+{
+    struct tree_place place;
+    for (unsigned row = 0; row < page->count;) {
+        if (!seek_id(&group->pending, row_id(page, row), &place))
+            BUG("a consumer holds an entry that its group does not know");
+        /* As long as the group's next row is the consumer's next one, too. */
+        unsigned count = 1;
+        while (row + count < page->count && place.row + count < place.page->count &&
+               stream_id_equal(row_id(page, row + count), row_id(place.page, place.row + count)))
+            count++;
+        tree_remove(&group->pending, &place, count);
+        row += count;
+    }
+}
+
+unsigned stream_group_settle_some(struct heap *heap, struct stream_group *group, uint32_t slot)
+{
+    struct stream_consumer *consumer = stream_group_edit_consumer(heap, group, slot);
+    struct tree_place held;
+    if (tree_rows(&consumer->pending) == 0)
+        return 0;
+    tree_first_page(&consumer->pending, &held);
+    unsigned count = held.page->count;
+    settle_page(group, held.page);
+    tree_remove_page(&consumer->pending, &held);
+    return count;
+}
+
+/* All that a consumer holds, of which its own tree stays as it is. */
 static void settle_all(struct stream_group *group, const struct stream_consumer *consumer)
 {
-    struct tree_place held, place;
+    struct tree_place held;
     tree_at(&consumer->pending, 0, &held);
-    do {
-        for (held.row = 0; held.row < held.page->count;) {
-            if (!seek_id(&group->pending, row_id(held.page, held.row), &place))
-                BUG("a consumer holds an entry that its group does not know");
-            /* As long as the group's next row is the consumer's next one, too. */
-            unsigned count = 1;
-            while (
-                held.row + count < held.page->count && place.row + count < place.page->count &&
-                stream_id_equal(row_id(held.page, held.row + count), row_id(place.page, place.row + count)))
-                count++;
-            tree_remove(&group->pending, &place, count);
-            held.row += count;
-        }
-    } while (tree_next_page(&consumer->pending, &held));
+    do
+        settle_page(group, held.page);
+    while (tree_next_page(&consumer->pending, &held));
 }
 
 struct stream_groups *stream_group_take_consumer(struct heap *heap, struct stream_group *group, uint32_t slot)
@@ -648,21 +666,35 @@ static size_t block_memory(size_t size)
     return size == 0 ? 0 : heap_block_size(size);
 }
 
+size_t stream_groups_own_memory(const struct stream_groups *set)
+{
+    return set == NULL ? 0 : block_memory(set_size(set->capacity));
+}
+
+size_t stream_group_own_memory(const struct stream_group *group)
+{
+    return block_memory(sizeof *group) + block_memory(slots_size(group->slot_count)) +
+           mem_usable_size(group->name);
+}
+
+size_t stream_consumer_own_memory(const struct stream_consumer *consumer)
+{
+    return block_memory(sizeof *consumer) + mem_usable_size(consumer->name);
+}
+
 static size_t group_memory(const struct stream_group *group)
 {
-    size_t bytes = block_memory(sizeof *group) + block_memory(slots_size(group->slot_count)) +
-                   mem_usable_size(group->name) + tree_memory(&group->pending);
+    size_t bytes = stream_group_own_memory(group) + tree_memory(&group->pending);
     for (uint32_t i = 0; i < group->consumer_count; i++) {
         const struct stream_consumer *consumer = stream_group_consumer_at(group, i);
-        bytes += block_memory(sizeof *consumer) + mem_usable_size(consumer->name) +
-                 tree_memory(&consumer->pending);
+        bytes += stream_consumer_own_memory(consumer) + tree_memory(&consumer->pending);
     }
     return bytes;
 }
 
 size_t stream_groups_memory(const struct stream_groups *set)
 {
-    size_t bytes = set == NULL ? 0 : block_memory(set_size(set->capacity));
+    size_t bytes = stream_groups_own_memory(set);
     for (uint32_t i = 0; i < stream_groups_count(set); i++)
         bytes += group_memory(set->groups[i]);
     return bytes;

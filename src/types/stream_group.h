@@ -112,6 +112,10 @@ bool stream_groups_free_some(struct heap *heap, struct stream_groups *set, unsig
 
 /* Bytes of everything in the set, all of it looked at. */
 size_t stream_groups_memory(const struct stream_groups *set);
+/* The same without what it consists of: without groups, without consumers and tree, without tree. */
+size_t stream_groups_own_memory(const struct stream_groups *set);
+size_t stream_group_own_memory(const struct stream_group *group);
+size_t stream_consumer_own_memory(const struct stream_consumer *consumer);
 
 /* Asserts G1 to G3. For tests and debug builds. */
 void stream_groups_check(const struct stream_groups *set);
@@ -137,6 +141,10 @@ struct stream_consumer *stream_group_edit_consumer(struct heap *heap, struct str
 /* A new consumer, of a name that is not there, seen now and never active. NULL: there is no memory for the name. */
 struct stream_consumer *stream_group_add_consumer(struct heap *heap, struct stream_group *group,
                                                   struct slice name, int64_t now_ms);
+
+/* Takes entries that the consumer of a slot holds, a page of them, out of the group. Returns how many; 0: it holds none
+ * any more. What is done before stream_group_take_consumer is not left to it. */
+unsigned stream_group_settle_some(struct heap *heap, struct stream_group *group, uint32_t slot);
 
 /* Takes the consumer of a slot out with all that it holds. Returns what is left to be freed with
  * keyspace_release_object; NULL: nothing is. */

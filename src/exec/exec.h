@@ -53,6 +53,8 @@ struct exec_stats {
     uint64_t connections; /* accepted since start */
     uint64_t keyspace_hits;
     uint64_t keyspace_misses;
+    uint64_t sliced_commands; /* that took more than one slice */
+    uint64_t slices;          /* of those */
     uint64_t expired_keys;
     uint64_t evicted_keys;
     uint64_t error_replies;

@@ -145,6 +145,8 @@ static bool become_long(struct sliced *sliced)
         sliced->held =
             hold_take(&call->exec->holds, call->command, call->argv, call->argc, &sliced->held_count);
     sliced->is_long = true;
+    call->exec->stats.sliced_commands++;
+    call->exec->stats.slices++;
     list_append(&table->running, &sliced->node);
     table->count++;
     client->sliced = sliced;
@@ -309,6 +311,7 @@ static void resume(struct sliced *sliced)
     sliced->begin_ticks = begin;
     look_later(sliced);
     exec->executing = client; /* pushes to it follow the answer */
+    exec->stats.slices++;
     bool goes_on = fiber_resume(sliced->fiber);
     exec->executing = NULL;
     exec->tick_mark = clock_ticks(exec->clock);

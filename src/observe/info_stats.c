@@ -144,6 +144,16 @@ void metric_io_threaded_writes_processed(const struct metric_source *source, str
 
 /* ---- Stats: keys, errors, publish and subscribe ---------------------------------------------------- */
 
+void metric_sliced_commands(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->exec->stats.sliced_commands);
+}
+
+void metric_slices_run(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->exec->stats.slices);
+}
+
 void metric_expired_keys(const struct metric_source *source, struct buf *ret_text)
 {
     write_count(ret_text, source->exec->stats.expired_keys);

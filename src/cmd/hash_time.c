@@ -1,7 +1,8 @@
 /* Fields with a time to live: HEXPIRE HPEXPIRE HEXPIREAT HPEXPIREAT, HTTL HPTTL HEXPIRETIME HPEXPIRETIME, HPERSIST,
  * HGETEX, HSETEX, HGETDEL.
  *
- * A field whose time has come is gone before a command looks (exec/call.c), so nothing here meets one.
+ * Of a small hash, fields whose time has come are gone before a command looks (exec/call.c); of a large one they may be
+ * there still, and hash_locate passes over them.
  * Threads: executor only. */
 #include "cmd/hash.h"
 #include "exec/notify.h"
@@ -150,18 +151,20 @@ struct opened {
     struct collection_view hash; /* when the key is there, or after add_times */
     bool is_new;                 /* the rows are not the entry's */
     struct reply_mark mark;      /* where the answer begins: an error takes its place */
+    int64_t now_ms;              /* the command's time, which may take longer */
 };
 
 static bool open_hash(struct call *call, struct slice name, struct opened *ret_opened)
 {
     ret_opened->is_new = false;
     ret_opened->mark = reply_mark(call->out);
+    ret_opened->now_ms = call->exec->now_ms;
     return call_write_collection(call, name, ENTRY_HASH, &ret_opened->key, &ret_opened->hash);
 }
 
 static bool find_field(const struct opened *opened, struct slice field, struct tree_place *ret_place)
 {
-    return opened->key.entry != NULL && members_locate(opened->hash.rows, field, ret_place);
+    return opened->key.entry != NULL && hash_locate(opened->hash.rows, opened->now_ms, field, ret_place);
 }
 
 /* How many of the fields of HSETEX are there. */
@@ -313,7 +316,7 @@ static int expire_field(struct call *call, struct opened *opened, struct slice f
         return FIELD_MISSING;
     if (!condition_holds(condition, hash_time(opened->hash.rows, &place), wanted_ms))
         return FIELD_CONDITION_FAILED;
-    if (wanted_ms <= call->exec->now_ms) {
+    if (wanted_ms <= opened->now_ms) {
         tree_remove(opened->hash.rows, &place, 1);
         return FIELD_DELETED;
     }
@@ -421,7 +424,7 @@ static void reply_times(struct call *call, struct slice name, int64_t unit_ms, i
     for (uint32_t i = 0; i < fields.count; i++) {
         struct tree_place place;
         int64_t answer = FIELD_MISSING;
-        if (key.entry != NULL && members_locate(hash.rows, fields.words[i], &place)) {
+        if (key.entry != NULL && hash_locate(hash.rows, call->exec->now_ms, fields.words[i], &place)) {
             int64_t expire_ms = hash_time(hash.rows, &place), left_ms = expire_ms - origin_ms;
             answer = left_ms / unit_ms + (left_ms % unit_ms != 0);
             if (expire_ms == ENTRY_NO_EXPIRE)
@@ -517,7 +520,7 @@ static void delete_fields(struct call *call, struct opened *opened, const struct
 {
     struct outcome outcome = {.due_ms = ENTRY_NO_EXPIRE};
     for (uint32_t i = 0; opened->key.entry != NULL && i < fields->count; i++)
-        outcome.deleted += hash_remove(opened->hash.rows, fields->words[2 * i]);
+        outcome.deleted += hash_remove(opened->hash.rows, opened->now_ms, fields->words[2 * i]);
     close_changed(call, opened, &outcome);
 }
 
@@ -540,7 +543,7 @@ static bool set_fields(struct call *call, struct opened *opened, const struct op
         collection_begin(&opened->hash, call->exec->keyspace, ENTRY_HASH);
     int64_t expire_ms = options->keep_time ? HASH_KEEP_TIME : options->expire_ms;
     for (uint32_t i = 0; i < batch.count; i += 2)
-        hash_set(opened->hash.rows, batch.elements[i], batch.elements[i + 1], expire_ms);
+        hash_set(opened->hash.rows, opened->now_ms, batch.elements[i], batch.elements[i + 1], expire_ms);
     element_batch_done(&batch);
     size_t longest = hash_longest(fields->words, 2 * fields->count);
     uint8_t marks = hash_marks_now(call, &opened->key, opened->hash.rows, longest);
@@ -560,7 +563,7 @@ void cmd_hsetex(struct call *call, const struct args_hsetex *args)
         reply_int(call->out, 0);
         return;
     }
-    if (options.has_time && options.expire_ms <= call->exec->now_ms) {
+    if (options.has_time && options.expire_ms <= opened.now_ms) {
         delete_fields(call, &opened, &fields);
     } else {
         if (!set_fields(call, &opened, &options, &fields))

@@ -23,19 +23,31 @@ static void reply_parts(struct call *call, const struct page *page, unsigned row
 
 typedef void reply_row_fn(struct call *call, const struct page *page, unsigned row, unsigned parts);
 
-/* Every row of kept rows. */
-static void walk_all(struct call *call, const struct tree *rows, reply_row_fn *reply_row, unsigned parts)
+/* Answers with every row of kept rows whose time is after `now_ms`; returns how many they were. */
+static uint64_t walk_all(struct call *call, const struct tree *rows, int64_t now_ms, reply_row_fn *reply_row,
+                         unsigned parts)
 {
     struct tree_place place;
+    uint64_t count = 0;
     sliced_expect(call, tree_rows(rows));
     tree_at(rows, 0, &place);
     do {
         for (unsigned row = 0; row < place.page->count; row++) {
             if (!sliced_pause(call, 1))
-                return;
+                return count;
+            if (unlikely(hash_row_is_over(place.page, row, now_ms)))
+                continue;
             reply_row(call, place.page, row, parts);
+            count++;
         }
     } while (tree_next_page(rows, &place));
+    return count;
+}
+
+/* Whether the times of some fields may have come: only of a large hash are they there still. */
+static bool may_have_expired(const struct call *call, const struct entry *entry)
+{
+    return entry->flags & ENTRY_TIMED_FIELDS && entry_fields_due_ms(entry) <= call->exec->now_ms;
 }
 
 /* ---- All fields -------------------------------------------------------------------------------------------- */
@@ -44,15 +56,22 @@ static void reply_whole(struct call *call, struct slice name, unsigned parts)
 {
     struct key key;
     struct collection_view hash;
+    enum reply_kind kind = parts == (PART_FIELD | PART_VALUE) ? REPLY_MAP : REPLY_ARRAY;
     if (!call_read_collection(call, name, ENTRY_HASH, &key, &hash))
         return;
     uint64_t count = key.entry == NULL ? 0 : tree_rows(hash.rows);
-    if (parts == (PART_FIELD | PART_VALUE))
+    if (count > 0 && unlikely(may_have_expired(call, key.entry))) {
+        struct reply_open open = reply_open(call->out);
+        count = walk_all(call, sliced_keep(call, hash.rows), call->exec->now_ms, reply_parts, parts);
+        reply_close(call->out, open, kind, count);
+        return;
+    }
+    if (kind == REPLY_MAP)
         reply_map(call->out, count);
     else
         reply_array(call->out, count);
     if (count > 0)
-        walk_all(call, sliced_keep(call, hash.rows), reply_parts, parts);
+        walk_all(call, sliced_keep(call, hash.rows), INT64_MIN, reply_parts, parts);
 }
 
 void cmd_hgetall(struct call *call, const struct args_hgetall *args)
@@ -108,26 +127,11 @@ static void reply_different(struct call *call, const struct tree *rows, uint64_t
     mem_free(positions);
 }
 
-void cmd_hrandfield(struct call *call, const struct args_hrandfield *args)
+/* Fields at random, of kept rows: -n are n, some of them several times; n are different ones, at most all. */
+static void reply_random(struct call *call, const struct tree *rows, int64_t count, unsigned parts)
 {
-    struct key key;
-    struct collection_view hash;
-    if (!call_read_collection(call, args->key, ENTRY_HASH, &key, &hash))
-        return;
-    uint64_t size = key.entry == NULL ? 0 : tree_rows(hash.rows);
-    if (!args->has_options) {
-        if (size == 0)
-            reply_null(call->out);
-        else
-            reply_field_at(call, hash.rows, rng_below(&call->exec->rng, size), PART_FIELD);
-        return;
-    }
-    int64_t count = args->options.count;
-    const struct tree *rows = size == 0 ? NULL : sliced_keep(call, hash.rows);
-    unsigned parts = args->options.withvalues ? PART_FIELD | PART_VALUE : PART_FIELD;
-    if (size == 0 || count == 0) {
-        reply_array(call->out, 0);
-    } else if (count < 0) {
+    uint64_t size = tree_rows(rows);
+    if (count < 0) {
         begin_fields(call, 0 - (uint64_t)count, parts);
         for (; count < 0 && sliced_pause(call, 2); count++)
             reply_field_at(call, rows, rng_below(&call->exec->rng, size), parts);
@@ -135,7 +139,63 @@ void cmd_hrandfield(struct call *call, const struct args_hrandfield *args)
         reply_different(call, rows, (uint64_t)count, parts);
     } else {
         begin_fields(call, size, parts);
-        walk_all(call, rows, reply_field, parts);
+        walk_all(call, rows, INT64_MIN, reply_field, parts);
+    }
+}
+
+/* Copies the fields whose times have not come. False: the command has been told to end. */
+static bool copy_live(struct call *call, const struct tree *rows, struct tree *ret_live)
+{
+    int64_t now_ms = call->exec->now_ms;
+    struct tree_place place;
+    hash_begin_timed(rows, ret_live);
+    tree_at(rows, 0, &place);
+    do {
+        hash_add_live(ret_live, place.page, now_ms);
+        if (!sliced_pause(call, 4 * place.page->count))
+            return false;
+    } while (tree_next_page(rows, &place));
+    return true;
+}
+
+/* HRANDFIELD of a hash in which the times of some fields have come: chosen is among the others. */
+static void reply_random_live(struct call *call, const struct tree *rows, int64_t count, bool has_count,
+                              unsigned parts)
+{
+    struct tree live;
+    if (copy_live(call, rows, &live)) {
+        if (tree_rows(&live) > 0 && has_count)
+            reply_random(call, &live, count, parts);
+        else if (tree_rows(&live) > 0)
+            reply_field_at(call, &live, rng_below(&call->exec->rng, tree_rows(&live)), PART_FIELD);
+        else if (has_count)
+            reply_array(call->out, 0);
+        else
+            reply_null(call->out);
+    }
+    keyspace_retire_rows(call->exec->keyspace, &live);
+}
+
+void cmd_hrandfield(struct call *call, const struct args_hrandfield *args)
+{
+    struct key key;
+    struct collection_view hash;
+    bool has_count = args->has_options;
+    int64_t count = args->options.count;
+    unsigned parts = args->options.withvalues ? PART_FIELD | PART_VALUE : PART_FIELD;
+    if (!call_read_collection(call, args->key, ENTRY_HASH, &key, &hash))
+        return;
+    if (key.entry == NULL || (has_count && count == 0)) {
+        if (has_count)
+            reply_array(call->out, 0);
+        else
+            reply_null(call->out);
+    } else if (unlikely(may_have_expired(call, key.entry))) {
+        reply_random_live(call, sliced_keep(call, hash.rows), count, has_count, parts);
+    } else if (has_count) {
+        reply_random(call, sliced_keep(call, hash.rows), count, parts);
+    } else {
+        reply_field_at(call, hash.rows, rng_below(&call->exec->rng, tree_rows(hash.rows)), PART_FIELD);
     }
 }
 
@@ -143,6 +203,8 @@ void cmd_hrandfield(struct call *call, const struct args_hrandfield *args)
 
 static unsigned scan_reply(struct call *call, const struct page *page, unsigned row, unsigned parts)
 {
+    if (unlikely(hash_row_is_over(page, row, call->exec->now_ms)))
+        return 0;
     reply_parts(call, page, row, parts);
     return parts & PART_VALUE ? 2 : 1;
 }

@@ -14,6 +14,12 @@
 
 /* ---- Keys ----------------------------------------------------------------------------------------- */
 
+/* A large hash whose fields are due is left to active expiry. */
+static bool must_expire(const struct db *db, const struct entry *entry)
+{
+    return db_is_due(db, entry) && (entry_encoding(entry) != ENTRY_TREE || db_is_expired(db, entry));
+}
+
 static bool locate(struct call *call, struct slice name, struct key *ret_key)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
@@ -23,7 +29,7 @@ static bool locate(struct call *call, struct slice name, struct key *ret_key)
     else
         ret_key->hash = keyspace_hash(call->exec->keyspace, name);
     ret_key->entry = db_locate(call->db, name, ret_key->hash, &ret_key->position);
-    if (unlikely(ret_key->entry && db_is_due(call->db, ret_key->entry))) {
+    if (unlikely(ret_key->entry && must_expire(call->db, ret_key->entry))) {
         dispatch_expire_key(call->exec, call->db, name, ret_key->hash);
         /* It may have been only some of its fields. */
         ret_key->entry = db_locate(call->db, name, ret_key->hash, &ret_key->position);

@@ -440,14 +440,17 @@ void dispatch_request(struct client *client, struct run *run, const struct reque
 
 /* ---- Expiry --------------------------------------------------------------------------------------- */
 
-/* Takes expired fields out of a hash, and the key when none is left. */
+/* Takes expired fields out of a hash, and the key when none is left. Of a large hash it is a step: who looks at one passes
+ * over the fields that are still there. */
 static void expire_fields(struct exec *exec, struct db *db, struct slice key, struct table_position *position)
 {
     struct entry *entry = table_item_at(position), *none;
     struct collection_view hash;
     int64_t due_ms;
+    bool is_large = entry_encoding(entry) == ENTRY_TREE;
     collection_open(&hash, exec->keyspace, entry);
-    uint64_t count = hash_expire(hash.rows, exec->keyspace->now_ms, &due_ms);
+    uint64_t count = is_large ? hash_expire_some(entry_collection(entry), exec->keyspace->now_ms)
+                              : hash_expire(hash.rows, exec->keyspace->now_ms, &due_ms);
     if (count > 0) { /* what a large hash keeps is a bound */
         exec->stats.dirty += count;
         watch_touch(exec->watch, db, key);
@@ -456,8 +459,6 @@ static void expire_fields(struct exec *exec, struct db *db, struct slice key, st
     if (collection_close(&hash, entry, key, ENTRY_HASH, NULL, &none) == COLLECTION_EMPTY) {
         notify_publish(exec, NOTIFY_GENERIC, "del", key, db);
         db_remove(db, position);
-    } else if (entry_encoding(entry) == ENTRY_TREE) {
-        entry_collection(entry)->due_ms = due_ms;
     }
 }
 

@@ -226,6 +226,8 @@ struct collection *collection_new(struct heap *heap, const struct tree *rows, co
     list_init(&collection->node);
     collection->rows = *rows;
     collection->due_ms = ENTRY_NO_EXPIRE;
+    collection->sweep_hash = 0;
+    collection->sweep_due_ms = ENTRY_NO_EXPIRE;
     collection->has_index = index != NULL;
     if (index != NULL)
         collection->index = *index;

@@ -88,6 +88,9 @@ struct collection {
     struct list_node node; /* among those that are being freed (keyspace.c) */
     struct tree rows;
     int64_t due_ms; /* E5; ENTRY_NO_EXPIRE: no field has a time */
+    /* Where removing a large hash's expired fields has come to (types/hash.h), and the first time of those passed by. */
+    uint64_t sweep_hash;
+    int64_t sweep_due_ms;
     bool has_index;
     struct tree index; /* has_index: of a sorted set, its members' scores by their hashes */
 };

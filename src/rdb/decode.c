@@ -358,7 +358,7 @@ static enum status add_field(struct decoder *decoder, int64_t expire_ms)
     }
     if (expire_ms != ENTRY_NO_EXPIRE)
         add_times(view);
-    return hash_set(view->rows, field, value, expire_ms) ? ST_OK : ST_INVALID;
+    return hash_set(view->rows, INT64_MIN, field, value, expire_ms) ? ST_OK : ST_INVALID;
 }
 
 static enum status decode_hash(struct decoder *decoder)

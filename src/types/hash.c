@@ -3,39 +3,53 @@
 
 #include "base/bug.h"
 
-bool hash_find(const struct tree *rows, struct slice field, struct element *ret_value)
+/* hash_expire_some: what a step may do, and what it takes to look through a leaf and to take a field out. */
+#define SWEEP_WORK         2048
+#define SWEEP_WORK_LEAF    4
+#define SWEEP_WORK_REMOVAL 4
+
+bool hash_locate(const struct tree *rows, int64_t now_ms, struct slice field, struct tree_place *ret_place)
+{
+    return members_locate(rows, field, ret_place) &&
+           likely(!hash_row_is_over(ret_place->page, ret_place->row, now_ms));
+}
+
+bool hash_find(const struct tree *rows, int64_t now_ms, struct slice field, struct element *ret_value)
 {
     struct tree_place place;
-    if (!members_locate(rows, field, &place))
+    if (!hash_locate(rows, now_ms, field, &place))
         return false;
     *ret_value = page_element(place.page, place.row, 1);
     return true;
 }
 
-bool hash_set(struct tree *rows, struct element field, struct element value, int64_t expire_ms)
+bool hash_set(struct tree *rows, int64_t now_ms, struct element field, struct element value,
+              int64_t expire_ms)
 {
     struct tree_place place;
     uint64_t hash;
     bool found = members_find(rows, field, &place, &hash);
     DEBUG_ASSERT(hash_has_times(rows) || expire_ms == ENTRY_NO_EXPIRE || expire_ms == HASH_KEEP_TIME);
+    bool is_over = found && hash_row_is_over(place.page, place.row, now_ms);
+    if (expire_ms == HASH_KEEP_TIME && (!found || is_over))
+        expire_ms = ENTRY_NO_EXPIRE;
     if (found) {
         element_unref(field);
-        if (hash_has_times(rows) && expire_ms != HASH_KEEP_TIME)
+        if (hash_has_times(rows) && expire_ms != HASH_KEEP_TIME) {
             tree_set_number(rows, &place, (uint64_t)expire_ms);
+        }
         tree_replace(rows, &place, 1, value);
-        return false;
+        return is_over;
     }
-    if (expire_ms == HASH_KEEP_TIME)
-        expire_ms = ENTRY_NO_EXPIRE;
     struct row row = {.number = (uint64_t)expire_ms, .elements = {field, value}};
     members_add(rows, &place, hash, &row);
     return true;
 }
 
-bool hash_remove(struct tree *rows, struct slice field)
+bool hash_remove(struct tree *rows, int64_t now_ms, struct slice field)
 {
     struct tree_place place;
-    if (!members_locate(rows, field, &place))
+    if (!hash_locate(rows, now_ms, field, &place))
         return false;
     tree_remove(rows, &place, 1);
     return true;
@@ -59,7 +73,19 @@ void hash_add_timed(struct tree *timed, const struct page *page)
         struct element field = page_element(page, row, 0), value = page_element(page, row, 1);
         element_ref(field);
         element_ref(value);
-        hash_set(timed, field, value, ENTRY_NO_EXPIRE);
+        hash_set(timed, INT64_MIN, field, value, ENTRY_NO_EXPIRE);
+    }
+}
+
+void hash_add_live(struct tree *timed, const struct page *page, int64_t now_ms)
+{
+    for (unsigned row = 0; row < page->count; row++) {
+        struct element field = page_element(page, row, 0), value = page_element(page, row, 1);
+        if (hash_row_is_over(page, row, now_ms))
+            continue;
+        element_ref(field);
+        element_ref(value);
+        hash_set(timed, now_ms, field, value, (int64_t)page_number(page, row));
     }
 }
 
@@ -88,8 +114,13 @@ int64_t hash_due_ms(const struct tree *rows)
 
 void hash_note_due(struct entry *entry, int64_t due_ms)
 {
-    if (entry_encoding(entry) == ENTRY_TREE && due_ms < entry_collection(entry)->due_ms)
-        entry_collection(entry)->due_ms = due_ms;
+    if (entry_encoding(entry) != ENTRY_TREE)
+        return;
+    struct collection *collection = entry_collection(entry);
+    if (due_ms < collection->due_ms)
+        collection->due_ms = due_ms;
+    if (due_ms < collection->sweep_due_ms)
+        collection->sweep_due_ms = due_ms;
 }
 
 /* The first row of the page whose time is not after `now_ms`; count when there is none. */
@@ -124,6 +155,39 @@ uint64_t hash_expire(struct tree *rows, int64_t now_ms, int64_t *ret_due_ms)
         if (left == 0)
             break;
         tree_at(rows, position < left ? position : left - 1, &place);
+    }
+    return expired;
+}
+
+uint64_t hash_expire_some(struct collection *collection, int64_t now_ms)
+{
+    struct tree *rows = &collection->rows;
+    uint64_t expired = 0;
+    for (unsigned work = 0; work < SWEEP_WORK;) {
+        struct tree_probe probe = {.order = {collection->sweep_hash, 0}};
+        struct tree_place place;
+        tree_seek(rows, &probe, &place);
+        place.row = first_expired(place.page, now_ms);
+        if (place.row < place.page->count) {
+            tree_remove(rows, &place, 1);
+            expired++;
+            work += SWEEP_WORK_REMOVAL;
+            if (tree_rows(rows) == 0)
+                break;
+            continue;
+        }
+        int64_t page_ms = page_due_ms(place.page);
+        if (page_ms < collection->sweep_due_ms)
+            collection->sweep_due_ms = page_ms;
+        work += SWEEP_WORK_LEAF;
+        if (tree_next_page(rows, &place)) {
+            collection->sweep_hash = place.separator.major;
+            continue;
+        }
+        collection->due_ms = collection->sweep_due_ms;
+        collection->sweep_hash = 0;
+        collection->sweep_due_ms = ENTRY_NO_EXPIRE;
+        break;
     }
     return expired;
 }

@@ -19,23 +19,33 @@
 #include "keyspace/entry.h"
 #include "types/members.h"
 
+/* Finds a field whose time is after `now_ms`: any other counts as not being there, in all of these functions. */
+bool hash_locate(const struct tree *rows, int64_t now_ms, struct slice field, struct tree_place *ret_place);
+
 /* Finds a field's value, which is valid until the hash changes. False: there is no such field. */
-bool hash_find(const struct tree *rows, struct slice field, struct element *ret_value);
+bool hash_find(const struct tree *rows, int64_t now_ms, struct slice field, struct element *ret_value);
 
 #define HASH_KEEP_TIME (-1) /* in place of a moment: the one that the field has */
 
 /* Puts a value under a field; takes over the blobs of both. The field expires at `expire_ms`: ENTRY_NO_EXPIRE never,
  * which is all that a hash without times can take. True: the field is new. */
-bool hash_set(struct tree *rows, struct element field, struct element value, int64_t expire_ms);
+bool hash_set(struct tree *rows, int64_t now_ms, struct element field, struct element value,
+              int64_t expire_ms);
 
 /* Takes a field out. False: there is none. */
-bool hash_remove(struct tree *rows, struct slice field);
+bool hash_remove(struct tree *rows, int64_t now_ms, struct slice field);
 
 /* ---- Times to live ---------------------------------------------------------------------------------------- */
 
 ALWAYS_INLINE bool hash_has_times(const struct tree *rows)
 {
     return rows->type == &timed_hash_tree;
+}
+
+/* Whether the time of a row has come. */
+ALWAYS_INLINE bool hash_row_is_over(const struct page *page, unsigned row, int64_t now_ms)
+{
+    return page->layout == PAGE_TIMED_HASH && (int64_t)page_number(page, row) <= now_ms;
 }
 
 /* When the field at the place expires, ENTRY_NO_EXPIRE for never. */
@@ -47,7 +57,10 @@ void hash_begin_timed(const struct tree *rows, struct tree *ret_timed);
 /* Adds the fields of one of those rows' pages, which stays as it is: long texts are shared. */
 void hash_add_timed(struct tree *timed, const struct page *page);
 
-/* All of that at once. */
+/* The same with times, for rows that have them: those that are after `now_ms`. */
+void hash_add_live(struct tree *timed, const struct page *page, int64_t now_ms);
+
+/* All fields of rows without times, at once. */
 void hash_add_times(const struct tree *rows, struct tree *ret_timed);
 
 /* When the first field of a hash with times expires, ENTRY_NO_EXPIRE for never. Looks at all of them. */
@@ -59,6 +72,10 @@ void hash_note_due(struct entry *entry, int64_t due_ms);
 /* Takes the fields whose time is not after `now_ms` out of a hash with times. *ret_due_ms is that of the first of the
  * others. Returns how many it was. */
 uint64_t hash_expire(struct tree *rows, int64_t now_ms, int64_t *ret_due_ms);
+
+/* One step of the same for a large hash, which goes on where the last one stopped and keeps due_ms; it takes some tenths
+ * of a millisecond at the most. */
+uint64_t hash_expire_some(struct collection *collection, int64_t now_ms);
 
 /* ---- Encodings --------------------------------------------------------------------------------------------- */
 

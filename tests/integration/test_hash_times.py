@@ -28,7 +28,7 @@ def filling(r, request):
 def everything(r, key="k"):
     found = r("HGETALL", key)
     fields = dict(zip(found[::2], found[1::2]))
-    assert len(found) == 2 * len(fields) == 2 * r("HLEN", key)
+    assert len(found) == 2 * len(fields) and len(fields) <= r("HLEN", key)
     return fields
 
 
@@ -136,7 +136,9 @@ def test_the_keys_own_time_stays(r):
 def test_an_expired_field_is_gone_for_every_command(r, filling):
     r("DEBUG SET-ACTIVE-EXPIRE 0")
     try:
-        for command, expected in [("HGET k a", None), ("HEXISTS k a", 0), ("HSTRLEN k a", 0), ("HLEN k", 1 + len(filling)),
+        for command, expected in [("HGET k a", None), ("HEXISTS k a", 0), ("HSTRLEN k a", 0),
+                                  # Of a large one it is counted until it is removed.
+                                  ("HLEN k", len(filling) + (1 if len(filling) < 1000 else 2)),
                                   ("HMGET k a b", [None, b"2"]), ("HTTL k FIELDS 1 a", [-2]), ("HSETNX k a new", 1),
                                   ("HINCRBY k a 5", 5), ("HDEL k a", 0), ("HGETDEL k FIELDS 1 a", [None]),
                                   ("HGETEX k FIELDS 1 a", [None]), ("HPERSIST k FIELDS 1 a", [-2]),
@@ -317,3 +319,91 @@ def test_any_sequence_of_commands(r, size):
         asked = rng.sample(universe, 5)
         assert r("HPEXPIRETIME", "k", "FIELDS", 5, *asked) == [model.get(field, (None, -2))[1] for field in asked]
     assert everything(r) == {field: value for field, (value, _) in model.items()}
+
+
+# ---- Large hashes: what has expired is removed in steps, and not seen meanwhile ----------------------------
+
+
+LARGE = 3000
+OVER = 1000
+
+
+@pytest.fixture
+def half_over(r):
+    """A hash of m0 … m2999, of which the first 1,000 are past their time and still there."""
+    r("DEBUG SET-ACTIVE-EXPIRE 0")
+    for first in range(0, LARGE, 500):
+        r("HSET", "k", *[word for n in range(first, first + 500) for word in (f"m{n}", n)])
+    for first in range(0, OVER, 500):
+        r("HPEXPIRE", "k", 300, "FIELDS", 500, *[f"m{n}" for n in range(first, first + 500)])
+    r("HEXPIRE k 1000 FIELDS 1 m2000")
+    eventually(lambda: r("HEXISTS k m999") == 0, "their time has come")
+    assert r("HLEN k") == LARGE
+    yield
+    r("DEBUG SET-ACTIVE-EXPIRE 1")
+
+
+LIVE = {b"m%d" % n: b"%d" % n for n in range(OVER, LARGE)}
+
+
+@pytest.mark.usefixtures("half_over")
+def test_expired_fields_of_a_large_hash_are_not_read(r):
+    assert [r("HGET k m5"), r("HMGET k m5 m1000"), r("HSTRLEN k m5"), r("HEXISTS k m5")] == [None, [None, b"1000"], 0, 0]
+    flat = r("HGETALL k")
+    assert dict(zip(flat[::2], flat[1::2])) == LIVE
+    assert sorted(r("HKEYS k")) == sorted(LIVE)
+    assert sorted(r("HVALS k")) == sorted(LIVE.values())
+    cursor, found = b"0", []
+    while True:
+        cursor, some = r("HSCAN", "k", cursor, "COUNT", 500)
+        found += some[::2]
+        if cursor == b"0":
+            break
+    assert sorted(found) == sorted(LIVE)
+
+
+@pytest.mark.usefixtures("half_over")
+def test_expired_fields_of_a_large_hash_are_not_drawn(r):
+    assert all(r("HRANDFIELD k") in LIVE for _ in range(50))
+    assert sorted(r("HRANDFIELD k 5000")) == sorted(LIVE)
+    some = r("HRANDFIELD k 100")
+    assert len(set(some)) == 100 and set(some) <= set(LIVE)
+    many = r("HRANDFIELD k -100 WITHVALUES")
+    assert len(many) == 200 and all(LIVE[field] == value for field, value in zip(many[::2], many[1::2]))
+
+
+@pytest.mark.usefixtures("half_over")
+def test_expired_fields_of_a_large_hash_are_written_anew(r):
+    assert r("HINCRBY k m1 7") == 7
+    assert r("HINCRBYFLOAT k m2 1.5") == b"1.5"
+    assert r("HSETNX k m3 new") == 1
+    assert r("HSET k m4 new m1000 old") == 1
+    assert r("HSETEX k FNX KEEPTTL FIELDS 1 m5 new") == 1
+    assert r("HTTL k FIELDS 6 m1 m2 m3 m4 m5 m2000")[:5] == [-1] * 5
+    assert r("HMGET k m1 m2 m3 m4 m5") == [b"7", b"1.5", b"new", b"new", b"new"]
+
+
+@pytest.mark.usefixtures("half_over")
+def test_expired_fields_of_a_large_hash_have_no_times(r):
+    assert r("HTTL k FIELDS 2 m1 none") == [-2, -2]
+    assert r("HPERSIST k FIELDS 1 m1") == [-2]
+    assert r("HEXPIRE k 1000 FIELDS 1 m1") == [-2]
+    assert r("HDEL k m1") == 0
+    assert r("HGETDEL k FIELDS 1 m1") == [None]
+    assert r("HGETEX k PERSIST FIELDS 1 m1") == [None]
+    assert r("HSETEX k FXX FIELDS 1 m1 x") == 0
+
+
+@pytest.mark.usefixtures("half_over")
+def test_expired_fields_of_a_large_hash_are_removed_by_and_by(r, connect, config):
+    config(notify_keyspace_events="Kh")
+    listener = connect(3)
+    listener.send("SUBSCRIBE __keyspace@0__:k")
+    assert listener.push()[0] == b"subscribe"
+    r("HPEXPIRE k 10 FIELDS 1 m2999")  # one more while the sweep is under way
+    r("DEBUG SET-ACTIVE-EXPIRE 1")
+    eventually(lambda: r("HLEN k") == LARGE - OVER - 1, "they are gone")
+    assert any(listener.push()[2] == b"hexpired" for _ in range(2))
+    assert r("HTTL k FIELDS 1 m2000")[0] > 0
+    r("HPEXPIRE", "k", 1, "FIELDS", LARGE, *[f"m{n}" for n in range(LARGE)])
+    eventually(lambda: r("EXISTS k") == 0, "the last has taken the key with it")

@@ -174,6 +174,8 @@ class Hashes(Machine):
         self.expect([1 if field in self.hashes[key] else -2], "HPEXPIRE", key, 1, "FIELDS", 1, field)
         eventually(lambda: self.ask("HPTTL", key, "FIELDS", 1, field) == [-2], "the field has expired")
         self.take(key, [field])
+        # A large hash counts it until it is removed.
+        eventually(lambda: self.ask("HLEN", key) == len(self.hashes[key]), "the field is removed")
 
     @precondition(lambda self: not self.is_redis)
     @rule(key=keys, fields=some_fields)

@@ -96,7 +96,7 @@ static void add_row(struct collection_view *view, enum entry_type type, uint64_t
             marks->marks = ENTRY_GROWN;
         break;
     default:
-        hash_set(view->rows, element, new_element(make_text(i + 3, true, value_text), value_scratch),
+        hash_set(view->rows, 0, element, new_element(make_text(i + 3, true, value_text), value_scratch),
                  ENTRY_NO_EXPIRE);
         marks->marks = hash_marks(view->rows, marks->marks, whole.size, &limits.hash);
     }

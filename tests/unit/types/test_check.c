@@ -52,7 +52,7 @@ static void add(struct collection_view *view, enum entry_type type, unsigned num
         members_add(view->rows, &place, hash, &row);
         break;
     case ENTRY_ZSET: zset_add(view, element, number); break;
-    case ENTRY_HASH: hash_set(view->rows, element, element, ENTRY_NO_EXPIRE); break;
+    case ENTRY_HASH: hash_set(view->rows, 0, element, element, ENTRY_NO_EXPIRE); break;
     default: fail();
     }
 }

@@ -201,7 +201,7 @@ static void assert_value(const struct tree *tree, struct slice field, struct sli
 {
     struct element value;
     element_scratch scratch;
-    assert_true(hash_find(tree, field, &value));
+    assert_true(hash_find(tree, 0, field, &value));
     assert_true(slice_equal(element_text(value, scratch), expected));
 }
 
@@ -218,7 +218,7 @@ static void test_a_field_keeps_its_last_value(void **state)
             assert_int_equal(element_make(name, scratch, &field), ST_OK);
             assert_int_equal(element_make(plain_text(member + 31 * round, value_text), value_scratch, &value),
                              ST_OK);
-            assert_int_equal(hash_set(&fixture->tree, field, value, ENTRY_NO_EXPIRE), round == 0);
+            assert_int_equal(hash_set(&fixture->tree, 0, field, value, ENTRY_NO_EXPIRE), round == 0);
         }
         tree_check(&fixture->tree);
         for (uint32_t member = 0; member < MEMBERS; member += 3)
@@ -248,7 +248,7 @@ static void test_long_rows_between_short_ones(void **state)
         assert_int_equal(
             element_make(slice_make(value_text, is_long ? ELEMENT_BYTES_MAX : 1), value_scratch, &value),
             ST_OK);
-        hash_set(&fixture->tree, field, value, HASH_KEEP_TIME);
+        hash_set(&fixture->tree, 0, field, value, HASH_KEEP_TIME);
         assert_value(&fixture->tree, name, slice_make(value_text, is_long ? ELEMENT_BYTES_MAX : 1));
     }
     tree_check(&fixture->tree);

@@ -446,6 +446,24 @@ static void compact(struct heap *heap, struct page **page)
     log_fit(heap, page);
 }
 
+/* Forgets the dead entries behind the last living one (G2). There is one. */
+static void cut_end(struct log *log)
+{
+    struct log_entry entry, last;
+    unsigned seen = 1;
+    log_first(&log->page, &entry);
+    last = entry;
+    do {
+        if (!(entry.flags & FLAG_DEAD)) {
+            last = entry;
+            log->page.capacity = (uint16_t)seen;
+        }
+        seen++;
+    } while (follow(&entry));
+    log->end = last.next;
+    log->last_id = last.id;
+}
+
 void log_kill(struct heap *heap, struct page **page, const struct log_entry *entry)
 {
     struct log *log = log_edit(*page);
@@ -468,6 +486,8 @@ void log_kill(struct heap *heap, struct page **page, const struct log_entry *ent
         log->first = next.offset;
         log->first_id = next.id;
     }
+    if (entry->next == log->end)
+        cut_end(log);
     if (log->page.capacity - log->page.count > LOG_DEAD_MIN && log->page.capacity > 2 * log->page.count)
         compact(heap, page);
 }
@@ -535,4 +555,5 @@ void log_check(const struct page *page)
     } while (follow(&entry));
     ASSERT(entry.next == log->end && entries == page->capacity && living == page->count);
     ASSERT(stream_id_compare(last, log->last_id) == 0);
+    ASSERT(!(entry.flags & FLAG_DEAD));
 }

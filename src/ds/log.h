@@ -12,7 +12,7 @@
  * | 0             | 16    | struct page: refs, layout, `count` living entries, `capacity` entries from `first` |
  * |               |       | on, dead ones too; size of the block                                              |
  * | 16            | 16    | first_id: the id of the entry at `first`                                          |
- * | 32            | 16    | last_id: that of the last entry, dead or alive                                    |
+ * | 32            | 16    | last_id: that of the last entry                                                   |
  * | 48            | 2     | total: entries that were ever put into the page                                   |
  * | 50            | 2     | field_count: how many names there are                                             |
  * | 52            | 2     | first: offset of the first living entry                                           |
@@ -38,7 +38,8 @@
  *
  * G1  first_id is the id of the entry at `first`, whatever that entry says of its own; each further id follows from the one
  *     before. Ids ascend, the last one is last_id.
- * G2  With count > 0 the entry at `first` is alive. What lies between the names and `first` is not looked at any more.
+ * G2  With count > 0 the entry at `first` and the last one are alive: who deletes the last entries of a stream may set its
+ *     last id back, and add others. What lies between the names and `first` is not looked at any more.
  * G3  count <= capacity <= total; sizeof(struct log) <= first <= end <= page.size.
  * G4  Each body that lies outside, of a living entry, owns one reference of its blob; has_blobs says whether
  *     there may be one. */

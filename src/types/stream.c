@@ -249,7 +249,7 @@ bool stream_append(struct stream *stream, const struct log_draft *draft, const s
     else if (outcome == LOG_NOMEM || !append_leaf(stream, &place, draft))
         return false;
     stream->last_id = draft->id;
-    stream->entries_added++;
+    stream->entries_added += stream->entries_added < STREAM_ADDED_MAX;
     return true;
 }
 
@@ -362,6 +362,6 @@ void stream_check(const struct stream *stream)
     struct tree_place place;
     tree_last_page(&stream->entries, &place);
     ASSERT(place.page->count == 0 || stream_id_compare(log_of(place.page)->last_id, stream->last_id) <= 0);
-    ASSERT(stream_length(stream) <= stream->entries_added);
+    ASSERT(stream_length(stream) <= stream->entries_added && stream->entries_added <= STREAM_ADDED_MAX);
     stream_groups_check(stream->groups);
 }

@@ -24,12 +24,15 @@
 
 struct stream_groups; /* types/stream_group.h */
 
+/* Clients may set counts of entries that were added or read, so that they are near their end: there they stay. */
+#define STREAM_ADDED_MAX INT64_MAX
+
 struct stream {
     struct object object;
     struct tree entries;
     struct stream_id last_id;        /* the greatest there ever was */
     struct stream_id max_deleted_id; /* the greatest that was deleted by name; zero: none */
-    uint64_t entries_added;          /* ever */
+    uint64_t entries_added;          /* ever; no more than STREAM_ADDED_MAX */
     struct stream_groups *groups;    /* NULL: none. Owned, by the rules of stream_group.h */
 };
 

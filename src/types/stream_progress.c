@@ -33,7 +33,7 @@ static int64_t entries_up_to(const struct stream *stream, struct stream_id id)
 void stream_progress_advance(const struct stream *stream, struct stream_group *group, struct stream_id id)
 {
     if (group->entries_read != STREAM_READ_UNKNOWN && !may_have_gap(stream, id))
-        group->entries_read++;
+        group->entries_read += group->entries_read < STREAM_ADDED_MAX;
     else if (stream->entries_added > 0)
         group->entries_read = entries_up_to(stream, id);
     group->last_id = id;

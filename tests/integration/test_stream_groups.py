@@ -720,6 +720,16 @@ def test_an_entry_deleted_ahead_makes_the_lag_unknown(r, stream):
     assert (group(r)["entries-read"], group(r)["lag"]) == (5, 0)
 
 
+@pytest.mark.skua_only("redis-server 7.0 goes on with the least of all numbers")
+def test_the_number_of_entries_read_ends_somewhere(r, stream):
+    r("XGROUP SETID k g 0 ENTRIESREAD 9223372036854775807")
+    read(r, "c", "COUNT", 2)
+    assert group(r)["entries-read"] == 9223372036854775807
+    assert group(r)["lag"] == 5 - 9223372036854775807
+    r("XSETID k 5-0 ENTRIESADDED 9223372036854775807")
+    assert group(r)["lag"] == 0
+
+
 def test_empty_streams_have_no_lag(r, empty):
     assert (group(r)["entries-read"], group(r)["lag"]) == (None, 0)
     add(r, "1-1")

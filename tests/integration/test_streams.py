@@ -378,6 +378,31 @@ def test_the_last_id_is_set(r):
     assert (now["last-generated-id"], now["entries-added"], now["max-deleted-entry-id"]) == (b"20-0", 7, b"3-3")
 
 
+def test_the_last_id_goes_back_over_deleted_entries(r):
+    fill(r, 10)
+    assert r("XDEL s 8-0 9-0 10-0") == 3
+    assert r("XSETID s 10-0 ENTRIESADDED 10 MAXDELETEDID 1-0") == "OK"
+    assert r("XSETID s 7-3") == "OK"
+    assert r("XADD s 7-3 f v") == TOO_SMALL
+    assert r("XADD s 7-4 f v") == b"7-4"
+    assert r("XADD s 9-0 f v") == b"9-0"
+    expected = [f"{number}-0" for number in range(1, 8)] + ["7-4", "9-0"]
+    assert ids(r("XRANGE s - +")) == expected
+    assert ids(r("XREVRANGE s + -")) == expected[::-1]
+    assert r("XDEL s 7-4 9-0 1-0") == 3
+    assert ids(r("XRANGE s - +")) == expected[1:-2]
+
+
+@pytest.mark.skua_only("redis-server 7.0 goes on with the least of all numbers")
+def test_the_number_of_entries_added_ends_somewhere(r):
+    r("XADD s 1-0 f v")
+    assert r("XSETID s 1-0 ENTRIESADDED 9223372036854775807") == "OK"
+    r("XADD s 2-0 f v")
+    assert facts(r)["entries-added"] == 9223372036854775807
+    assert r("RESTORE", "t", 0, r("DUMP s")) == "OK"
+    assert facts(r, "t")["entries-added"] == 9223372036854775807
+
+
 @pytest.mark.parametrize("command, error", [
     ("XSETID no 1-1", "ERR no such key"),
     ("XSETID s 5-4", "ERR The ID specified in XSETID is smaller than the target stream top item"),

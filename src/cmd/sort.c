@@ -215,14 +215,14 @@ static bool make_name(struct sort_work *work, const struct pattern *pattern, str
                       struct slice *ret_name)
 {
     size_t size = pattern->before.size + text.size + pattern->after.size;
-    if (size > work->name_capacity) {
-        char *larger = mem_try_realloc(work->name, 2 * size);
+    if (size >= work->name_capacity) { /* an empty name has a place, too */
+        char *larger = mem_try_realloc(work->name, 2 * size + 1);
         if (larger == NULL) {
             work->has_memory = false;
             return false;
         }
         work->name = larger;
-        work->name_capacity = 2 * size;
+        work->name_capacity = 2 * size + 1;
     }
     char *end = work->name;
     const struct slice parts[] = {pattern->before, text, pattern->after};

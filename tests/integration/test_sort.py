@@ -246,6 +246,12 @@ def test_getting(r, r3, fill):
     assert r3.raw == b"*3\r\n$3\r\none\r\n$3\r\ntwo\r\n_\r\n"
 
 
+def test_a_pattern_may_make_the_empty_name(r):
+    r("RPUSH", "k", "")
+    r("SET", "", "v")
+    assert r("SORT k BY * ALPHA GET * GET #") == [b"v", b""]
+
+
 def test_many_gets(r):
     r("RPUSH k b a")
     assert r("SORT", "k", "ALPHA", *["GET", "#"] * 50) == [b"a"] * 50 + [b"b"] * 50

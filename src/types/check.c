@@ -20,7 +20,7 @@ struct rows_checked {
 static struct rows_checked choose_rows(const struct tree *rows, uint64_t sample)
 {
     uint64_t size = tree_rows(rows);
-    if (size <= CHECK_ALL_ROWS)
+    if (size <= CHECK_ALL_ROWS || sample == CHECK_WHOLE)
         return (struct rows_checked){.all = true, .first = 0, .count = size};
     /* Multiplied, numbers in sequence are far apart. Both ends are where lists change: they are chosen often. */
     uint64_t first = sample * UINT64_C(0x9e3779b97f4a7c15) % size;
@@ -97,7 +97,8 @@ static void check_stream(const struct entry *entry, uint64_t sample)
 {
     ASSERT(entry_encoding(entry) == ENTRY_OBJECT && entry_object(entry)->refs > 0);
     /* A stream is checked as a whole or not at all. */
-    if (stream_length(stream_of(entry)) <= CHECK_ALL_ROWS || sample % CHECK_LONG_STREAM == 0)
+    bool is_short = stream_length(stream_of(entry)) <= CHECK_ALL_ROWS;
+    if (is_short || sample == CHECK_WHOLE || sample % CHECK_LONG_STREAM == 0)
         entry_object(entry)->type->check(entry_object(entry));
 }
 

@@ -11,6 +11,9 @@
 
 #include "keyspace/keyspace.h"
 
+/* As a sample: all of it, whatever the size. For tests. */
+#define CHECK_WHOLE UINT64_MAX
+
 /* Asserts the invariants of an entry that is published in a database of the keyspace: E1 to E5 and those of its value's
  * type. `sample` says which part of a large collection is looked at; different numbers look at different parts. */
 void entry_check(struct keyspace *keyspace, struct entry *entry, uint64_t sample);

@@ -84,6 +84,11 @@ static void check_all_parts(struct keyspace *keyspace, struct entry *entry)
         entry_check(keyspace, entry, sample);
 }
 
+static void check_whole(struct keyspace *keyspace, struct entry *entry)
+{
+    entry_check(keyspace, entry, CHECK_WHOLE);
+}
+
 /* Each does a damage to a collection that is sound. */
 static void damage_tag(struct collection_view *view, struct entry *entry)
 {
@@ -209,7 +214,7 @@ static const struct damage damages[] = {
 };
 
 /* In a child: it ends by SIGABRT when the damage is found, with status 0 when not. */
-static int run_damaged(const struct damage *damage)
+static int run_damaged(const struct damage *damage, void (*look)(struct keyspace *, struct entry *))
 {
     pid_t child = fork();
     assert_true(child >= 0);
@@ -222,7 +227,7 @@ static int run_damaged(const struct damage *damage)
         struct collection_view view;
         collection_open(&view, keyspace, entry);
         damage->inflict(&view, entry);
-        check_all_parts(keyspace, entry);
+        look(keyspace, entry);
         _exit(0);
     }
     int status;
@@ -232,9 +237,12 @@ static int run_damaged(const struct damage *damage)
 
 static void test_each_damage_is_found(void **state)
 {
-    for (size_t i = 0; i < sizeof damages / sizeof *damages; i++)
-        if (run_damaged(&damages[i]) != SIGABRT)
+    for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+        if (run_damaged(&damages[i], check_all_parts) != SIGABRT)
             fail_msg("not found in %u rows: %s", damages[i].rows, damages[i].what);
+        if (run_damaged(&damages[i], check_whole) != SIGABRT)
+            fail_msg("not found as a whole in %u rows: %s", damages[i].rows, damages[i].what);
+    }
 }
 
 static void test_what_is_sound_passes(void **state)
@@ -246,6 +254,7 @@ static void test_what_is_sound_passes(void **state)
             for (unsigned timed = 0; timed <= (types[i] == ENTRY_HASH); timed++) {
                 struct entry *entry = make(keyspace, types[i], size, timed);
                 check_all_parts(keyspace, entry);
+                check_whole(keyspace, entry);
                 entry_free(keyspace->heap, entry);
             }
         }

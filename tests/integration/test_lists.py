@@ -215,6 +215,14 @@ def test_what_lpos_refuses(r):
     assert r("LPOS k a RANK") == SYNTAX_ERROR
 
 
+@pytest.mark.skua_only("since Redis 7.2")
+def test_lpos_refuses_the_rank_that_has_no_positive_counterpart(r):
+    r("RPUSH k a")
+    assert r("LPOS", "k", "a", "RANK", -(2**63)) == Error(
+        "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
+    assert r("LPOS", "k", "a", "RANK", -(2**63) + 1) is None
+
+
 def test_inserting_beside_an_element(r, filling):
     r("RPUSH", "k", b"a", *filling, b"z")
     size = len(filling) + 2

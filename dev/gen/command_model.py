@@ -306,8 +306,8 @@ def _check_argument(check, arg, in_oneof):
         check.fail("an alternative of a oneof is neither optional nor multiple nor raw")
     if arg.hidden and not (arg.optional and arg.multiple):
         check.fail("'hidden' is for words that are accepted and ignored: optional and multiple")
-    if arg.once and not (arg.optional and arg.token and arg.is_value and not arg.multiple and not arg.raw):
-        check.fail("'once' is for options with one value")
+    if arg.once and not (arg.is_option and arg.token and not arg.multiple and (arg.is_value or arg.type == "token")):
+        check.fail("'once' is for tokens and options with one value")
     if arg.variable is not None:
         _check_variable_access(check, arg)
 

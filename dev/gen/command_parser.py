@@ -330,7 +330,7 @@ class Parser:
             self.advance()
         condition = f"{scope}has_{arg.field}"
         if arg.once:
-            with self.out.block(f"if ({condition})"):
+            with self.out.block(f"if ({scope}{arg.field})" if arg.type == "token" else f"if ({condition})"):
                 self.fail()
         if arg.type not in ("token", "oneof") and not arg.multiple and not arg.raw:
             self.out.line(f"{condition} = true;")

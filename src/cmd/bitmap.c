@@ -105,9 +105,10 @@ void cmd_bitcount(struct call *call, const struct args_bitcount *args)
     sliced_hold(call);
     if (!call_read_string(call, args->key, &key))
         return;
+    bool has_end = args->has_range && args->range.has_end_unit_block;
     int64_t start = args->has_range ? args->range.start : 0;
-    int64_t end = args->has_range ? args->range.end : -1;
-    bool in_bits = args->has_range && args->range.unit == ARGS_BITCOUNT_RANGE_UNIT_BIT;
+    int64_t end = has_end ? args->range.end_unit_block.end : -1;
+    bool in_bits = has_end && args->range.end_unit_block.unit == ARGS_BITCOUNT_RANGE_END_UNIT_BLOCK_UNIT_BIT;
     entry_scratch scratch;
     struct slice bytes = key.entry != NULL ? entry_string(key.entry, scratch) : SLICE("");
     uint64_t first;

@@ -575,10 +575,13 @@ void cmd_zrandmember(struct call *call, const struct args_zrandmember *args)
     }
 }
 
+/* `detail`: whether the score is wanted, too. */
 static unsigned scan_reply(struct call *call, const struct page *page, unsigned row, unsigned detail)
 {
     char text[NUM_DOUBLE_TEXT_MAX];
     call_reply_element(call, page_element(page, row, 0));
+    if (!detail)
+        return 1;
     /* A bulk string in RESP3, too. */
     reply_bulk(call->out, slice_make(text, num_format_double(zset_score_of(page_number(page, row)), text)));
     return 2;
@@ -594,5 +597,5 @@ void cmd_zscan(struct call *call, const struct args_zscan *args)
         .has_count = args->has_count,
         .count = args->count,
     };
-    scan_collection(call, &request, ENTRY_ZSET, scan_reply, 0);
+    scan_collection(call, &request, ENTRY_ZSET, scan_reply, !args->noscores);
 }

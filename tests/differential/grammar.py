@@ -172,8 +172,9 @@ class Grammar:
         """The words of one argument: none when it is optional and left out, several when it may be repeated."""
         if is_newer(argument) or argument.get("optional") and self.rng.random() < 0.6:
             return []
-        if argument.get("optional") and "token" in argument and not argument.get("multiple") and self.rng.random() < 0.05:
-            return self.argument({**argument, "optional": False}) + self.argument({**argument, "optional": False})
+        if self.rng.random() < 0.05 and self.can_double(argument):
+            argument = {**argument, "optional": False}
+            return self.argument(argument) + self.argument(argument)
         count = 1
         if argument.get("counted"):
             token = [self.case(argument["token"].encode())] if "token" in argument else []
@@ -189,6 +190,12 @@ class Grammar:
                 words.append(self.case(argument["token"].encode()))
             words += self.one(argument)
         return words
+
+    def can_double(self, argument):
+        """Whether it is an option that may stand there twice. Of two databases of COPY and two ranks of LPOS only the last
+        one counts here; Redis looks at the first one, too."""
+        return argument.get("optional") and "token" in argument and not argument.get("multiple") and \
+            argument["name"] not in ("destination-db", "rank")
 
     def one(self, argument):
         kind, name = argument["type"], argument["name"]

@@ -214,6 +214,18 @@ def _stream_nodes(words, ours, theirs, grammar):
     return names == theirs[1][::2] and differ == [b"radix-tree-nodes"]
 
 
+def _least_rank(words, ours, theirs, grammar):
+    """LPOS with the smallest of all integers as RANK, which has no positive counterpart."""
+    return (words[0] == b"lpos" and b"-9223372036854775808" in words[3:]
+            and ours[0] == "-" and ours[1].startswith("ERR value is out of range, value must between -9223372036854775807"))
+
+
+def _no_end(words, ours, theirs, grammar):
+    """BITCOUNT with a beginning and no end, since Valkey 8."""
+    return (words[0] == b"bitcount" and len(words) == 3 and theirs == ("-", "ERR syntax error")
+            and (ours[0] == ":" or _is_argument_error(ours) or ours[1].startswith(WRONG_TYPES)))
+
+
 CLOCKED_MS = 60000  # how far apart the two servers may be asked
 
 
@@ -290,6 +302,8 @@ RULES = [
     Rule("keys-of-malformed-count", "The command itself would refuse the number, too.", _keys_of_malformed_count),
     Rule("keys-of-lone-pfmerge", "It runs, and has a key.", _keys_of_lone_pfmerge),
     Rule("unbalanced-streams", "The text of later versions.", _unbalanced),
+    Rule("least-rank", "As in Redis 7.2; 7.0 computes with what does not exist.", _least_rank),
+    Rule("bitcount-without-end", "The end may be left out, as in Valkey 8.", _no_end),
     Rule("nodes-of-streams", "XINFO STREAM says how the server is made.", _stream_nodes),
     Rule("help-texts", "HELP answers with texts of our own.", _help),
 ]

@@ -125,6 +125,8 @@ def test_an_option_may_be_refused_the_second_time(declare):
     text = parser_of(declare([STRING, OPTION | {"once": True}]))
     refusal = text.index("if (args.has_seconds)")
     assert text.index("while (i < argc)") < refusal < text.index("call_syntax_error") < text.index("args.has_seconds = true;")
+    text = parser_of(declare([STRING, {"name": "rev", "type": "token", "token": "REV", "optional": True, "once": True}]))
+    assert text.index("if (args.rev)") < text.index("call_syntax_error") < text.index("args.rev = true;")
 
 
 def test_too_many_words_are_told_from_unknown_ones_when_the_command_runs(declare):

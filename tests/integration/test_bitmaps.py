@@ -99,9 +99,8 @@ def test_bitcount_defaults_to_bytes(r):
     assert r("BITCOUNT missing 0 -1") == 0
 
 
-def test_bitcount_refuses_half_a_range(r):
+def test_bitcount_refuses_malformed_ranges(r):
     r("SET k foobar")
-    assert r("BITCOUNT k 0") == SYNTAX_ERROR
     assert r("BITCOUNT k 0 1 FOO") == SYNTAX_ERROR
     assert r("BITCOUNT k 0 1 BIT BYTE") == SYNTAX_ERROR
     assert r("BITCOUNT k x 1") == NOT_AN_INTEGER
@@ -221,6 +220,14 @@ def test_bitop_refuses_bad_arguments(r):
 
 
 # ---- BITFIELD -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skua_only("since Valkey 8")
+def test_bitcount_without_an_end_counts_to_the_end(r):
+    r("SET k foobar")
+    assert [r(f"BITCOUNT k {start}") for start in (0, 4, 5, 6, -1, -100)] == [26, 7, 4, 0, 4, 26]
+    assert r("BITCOUNT nothing 3") == 0
+    assert r("BITCOUNT k x") == NOT_AN_INTEGER
 
 
 def test_bitfield_sets_gets_and_increments(r):

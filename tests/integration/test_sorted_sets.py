@@ -543,6 +543,22 @@ def test_what_zscan_refuses(r):
     assert r("ZSCAN nothing 0") == [b"0", []]
 
 
+@pytest.mark.skua_only("since Valkey 8")
+@pytest.mark.parametrize("size", [3, 3000])
+def test_zscan_without_scores(r, size):
+    members = [b"m%d" % i for i in range(size)]
+    r("ZADD", "k", *(word for member in members for word in (b"1", member)))
+    found = []
+    cursor = b"0"
+    while True:
+        cursor, some = r("ZSCAN", "k", cursor, "NOSCORES", "COUNT", 100)
+        found += some
+        if cursor == b"0":
+            break
+    assert sorted(found) == sorted(members)
+    assert r("ZSCAN k 0 MATCH m2 COUNT 10000 NOSCORES") == [b"0", [b"m2"]]
+
+
 # ---- As keys --------------------------------------------------------------------------------------------
 
 

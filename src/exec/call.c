@@ -257,7 +257,9 @@ void call_reply_string(struct call *call, const struct entry *entry)
     reply_bulk(call->out, bytes);
 }
 
-void call_reply_element(struct call *call, struct element element)
+_Static_assert(ELEMENT_BYTES_MAX < REPLY_PINNED_MIN, "only blobs are long");
+
+void call_reply_element_slow(struct call *call, struct element element)
 {
     element_scratch scratch;
     struct slice text = element_text(element, scratch);

@@ -22,8 +22,8 @@
 struct sliced_table {
     struct exec *exec;
     struct list_node running; /* long ones, whose turn is first in front */
-    struct list_node idle;
     struct list_node waiting; /* clients whose command found no place */
+    struct sliced *idle[IDLE_MAX];
     uint32_t idle_count;
     uint32_t count; /* long ones */
     uint64_t batches_seen;
@@ -37,7 +37,6 @@ struct sliced_table *sliced_table_new(struct exec *exec)
     struct sliced_table *table = mem_calloc(1, sizeof *table);
     table->exec = exec;
     list_init(&table->running);
-    list_init(&table->idle);
     list_init(&table->waiting);
     return table;
 }
@@ -45,9 +44,8 @@ struct sliced_table *sliced_table_new(struct exec *exec)
 void sliced_table_free(struct sliced_table *table)
 {
     ASSERT(table->count == 0);
-    list_for_each(&table->idle, node)
-    {
-        struct sliced *sliced = list_entry(node, struct sliced, node);
+    while (table->idle_count > 0) {
+        struct sliced *sliced = table->idle[--table->idle_count];
         fiber_free(sliced->fiber);
         mem_free(sliced);
     }
@@ -57,12 +55,8 @@ void sliced_table_free(struct sliced_table *table)
 /* NULL when memory is refused. */
 static struct sliced *take(struct sliced_table *table)
 {
-    if (!list_is_empty(&table->idle)) {
-        struct sliced *sliced = list_entry(table->idle.prev, struct sliced, node);
-        list_remove(&sliced->node);
-        table->idle_count--;
-        return sliced;
-    }
+    if (likely(table->idle_count > 0))
+        return table->idle[--table->idle_count];
     struct sliced *sliced = mem_try_alloc(sizeof *sliced);
     if (sliced == NULL)
         return NULL;
@@ -75,9 +69,8 @@ static struct sliced *take(struct sliced_table *table)
 
 static void put(struct sliced_table *table, struct sliced *sliced)
 {
-    if (table->idle_count < IDLE_MAX) {
-        table->idle_count++;
-        list_append(&table->idle, &sliced->node);
+    if (likely(table->idle_count < IDLE_MAX)) {
+        table->idle[table->idle_count++] = sliced;
         return;
     }
     fiber_free(sliced->fiber);
@@ -91,10 +84,21 @@ struct tree *sliced_keep_slow(struct sliced *sliced, struct tree *rows)
     struct kept_rows *kept = sliced->kept_count < SLICED_KEPT_INLINE
                                  ? &sliced->kept_inline[sliced->kept_count++]
                                  : mem_alloc(sizeof *kept);
-    tree_snapshot(rows, &kept->rows);
+    if (sliced->borrows)
+        kept->rows = *rows;
+    else
+        tree_snapshot(rows, &kept->rows);
     kept->next = sliced->kept;
     sliced->kept = kept;
     return &kept->rows;
+}
+
+/* S6: from now on others may change what is kept. */
+static void end_borrowing(struct sliced *sliced)
+{
+    for (struct kept_rows *kept = sliced->kept; sliced->borrows && kept != NULL; kept = kept->next)
+        tree_snapshot(&kept->rows, &kept->rows);
+    sliced->borrows = false;
 }
 
 static void release_kept(struct sliced *sliced)
@@ -102,7 +106,8 @@ static void release_kept(struct sliced *sliced)
     struct keyspace *keyspace = sliced->call.exec->keyspace;
     for (struct kept_rows *kept = sliced->kept, *next; kept != NULL; kept = next) {
         next = kept->next;
-        keyspace_retire_rows(keyspace, &kept->rows);
+        if (!sliced->borrows)
+            keyspace_retire_rows(keyspace, &kept->rows);
         if (kept < sliced->kept_inline || kept >= sliced->kept_inline + SLICED_KEPT_INLINE)
             mem_free(kept);
     }
@@ -144,6 +149,7 @@ static bool become_long(struct sliced *sliced)
     if (holds)
         sliced->held =
             hold_take(&call->exec->holds, call->command, call->argv, call->argc, &sliced->held_count);
+    end_borrowing(sliced);
     sliced->is_long = true;
     call->exec->stats.sliced_commands++;
     call->exec->stats.slices++;
@@ -227,11 +233,6 @@ void sliced_publish(struct call *call, struct key *key, struct collection_view *
 
 /* ---- The first slice ---------------------------------------------------------------------------------------- */
 
-bool sliced_is_possible(const struct call *call)
-{
-    return call->exec->config->slice_us > 0 && !(call->client->flags & CLIENT_EXECUTING);
-}
-
 void sliced_give_places(struct exec *exec)
 {
     struct sliced_table *table = exec->sliced;
@@ -250,6 +251,7 @@ enum sliced_outcome sliced_run(struct call *call)
     sliced->is_long = sliced->is_committed = false;
     sliced->try_again_in = NULL;
     sliced->reads_in_place = sliced->edits_copy = false;
+    sliced->borrows = !(call->command->flags & CMD_WRITE);
     sliced->ns = sliced->work_done = sliced->work_total = 0;
     sliced->begin_ticks = exec->tick_mark;
     sliced->length_ns = (uint64_t)exec->config->slice_us * 1000;

@@ -26,6 +26,8 @@
  * S4  A long command that writes, or has called sliced_hold, holds its keys (exec/hold.h) until sliced_commit or its end, so what it looked up before
  *     still is so when its effect becomes visible, in one step.
  * S5  After sliced_commit nothing pauses. A command that was told to end before has had no effect.
+ * S6  What a brief command that does not write has kept is only borrowed: nobody changes anything during the first slice, and
+ *     with its end the references are taken.
  * Threads: executor only. */
 #ifndef SKUA_EXEC_SLICED_H
 #define SKUA_EXEC_SLICED_H
@@ -33,6 +35,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config/config.h"
 #include "exec/call.h"
 
 struct fiber;
@@ -56,6 +59,7 @@ struct sliced {
     bool is_committed;
     bool reads_in_place;            /* sliced_hold */
     bool edits_copy;                /* sliced_edit */
+    bool borrows;                   /* S6: of what it keeps it has no references */
     struct list_node *try_again_in; /* it must begin anew, when those who wait in this list go on */
     uint64_t begin_ticks;
     uint64_t length_ns; /* of the slice */
@@ -68,7 +72,7 @@ struct sliced {
     struct reply_mark reply_before;
     uint32_t errors_before;
     struct reply out;       /* S3 */
-    struct list_node node;  /* in sliced_table.running while long, in .idle while unused */
+    struct list_node node;  /* in sliced_table.running while long */
     struct kept_rows *kept; /* all, in kept_inline or not */
     struct kept_rows kept_inline[SLICED_KEPT_INLINE];
     uint32_t kept_count;
@@ -158,7 +162,10 @@ enum sliced_outcome {
 };
 
 /* Whether the call may run in slices. */
-bool sliced_is_possible(const struct call *call);
+static inline bool sliced_is_possible(const struct call *call)
+{
+    return call->exec->config->slice_us > 0 && !(call->client->flags & CLIENT_EXECUTING);
+}
 
 /* Runs the first slice. */
 enum sliced_outcome sliced_run(struct call *call);

@@ -346,6 +346,7 @@ void cmd_lpos(struct call *call, const struct args_lpos *args)
     struct key key;
     struct collection_view list;
     int64_t rank = args->has_rank ? args->rank : 1;
+    const bool is_from_tail = rank < 0;
     uint64_t matches_max = !args->has_num_matches   ? 1
                            : args->num_matches == 0 ? UINT64_MAX
                                                     : (uint64_t)args->num_matches;
@@ -368,10 +369,10 @@ void cmd_lpos(struct call *call, const struct args_lpos *args)
     if (key.entry != NULL) {
         const struct tree *rows = sliced_keep(call, list.rows);
         sliced_expect(call, tree_rows(rows));
-        list_search_begin(&search, rows, wanted, rank > 0 ? 0 : tree_rows(rows) - 1,
-                          rank<0, args->len> 0 ? (uint64_t)args->len : UINT64_MAX);
+        list_search_begin(&search, rows, wanted, is_from_tail ? tree_rows(rows) - 1 : 0, is_from_tail,
+                          args->len > 0 ? (uint64_t)args->len : UINT64_MAX);
     }
-    uint64_t skipped = rank > 0 ? (uint64_t)rank - 1 : 0 - (uint64_t)rank - 1, position, matches = 0;
+    uint64_t skipped = (uint64_t)(is_from_tail ? -rank : rank) - 1, position, matches = 0;
     struct reply_open open = {0};
     if (args->has_num_matches)
         open = reply_open(call->out);

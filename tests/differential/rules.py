@@ -122,7 +122,7 @@ ARGUMENT_ERRORS = (
     "ERR Unsupported option ", "ERR bit offset is not an integer or out of range",
     "ERR bit is not an integer or out of range", "ERR value is not a valid float", "ERR invalid expire time in ",
     "ERR offset is out of range", "ERR The bit argument must be 1 or 0.", "ERR NX and XX, GT or LT options",
-    "ERR GT and LT options", "ERR value is out of range, must be positive", "ERR RANK can't be zero",
+    "ERR GT and LT options", "ERR value is out of range, must be positive", "ERR value is out of range, value must", "ERR RANK can't be zero",
     "ERR COUNT can't be negative", "ERR MAXLEN can't be negative", "ERR LIMIT can't be negative",
     "ERR numkeys should be greater than 0", "ERR count should be greater than 0", "ERR Number of keys can't be", "ERR invalid DB index", "ERR invalid first DB index", "ERR invalid second DB index",
     "ERR weight value is not a float", "ERR min or max ", "ERR at least 1 input key is needed for",
@@ -156,6 +156,12 @@ def _numbers_first(words, ours, theirs, grammar):
     """These do not look at their numbers in Redis 7.0 when the key is missing."""
     return (words[0] in (b"bitcount", b"bitpos", b"getex", b"lcs", b"georadiusbymember", b"georadiusbymember_ro")
             and _is_argument_error(ours) and theirs in ((":", 0), (":", -1), ("_", ""), ("$", None), ("*", [])))
+
+
+def _lowest_rank(words, ours, theirs, grammar):
+    """The lowest of all integers as a rank of LPOS: Redis 7.0 cannot negate it and searches from the head."""
+    return (words[0] == b"lpos" and b"-9223372036854775808" in words and theirs[0] != "-"
+            and ours[0] == "-" and ours[1].startswith("ERR value is out of range, value must between"))
 
 
 def _refcount(words, ours, theirs, grammar):
@@ -296,6 +302,7 @@ RULES = [
     Rule("randomness", "RANDOMKEY is random.", _random),
     Rule("order-of-errors", "Of two faults of a command, another is told.", _error_order),
     Rule("numbers-first", "Numbers are checked whether or not the key is there.", _numbers_first),
+    Rule("lowest-rank", "It is out of range, as in later versions.", _lowest_rank),
     Rule("reference-counts", "OBJECT REFCOUNT says how the server is made.", _refcount),
     Rule("small-encodings", "Small lists and sets are called listpacks, as in later versions.", _encoding),
     Rule("flags-of-malformed-bitfield", "Neither server would run it.", _bitfield_flags),

@@ -130,10 +130,12 @@ def test_docs(r3):
 @pytest.mark.skua_only("its own words")
 def test_docs_of_nested_arguments(r3):
     [doc] = r3("COMMAND DOCS bitcount").values()
-    assert doc[b"history"] == Set([[b"7.0.0", b"The unit can be chosen: `BYTE` or `BIT`."]])
+    assert [b"7.0.0", b"The unit can be chosen: `BYTE` or `BIT`."] in doc[b"history"]
     part = doc[b"arguments"][1]
     assert (part[b"type"], part[b"flags"]) == (b"block", Set(["optional"]))
-    unit = part[b"arguments"][2]
+    behind_start = part[b"arguments"][1]
+    assert (behind_start[b"type"], behind_start[b"flags"]) == (b"block", Set(["optional"]))
+    unit = behind_start[b"arguments"][1]
     assert unit[b"type"] == b"oneof" and unit[b"since"] == b"7.0.0"
     assert unit[b"arguments"][1] == {b"name": b"bit", b"type": b"pure-token", b"display_text": b"bit",
                                      b"token": b"BIT"}

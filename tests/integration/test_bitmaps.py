@@ -109,6 +109,13 @@ def test_bitcount_refuses_malformed_ranges(r):
 # ---- BITPOS ---------------------------------------------------------------------------------------------
 
 
+def test_bitpos_looks_at_the_shape_of_its_range_first(r):
+    for fill in ("DEL s", "SET s 1"):
+        r(fill)
+        assert r("BITPOS s 0 1 hello hello2") == SYNTAX_ERROR
+        assert r("BITPOS s 0 0 1 hello") == SYNTAX_ERROR
+
+
 def test_bitpos_finds_the_first_bit(r):
     r("SET", "k", b"\xff\xf0\x00")
     assert r("BITPOS k 0") == 12

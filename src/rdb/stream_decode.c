@@ -341,8 +341,11 @@ static enum status read_group_body(struct stream_reader *reader, struct stream_g
     enum status status = read_waiting(reader, waiting);
     if (status == ST_OK)
         status = rdb_read_count(reader->reader, &count);
-    for (; status == ST_OK && count > 0; count--)
+    for (; status == ST_OK && count > 0; count--) {
         status = read_consumer(reader, group, waiting);
+        if (status == ST_OK) /* one that comes before the others moves them */
+            status = rdb_pause(reader->pace, 8, group->consumer_count * sizeof *group->by_name);
+    }
     if (status == ST_OK && waiting->owned != waiting->count)
         status = ST_INVALID;
     return status;
@@ -392,7 +395,9 @@ static enum status read_groups(struct stream_reader *reader)
     for (; status == ST_OK && count > 0; count--) {
         status = read_group(reader);
         if (status == ST_OK)
-            status = rdb_pause(reader->pace, 8, 0);
+            status = rdb_pause(reader->pace, 8,
+                               stream_groups_count(reader->stream->groups) *
+                                   sizeof *reader->stream->groups->groups);
     }
     if (status == ST_OK && reader->type == RDB_STREAM)
         set_progress(reader->stream);

@@ -399,6 +399,41 @@ static void test_no_part_of_a_stream_is_read(void **state)
     free_keyspace(keyspace);
 }
 
+/* The context: how much more work is wanted. */
+static bool count_work(void *context, uint32_t work)
+{
+    uint64_t *left = context;
+    *left -= work < *left ? work : *left;
+    return *left > 0;
+}
+
+/* Consumers that hold nothing are work, too: a payload may have as many of them as it likes. */
+static void test_reading_pauses_at_each_consumer(void **state)
+{
+    enum { CONSUMERS = 300 };
+    struct keyspace *keyspace = new_keyspace();
+    struct stream *stream = stream_new(keyspace->heap);
+    const struct entry_options options = {.expire_ms = ENTRY_NO_EXPIRE};
+    struct stream_group *group =
+        stream_groups_add(keyspace->heap, &stream->groups, SLICE("group"), (struct stream_id){9, 9}, 5);
+    for (unsigned i = 0; i < CONSUMERS; i++) {
+        char name[NUM_I64_TEXT_MAX];
+        stream_group_add_consumer(keyspace->heap, group, slice_make(name, num_format_i64(i, name)), 1000);
+    }
+    struct entry *entry =
+        entry_new_object(keyspace->heap, SLICE("key"), ENTRY_STREAM, &stream->object, &options);
+    struct buf bytes = write_payload(keyspace, entry, 11, 4096, true);
+    struct rdb_value value;
+    struct rdb_reader reader;
+    uint64_t left = CONSUMERS; /* each is more than one */
+    const struct rdb_pace pace = {count_work, &left};
+    rdb_reader_init(&reader, slice_make(bytes.data + 1, bytes.size - RDB_FOOTER_SIZE - 1), limits.text_max);
+    assert_int_equal(rdb_decode(&reader, RDB_STREAM_3, 11, keyspace, &limits, &pace, &value), ST_LIMIT);
+    assert_true(rdb_left(&reader) > 0);
+    buf_done(&bytes);
+    free_keyspace(keyspace);
+}
+
 static void test_later_readers_get_listpacks_of_sets(void **state)
 {
     struct keyspace *keyspace = new_keyspace();
@@ -556,6 +591,7 @@ int main(void)
         cmocka_unit_test(test_hashes),
         cmocka_unit_test(test_streams),
         cmocka_unit_test(test_no_part_of_a_stream_is_read),
+        cmocka_unit_test(test_reading_pauses_at_each_consumer),
         cmocka_unit_test(test_later_readers_get_listpacks_of_sets),
         cmocka_unit_test(test_writing_may_end_before_the_value),
         cmocka_unit_test(test_no_part_of_a_value_is_read),

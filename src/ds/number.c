@@ -1,9 +1,7 @@
-/* Columns of numbers. Entry: number_encode, numbers_form_choose. Threads and invariants: see number.h. */
+/* Columns of numbers. Entry: numbers_form_choose. Threads and invariants: see number.h. */
 #include "ds/number.h"
 
 #include "base/bug.h"
-
-#define WHOLE_MAX (INT64_C(1) << 53) /* integers up to here are doubles, each its own */
 
 /* Bytes from the lowest to the highest bit that is set; at least one. */
 static unsigned bytes_of(uint64_t bits)
@@ -22,44 +20,10 @@ static uint64_t magnitude_of(int64_t whole)
     return (uint64_t)(whole ^ whole >> 63);
 }
 
-static bool find_whole(enum number_kind kind, uint64_t number, int64_t *ret_whole)
-{
-    if (kind == NUMBERS_SCORES) {
-        double value = number_to_double(number);
-        if (!(value >= -WHOLE_MAX && value <= WHOLE_MAX))
-            return false;
-        *ret_whole = (int64_t)value;
-        return number_of_whole(kind, *ret_whole) == number; /* minus zero is not zero here */
-    }
-    int64_t moment = (int64_t)number;
-    if (moment == NUMBER_WHOLE_NEVER || (moment != INT64_MAX && magnitude_of(moment) >= (uint64_t)WHOLE_MAX))
-        return false;
-    *ret_whole = moment == INT64_MAX ? NUMBER_WHOLE_NEVER : moment;
-    return true;
-}
-
-bool number_encode(enum number_kind kind, const struct numbers_form *form, uint64_t number,
-                   uint64_t *ret_stored)
-{
-    unsigned width = form->bits & NUMBER_WIDTH_MASK;
-    int64_t whole;
-    if (form->bits & NUMBER_WHOLE) {
-        if (!find_whole(kind, number, &whole))
-            return false;
-        number = (uint64_t)whole;
-        if (!(form->bits & NUMBER_BASED) && magnitude_of(whole) >> (8 * width - 1) != 0)
-            return false;
-    }
-    if (form->bits & NUMBER_BASED && ((number ^ form->base) & ~low_bytes(width)) != 0)
-        return false;
-    *ret_stored = number & low_bytes(width);
-    return true;
-}
-
 void number_span_add(enum number_kind kind, struct number_span *span, uint64_t number)
 {
     int64_t whole = 0;
-    if (!span->mixed && !find_whole(kind, number, &whole))
+    if (!span->mixed && !number_find_whole(kind, number, &whole))
         span->mixed = true;
     if (span->count++ == 0) {
         span->first = number;

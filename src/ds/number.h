@@ -34,6 +34,8 @@ enum number_kind {
 #define NUMBER_BASED       16
 #define NUMBER_WHOLE       32
 #define NUMBER_WHOLE_NEVER (-1)
+#define NUMBER_NARROWEST   (NUMBER_WHOLE | 1) /* no form takes less */
+#define NUMBER_WHOLE_MAX   (INT64_C(1) << 53) /* integers up to here are doubles, each its own */
 
 struct numbers_form {
     uint8_t bits;  /* width, NUMBER_BASED, NUMBER_WHOLE; 0 without a column */
@@ -76,17 +78,51 @@ ALWAYS_INLINE uint64_t number_read(enum number_kind kind, unsigned form, uint64_
     return form & NUMBER_WHOLE ? number_of_whole(kind, (int64_t)value) : value;
 }
 
-/* What the form stores for a number. False: it has no place in this form. */
-bool number_encode(enum number_kind kind, const struct numbers_form *form, uint64_t number,
-                   uint64_t *ret_stored);
+/* The integer that a number stands for. False: none. */
+ALWAYS_INLINE bool number_find_whole(enum number_kind kind, uint64_t number, int64_t *ret_whole)
+{
+    if (kind == NUMBERS_SCORES) {
+        double value = number_to_double(number);
+        if (!(value >= -(double)NUMBER_WHOLE_MAX && value <= (double)NUMBER_WHOLE_MAX))
+            return false;
+        *ret_whole = (int64_t)value;
+        return number_of_whole(kind, *ret_whole) == number; /* minus zero is not zero here */
+    }
+    int64_t moment = (int64_t)number;
+    if (moment == INT64_MAX)
+        moment = NUMBER_WHOLE_NEVER;
+    else if (moment == NUMBER_WHOLE_NEVER || moment >= NUMBER_WHOLE_MAX || moment < -NUMBER_WHOLE_MAX)
+        return false;
+    *ret_whole = moment;
+    return true;
+}
 
-/* Puts what number_encode gave into `row` of a column. */
+/* What the form stores for a number. False: it has no place in this form. */
+ALWAYS_INLINE bool number_encode(enum number_kind kind, const struct numbers_form *form, uint64_t number,
+                                 uint64_t *ret_stored)
+{
+    unsigned unused = 64 - 8 * (form->bits & NUMBER_WIDTH_MASK);
+    if (form->bits & NUMBER_WHOLE) {
+        int64_t whole;
+        if (!number_find_whole(kind, number, &whole))
+            return false;
+        number = (uint64_t)whole;
+    }
+    *ret_stored = number << unused >> unused;
+    if (form->bits & NUMBER_BASED)
+        return (*ret_stored | form->base) == number;
+    return (int64_t)(number << unused) >> unused == (int64_t)number;
+}
+
+/* Puts what number_encode gave into `row` of a column. At least 8 bytes before the column must be the page's. */
 ALWAYS_INLINE void number_write(unsigned form, char *column, unsigned row, uint64_t stored)
 {
-    unsigned width = form & NUMBER_WIDTH_MASK;
-    char *target = column + row * width;
-    for (unsigned i = 0; i < width; i++, stored >>= 8)
-        target[i] = (char)stored;
+    unsigned width = form & NUMBER_WIDTH_MASK, unused = 64 - 8 * width;
+    char *target = column + (row + 1) * width - sizeof stored;
+    uint64_t bits;
+    memcpy(&bits, target, sizeof bits); /* the number goes into the highest bytes */
+    bits = stored << unused | (bits & ((UINT64_C(1) << unused) - 1));
+    memcpy(target, &bits, sizeof bits);
 }
 
 /* What is known of the numbers that a column is to take. Starts zeroed. */

@@ -181,12 +181,12 @@ static enum number_kind number_kind(const struct page *page)
 }
 
 /* What the page's column stores for a number. False: it needs another form. True without such a column. */
-static bool encode_number(const struct page *page, uint64_t number, uint64_t *ret_stored)
+ALWAYS_INLINE bool encode_number(const struct page *page, uint64_t number, uint64_t *ret_stored)
 {
     *ret_stored = number;
     if (page->form == 0 || page->form == NUMBER_AS_IT_IS)
         return true;
-    struct numbers_form form = plan_of(page).form;
+    struct numbers_form form = {page->form, page->form & NUMBER_BASED ? *page_base(page) : 0};
     return number_encode(number_kind(page), &form, number, ret_stored);
 }
 
@@ -395,7 +395,8 @@ static struct numbers_form form_after(const struct page *page, const struct grow
 {
     struct numbers_form form = plan_of(page).form;
     struct number_span span = {0};
-    bool keeps = growth->rows > 0 && growth->number == NULL && growth->joins == NULL && !page->roomy;
+    bool keeps = growth->number == NULL && growth->joins == NULL &&
+                 (growth->rows > 0 || form.bits == NUMBER_NARROWEST) && !page->roomy;
     if (form.bits == 0 || keeps)
         return form;
     add_to_span(&span, page, 0, page->count);
@@ -447,7 +448,7 @@ static bool page_rebuild(struct heap *heap, struct page **page, const struct gro
 /* Where most numbers that come first have a place. */
 static struct numbers_form first_form(enum page_layout layout)
 {
-    return (struct numbers_form){page_shapes[layout].numbers == NUMBERS_NONE ? 0 : NUMBER_WHOLE | 1, 0};
+    return (struct numbers_form){page_shapes[layout].numbers == NUMBERS_NONE ? 0 : NUMBER_NARROWEST, 0};
 }
 
 struct page *page_new(struct heap *heap, enum page_layout layout)

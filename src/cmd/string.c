@@ -280,10 +280,17 @@ void cmd_getex(struct call *call, const struct args_getex *args)
 
 void cmd_mget(struct call *call, const struct args_mget *args)
 {
-    reply_array(call->out, args->key_count);
-    for (uint32_t i = 0; i < args->key_count; i++) {
+    uint32_t count = args->key_count;
+    uint64_t hashes[CALL_FETCH_MAX];
+    reply_array(call->out, count);
+    for (uint32_t i = 0; i < count; i++) {
         struct key key;
-        bool found = call_read_key(call, args->key[i], &key) && entry_type(key.entry) == ENTRY_STRING;
+        uint32_t ahead = i % CALL_FETCH_MAX;
+        if (ahead == 0)
+            call_fetch_keys(call, args->key + i, count - i < CALL_FETCH_MAX ? count - i : CALL_FETCH_MAX, 1,
+                            hashes);
+        bool found = call_read_key_hashed(call, args->key[i], hashes[ahead], &key) &&
+                     entry_type(key.entry) == ENTRY_STRING;
         reply_value(call, found ? key.entry : NULL);
     }
 }
@@ -314,9 +321,14 @@ static bool build_pairs(struct call *call, const struct slice *data, uint32_t co
 
 static bool publish_pairs(struct call *call, const struct slice *data, uint32_t count, struct entry **entries)
 {
+    uint64_t hashes[CALL_FETCH_MAX];
     for (uint32_t i = 0; i < count; i++) {
         struct key key;
-        call_write_key(call, data[2 * i], &key);
+        uint32_t ahead = i % CALL_FETCH_MAX;
+        if (ahead == 0)
+            call_fetch_keys(call, data + 2 * i, count - i < CALL_FETCH_MAX ? count - i : CALL_FETCH_MAX, 2,
+                            hashes);
+        call_write_key_hashed(call, data[2 * i], hashes[ahead], &key);
         if (!call_store(call, &key, entries[i])) {
             free_entries(call, entries, i + 1, count);
             return false;

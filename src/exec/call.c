@@ -20,23 +20,32 @@ static bool must_expire(const struct db *db, const struct entry *entry)
     return db_is_due(db, entry) && (entry_encoding(entry) != ENTRY_TREE || db_is_expired(db, entry));
 }
 
-static bool locate(struct call *call, struct slice name, struct key *ret_key)
+ALWAYS_INLINE uint64_t hash_name(const struct call *call, struct slice name)
+{
+    if (call->has_key_hash && likely(name.data == call->argv[call->command->first_key].data))
+        return call->key_hash;
+    return keyspace_hash(call->exec->keyspace, name);
+}
+
+static bool locate_hashed(struct call *call, struct slice name, uint64_t hash, struct key *ret_key)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
     ret_key->name = name;
-    if (call->has_key_hash && likely(name.data == call->argv[call->command->first_key].data))
-        ret_key->hash = call->key_hash;
-    else
-        ret_key->hash = keyspace_hash(call->exec->keyspace, name);
-    ret_key->entry = db_locate(call->db, name, ret_key->hash, &ret_key->position);
+    ret_key->hash = hash;
+    ret_key->entry = db_locate(call->db, name, hash, &ret_key->position);
     if (unlikely(ret_key->entry && must_expire(call->db, ret_key->entry))) {
-        dispatch_expire_key(call->exec, call->db, name, ret_key->hash);
+        dispatch_expire_key(call->exec, call->db, name, hash);
         /* It may have been only some of its fields. */
-        ret_key->entry = db_locate(call->db, name, ret_key->hash, &ret_key->position);
+        ret_key->entry = db_locate(call->db, name, hash, &ret_key->position);
         if (ret_key->entry && db_is_expired(call->db, ret_key->entry))
             ret_key->entry = NULL; /* held (exec/hold.h), and not to be seen */
     }
     return ret_key->entry != NULL;
+}
+
+static bool locate(struct call *call, struct slice name, struct key *ret_key)
+{
+    return locate_hashed(call, name, hash_name(call, name), ret_key);
 }
 
 static void touch(struct call *call, struct entry *entry)
@@ -47,9 +56,31 @@ static void touch(struct call *call, struct entry *entry)
         use_touch(&keyspace->use, &keyspace->rng, entry);
 }
 
-bool call_read_key(struct call *call, struct slice name, struct key *ret_key)
+/* First all buckets, then all entries: those of each step arrive together. */
+void call_fetch_keys(const struct call *call, const struct slice *names, uint32_t count, uint32_t step,
+                     uint64_t *ret_hashes)
 {
-    if (!locate(call, name, ret_key)) {
+    const struct table *keys = &call->db->keys;
+    bool writes = call->command->flags & CMD_WRITE;
+    for (uint32_t i = 0; i < count; i++) {
+        ret_hashes[i] = hash_name(call, names[i * step]);
+        table_prefetch_bucket(keys, ret_hashes[i]);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const char *entry = table_likely_item(keys, ret_hashes[i]);
+        if (entry == NULL)
+            continue;
+        prefetch(entry);
+        if (writes)
+            heap_prefetch_release(entry); /* as in the executor's window: exec.c */
+        else
+            prefetch(entry + CACHE_LINE);
+    }
+}
+
+bool call_read_key_hashed(struct call *call, struct slice name, uint64_t hash, struct key *ret_key)
+{
+    if (!locate_hashed(call, name, hash, ret_key)) {
         call->exec->stats.keyspace_misses++;
         notify_publish(call->exec, NOTIFY_KEY_MISS, "keymiss", name, call->db);
         return false;
@@ -59,12 +90,22 @@ bool call_read_key(struct call *call, struct slice name, struct key *ret_key)
     return true;
 }
 
-bool call_write_key(struct call *call, struct slice name, struct key *ret_key)
+bool call_write_key_hashed(struct call *call, struct slice name, uint64_t hash, struct key *ret_key)
 {
-    if (!locate(call, name, ret_key))
+    if (!locate_hashed(call, name, hash, ret_key))
         return false;
     touch(call, ret_key->entry);
     return true;
+}
+
+bool call_read_key(struct call *call, struct slice name, struct key *ret_key)
+{
+    return call_read_key_hashed(call, name, hash_name(call, name), ret_key);
+}
+
+bool call_write_key(struct call *call, struct slice name, struct key *ret_key)
+{
+    return call_write_key_hashed(call, name, hash_name(call, name), ret_key);
 }
 
 bool call_peek_key(struct call *call, struct slice name, struct key *ret_key)

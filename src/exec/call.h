@@ -54,6 +54,16 @@ bool call_read_key(struct call *call, struct slice name, struct key *ret_key);
 /* The same to change it: no hit or miss is counted. */
 bool call_write_key(struct call *call, struct slice name, struct key *ret_key);
 
+#define CALL_FETCH_MAX 16 /* misses that a core can have under way, and a few */
+
+/* Asks for what looking up `count` keys, each `step` words behind the one before, will read, so that they are not waited for one
+ * after the other. At most CALL_FETCH_MAX. Their hashes are for the functions below; good as long as the names are. */
+void call_fetch_keys(const struct call *call, const struct slice *names, uint32_t count, uint32_t step,
+                     uint64_t *ret_hashes);
+/* As call_read_key and call_write_key, of a key whose hash is known. */
+bool call_read_key_hashed(struct call *call, struct slice name, uint64_t hash, struct key *ret_key);
+bool call_write_key_hashed(struct call *call, struct slice name, uint64_t hash, struct key *ret_key);
+
 /* Like call_read_key without counting, notifying or touching (TTL, TYPE, OBJECT). */
 bool call_peek_key(struct call *call, struct slice name, struct key *ret_key);
 

@@ -109,11 +109,12 @@ def test_bitcount_refuses_malformed_ranges(r):
 # ---- BITPOS ---------------------------------------------------------------------------------------------
 
 
-def test_bitpos_looks_at_the_shape_of_its_range_first(r):
-    for fill in ("DEL s", "SET s 1"):
-        r(fill)
-        assert r("BITPOS s 0 1 hello hello2") == SYNTAX_ERROR
-        assert r("BITPOS s 0 0 1 hello") == SYNTAX_ERROR
+@pytest.mark.parametrize("fill", [
+    pytest.param("DEL s", marks=pytest.mark.skua_only("Redis 7.0 does not look when the key is missing")), "SET s 1"])
+def test_bitpos_looks_at_the_shape_of_its_range_first(r, fill):
+    r(fill)
+    assert r("BITPOS s 0 1 hello hello2") == SYNTAX_ERROR
+    assert r("BITPOS s 0 0 1 hello") == SYNTAX_ERROR
 
 
 def test_bitpos_finds_the_first_bit(r):

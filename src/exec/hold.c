@@ -98,6 +98,14 @@ static void forget_keys(struct command_keys *keys)
         mem_free(keys->references);
 }
 
+/* Whether a command changes what is under a key. Those that may wait for their keys change all of them, also XREADGROUP,
+ * whose keys are declared as only read: entries stay what they are, but groups belong to a key, too. */
+static bool changes_key(const struct command *command, const struct key_reference *key)
+{
+    const uint32_t both = CMD_WRITE | CMD_BLOCKING;
+    return key->access & ACCESS_WRITES || (command->flags & both) == both;
+}
+
 /* ---- Holding ------------------------------------------------------------------------------------------------ */
 
 struct list_node *hold_obstacle(struct hold_table *table, const struct command *command,
@@ -130,7 +138,7 @@ struct held_key **hold_take(struct hold_table *table, const struct command *comm
     for (uint32_t i = 0; i < keys.count; i++) {
         const struct key_reference *reference = &keys.references[i];
         struct held_key *key = intern(table, argv[reference->index]);
-        if (reference->access & ACCESS_WRITES)
+        if (changes_key(command, reference))
             key->has_writer = true;
         key->holders++;
         held[count++] = key;
@@ -186,7 +194,7 @@ static struct list_node *conflict(const struct hold_table *table, const struct c
         struct held_key *key = find(table, argv[keys.references[i].index]);
         if (key == NULL)
             continue;
-        bool writes = keys.references[i].access & ACCESS_WRITES;
+        bool writes = changes_key(command, &keys.references[i]);
         if (writes || (is_long_writer && key->has_writer))
             waiters = &key->waiters;
     }

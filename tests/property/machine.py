@@ -4,7 +4,7 @@ Entry: Machine, and strategies for what they are told. A rule of a machine compu
 to expect(), which asks the server: a reply must be the same to the type (b"1" is no "1" and no 1).
 """
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from harness.resp import Double, Error, Set
 from harness.server import REDIS
@@ -18,6 +18,13 @@ SHORT = [b"", b"0", b"1", b"-1", b"7", b"127", b"128", b"-129", b"65536", b"9223
 LONG = [b"y" * 70, b"\r\n" * 100, b"L" * 641, b"M" * 5000]
 INTEGERS = [b"0", b"1", b"-1", b"7", b"127", b"128", b"-129", b"65536", b"9223372036854775807",
             b"-9223372036854775808"]
+
+RESTORED = b"restored"  # no key of a machine
+
+# How to read all that is under a key, and whether the reply has an order.
+WHOLE = {"string": (["GET"], [], True), "list": (["LRANGE"], [0, -1], True), "set": (["SMEMBERS"], [], False),
+         "zset": (["ZRANGE"], [0, -1, "WITHSCORES"], True), "hash": (["HGETALL"], [], False),
+         "stream": (["XRANGE"], ["-", "+"], True)}
 
 keys = st.sampled_from(KEYS)
 values = st.sampled_from(SHORT + LONG)
@@ -67,6 +74,27 @@ class Machine(RuleBasedStateMachine):
         if self.r:
             self.r.close()
             self.server.clients.remove(self.r)
+
+    # ---- What every machine does ----------------------------------------------------------------------------------
+
+    @rule(key=keys)
+    def dump_and_restore(self, key):
+        """What comes back under another key is all that there was."""
+        payload = self.ask("DUMP", key)
+        if payload is not None:
+            self.expect("OK", "RESTORE", RESTORED, 0, payload)
+            assert self.whole(RESTORED) == self.whole(key)
+            self.expect(1, "DEL", RESTORED)
+
+    def whole(self, key):
+        kind = self.ask("TYPE", key)
+        before, after, has_order = WHOLE[kind]
+        reply = self.ask(*before, key, *after)
+        if kind == "hash" and isinstance(reply, list):
+            reply = dict(zip(reply[::2], reply[1::2], strict=True))
+        elif not has_order:
+            reply = sorted(reply)
+        return kind, reply, self.ask("XINFO", "GROUPS", key) if kind == "stream" else None
 
     # ---- Asking ---------------------------------------------------------------------------------------------------
 

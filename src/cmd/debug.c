@@ -11,9 +11,14 @@
 #include "config/config.h"
 #include "exec/sliced.h"
 #include "gen/args.h"
+#include "rdb/encode.h"
 
 /* DEBUG SLEEP takes no longer, so that a typing error does not cost a day. */
 #define SLEEP_MAX_S 3600
+
+/* DEBUG OBJECT: for which version of the format bytes are counted, and how many are made at a time. */
+#define SERIALIZED_VERSION 10
+#define SERIALIZED_STEP    ((size_t)64 << 10)
 
 /* Bytes of a word that is quoted in an error. */
 #define SHOWN_MAX 128
@@ -59,26 +64,25 @@ static void debug_sleep(struct call *call, const struct slice *argv)
     reply_ok(call->out);
 }
 
-/* Bytes of a value in a snapshot file, without compression: integers of up to 32 bits have a short form, all else
- * is a length of 1, 2, 5 or 9 bytes and the text. */
-static size_t serialized_size(const struct entry *entry)
+/* Bytes of a value in a snapshot file, behind its type. ST_NOMEM: they cannot be counted. */
+static enum status serialized_size(struct call *call, const struct entry *entry, size_t *ret_size)
 {
-    entry_scratch scratch;
-    if (entry_encoding(entry) == ENTRY_INT) {
-        int64_t value = *entry_word(entry);
-        if (value == (int8_t)value)
-            return 2;
-        if (value == (int16_t)value)
-            return 3;
-        if (value == (int32_t)value)
-            return 5;
-    }
-    size_t size = entry_string(entry, scratch).size;
-    if (size < 64)
-        return 1 + size;
-    if (size < 16384)
-        return 2 + size;
-    return size <= UINT32_MAX ? 5 + size : 9 + size;
+    struct rdb_encoder encoder;
+    if (rdb_encode_begin(&encoder, call->exec->keyspace, entry, SERIALIZED_VERSION) != ST_OK)
+        return ST_NOMEM;
+    struct buf bytes = {0};
+    size_t size = 0;
+    enum status status;
+    do {
+        status = rdb_encode_step(&encoder, &bytes, SERIALIZED_STEP);
+        size += bytes.size;
+        buf_clear(&bytes);
+    } while (status == ST_AGAIN);
+    buf_done(&bytes);
+    rdb_encode_done(&encoder);
+    if (status == ST_OK)
+        *ret_size = size;
+    return status;
 }
 
 static void debug_object(struct call *call, const struct slice *argv)
@@ -88,11 +92,16 @@ static void debug_object(struct call *call, const struct slice *argv)
         call_no_such_key(call);
         return;
     }
+    size_t size;
+    if (serialized_size(call, key.entry, &size) != ST_OK) {
+        call_oom(call);
+        return;
+    }
     char text[256];
     snprintf(text, sizeof text,
              "Value at:%p refcount:%lld encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%lld",
              (void *)key.entry, (long long)inspect_reference_count(key.entry),
-             inspect_encoding_name(key.entry), serialized_size(key.entry), entry_clock(key.entry),
+             inspect_encoding_name(key.entry), size, entry_clock(key.entry),
              (long long)use_idle_seconds(&call->exec->keyspace->use, key.entry));
     reply_status(call->out, text);
 }

@@ -241,6 +241,14 @@ def test_debug_object(r):
     assert r("DEBUG OBJECT nothing") == NO_SUCH_KEY
 
 
+@pytest.mark.parametrize("command", ["HSET k a 1", "SADD k 1 2", "ZADD k 1 a", "RPUSH k a b", "XADD k 1-1 a 1"])
+def test_debug_object_of_a_collection(r, command):
+    """The size is that of DUMP without the type in front and the ten bytes behind."""
+    r(command)
+    fields = dict(field.split(":") for field in r("DEBUG OBJECT k").split(" ")[1:])
+    assert int(fields["serializedlength"]) == len(r("DUMP k")) - 11
+
+
 def test_debug_sleep_holds_everybody_up(r, connect):
     other = connect()
     started = time.monotonic()

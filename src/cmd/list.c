@@ -257,6 +257,7 @@ bool list_move(struct call *call, struct slice source, struct slice destination,
         list_cut(list.rows, at, 1);
         close_list(call, &key, &list);
         removed_from(call, &key, from_head ? "lpop" : "rpop");
+        call->exec->stats.dirty--; /* one change, as Redis counts */
         reply_bulk(call->out, text);
     }
     mem_free(copy);

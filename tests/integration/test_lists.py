@@ -409,3 +409,16 @@ def test_a_list_is_a_quicklist_from_the_byte_on_at_which_redis_makes_it_one(r, c
     assert r("OBJECT ENCODING k") == b"quicklist"
     r("LPOP k")
     assert r("OBJECT ENCODING k") == b"listpack"
+
+
+def test_a_move_is_one_change(r):
+    def changes():
+        return int(r.info("persistence")["rdb_changes_since_last_save"])
+
+    before = changes()
+    r("RPUSH k a b c")
+    assert changes() == before + 3
+    r("LMOVE k d LEFT RIGHT")
+    assert changes() == before + 4
+    r("RPOPLPUSH k k")
+    assert changes() == before + 5

@@ -4,9 +4,8 @@
  * A command goes through three stages. (1) read_request and open_source: what is asked for, and a snapshot of the
  * elements. (2) prepare and arrange: an item per element with its rank, the items in order. (3) answer or store: the
  * elements, or what GET looks up for them; a list is built aside and published in one step.
- * It pauses (exec/sliced.h) where it needs nothing but the snapshot and memory of its own. The keys that BY and GET lead to
- * are known from the data only, so nobody can hold them: weights are all looked up before the first pause, and a command
- * with GET does not pause, so that it sees the keys as they are at one moment.
+ * It pauses in every loop (exec/sliced.h). The keys that BY and GET lead to are known from the data only: such a command
+ * holds all keys there are while it is long, so that it sees them as they are at one moment.
  * Texts are compared as bytes, whatever the locale. Threads: executor only. */
 #include <errno.h>
 #include <limits.h>
@@ -26,6 +25,7 @@
 
 #define SORT_STEP_MOVES 256 /* items moved between two looks at whether to pause */
 #define NO_LIMIT        (-1)
+#define LOOKUP_WORK     4 /* for sliced_pause: of looking a key up */
 
 /* A name with a place for an element: "user_*", "user_*->age", "#". */
 struct pattern {
@@ -70,7 +70,6 @@ struct sort_work {
     char *name;             /* room for the names that patterns make */
     size_t name_capacity;
     bool has_memory; /* false: a name or a value was refused its memory */
-    bool may_pause;  /* no key will be looked up any more, but the destination */
     uint64_t first;  /* results [first, first + count) are wanted */
     uint64_t count;
 };
@@ -359,12 +358,6 @@ static int compare_items(const void *context, const struct sort_item *a, const s
     return work->request.descending ? -order : order;
 }
 
-/* `steps` elements have been worked on. False: the command has been told to end. */
-static bool pause_at(struct sort_work *work, uint32_t steps)
-{
-    return !work->may_pause || sliced_pause(work->call, steps);
-}
-
 /* ---- Sorting ----------------------------------------------------------------------------------------------- */
 
 /* Makes an item of each element. False after an answer, or when the command has been told to end. */
@@ -389,7 +382,7 @@ static bool prepare(struct sort_work *work)
             struct sort_item *item = &work->sort.items[number];
             *item = (struct sort_item){
                 .data = element.data, .size = element.size, .kind = element.kind, .number = (uint32_t)number};
-            if (!pause_at(work, 1))
+            if (!sliced_pause(work->call, work->request.has_by ? LOOKUP_WORK : 1))
                 return false;
             are_numbers = rank_item(work, item);
             number++;
@@ -414,20 +407,19 @@ static uint64_t steps_of(uint64_t size)
 /* False after an answer, or when the command has been told to end. */
 static bool arrange(struct sort_work *work)
 {
-    bool reads_later = false;
+    bool reads_others = work->request.has_by;
     for (uint32_t i = 0; i < work->request.get_count; i++)
-        reads_later |= work->request.gets[i].has_place;
-    work->may_pause = !reads_later && !work->request.has_by;
+        reads_others |= work->request.gets[i].has_place;
+    if (reads_others)
+        sliced_hold_everything(work->call);
     if (work->has_rows && !work->request.unsorted) {
         sliced_expect(work->call, tree_rows(&work->rows) + steps_of(tree_rows(&work->rows)));
         if (!prepare(work))
             return false;
-        work->may_pause = !reads_later;
         while (!sort_step(&work->sort, SORT_STEP_MOVES))
-            if (!pause_at(work, SORT_STEP_MOVES))
+            if (!sliced_pause(work->call, SORT_STEP_MOVES))
                 return false;
     }
-    work->may_pause = !reads_later;
     resolve_limit(work, work->has_rows ? tree_rows(&work->rows) : 0);
     sliced_expect(work->call, work->count);
     return true;
@@ -493,7 +485,7 @@ static void answer(struct sort_work *work)
     for (uint64_t i = 0; i < work->count && work->has_memory; i++) {
         struct element element = results_next(&results);
         struct target target;
-        if (!pause_at(work, 1))
+        if (!sliced_pause(work->call, 1 + LOOKUP_WORK * work->request.get_count))
             return;
         if (request->get_count == 0)
             call_reply_element(call, element);
@@ -532,7 +524,7 @@ static bool build_list(struct sort_work *work, struct tree *list)
         struct element element = results_next(&results);
         struct target target = {.element = element};
         element_scratch scratch;
-        if (!pause_at(work, 1))
+        if (!sliced_pause(work->call, 1 + LOOKUP_WORK * work->request.get_count))
             return false;
         if (request->get_count == 0)
             push_text(work, list, target_text(&target, scratch));

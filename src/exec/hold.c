@@ -44,7 +44,7 @@ void hold_table_init(struct hold_table *table, struct exec *exec)
 
 void hold_table_done(struct hold_table *table)
 {
-    ASSERT(table_size(&table->keys) == 0);
+    ASSERT(!hold_is_any(table) && table->writer_count == 0);
     table_done(&table->keys);
 }
 
@@ -55,7 +55,7 @@ static struct held_key *find(const struct hold_table *table, struct slice name)
 
 bool hold_has_slow(const struct hold_table *table, struct slice name)
 {
-    return find(table, name) != NULL;
+    return table->everything_count > 0 || find(table, name) != NULL;
 }
 
 static struct held_key *intern(struct hold_table *table, struct slice name)
@@ -109,14 +109,16 @@ static bool changes_key(const struct command *command, const struct key_referenc
 /* ---- Holding ------------------------------------------------------------------------------------------------ */
 
 struct list_node *hold_obstacle(struct hold_table *table, const struct command *command,
-                                const struct slice *argv, uint32_t argc, bool writes)
+                                const struct slice *argv, uint32_t argc, enum hold_scope scope)
 {
     struct command_keys keys;
     struct list_node *waiters = NULL;
     /* Who waits for all keys would wait for ever if others went on taking them. */
     if (!list_is_empty(&table->everyone))
         return &table->everyone;
-    if (writes || table_size(&table->keys) == 0) /* a writer has been asked before it began */
+    if (scope == HOLD_EVERYTHING)
+        return table->writer_count > 0 ? &table->everyone : NULL;
+    if (scope == HOLD_WRITES || table_size(&table->keys) == 0) /* a writer has been asked before it began */
         return NULL;
     find_keys(&keys, command, argv, argc);
     for (uint32_t i = 0; i < keys.count && waiters == NULL; i++) {
@@ -129,17 +131,20 @@ struct list_node *hold_obstacle(struct hold_table *table, const struct command *
 }
 
 struct held_key **hold_take(struct hold_table *table, const struct command *command, const struct slice *argv,
-                            uint32_t argc, uint32_t *ret_count)
+                            uint32_t argc, enum hold_scope scope, uint32_t *ret_count)
 {
     struct command_keys keys;
+    table->everything_count += scope == HOLD_EVERYTHING;
     find_keys(&keys, command, argv, argc);
     struct held_key **held = mem_alloc((keys.count + 1) * sizeof(struct held_key *));
     uint32_t count = 0;
     for (uint32_t i = 0; i < keys.count; i++) {
         const struct key_reference *reference = &keys.references[i];
         struct held_key *key = intern(table, argv[reference->index]);
-        if (changes_key(command, reference))
+        if (changes_key(command, reference) && !key->has_writer) {
             key->has_writer = true;
+            table->writer_count++;
+        }
         key->holders++;
         held[count++] = key;
     }
@@ -154,8 +159,9 @@ static void resume_all(struct list_node *clients)
         client_resume(list_entry(clients->next, struct client, in_blocked));
 }
 
-void hold_release(struct hold_table *table, struct held_key **keys, uint32_t count)
+void hold_release(struct hold_table *table, struct held_key **keys, uint32_t count, enum hold_scope scope)
 {
+    table->everything_count -= scope == HOLD_EVERYTHING;
     for (uint32_t i = 0; i < count; i++) {
         struct held_key *key = keys[i];
         struct slice name = slice_make(key->name, key->size);
@@ -163,12 +169,13 @@ void hold_release(struct hold_table *table, struct held_key **keys, uint32_t cou
         if (--key->holders > 0)
             continue;
         resume_all(&key->waiters);
+        table->writer_count -= key->has_writer;
         if (table_locate(&table->keys, key->hash, held_key_equal, &name, &position))
             table_remove(&table->keys, &position);
         mem_free(key);
     }
     mem_free(keys);
-    if (table_size(&table->keys) == 0)
+    if (!hold_is_any(table))
         resume_all(&table->everyone);
     if (table->somebody_was_left_out) {
         table->somebody_was_left_out = false;
@@ -192,10 +199,10 @@ static struct list_node *conflict(const struct hold_table *table, const struct c
         waiters = (struct list_node *)&table->everyone;
     for (uint32_t i = 0; i < keys.count && waiters == NULL; i++) {
         struct held_key *key = find(table, argv[keys.references[i].index]);
-        if (key == NULL)
-            continue;
         bool writes = changes_key(command, &keys.references[i]);
-        if (writes || (is_long_writer && key->has_writer))
+        if (writes && table->everything_count > 0)
+            waiters = (struct list_node *)&table->everyone;
+        else if (key != NULL && (writes || (is_long_writer && key->has_writer)))
             waiters = &key->waiters;
     }
     forget_keys(&keys);

@@ -11,6 +11,8 @@
  * H3  Keys are held by name, in all databases: commands that name two databases need no rule of their own.
  * H4  What is held does not expire, is not evicted, and is not given to clients that are blocked on it; whoever reads a
  *     held key past its time does not see it.
+ * H5  A command that reads keys which only its data name (SORT with BY or GET) holds all there are: whoever writes to
+ *     anything waits. It has begun when no key had a writer.
  * Threads: executor only. */
 #ifndef SKUA_EXEC_HOLD_H
 #define SKUA_EXEC_HOLD_H
@@ -30,6 +32,8 @@ struct held_key;
 struct hold_table {
     struct exec *exec;
     struct table keys;          /* struct held_key */
+    uint32_t writer_count;      /* keys with a writer */
+    uint32_t everything_count;  /* commands that hold all keys there are (H5) */
     struct list_node everyone;  /* clients that wait until nothing is held: FLUSHALL and the like */
     bool somebody_was_left_out; /* of being served what it was blocked on (H4) */
 };
@@ -37,23 +41,29 @@ struct hold_table {
 void hold_table_init(struct hold_table *table, struct exec *exec);
 void hold_table_done(struct hold_table *table);
 
-/* Whether a command may hold its keys now: NULL; or the list in which its client is to wait (H2). `writes`: it will write;
- * otherwise it reads them where they are. */
+/* What a command is going to do with the keys that it holds. */
+enum hold_scope {
+    HOLD_READS,      /* it reads its keys where they are */
+    HOLD_WRITES,     /* it will write to some of them */
+    HOLD_EVERYTHING, /* it reads others as well: H5 */
+};
+
+/* Whether a command may hold its keys now: NULL; or the list in which its client is to wait (H2). */
 struct list_node *hold_obstacle(struct hold_table *table, const struct command *command,
-                                const struct slice *argv, uint32_t argc, bool writes);
+                                const struct slice *argv, uint32_t argc, enum hold_scope scope);
 
 /* Holds the keys of a command. Returns them and how many; to be given to hold_release. There is no
  * obstacle. */
 struct held_key **hold_take(struct hold_table *table, const struct command *command, const struct slice *argv,
-                            uint32_t argc, uint32_t *ret_count);
+                            uint32_t argc, enum hold_scope scope, uint32_t *ret_count);
 
 /* Ends the holding and lets those go on who waited. */
-void hold_release(struct hold_table *table, struct held_key **keys, uint32_t count);
+void hold_release(struct hold_table *table, struct held_key **keys, uint32_t count, enum hold_scope scope);
 
 /* Whether any key is held. */
 static inline bool hold_is_any(const struct hold_table *table)
 {
-    return table_size(&table->keys) > 0;
+    return table_size(&table->keys) > 0 || table->everything_count > 0;
 }
 
 bool hold_must_wait_slow(struct hold_table *table, struct client *client, const struct command *command,

@@ -136,19 +136,21 @@ static bool become_long(struct sliced *sliced)
     struct call *call = &sliced->call;
     struct client *client = call->client;
     struct sliced_table *table = call->exec->sliced;
-    bool writes = call->command->flags & CMD_WRITE, holds = writes || sliced->reads_in_place;
+    bool writes = call->command->flags & CMD_WRITE;
+    bool holds = writes || sliced->reads_in_place || sliced->reads_anything;
+    sliced->scope = sliced->reads_anything ? HOLD_EVERYTHING : writes ? HOLD_WRITES : HOLD_READS;
     if (table->count >= SLICED_MAX)
         sliced->try_again_in = &table->waiting;
     else if (holds)
         sliced->try_again_in =
-            hold_obstacle(&call->exec->holds, call->command, call->argv, call->argc, writes);
+            hold_obstacle(&call->exec->holds, call->command, call->argv, call->argc, sliced->scope);
     if (sliced->try_again_in != NULL)
         return false;
     reply_split(&client->out, sliced->reply_before, &sliced->out);
     call->out = &sliced->out;
     if (holds)
-        sliced->held =
-            hold_take(&call->exec->holds, call->command, call->argv, call->argc, &sliced->held_count);
+        sliced->held = hold_take(&call->exec->holds, call->command, call->argv, call->argc, sliced->scope,
+                                 &sliced->held_count);
     end_borrowing(sliced);
     sliced->is_long = true;
     call->exec->stats.sliced_commands++;
@@ -181,7 +183,7 @@ bool sliced_pause_slow(struct sliced *sliced, uint32_t work)
 
 static void release_held(struct sliced *sliced)
 {
-    hold_release(&sliced->call.exec->holds, sliced->held, sliced->held_count);
+    hold_release(&sliced->call.exec->holds, sliced->held, sliced->held_count, sliced->scope);
     sliced->held = NULL;
     sliced->held_count = 0;
 }
@@ -250,7 +252,7 @@ enum sliced_outcome sliced_run(struct call *call)
     }
     sliced->is_long = sliced->is_committed = false;
     sliced->try_again_in = NULL;
-    sliced->reads_in_place = sliced->edits_copy = false;
+    sliced->reads_in_place = sliced->reads_anything = sliced->edits_copy = false;
     sliced->borrows = !(call->command->flags & CMD_WRITE);
     sliced->ns = sliced->work_done = sliced->work_total = 0;
     sliced->begin_ticks = exec->tick_mark;

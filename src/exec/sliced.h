@@ -58,6 +58,8 @@ struct sliced {
     bool is_long;
     bool is_committed;
     bool reads_in_place;            /* sliced_hold */
+    bool reads_anything;            /* sliced_hold_everything */
+    enum hold_scope scope;          /* while something is held */
     bool edits_copy;                /* sliced_edit */
     bool borrows;                   /* S6: of what it keeps it has no references */
     struct list_node *try_again_in; /* it must begin anew, when those who wait in this list go on */
@@ -143,6 +145,14 @@ void sliced_edit(struct call *call, struct collection_view *view);
 /* Puts what sliced_edit gave in place of the key's rows, which is looked up again: the effect, in one step. What follows is
  * call_close_collection. */
 void sliced_publish(struct call *call, struct key *key, struct collection_view *view);
+
+/* Of a command that reads keys which only its data name: holds every key while it is long, so that whoever wants to write
+ * waits. */
+ALWAYS_INLINE void sliced_hold_everything(struct call *call)
+{
+    if (call->sliced != NULL)
+        call->sliced->reads_anything = true;
+}
 
 void sliced_commit_slow(struct sliced *sliced);
 

@@ -295,6 +295,48 @@ def test_whoever_writes_everything_waits_for_all(r, begin, blocked):
     assert r("DBSIZE") == 0
 
 
+def weigh(r, count=COUNT):
+    """w:m0 … are the weights of m0 …, descending."""
+    for first in range(0, count, 500):
+        r("MSET", *[word for n in range(first, first + 500) for word in (f"w:m{n}", count - n)])
+
+
+@pytest.mark.parametrize("command", ["SORT k BY w:* GET # GET w:*", "SORT k BY nosort GET # GET w:*"])
+def test_a_sort_by_other_keys_holds_all_of_them(r, begin, blocked, command):
+    fill(r, "RPUSH", "k")
+    weigh(r)
+    client = begin(command)
+    assert r("GET w:m0") == b"%d" % COUNT  # whoever reads does not wait
+    writers = [blocked("SET w:m0 0"), blocked("DEL w:m1"), blocked("SET unrelated 1"), blocked("FLUSHALL")]
+    go_on(r)
+    flat = client.reply()
+    assert dict(zip(flat[::2], flat[1::2])) == {b"m%d" % n: b"%d" % (COUNT - n) for n in range(COUNT)}
+    assert "nosort" in command or flat[::2] == members()[::-1]
+    assert [writer.reply() for writer in writers] == ["OK", 1, "OK", "OK"]
+
+
+def test_sorts_by_other_keys_and_their_destinations(r, begin, blocked):
+    fill(r, "RPUSH", "k")
+    weigh(r)
+    first, second = begin("SORT k BY w:*"), begin("SORT k BY w:*")
+    storing = blocked("SORT k BY w:* STORE d")
+    go_on(r)
+    assert first.reply() == second.reply() == members()[::-1]
+    assert storing.reply() == COUNT
+    assert r("LRANGE d 0 -1") == members()[::-1]
+
+
+def test_a_sort_by_other_keys_waits_for_who_writes(r, begin, blocked):
+    fill(r, "RPUSH", "k")
+    fill(r, "SADD", "s")
+    weigh(r)
+    store = begin("SUNIONSTORE d s")
+    sort = blocked("SORT k BY w:*")  # its weights could be what the other will write
+    go_on(r)
+    assert store.reply() == COUNT
+    assert sort.reply() == members()[::-1]
+
+
 def test_two_long_commands_may_read_the_same_key(r, begin):
     fill(r, "SADD", "k")
     first, second = begin("SUNIONSTORE d k"), begin("SUNIONSTORE e k")

@@ -26,6 +26,14 @@
 #define FIBER_TSAN 1
 #endif
 #endif
+/* A function of which ThreadSanitizer does not keep that it has been entered: it is never left. */
+#if defined(FIBER_TSAN) && defined(__clang__)
+#define FIBER_UNTRACED __attribute__((disable_sanitizer_instrumentation))
+#elif defined(FIBER_TSAN)
+#define FIBER_UNTRACED __attribute__((no_sanitize_thread))
+#else
+#define FIBER_UNTRACED
+#endif
 #ifdef FIBER_ASAN
 #include <sanitizer/common_interface_defs.h>
 #endif
@@ -62,7 +70,7 @@ void fiber_switch(void **stack_pointer);
 void fiber_enter(void);
 
 /* Runs on the fiber's stack; does not return. */
-__attribute__((used, noreturn)) void fiber_main(struct fiber *fiber);
+__attribute__((used, noreturn)) FIBER_UNTRACED void fiber_main(struct fiber *fiber);
 
 #if defined(__x86_64__)
 
@@ -170,7 +178,10 @@ static void *first_registers(struct fiber *fiber)
 
 /* ---- What sanitizers are told ------------------------------------------------------------------------- */
 
-static void into_fiber(struct fiber *fiber, void **ret_fake_stack)
+/* ThreadSanitizer keeps a list of the functions that have been entered, one for each fiber. Between telling it of a switch
+ * and switching, nothing may be entered or left: these are inlined. */
+
+ALWAYS_INLINE void into_fiber(struct fiber *fiber, void **ret_fake_stack)
 {
 #ifdef FIBER_ASAN
     __sanitizer_start_switch_fiber(ret_fake_stack, fiber->mapping + fiber->guard_size, fiber->stack_size);
@@ -181,14 +192,14 @@ static void into_fiber(struct fiber *fiber, void **ret_fake_stack)
 #endif
 }
 
-static void back_from_fiber(void *fake_stack)
+ALWAYS_INLINE void back_from_fiber(void *fake_stack)
 {
 #ifdef FIBER_ASAN
     __sanitizer_finish_switch_fiber(fake_stack, NULL, NULL);
 #endif
 }
 
-static void arrived_in_fiber(struct fiber *fiber, void *fake_stack)
+ALWAYS_INLINE void arrived_in_fiber(struct fiber *fiber, void *fake_stack)
 {
 #ifdef FIBER_ASAN
     __sanitizer_finish_switch_fiber(fake_stack, &fiber->resumer_stack, &fiber->resumer_stack_size);
@@ -196,7 +207,7 @@ static void arrived_in_fiber(struct fiber *fiber, void *fake_stack)
 }
 
 /* `ret_fake_stack` NULL: the fiber's stack is not used again. */
-static void out_of_fiber(struct fiber *fiber, void **ret_fake_stack)
+ALWAYS_INLINE void out_of_fiber(struct fiber *fiber, void **ret_fake_stack)
 {
 #ifdef FIBER_ASAN
     __sanitizer_start_switch_fiber(ret_fake_stack, fiber->resumer_stack, fiber->resumer_stack_size);

@@ -299,8 +299,7 @@ static void pop_all(struct call *call, struct key *key, struct collection_view *
     reply_set(call->out, count);
     if (!reply_all(call, sliced_keep(call, set->rows)))
         return;
-    sliced_commit(call);
-    call_write_key(call, key->name, key);
+    sliced_commit_key(call, key);
     call_delete(call, key);
     call_changed(call, NOTIFY_SET, "spop", key->name);
     notify_publish(call->exec, NOTIFY_GENERIC, "del", key->name, call->db);

@@ -195,6 +195,17 @@ void sliced_commit_slow(struct sliced *sliced)
         release_held(sliced);
 }
 
+void sliced_commit_key(struct call *call, struct key *key)
+{
+    struct sliced *sliced = call->sliced;
+    if (sliced == NULL)
+        return;
+    sliced_commit_slow(sliced);
+    if (sliced->is_long)
+        key->entry = db_locate(call->db, key->name, key->hash, &key->position);
+    ASSERT(key->entry != NULL); /* held until now */
+}
+
 /* ---- Changing a copy ---------------------------------------------------------------------------------------- */
 
 void sliced_edit(struct call *call, struct collection_view *view)
@@ -223,9 +234,7 @@ void sliced_publish(struct call *call, struct key *key, struct collection_view *
     if (sliced == NULL || !sliced->edits_copy)
         return;
     struct tree *rows = view->rows, *index = view->index;
-    sliced_commit_slow(sliced);
-    if (sliced->is_long)
-        key->entry = db_locate(call->db, key->name, key->hash, &key->position);
+    sliced_commit_key(call, key);
     collection_open(view, call->exec->keyspace, key->entry);
     /* What the key had is kept now, until the command returns. */
     exchange(view->rows, rows);
@@ -354,15 +363,26 @@ void sliced_stop(struct exec *exec, bool stop)
     exec->sliced->is_stopped = stop;
 }
 
+/* Whether somebody waits for a place and there is one, for which nobody has been called yet: who was called may not have
+ * needed it, or have gone. */
+static bool has_free_place(const struct sliced_table *table)
+{
+    return unlikely(!list_is_empty(&table->waiting)) && table->count < SLICED_MAX &&
+           list_is_empty(&table->exec->unblocked);
+}
+
 bool sliced_has_work(const struct exec *exec)
 {
-    return unlikely(exec->sliced->count > 0) && next_of(exec->sliced) != NULL;
+    const struct sliced_table *table = exec->sliced;
+    return (unlikely(table->count > 0) && next_of(table) != NULL) || has_free_place(table);
 }
 
 bool sliced_step(struct exec *exec)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
     struct sliced_table *table = exec->sliced;
+    if (has_free_place(table))
+        give_place(table);
     if (likely(table->count == 0))
         return false;
     struct sliced *sliced = next_of(table);

@@ -163,6 +163,10 @@ ALWAYS_INLINE void sliced_commit(struct call *call)
         sliced_commit_slow(call->sliced);
 }
 
+/* sliced_commit of a command that is to change a key as it found it before its pauses: `key`, which was there, is found
+ * again, even if its time has come meanwhile. */
+void sliced_commit_key(struct call *call, struct key *key);
+
 /* ---- For the executor --------------------------------------------------------------------------------------- */
 
 enum sliced_outcome {

@@ -106,6 +106,13 @@ static bool changes_key(const struct command *command, const struct key_referenc
     return key->access & ACCESS_WRITES || (command->flags & both) == both;
 }
 
+/* Whether nobody else may begin to hold the key to read it: it will be written, or somebody waits to write to it, who would
+ * wait for ever if others went on taking it (H5). */
+static bool is_closed(const struct held_key *key)
+{
+    return key->has_writer || !list_is_empty(&key->waiters);
+}
+
 /* ---- Holding ------------------------------------------------------------------------------------------------ */
 
 struct list_node *hold_obstacle(struct hold_table *table, const struct command *command,
@@ -123,7 +130,7 @@ struct list_node *hold_obstacle(struct hold_table *table, const struct command *
     find_keys(&keys, command, argv, argc);
     for (uint32_t i = 0; i < keys.count && waiters == NULL; i++) {
         struct held_key *key = find(table, argv[keys.references[i].index]);
-        if (key != NULL && key->has_writer)
+        if (key != NULL && is_closed(key))
             waiters = &key->waiters;
     }
     forget_keys(&keys);
@@ -202,7 +209,7 @@ static struct list_node *conflict(const struct hold_table *table, const struct c
         bool writes = changes_key(command, &keys.references[i]);
         if (writes && table->everything_count > 0)
             waiters = (struct list_node *)&table->everyone;
-        else if (key != NULL && (writes || (is_long_writer && key->has_writer)))
+        else if (key != NULL && (writes || (is_long_writer && is_closed(key))))
             waiters = &key->waiters;
     }
     forget_keys(&keys);

@@ -10,8 +10,10 @@
  *     been released, before any request that came later.
  * H3  Keys are held by name, in all databases: commands that name two databases need no rule of their own.
  * H4  What is held does not expire, is not evicted, and is not given to clients that are blocked on it; whoever reads a
- *     held key past its time does not see it.
- * H5  A command that reads keys which only its data name (SORT with BY or GET) holds all there are: whoever writes to
+ *     held key past its time does not see it. Fields of a held hash do expire: a hash is read after a pause only from rows
+ *     that were kept, or by a lookup of its own (SORT).
+ * H5  While a client waits for a key nobody else begins to hold it, so its turn comes.
+ * H6  A command that reads keys which only its data name (SORT with BY or GET) holds all there are: whoever writes to
  *     anything waits. It has begun when no key had a writer.
  * Threads: executor only. */
 #ifndef SKUA_EXEC_HOLD_H
@@ -33,7 +35,7 @@ struct hold_table {
     struct exec *exec;
     struct table keys;          /* struct held_key */
     uint32_t writer_count;      /* keys with a writer */
-    uint32_t everything_count;  /* commands that hold all keys there are (H5) */
+    uint32_t everything_count;  /* commands that hold all keys there are (H6) */
     struct list_node everyone;  /* clients that wait until nothing is held: FLUSHALL and the like */
     bool somebody_was_left_out; /* of being served what it was blocked on (H4) */
 };
@@ -45,7 +47,7 @@ void hold_table_done(struct hold_table *table);
 enum hold_scope {
     HOLD_READS,      /* it reads its keys where they are */
     HOLD_WRITES,     /* it will write to some of them */
-    HOLD_EVERYTHING, /* it reads others as well: H5 */
+    HOLD_EVERYTHING, /* it reads others as well: H6 */
 };
 
 /* Whether a command may hold its keys now: NULL; or the list in which its client is to wait (H2). */

@@ -187,6 +187,7 @@ void client_wait_in(struct client *client, struct list_node *waiting)
         client->exec->blame.pause_begin_ticks = clock_ticks(client->exec->clock);
     list_append(waiting, &client->in_blocked);
     client->exec->blocked_count++;
+    client_note_patience(client);
 }
 
 void client_resume(struct client *client)

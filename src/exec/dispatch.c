@@ -466,12 +466,14 @@ void dispatch_expire_key(struct exec *exec, struct db *db, struct slice key, uin
 {
     struct table_position position;
     struct entry *entry = db_locate(db, key, hash, &position);
-    if (entry == NULL || hold_has(&exec->holds, key))
+    if (entry == NULL)
         return;
     if (!db_is_expired(db, entry)) {
         expire_fields(exec, db, key, &position);
         return;
     }
+    if (hold_has(&exec->holds, key))
+        return;
     exec->stats.expired_keys++;
     exec->stats.dirty++;
     watch_touch(exec->watch, db, key);

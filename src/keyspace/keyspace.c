@@ -381,6 +381,12 @@ static struct detached *next_to_drain(const struct keyspace *keyspace)
     return NULL;
 }
 
+bool keyspace_has_garbage(const struct keyspace *keyspace)
+{
+    return !list_is_empty(&keyspace->collections) || !list_is_empty(&keyspace->objects) ||
+           next_to_drain(keyspace) != NULL;
+}
+
 bool keyspace_reclaim_step(struct keyspace *keyspace)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);

@@ -165,11 +165,7 @@ size_t keyspace_expire_step(struct keyspace *keyspace, keyspace_expired_fn expir
 bool keyspace_reclaim_step(struct keyspace *keyspace);
 
 /* Whether something is on its way out that keyspace_reclaim_step will turn into free memory. */
-static inline bool keyspace_has_garbage(const struct keyspace *keyspace)
-{
-    return !list_is_empty(&keyspace->collections) || !list_is_empty(&keyspace->objects) ||
-           !list_is_empty(&keyspace->draining);
-}
+bool keyspace_has_garbage(const struct keyspace *keyspace);
 
 /* Sum over all databases: tables, entries in slabs. Large values are counted by mem_used only. */
 size_t keyspace_memory(const struct keyspace *keyspace);

@@ -496,7 +496,6 @@ static bool reclaim_step(struct exec *exec)
 static void upkeep(struct exec *exec)
 {
     uint64_t begin_ns = clock_monotonic_ns(exec->clock);
-    sliced_give_places(exec);
     bool more = expire_step(exec);
     more |= reclaim_step(exec);
     more |= evict_step(exec);

@@ -244,9 +244,9 @@ void sliced_publish(struct call *call, struct key *key, struct collection_view *
 
 /* ---- The first slice ---------------------------------------------------------------------------------------- */
 
-void sliced_give_places(struct exec *exec)
+/* Lets as many clients try again, whose command was undone for lack of a place, as there are places. */
+static void give_places(struct sliced_table *table)
 {
-    struct sliced_table *table = exec->sliced;
     for (uint32_t places = SLICED_MAX - table->count; places > 0 && !list_is_empty(&table->waiting); places--)
         client_resume(list_entry(table->waiting.next, struct client, in_blocked));
 }
@@ -311,7 +311,7 @@ static void end(struct sliced *sliced)
         reply_move(&client->out, &sliced->out);
     client->flags &= ~(uint32_t)CLIENT_REPLY_SKIP;
     put(table, sliced);
-    sliced_give_places(exec);
+    give_places(table);
     client_mark_dirty(client);
     client_take_deferred(client);
 }
@@ -382,7 +382,7 @@ bool sliced_step(struct exec *exec)
     ASSERT_ROLE(ROLE_EXECUTOR);
     struct sliced_table *table = exec->sliced;
     if (has_free_place(table))
-        give_place(table);
+        give_places(table);
     if (likely(table->count == 0))
         return false;
     struct sliced *sliced = next_of(table);

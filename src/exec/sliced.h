@@ -190,10 +190,6 @@ bool sliced_step(struct exec *exec);
 /* For tests: long commands stay where they are, or go on. */
 void sliced_stop(struct exec *exec, bool stop);
 
-/* Lets as many clients try again, whose command was undone for lack of a place, as there are places. To be called now and
- * then: one that has been let may need none. */
-void sliced_give_places(struct exec *exec);
-
 /* Whether sliced_step has something to do. */
 bool sliced_has_work(const struct exec *exec);
 

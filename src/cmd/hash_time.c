@@ -9,8 +9,9 @@
 #include "exec/sliced.h"
 #include "gen/args.h"
 
-#define MS_PER_SECOND 1000
-#define COPY_WORK     4 /* for sliced_pause: of copying a field */
+#define MS_PER_SECOND  1000
+#define COPY_WORK      4   /* for sliced_pause: of copying a field */
+#define COPY_PAUSE_MIN 512 /* fewer fields are copied in one go */
 
 /* What is answered for a field. */
 enum {
@@ -180,6 +181,8 @@ static uint32_t count_fields(const struct opened *opened, const struct fields *f
 /* Copies the rows of a hash to ones that have room for times. False: the command has been told to end. */
 static bool copy_timed(struct call *call, struct tree *rows, struct tree *ret_timed)
 {
+    if (tree_rows(rows) < COPY_PAUSE_MIN)
+        sliced_commit(call);
     const struct tree *kept = sliced_keep(call, rows);
     struct tree_place place;
     hash_begin_timed(kept, ret_timed);

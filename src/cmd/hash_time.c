@@ -212,8 +212,7 @@ static bool add_times(struct call *call, struct opened *opened)
     } else {
         if (!copy_timed(call, opened->hash.rows, &timed))
             return false;
-        sliced_commit(call);
-        call_write_key(call, opened->key.name, &opened->key);
+        sliced_commit_key(call, &opened->key); /* its own time to live is kept, though it may be over */
     }
     opened->hash.page = timed;
     opened->hash.rows = &opened->hash.page;

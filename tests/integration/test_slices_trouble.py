@@ -33,7 +33,8 @@ def test_a_set_whose_time_comes_while_all_of_it_is_popped(r, begin):
 
 EDITS = [("RPUSH", "LREM k 0 m7"), ("RPUSH", "LTRIM k 2500 2509"), ("RPUSH", "LINSERT k BEFORE m2999 x"),
          ("SADD", "SPOP k 2000"), ("ZADD", "ZREMRANGEBYRANK k 0 1999"), ("ZADD", "ZREMRANGEBYSCORE k 0 1999"),
-         ("ZADD", "ZREMRANGEBYRANK k 0 -1")]
+         ("ZADD", "ZREMRANGEBYRANK k 0 -1"), ("HSET", "HPEXPIRE k 100000 FIELDS 1 m1"),
+         ("HSET", "HSETEX k EX 100 FIELDS 1 m1 v")]
 
 
 @pytest.mark.parametrize("fill_by, command", EDITS, ids=[edit[1] for edit in EDITS])
@@ -188,6 +189,7 @@ GOING = [("SADD", "SMEMBERS k"), ("SADD", "SRANDMEMBER k 2500"), ("SADD", "SRAND
          ("RPUSH", "SORT k BY none GET # STORE d"),
          ("HSET", "HGETALL k"), ("HSET", "HKEYS k"), ("HSET", "HVALS k"), ("HSET", "HRANDFIELD k 2500 WITHVALUES"),
          ("HSET", "HRANDFIELD k -2500 WITHVALUES"), ("HSET", "HSCAN k 0 COUNT 100000"), ("HSET", "DUMP k"),
+         ("HSET", "HPEXPIRE k 100000 FIELDS 1 m1"),
          ("ZADD", "ZRANGE k 0 -1 WITHSCORES"), ("ZADD", "ZREVRANGE k 0 -1"), ("ZADD", "ZRANGEBYSCORE k -inf +inf"),
          ("ZADD", "ZUNION 2 k none"), ("ZADD", "ZINTER 2 k k"), ("ZADD", "ZDIFF 1 k"), ("ZADD", "ZINTERCARD 2 k k"),
          ("ZADD", "ZUNIONSTORE d 2 k none"), ("ZADD", "ZINTERSTORE d 2 k k"), ("ZADD", "ZDIFFSTORE d 2 k none"),

@@ -422,8 +422,3 @@ int sliced_progress(const struct client *client)
         return 99; /* not quite: it has not ended */
     return (int)(sliced->work_done * 100 / sliced->work_total);
 }
-
-uint32_t sliced_count(const struct exec *exec)
-{
-    return exec->sliced->count;
-}

@@ -23,8 +23,8 @@
  * S2  The client of a long command is CLIENT_SLICED and has no other request executed; its request stays the first of its
  *     pending ones, so that the arguments live as long as the command.
  * S3  What a long command answers is written aside and follows whatever was sent to the client meanwhile.
- * S4  A long command that writes, or has called sliced_hold, holds its keys (exec/hold.h) until sliced_commit or its end, so what it looked up before
- *     still is so when its effect becomes visible, in one step.
+ * S4  A long command that writes, or has called sliced_hold or sliced_hold_everything, holds its keys (exec/hold.h) until
+ *     sliced_commit or its end, so what it looked up before still is so when its effect becomes visible, in one step.
  * S5  After sliced_commit nothing pauses. A command that was told to end before has had no effect.
  * S6  What a brief command that does not write has kept is only borrowed: nobody changes anything during the first slice, and
  *     with its end the references are taken.
@@ -120,14 +120,6 @@ ALWAYS_INLINE const struct tree *sliced_keep(struct call *call, struct tree *row
     return call->sliced == NULL ? rows : sliced_keep_slow(call->sliced, rows);
 }
 
-/* Of a command that reads entries where they are: holds the command's keys while it is long, so that who wants to write to
- * them waits. For strings, of which nothing can be kept but the whole. */
-ALWAYS_INLINE void sliced_hold(struct call *call)
-{
-    if (call->sliced != NULL)
-        call->sliced->reads_in_place = true;
-}
-
 /* The same for both trees of an opened collection. */
 ALWAYS_INLINE void sliced_keep_view(struct call *call, struct collection_view *view)
 {
@@ -138,13 +130,13 @@ ALWAYS_INLINE void sliced_keep_view(struct call *call, struct collection_view *v
         view->index = sliced_keep_slow(call->sliced, view->index);
 }
 
-/* Makes ready for changing an opened collection in many steps: `view` then has a copy of its own of the rows, by reference;
- * or, of a small collection and where nothing is sliced, the rows themselves, and sliced_pause does not pause any more. */
-void sliced_edit(struct call *call, struct collection_view *view);
-
-/* Puts what sliced_edit gave in place of the key's rows, which is looked up again: the effect, in one step. What follows is
- * call_close_collection. */
-void sliced_publish(struct call *call, struct key *key, struct collection_view *view);
+/* Of a command that reads entries where they are: holds the command's keys while it is long, so that who wants to write to
+ * them waits. For strings, of which nothing can be kept but the whole. */
+ALWAYS_INLINE void sliced_hold(struct call *call)
+{
+    if (call->sliced != NULL)
+        call->sliced->reads_in_place = true;
+}
 
 /* Of a command that reads keys which only its data name: holds every key while it is long, so that whoever wants to write
  * waits. */
@@ -153,6 +145,14 @@ ALWAYS_INLINE void sliced_hold_everything(struct call *call)
     if (call->sliced != NULL)
         call->sliced->reads_anything = true;
 }
+
+/* Makes ready for changing an opened collection in many steps: `view` then has a copy of its own of the rows, by reference;
+ * or, of a small collection and where nothing is sliced, the rows themselves, and sliced_pause does not pause any more. */
+void sliced_edit(struct call *call, struct collection_view *view);
+
+/* Puts what sliced_edit gave in place of the key's rows, which is looked up again: the effect, in one step. What follows is
+ * call_close_collection. */
+void sliced_publish(struct call *call, struct key *key, struct collection_view *view);
 
 void sliced_commit_slow(struct sliced *sliced);
 
@@ -198,7 +198,5 @@ void sliced_cancel(struct client *client);
 
 /* How far the client's long command is, in percent; -1 when there is none, or it cannot know. */
 int sliced_progress(const struct client *client);
-
-uint32_t sliced_count(const struct exec *exec);
 
 #endif

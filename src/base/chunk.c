@@ -103,6 +103,7 @@ void chunk_list_append(struct chunk_list *list, struct chunk *chunk)
         list->head = chunk;
     list->tail = chunk;
     list->bytes += chunk->end - chunk->start;
+    list->count++;
 }
 
 void chunk_list_move(struct chunk_list *to, struct chunk_list *from)
@@ -115,6 +116,7 @@ void chunk_list_move(struct chunk_list *to, struct chunk_list *from)
         to->head = from->head;
     to->tail = from->tail;
     to->bytes += from->bytes;
+    to->count += from->count;
     *from = (struct chunk_list){0};
 }
 

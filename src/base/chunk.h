@@ -41,6 +41,7 @@ struct chunk_list {
     struct chunk *head;
     struct chunk *tail;
     uint64_t bytes; /* sum of end - start */
+    uint32_t count; /* of chunks */
 };
 
 /* Free standard chunks, kept for reuse up to a limit. */

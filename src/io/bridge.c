@@ -322,6 +322,7 @@ static void take_output(struct io *io, struct chunk *head)
     for (struct chunk *chunk = head; chunk; chunk = chunk->next) {
         list.tail = chunk;
         list.bytes += chunk->end - chunk->start;
+        list.count++;
     }
     conn_queue_output(conn, &list);
 }

@@ -19,8 +19,9 @@
 /* Room beside what has arrived, where the size of the request is not known yet. */
 #define CONN_ROOM_MIN 2048
 
-/* Sends to one connection in one go: a peer that takes bytes as fast as they come must not keep the others waiting. */
-#define CONN_SENDS_MAX 16
+/* Bytes to one connection in one go, some 100 us of a socket's work: a peer that takes them as fast as they come must not
+ * keep the others waiting. */
+#define CONN_SEND_SIZE ((uint64_t)128 << 10)
 
 /* ---- Admission ------------------------------------------------------------------------------------ */
 
@@ -482,28 +483,27 @@ static void consume_output(struct conn *conn, uint64_t size)
         }
         size -= part;
         conn->output.head = chunk->next;
+        conn->output.count--;
         if (!conn->output.head)
             conn->output.tail = NULL;
         chunk_put(conn->io->chunks, chunk);
     }
 }
 
-static size_t gather(const struct conn *conn, struct slice slices[static STREAM_SLICES_MAX])
+/* The first bytes of the output, at most `size`. */
+static size_t gather(const struct conn *conn, uint64_t size, struct slice slices[static STREAM_SLICES_MAX])
 {
     size_t count = 0;
-    for (struct chunk *chunk = conn->output.head; chunk && count < STREAM_SLICES_MAX; chunk = chunk->next)
-        if (chunk->end > chunk->start)
-            slices[count++] = slice_make(chunk->data + chunk->start, chunk->end - chunk->start);
+    for (struct chunk *chunk = conn->output.head; chunk && size > 0 && count < STREAM_SLICES_MAX;
+         chunk = chunk->next) {
+        uint64_t part = chunk->end - chunk->start;
+        if (part == 0)
+            continue;
+        part = part < size ? part : size;
+        slices[count++] = slice_make(chunk->data + chunk->start, part);
+        size -= part;
+    }
     return count;
-}
-
-/* CLIENT LIST shows how long the queue is; it is only worth counting when the stream takes no more. */
-static void note_queue(struct conn *conn)
-{
-    uint32_t chunks = 0;
-    for (const struct chunk *chunk = conn->output.head; chunk; chunk = chunk->next)
-        chunks++;
-    atomic_store_explicit(&conn->shared.output_chunks, chunks, memory_order_relaxed);
 }
 
 void conn_send(struct conn *conn)
@@ -511,14 +511,15 @@ void conn_send(struct conn *conn)
     if (conn->state == CONN_ENDED)
         return;
     conn->send_blocked = false;
-    for (unsigned sends = 0; conn->output.bytes > 0; sends++) {
-        if (sends == CONN_SENDS_MAX) {
+    uint64_t left = CONN_SEND_SIZE;
+    while (conn->output.bytes > 0) {
+        if (left == 0) {
             conn->send_blocked = true; /* it is others' turn; the loop says at once that there is room */
             break;
         }
         struct slice slices[STREAM_SLICES_MAX];
         size_t sent;
-        enum status status = stream_send(conn->stream, slices, gather(conn, slices), &sent);
+        enum status status = stream_send(conn->stream, slices, gather(conn, left, slices), &sent);
         if (status == ST_AGAIN) {
             conn->send_blocked = true;
             break;
@@ -527,6 +528,7 @@ void conn_send(struct conn *conn)
             conn_end(conn);
             return;
         }
+        left -= sent;
         consume_output(conn, sent);
         conn->active_ns = conn->io->now_ns;
         io_count(&conn->shared.bytes_out, sent);
@@ -539,7 +541,7 @@ void conn_send(struct conn *conn)
         conn_end(conn);
         return;
     }
-    note_queue(conn);
+    atomic_store_explicit(&conn->shared.output_chunks, conn->output.count, memory_order_relaxed);
     update_wants(conn);
 }
 

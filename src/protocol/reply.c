@@ -119,6 +119,7 @@ void reply_rollback(struct reply *reply, struct reply_mark mark)
         struct chunk *chunk = next;
         next = chunk->next;
         reply->list.bytes -= chunk->end - chunk->start;
+        reply->list.count--;
         chunk_put(reply->pool, chunk);
     }
     reply->list.bytes -= mark.chunk->end - mark.end;
@@ -144,12 +145,14 @@ void reply_split(struct reply *reply, struct reply_mark mark, struct reply *ret_
     while (rest->head != mark.chunk) {
         struct chunk *chunk = rest->head;
         rest->head = chunk->next;
+        rest->count--;
         chunk->next = NULL;
         chunk_list_append(&reply->list, chunk);
     }
     size_t size = mark.end - mark.chunk->start;
     if (mark.chunk->pinned) {
         rest->head = mark.chunk->next;
+        rest->count--;
         mark.chunk->next = NULL;
         chunk_list_append(&reply->list, mark.chunk);
         if (rest->head == NULL)

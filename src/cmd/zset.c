@@ -193,10 +193,11 @@ static bool wanted_score(const struct zset_addition *addition, double old, doubl
 static bool put(struct call *call, struct zset_edit *edit, struct zset_addition *addition,
                 const struct zset_row *row)
 {
-    double old, score = row->score;
+    struct zset_found found;
+    double score = row->score;
     addition->skipped = false;
     addition->score = score;
-    if (!zset_score(&edit->view, row->text, &old)) {
+    if (!zset_find(&edit->view, row->text, &found)) {
         if (addition->xx) {
             addition->skipped = true;
             element_unref(row->member);
@@ -207,6 +208,7 @@ static bool put(struct call *call, struct zset_edit *edit, struct zset_addition 
         return true;
     }
     element_unref(row->member);
+    double old = zset_score_of(found.bits);
     bool wanted = wanted_score(addition, old, &score);
     if (isnan(score))
         return false;
@@ -215,7 +217,7 @@ static bool put(struct call *call, struct zset_edit *edit, struct zset_addition 
         return true;
     addition->score = score;
     if (score != old) {
-        zset_change(&edit->view, row->text, old, score);
+        zset_change(&edit->view, row->text, &found, score);
         addition->updated++;
     }
     return true;
@@ -397,10 +399,10 @@ void cmd_zmscore(struct call *call, const struct args_zmscore *args)
 static void rank(struct call *call, struct slice name, struct slice member, bool reverse, bool with_score)
 {
     struct collection_view zset;
-    double score;
+    struct zset_found found;
     if (!zset_read(call, name, &zset))
         return;
-    if (zset.rows == NULL || !zset_score(&zset, member, &score)) {
+    if (zset.rows == NULL || !zset_find(&zset, member, &found)) {
         if (with_score)
             reply_null_array(call->out);
         else
@@ -408,13 +410,13 @@ static void rank(struct call *call, struct slice name, struct slice member, bool
         return;
     }
     struct tree_place place;
-    zset_locate(zset.rows, member, score, &place);
+    zset_locate(&zset, member, &found, &place);
     uint64_t position = tree_position(zset.rows, &place);
     if (with_score)
         reply_array(call->out, 2);
     reply_int(call->out, (int64_t)(reverse ? tree_rows(zset.rows) - 1 - position : position));
     if (with_score)
-        reply_double(call->out, score);
+        reply_double(call->out, zset_score_of(found.bits));
 }
 
 void cmd_zrank(struct call *call, const struct args_zrank *args)
@@ -436,10 +438,10 @@ void cmd_zrem(struct call *call, const struct args_zrem *args)
     if (!zset_edit_open(call, args->key, &edit))
         return;
     for (uint32_t i = 0; edit.key.entry != NULL && i < args->member_count; i++) {
-        double score;
-        if (!zset_score(&edit.view, args->member[i], &score))
+        struct zset_found found;
+        if (!zset_find(&edit.view, args->member[i], &found))
             continue;
-        zset_remove(&edit.view, args->member[i], score);
+        zset_remove(&edit.view, args->member[i], &found);
         removed++;
     }
     if (removed > 0)

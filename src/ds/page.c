@@ -786,27 +786,60 @@ static NO_INLINE unsigned find_tagged(const struct page *page, struct element wa
     return row;
 }
 
-/* Sizes and last bytes tell nearly all rows from the one that is wanted. */
-static unsigned find_narrow(const struct page *page, struct element wanted)
+/* The last bytes of a text that ends at `end`, the very last one highest, as far as the mask goes. Before short texts
+ * of a page others are read, or its header. */
+ALWAYS_INLINE uint64_t tail_before(const char *end, uint64_t mask)
 {
-    const uint8_t *ends = (const uint8_t *)page_ends(page);
-    const char *text = (const char *)page + page_origin(page);
-    char last = wanted.size == 0 ? 0 : wanted.data[wanted.size - 1];
-    unsigned elements = elements_of(page), count = page->count;
-    unsigned start = (unsigned)(page->begin - page_origin(page));
-    for (unsigned row = 0; row < count; row++, ends += elements) {
-        unsigned end = *ends;
-        if (end - start == wanted.size && (wanted.size == 0 || text[end - 1] == last) &&
-            memcmp(text + start, wanted.data, wanted.size) == 0 &&
-            page_element(page, row, 0).kind == wanted.kind)
-            return row;
-        start = ends[elements - 1];
-    }
-    return count;
+    uint64_t tail;
+    memcpy(&tail, end - sizeof tail, sizeof tail);
+    return tail & mask;
 }
 
-/* Few rows, at least one of them long. */
+/* Rows without tags: sizes and last bytes tell nearly all from the one that is wanted. `narrow` and `elements` are the
+ * page's. */
+ALWAYS_INLINE unsigned find_by_tail(const struct page *page, struct element wanted, bool narrow,
+                                    unsigned elements)
+{
+    size_t count = page->count * elements;
+    int size = wanted.size;
+    uint64_t mask = 0, tail = 0;
+    if (likely(size >= (int)sizeof tail)) {
+        mask = UINT64_MAX;
+        tail = tail_before(wanted.data + size, mask);
+    } else if (size > 0) {
+        mask = UINT64_MAX << (64 - 8 * size);
+        memcpy((char *)&tail + sizeof tail - size, wanted.data, (size_t)size);
+    }
+    const char *text = (const char *)page + (narrow ? page_origin(page) : 0);
+    const uint8_t *narrow_ends = (const uint8_t *)page_ends(page);
+    const uint16_t *wide_ends = page_wide_ends(page);
+    const char *start = (const char *)page + page->begin;
+    for (size_t i = 0; i < count; i += elements) {
+        const char *end = text + (narrow ? narrow_ends[i] : wide_ends[i] & PAGE_END_MASK);
+        if (end - start == size && tail_before(end, mask) == tail &&
+            (size <= (int)sizeof tail || memcmp(start, wanted.data, (size_t)size - sizeof tail) == 0) &&
+            page_element(page, (unsigned)i / elements, 0).kind == wanted.kind)
+            return (unsigned)i / elements;
+        start = end;
+        if (elements == 2)
+            start = text + (narrow ? narrow_ends[i + 1] : wide_ends[i + 1] & PAGE_END_MASK);
+    }
+    return page->count;
+}
+
+static NO_INLINE unsigned find_narrow(const struct page *page, struct element wanted)
+{
+    return elements_of(page) == 1 ? find_by_tail(page, wanted, true, 1) : find_by_tail(page, wanted, true, 2);
+}
+
 static NO_INLINE unsigned find_wide(const struct page *page, struct element wanted)
+{
+    return elements_of(page) == 1 ? find_by_tail(page, wanted, false, 1)
+                                  : find_by_tail(page, wanted, false, 2);
+}
+
+/* The same text may lie in two blobs. */
+static NO_INLINE unsigned find_blob(const struct page *page, struct element wanted)
 {
     unsigned row = 0;
     while (row < page->count && !element_equal(page_element(page, row, 0), wanted))
@@ -818,9 +851,9 @@ unsigned page_find(const struct page *page, struct element wanted)
 {
     if (page->tagged)
         return find_tagged(page, wanted);
-    if (page->narrow)
-        return find_narrow(page, wanted);
-    return find_wide(page, wanted);
+    if (unlikely(wanted.kind == ELEMENT_BLOB))
+        return find_blob(page, wanted);
+    return page->narrow ? find_narrow(page, wanted) : find_wide(page, wanted);
 }
 
 unsigned page_find_long(const struct page *page, struct slice text)

@@ -1,4 +1,4 @@
-/* Sorted sets. Entry: zset_score, zset_add, zset_count_below. Threads and invariants: see zset.h. */
+/* Sorted sets. Entry: zset_find, zset_add, zset_count_below. Threads and invariants: see zset.h. */
 #include "types/zset.h"
 
 #include <string.h>
@@ -76,9 +76,10 @@ static bool seek_row(const struct tree *rows, uint64_t bits, struct slice member
     return false;
 }
 
-void zset_locate(const struct tree *rows, struct slice member, double score, struct tree_place *ret_place)
+static void locate_row(const struct tree *rows, struct slice member, uint64_t bits,
+                       struct tree_place *ret_place)
 {
-    if (!seek_row(rows, zset_bits(score), member, ret_place))
+    if (!seek_row(rows, bits, member, ret_place))
         BUG("a member of a sorted set is not where its score says");
 }
 
@@ -115,34 +116,31 @@ static void index_build(struct tree *ret_index, const struct tree *rows)
 
 /* ---- Finding ----------------------------------------------------------------------------------------------- */
 
-static bool find_in_page(const struct page *page, struct slice member, unsigned *ret_row)
+bool zset_find(const struct collection_view *zset, struct slice member, struct zset_found *ret_found)
 {
-    element_scratch scratch;
-    struct element wanted;
-    if (member.size > ELEMENT_BYTES_MAX) {
-        *ret_row = page_find_long(page, member);
-    } else {
-        element_make(member, scratch, &wanted); /* needs no memory for a short one */
-        *ret_row = page_find(page, wanted);
-    }
-    return *ret_row < page->count;
+    const struct tree *rows = zset->index != NULL ? zset->index : zset->rows;
+    if (!members_locate(rows, member, &ret_found->place))
+        return false;
+    ret_found->bits = page_number(ret_found->place.page, ret_found->place.row);
+    return true;
 }
 
 bool zset_score(const struct collection_view *zset, struct slice member, double *ret_score)
 {
-    if (zset->index != NULL) {
-        struct tree_place place;
-        if (!members_locate(zset->index, member, &place))
-            return false;
-        *ret_score = zset_score_of(page_number(place.page, place.row));
-        return true;
-    }
-    const struct page *page = zset->rows->root.page;
-    unsigned row;
-    if (!find_in_page(page, member, &row))
+    struct zset_found found;
+    if (!zset_find(zset, member, &found))
         return false;
-    *ret_score = zset_score_of(page_number(page, row));
+    *ret_score = zset_score_of(found.bits);
     return true;
+}
+
+void zset_locate(const struct collection_view *zset, struct slice member, const struct zset_found *found,
+                 struct tree_place *ret_place)
+{
+    if (zset->index == NULL)
+        *ret_place = found->place;
+    else
+        locate_row(zset->rows, member, found->bits, ret_place);
 }
 
 /* ---- Changing ---------------------------------------------------------------------------------------------- */
@@ -176,37 +174,42 @@ void zset_add(struct collection_view *zset, struct element member, double score)
     keep_index(zset);
 }
 
-void zset_change(struct collection_view *zset, struct slice member, double old, double score)
+/* The row of a member whose score is about to go; of a large set, `elsewhere` is where it is put. */
+static struct tree_place *row_of(const struct collection_view *zset, struct slice member,
+                                 struct zset_found *found, struct tree_place *elsewhere)
+{
+    if (zset->index == NULL)
+        return &found->place;
+    locate_row(zset->rows, member, found->bits, elsewhere);
+    return elsewhere;
+}
+
+void zset_change(struct collection_view *zset, struct slice member, struct zset_found *found, double score)
 {
     uint64_t bits = zset_bits(score);
-    struct tree_place place;
-    if (bits == zset_bits(old))
+    struct tree_place elsewhere;
+    if (bits == found->bits)
         return;
-    if (zset->index != NULL) {
-        index_locate(zset->index, member, &place);
-        tree_set_number(zset->index, &place, bits);
-    }
-    zset_locate(zset->rows, member, old, &place);
+    struct tree_place *place = row_of(zset, member, found, &elsewhere);
+    if (zset->index != NULL)
+        tree_set_number(zset->index, &found->place, bits);
     /* The row's bytes go with it: a copy of a short element, a reference of a long one. */
-    struct element element = page_element(place.page, place.row, 0);
+    struct element element = page_element(place->page, place->row, 0);
     char bytes[ELEMENT_BYTES_MAX];
     memcpy(bytes, element.data, element.size);
     element.data = bytes;
     element_ref(element);
-    tree_remove(zset->rows, &place, 1);
+    tree_remove(zset->rows, place, 1);
     insert_row(zset->rows, element, bits);
     keep_index(zset);
 }
 
-void zset_remove(struct collection_view *zset, struct slice member, double score)
+void zset_remove(struct collection_view *zset, struct slice member, struct zset_found *found)
 {
-    struct tree_place place;
-    if (zset->index != NULL) {
-        index_locate(zset->index, member, &place);
-        tree_remove(zset->index, &place, 1);
-    }
-    zset_locate(zset->rows, member, score, &place);
-    tree_remove(zset->rows, &place, 1);
+    struct tree_place elsewhere, *place = row_of(zset, member, found, &elsewhere);
+    if (zset->index != NULL)
+        tree_remove(zset->index, &found->place, 1);
+    tree_remove(zset->rows, place, 1);
 }
 
 void zset_remove_range(struct collection_view *zset, uint64_t first, uint64_t count)

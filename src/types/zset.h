@@ -1,6 +1,6 @@
 /* Sorted sets: members in the order of their scores, members of the same score in the order of their bytes.
  *
- * Principal entry points: zset_score, zset_put, zset_remove, zset_lower_bound.
+ * Principal entry points: zset_find, zset_add, zset_change, zset_remove, zset_count_below.
  * A small one is a page of rows in order, and a member is found by looking at each. A large one is a tree of such pages
  * and a second tree, the index, that finds a member's score by its hash (types/members.h): score and member then lead
  * to the row. A long member is shared by both.
@@ -25,18 +25,29 @@ extern const struct tree_type zset_tree;
 uint64_t zset_bits(double score);
 double zset_score_of(uint64_t bits);
 
-/* The score of a member, found by its text without memory. False: it is not there. */
+/* A member that has been found: its score, and where that is: in the index, or in the rows of a small set. Good until
+ * the set changes. */
+struct zset_found {
+    struct tree_place place;
+    uint64_t bits; /* zset_bits of the score */
+};
+
+/* Finds a member by its text, without memory. False: it is not there. */
+bool zset_find(const struct collection_view *zset, struct slice member, struct zset_found *ret_found);
+/* The same of who wants its score alone. */
 bool zset_score(const struct collection_view *zset, struct slice member, double *ret_score);
 
-/* The row of a member whose score is known (by zset_score), for tree_position and the like. Must be there. */
-void zset_locate(const struct tree *rows, struct slice member, double score, struct tree_place *ret_place);
+/* The row of a member that has been found, for tree_position and the like. */
+void zset_locate(const struct collection_view *zset, struct slice member, const struct zset_found *found,
+                 struct tree_place *ret_place);
 
-/* Adds a member that is not there, taking its blob over; or gives one that is there, with `old`, another score. */
+/* Adds a member that is not there, taking its blob over; or gives one that has been found another score. What
+ * was found is not good afterwards. */
 void zset_add(struct collection_view *zset, struct element member, double score);
-void zset_change(struct collection_view *zset, struct slice member, double old, double score);
+void zset_change(struct collection_view *zset, struct slice member, struct zset_found *found, double score);
 
-/* Takes a member with its score out; or the row at a place, or `count` rows from a position on. */
-void zset_remove(struct collection_view *zset, struct slice member, double score);
+/* Takes a member that has been found out, likewise; or `count` rows from a position on. */
+void zset_remove(struct collection_view *zset, struct slice member, struct zset_found *found);
 void zset_remove_range(struct collection_view *zset, uint64_t first, uint64_t count);
 
 /* How many rows have a score below `score` (or, with `inclusive`, at most that): the position of the first other one. */

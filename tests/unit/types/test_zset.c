@@ -66,13 +66,15 @@ static void check_member(const struct fixture *fixture, const struct collection_
 {
     char text[TEXT_MAX];
     double score;
+    struct zset_found found;
     struct tree_place place;
-    bool found = zset_score(zset, text_of(member, text), &score);
-    assert_int_equal(found, fixture->rows[member].present);
-    if (!found)
+    bool is_there = zset_find(zset, text_of(member, text), &found);
+    assert_int_equal(is_there, fixture->rows[member].present);
+    assert_int_equal(zset_score(zset, text_of(member, text), &score), is_there);
+    if (!is_there)
         return;
-    assert_true(score == fixture->rows[member].score);
-    zset_locate(zset->rows, text_of(member, text), score, &place);
+    assert_true(score == fixture->rows[member].score && zset_score_of(found.bits) == score);
+    zset_locate(zset, text_of(member, text), &found, &place);
     assert_int_equal(tree_position(zset->rows, &place), rank_of(fixture, member));
 }
 
@@ -103,17 +105,20 @@ static void step(struct fixture *fixture, struct collection_view *zset, unsigned
     struct element element;
     uint32_t member = (uint32_t)rng_below(&fixture->rng, MEMBERS);
     struct model_row *row = &fixture->rows[member];
+    struct zset_found found;
     double score = scores[rng_below(&fixture->rng, sizeof scores / sizeof *scores)];
     if (rng_below(&fixture->rng, 2) == 0)
         score = (double)rng_below(&fixture->rng, 1000) / 8 - 60;
     if (row->present && rng_below(&fixture->rng, 10) < removes_of_ten) {
-        zset_remove(zset, text_of(member, text), row->score);
+        assert_true(zset_find(zset, text_of(member, text), &found));
+        zset_remove(zset, text_of(member, text), &found);
         row->present = false;
         fixture->count--;
         return;
     }
     if (row->present) {
-        zset_change(zset, text_of(member, text), row->score, score);
+        assert_true(zset_find(zset, text_of(member, text), &found));
+        zset_change(zset, text_of(member, text), &found, score);
     } else {
         assert_int_equal(element_make(text_of(member, text), scratch, &element), ST_OK);
         zset_add(zset, element, score);

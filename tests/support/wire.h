@@ -31,6 +31,7 @@ struct wire {
     size_t taken;        /* of these, by the server */
     size_t receive_max;  /* bytes in one receive */
     size_t send_max;     /* bytes in one send; 0: the client reads nothing */
+    bool is_full;        /* the last send was cut short: as of a socket, the next one gets nothing through */
     struct buf heard;    /* by the client */
     bool hung_up;        /* the client says nothing more */
     bool closed;         /* by the server */
@@ -82,11 +83,14 @@ static inline enum status wire_send(struct stream *stream, const struct slice *s
 {
     struct wire *wire = container_of(stream, struct wire, stream);
     size_t room = wire->send_max;
-    if (room == 0)
+    if (room == 0 || wire->is_full) {
+        wire->is_full = false;
         return ST_AGAIN;
+    }
     *ret_sent = 0;
     for (size_t i = 0; i < count && room; i++) {
         size_t size = slices[i].size < room ? slices[i].size : room;
+        wire->is_full |= size < slices[i].size;
         buf_append(&wire->heard, slices[i].data, size);
         *ret_sent += size;
         room -= size;

@@ -1,6 +1,6 @@
 /* The pool of worker threads.
  *
- * Principal entry points: worker_pool_new, worker_submit, worker_pool_free.
+ * Principal entry points: worker_pool_new, worker_submit, worker_free, worker_pool_free.
  * Threads: any may submit, also a worker from within its work.
  *
  * W1  queued is the length of the list from `first` to `last`, at most WORKER_QUEUE_MAX.
@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "base/bug.h"
 #include "base/crash.h"
+#include "base/macros.h"
 #include "base/role.h"
 
 struct job {
@@ -140,6 +141,24 @@ void worker_submit(struct worker_pool *pool, void (*work)(void *argument), void 
     } else if (wake) {
         pthread_cond_signal(&pool->some);
     }
+}
+
+/* A block that does not count as used memory any more. */
+static void free_discounted(void *block)
+{
+    mem_account((int64_t)mem_usable_size(block));
+    mem_free(block);
+}
+
+void worker_free(struct worker_pool *pool, void *block)
+{
+    size_t size = mem_usable_size(block);
+    if (likely(pool == NULL || size < WORKER_FREE_MIN)) {
+        mem_free(block);
+        return;
+    }
+    mem_account(-(int64_t)size);
+    worker_submit(pool, free_discounted, block);
 }
 
 uint64_t worker_pending(struct worker_pool *pool)

@@ -4,6 +4,7 @@
  * effect visible.
  * Threads: executor only. */
 #include "base/alloc.h"
+#include "base/worker.h"
 #include "config/config.h"
 #include "exec/call.h"
 #include "exec/notify.h"
@@ -18,6 +19,8 @@
  * work, in elements. */
 #define DUMP_STEP ((size_t)4 << 10)
 #define DUMP_WORK 128
+/* Room for a step: the longest text that is compressed at once (ENCODE_COMPRESS_MAX), and then some. */
+#define DUMP_ROOM (2 * ENCODE_COMPRESS_MAX)
 #define SEAL_STEP ((size_t)64 << 10)
 #define SEAL_WORK 256
 /* From this size on a payload travels to the socket without being copied into the reply. */
@@ -35,6 +38,35 @@ static void reply_payload(struct call *call, struct buf *bytes)
     *bytes = (struct buf){0}; /* the reply's now */
 }
 
+/* A long payload gets room for its next step with pauses, so that the step does not have to move it. */
+static enum status make_room(struct call *call, struct buf *bytes)
+{
+    if (bytes->size < DUMP_ROOM || bytes->capacity - bytes->size >= DUMP_ROOM)
+        return ST_OK;
+    void *data = bytes->data;
+    size_t capacity = bytes->capacity + bytes->capacity / 2 + DUMP_ROOM;
+    enum status status = sliced_grow(call, &data, bytes->size, capacity);
+    if (status != ST_OK)
+        return status;
+    bytes->data = data;
+    bytes->capacity = capacity;
+    return ST_OK;
+}
+
+/* ST_NOMEM, or ST_LIMIT: the command has been told to end. */
+static enum status make_payload(struct call *call, struct rdb_payload *payload)
+{
+    for (;;) {
+        enum status status = make_room(call, &payload->bytes);
+        if (status == ST_OK)
+            status = rdb_payload_step(payload, DUMP_STEP);
+        if (status != ST_AGAIN)
+            return status;
+        if (!sliced_pause(call, DUMP_WORK))
+            return ST_LIMIT;
+    }
+}
+
 void cmd_dump(struct call *call, const struct args_dump *args)
 {
     struct key key;
@@ -47,14 +79,13 @@ void cmd_dump(struct call *call, const struct args_dump *args)
         call_oom(call);
         return;
     }
-    enum status status;
-    bool goes_on = true;
-    while ((status = rdb_payload_step(&payload, DUMP_STEP)) == ST_AGAIN && goes_on)
-        goes_on = sliced_pause(call, DUMP_WORK);
+    enum status status = make_payload(call, &payload);
     if (status == ST_OK)
         reply_payload(call, &payload.bytes);
-    else if (goes_on)
+    else if (status == ST_NOMEM)
         call_oom(call);
+    worker_free(call->exec->workers, payload.bytes.data); /* NULL when it is the reply's */
+    payload.bytes = (struct buf){0};
     rdb_payload_done(&payload);
 }
 

@@ -114,8 +114,7 @@ void cmd_geoadd(struct call *call, const struct args_geoadd *args)
     if (read_places(call, args->data + options, count, rows) &&
         zset_put(call, args->key, &addition, rows, count))
         reply_int(call->out, (int64_t)(addition.added + (addition.ch ? addition.updated : 0)));
-    if (rows != few)
-        mem_free(rows);
+    zset_rows_free(call, rows, few);
 }
 
 /* ---- Telling ----------------------------------------------------------------------------------------------- */

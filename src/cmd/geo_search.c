@@ -7,7 +7,7 @@
  *
  * H1  Where another order than that of the scores is wanted, the list is a heap until it is sorted, with that member on top
  *     which comes last; of more members than COUNT the last ones are dropped as they come. */
-#include "base/alloc.h"
+#include "base/worker.h"
 #include "cmd/geo.h"
 #include "cmd/zset.h"
 #include "exec/args.h"
@@ -288,7 +288,7 @@ enum found_outcome {
 };
 
 /* Takes what was found into the list. */
-static enum found_outcome list_add(const struct search *search, struct found_list *list,
+static enum found_outcome list_add(struct call *call, const struct search *search, struct found_list *list,
                                    const struct found *item)
 {
     if (search->has_count && !search->any && list->count == (uint64_t)search->count) {
@@ -298,9 +298,11 @@ static enum found_outcome list_add(const struct search *search, struct found_lis
     }
     if (list->count == list->capacity) {
         uint64_t capacity = list->capacity == 0 ? 16 : 2 * list->capacity;
-        struct found *items = mem_try_realloc(list->items, capacity * sizeof *items);
-        if (items == NULL)
-            return FOUND_NO_MEMORY;
+        void *items = list->items;
+        enum status status =
+            sliced_grow(call, &items, list->count * sizeof *list->items, capacity * sizeof *list->items);
+        if (status != ST_OK)
+            return status == ST_NOMEM ? FOUND_NO_MEMORY : FOUND_STOPPED;
         list->items = items;
         list->capacity = capacity;
     }
@@ -346,8 +348,9 @@ static enum found_outcome find_in_range(struct call *call, const struct search *
             if (!geo_shape_contains(&search->shape, point, &found.distance_m))
                 continue;
             found.member = page_element(place.page, place.row, 0);
-            if (list_add(search, list, &found) != FOUND)
-                return FOUND_NO_MEMORY;
+            enum found_outcome outcome = list_add(call, search, list, &found);
+            if (outcome != FOUND)
+                return outcome;
         }
     } while (tree_next_page(rows, &place));
     return FOUND;
@@ -418,7 +421,7 @@ static void search_rows(struct call *call, const struct search *search, const st
         answer(call, search, &list);
     else if (outcome == FOUND)
         store(call, search, &list);
-    mem_free(list.items);
+    worker_free(call->exec->workers, list.items);
 }
 
 static void run_search(struct call *call, struct search *search)

@@ -1,8 +1,8 @@
 /* Whole hashes: HGETALL, HKEYS, HVALS, HRANDFIELD, HSCAN. Single fields are in hash.c.
  *
  * Threads: executor only. */
-#include "base/alloc.h"
 #include "cmd/scan.h"
+#include "exec/rows.h"
 #include "exec/sliced.h"
 #include "gen/args.h"
 #include "types/hash.h"
@@ -115,16 +115,13 @@ static void reply_field_at(struct call *call, const struct tree *rows, uint64_t 
 /* `count` different fields, fewer than all. */
 static void reply_different(struct call *call, const struct tree *rows, uint64_t count, unsigned parts)
 {
-    uint64_t *positions = mem_try_alloc(count * sizeof *positions);
-    if (positions == NULL) {
-        call_oom(call);
+    uint64_t *positions = rows_choose(call, rows, count);
+    if (positions == NULL)
         return;
-    }
-    members_choose(rows, &call->exec->rng, count, positions);
     begin_fields(call, count, parts);
     for (uint64_t i = 0; i < count && sliced_pause(call, 2); i++)
         reply_field_at(call, rows, positions[i], parts);
-    mem_free(positions);
+    rows_choice_done(call, positions);
 }
 
 /* Fields at random, of kept rows: -n are n, some of them several times; n are different ones, at most all. */

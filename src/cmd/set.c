@@ -4,7 +4,6 @@
  * Threads: executor only. */
 #include "cmd/set.h"
 
-#include "base/alloc.h"
 #include "cmd/scan.h"
 #include "config/config.h"
 #include "exec/notify.h"
@@ -211,17 +210,6 @@ static void reply_at(struct call *call, const struct tree *rows, uint64_t positi
     reply_member(call, place.page, place.row);
 }
 
-/* Different members at random: their positions, ascending, for the caller to free; NULL after -OOM. */
-static uint64_t *choose(struct call *call, const struct tree *rows, uint64_t count)
-{
-    uint64_t *positions = mem_try_alloc(count * sizeof *positions);
-    if (positions == NULL)
-        call_oom(call);
-    else
-        members_choose(rows, &call->exec->rng, count, positions);
-    return positions;
-}
-
 /* Members at random, some of them several times. */
 static void reply_any(struct call *call, const struct tree *rows, uint64_t count)
 {
@@ -234,13 +222,13 @@ static void reply_any(struct call *call, const struct tree *rows, uint64_t count
 /* Different members at random, fewer than all. */
 static void reply_some(struct call *call, const struct tree *rows, uint64_t count)
 {
-    uint64_t *positions = choose(call, rows, count);
+    uint64_t *positions = rows_choose(call, rows, count);
     if (positions == NULL)
         return;
     reply_array(call->out, count);
     for (uint64_t i = 0; i < count && sliced_pause(call, 2); i++)
         reply_at(call, rows, positions[i]);
-    mem_free(positions);
+    rows_choice_done(call, positions);
 }
 
 void cmd_srandmember(struct call *call, const struct args_srandmember *args)
@@ -276,7 +264,7 @@ void cmd_srandmember(struct call *call, const struct args_srandmember *args)
  * told to end. */
 static bool pop_some(struct call *call, struct tree *rows, uint64_t count)
 {
-    uint64_t *positions = choose(call, rows, count);
+    uint64_t *positions = rows_choose(call, rows, count);
     if (positions == NULL)
         return false;
     reply_set(call->out, count);
@@ -288,7 +276,7 @@ static bool pop_some(struct call *call, struct tree *rows, uint64_t count)
         reply_member(call, place.page, place.row);
         tree_remove(rows, &place, 1);
     }
-    mem_free(positions);
+    rows_choice_done(call, positions);
     return goes_on;
 }
 

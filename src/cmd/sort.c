@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/worker.h"
 #include "config/config.h"
 #include "exec/call.h"
 #include "exec/notify.h"
@@ -26,6 +27,8 @@
 #define SORT_STEP_MOVES 256 /* items moved between two looks at whether to pause */
 #define NO_LIMIT        (-1)
 #define LOOKUP_WORK     4 /* for sliced_pause: of looking a key up */
+/* So many weights are released by a worker. */
+#define WORKER_WEIGHTS_MIN 1024
 
 /* A name with a place for an element: "user_*", "user_*->age", "#". */
 struct pattern {
@@ -59,6 +62,11 @@ struct weight {
     void *owner;
 };
 
+struct weights {
+    uint64_t count;
+    struct weight of[]; /* the items, by their numbers */
+};
+
 struct sort_work {
     struct call *call;
     struct sort_request request;
@@ -66,8 +74,8 @@ struct sort_work {
     bool has_rows;
     enum entry_type type;
     struct sort sort;
-    struct weight *weights; /* by the items' numbers, for BY and ALPHA together */
-    char *name;             /* room for the names that patterns make */
+    struct weights *weights; /* for BY and ALPHA together */
+    char *name;              /* room for the names that patterns make */
     size_t name_capacity;
     bool has_memory; /* false: a name or a value was refused its memory */
     uint64_t first;  /* results [first, first + count) are wanted */
@@ -188,13 +196,24 @@ static bool open_source(struct sort_work *work)
     return true;
 }
 
+/* On any thread: all that releases a weight may be called on each. */
+static void free_weights(void *argument)
+{
+    struct weights *weights = argument;
+    for (uint64_t i = 0; i < weights->count; i++)
+        if (weights->of[i].release != NULL)
+            weights->of[i].release(weights->of[i].owner);
+    mem_free(weights);
+}
+
 static void work_done(struct sort_work *work)
 {
-    for (uint64_t i = 0; work->weights != NULL && i < work->sort.count; i++)
-        if (work->weights[i].release != NULL)
-            work->weights[i].release(work->weights[i].owner);
-    mem_free(work->weights);
-    sort_done(&work->sort);
+    struct worker_pool *workers = work->call->exec->workers;
+    if (work->weights != NULL && workers != NULL && work->weights->count >= WORKER_WEIGHTS_MIN)
+        worker_submit(workers, free_weights, work->weights);
+    else if (work->weights != NULL)
+        free_weights(work->weights);
+    sort_done(&work->sort, workers);
     mem_free(work->name);
     mem_free(work->request.gets);
     if (work->has_rows)
@@ -334,7 +353,7 @@ static bool rank_item(struct sort_work *work, struct sort_item *item)
         else if (!rank_of_number(&target, &item->rank))
             return false;
         if (work->weights != NULL)
-            keep_weight(work, &target, &work->weights[item->number]);
+            keep_weight(work, &target, &work->weights->of[item->number]);
     }
     if (request->descending)
         item->rank = ~item->rank;
@@ -347,7 +366,7 @@ static int compare_items(const void *context, const struct sort_item *a, const s
     const struct sort_work *work = context;
     int order;
     if (work->weights != NULL) {
-        struct slice one = work->weights[a->number].text, other = work->weights[b->number].text;
+        struct slice one = work->weights->of[a->number].text, other = work->weights->of[b->number].text;
         if (one.data == NULL || other.data == NULL)
             order = (one.data != NULL) - (other.data != NULL);
         else
@@ -371,8 +390,10 @@ static bool prepare(struct sort_work *work)
         return false;
     }
     if (request->has_by && request->alpha) {
-        work->weights = mem_try_calloc((size + 1) * sizeof *work->weights);
+        work->weights = mem_try_calloc(sizeof *work->weights + size * sizeof work->weights->of[0]);
         work->has_memory = work->weights != NULL;
+        if (work->has_memory)
+            work->weights->count = size;
     }
     bool are_numbers = true;
     tree_at(&work->rows, 0, &place);

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "base/alloc.h"
+#include "base/worker.h"
 #include "cmd/scan.h"
 #include "config/config.h"
 #include "exec/args.h"
@@ -327,6 +328,12 @@ struct zset_row *zset_rows_new(struct call *call, uint32_t count, struct zset_ro
     return rows;
 }
 
+void zset_rows_free(struct call *call, struct zset_row *rows, const struct zset_row *few)
+{
+    if (rows != few)
+        worker_free(call->exec->workers, rows);
+}
+
 void cmd_zadd(struct call *call, const struct args_zadd *args)
 {
     struct zset_addition addition = {0};
@@ -349,8 +356,7 @@ void cmd_zadd(struct call *call, const struct args_zadd *args)
         else
             reply_double(call->out, addition.score);
     }
-    if (rows != few)
-        mem_free(rows);
+    zset_rows_free(call, rows, few);
 }
 
 void cmd_zincrby(struct call *call, const struct args_zincrby *args)
@@ -537,16 +543,13 @@ static void random_repeated(struct call *call, const struct tree *rows, uint64_t
 
 static void random_different(struct call *call, const struct tree *rows, uint64_t count, bool with_scores)
 {
-    uint64_t *positions = mem_try_alloc(count * sizeof *positions);
-    if (positions == NULL) {
-        call_oom(call);
+    uint64_t *positions = rows_choose(call, rows, count);
+    if (positions == NULL)
         return;
-    }
-    members_choose(rows, &call->exec->rng, count, positions);
     bool nested = zset_reply_head(call, count, with_scores);
     for (uint64_t i = 0; i < count && sliced_pause(call, 2); i++)
         zset_reply_rows(call, rows, positions[i], 1, false, with_scores, nested);
-    mem_free(positions);
+    rows_choice_done(call, positions);
 }
 
 void cmd_zrandmember(struct call *call, const struct args_zrandmember *args)

@@ -46,8 +46,9 @@ struct zset_row {
 
 #define ZSET_ROWS_FEW 16 /* so many need no memory */
 
-/* Room for rows: `few`, which has ZSET_ROWS_FEW, or a block for mem_free. NULL after -OOM. */
+/* Room for rows: `few`, which has ZSET_ROWS_FEW, or a block. NULL after -OOM. */
 struct zset_row *zset_rows_new(struct call *call, uint32_t count, struct zset_row *few);
+void zset_rows_free(struct call *call, struct zset_row *rows, const struct zset_row *few);
 
 /* Adds the members or changes their scores, tells of it, and fills in what it did. False after an answer. */
 bool zset_put(struct call *call, struct slice name, struct zset_addition *addition, struct zset_row *rows,

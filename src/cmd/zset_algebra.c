@@ -90,7 +90,7 @@ static int compare_sizes(const void *a, const void *b)
 
 static void algebra_done(struct algebra *algebra)
 {
-    sort_done(&algebra->found);
+    sort_done(&algebra->found, algebra->call->exec->workers);
     mem_free(algebra->order);
     mem_free(algebra->operands);
 }

@@ -1,11 +1,13 @@
-/* Answers with rows. Entry: rows_reply. Threads: executor only.
+/* Answers with rows. Entry: rows_reply, rows_choose. Threads: executor only.
  *
  * Rows are short: what each costs apart from its bytes decides. So the page's columns are read for several rows at once, and
  * short elements are written without a call. */
 #include "exec/rows.h"
 
 #include "base/bug.h"
+#include "base/worker.h"
 #include "exec/sliced.h"
+#include "types/members.h"
 
 #define STEP_ROWS 32 /* between two looks at the clock, and as many elements at once */
 
@@ -64,4 +66,25 @@ bool rows_reply(struct call *call, const struct tree *rows, uint64_t first, uint
         if (!(reverse ? tree_previous_page(rows, &place) : tree_next_page(rows, &place)))
             BUG("fewer rows than were counted");
     }
+}
+
+uint64_t *rows_choose(struct call *call, const struct tree *rows, uint64_t count)
+{
+    struct members_choice choice;
+    if (members_choice_init(&choice, tree_rows(rows), count) != ST_OK) {
+        call_oom(call);
+        return NULL;
+    }
+    while (!members_choose(&choice, &call->exec->rng, STEP_ROWS)) {
+        if (!sliced_pause(call, STEP_ROWS)) {
+            rows_choice_done(call, choice.positions);
+            return NULL;
+        }
+    }
+    return choice.positions;
+}
+
+void rows_choice_done(struct call *call, uint64_t *positions)
+{
+    worker_free(call->exec->workers, positions);
 }

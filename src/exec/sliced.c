@@ -1,9 +1,12 @@
 /* Commands that run in slices. Rules and states in sliced.h. Threads: executor only. */
 #include "exec/sliced.h"
 
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/fiber.h"
 #include "base/role.h"
+#include "base/worker.h"
 #include "config/config.h"
 #include "exec/block.h"
 #include "exec/dispatch.h"
@@ -18,6 +21,10 @@
 #define IDLE_MAX     8 /* fibers kept for the next commands */
 /* Collections with fewer rows are changed in place: a copy of the leaf would cost more than it saves. */
 #define EDIT_COPY_MIN 1024
+/* sliced_grow moves so many bytes in steps, of this size and as much work. */
+#define GROW_SLICED_MIN ((size_t)128 << 10)
+#define GROW_STEP       ((size_t)16 << 10)
+#define GROW_WORK       32
 
 struct sliced_table {
     struct exec *exec;
@@ -204,6 +211,29 @@ void sliced_commit_key(struct call *call, struct key *key)
     if (sliced->is_long)
         key->entry = db_locate(call->db, key->name, key->hash, &key->position);
     ASSERT(key->entry != NULL); /* held until now */
+}
+
+/* ---- Blocks that grow --------------------------------------------------------------------------------------- */
+
+enum status sliced_grow(struct call *call, void **block, size_t used, size_t size)
+{
+    DEBUG_ASSERT(used <= size);
+    bool is_large = call->sliced != NULL && used >= GROW_SLICED_MIN;
+    char *larger = is_large ? mem_try_alloc(size) : mem_try_realloc(*block, size);
+    if (larger == NULL)
+        return ST_NOMEM;
+    for (size_t moved = 0, step; is_large && moved < used; moved += step) {
+        step = used - moved < GROW_STEP ? used - moved : GROW_STEP;
+        memcpy(larger + moved, (const char *)*block + moved, step);
+        if (!sliced_pause(call, GROW_WORK)) {
+            worker_free(call->exec->workers, larger);
+            return ST_LIMIT;
+        }
+    }
+    if (is_large)
+        worker_free(call->exec->workers, *block);
+    *block = larger;
+    return ST_OK;
 }
 
 /* ---- Changing a copy ---------------------------------------------------------------------------------------- */

@@ -154,6 +154,10 @@ void sliced_edit(struct call *call, struct collection_view *view);
  * call_close_collection. */
 void sliced_publish(struct call *call, struct key *key, struct collection_view *view);
 
+/* Gives a block in which `used` bytes are in use a new size, in place of *block, which may be NULL; many bytes are moved with
+ * pauses. ST_NOMEM: memory was refused, ST_LIMIT: the command has been told to end; the block is as it was. */
+enum status sliced_grow(struct call *call, void **block, size_t used, size_t size);
+
 void sliced_commit_slow(struct sliced *sliced);
 
 /* Of a command that writes: from here on it looks its keys up again and changes them, without a pause. */

@@ -99,6 +99,7 @@ static size_t skip_background(struct slice bytes, size_t at, uint64_t background
 int64_t bitmap_find(struct slice bytes, uint64_t first, uint64_t last, bool value)
 {
     DEBUG_ASSERT(first <= last && last / 8 < bytes.size);
+    bytes.size = last / 8 + 1; /* nothing behind it is looked at */
     uint64_t flip = value ? 0 : UINT64_MAX;
     size_t at = first / 8;
     uint64_t mask = UINT64_MAX >> first % 8; /* bits of the first word before `first` do not count */

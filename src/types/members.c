@@ -1,9 +1,13 @@
 /* Rows that are found by their first element. Entry: members_find, members_scan. Threads: see members.h. */
 #include "types/members.h"
 
-#include <stdlib.h>
-
+#include "base/alloc.h"
 #include "base/bug.h"
+
+/* Up to this part of all, positions are drawn at random: few are drawn twice. */
+#define CHOICE_FEW_PART 4
+/* Slots for each position that is drawn. */
+#define CHOICE_SLOTS 2
 
 static uint64_t seed_of(const struct tree *rows)
 {
@@ -136,41 +140,70 @@ void members_random(const struct tree *rows, struct rng *rng, struct tree_place 
     tree_at(rows, rng_below(rng, tree_rows(rows)), ret_place);
 }
 
-static int compare_positions(const void *a, const void *b)
+enum status members_choice_init(struct members_choice *choice, uint64_t size, uint64_t count)
 {
-    uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
-    return one < other ? -1 : one > other;
+    DEBUG_ASSERT(count > 0 && count <= size);
+    bool are_few = count <= size / CHOICE_FEW_PART;
+    *choice = (struct members_choice){
+        .size = size, .count = count, .state = are_few ? CHOICE_DRAWS : CHOICE_PASSES};
+    /* In the worst case all stand behind the last slot that any is meant for. */
+    uint64_t slots = are_few ? (CHOICE_SLOTS + 1) * count : count;
+    if (slots > MEM_SIZE_MAX / sizeof *choice->positions)
+        return ST_NOMEM;
+    choice->positions =
+        are_few ? mem_try_calloc(slots * sizeof(uint64_t)) : mem_try_alloc(slots * sizeof(uint64_t));
+    return choice->positions == NULL ? ST_NOMEM : ST_OK;
 }
 
-/* Goes through all positions and takes each with the probability that as many are still wanted as are left: exact, and
- * quick where most are taken. */
-static void choose_in_passing(uint64_t size, struct rng *rng, uint64_t count, uint64_t *positions)
+/* Draws a position and puts it where it belongs; larger ones move on. */
+static void draw_one(struct members_choice *choice, struct rng *rng)
 {
-    for (uint64_t position = 0; count > 0; position++) {
-        if (rng_below(rng, size - position) >= count)
-            continue;
-        *positions++ = position;
-        count--;
+    uint64_t position = rng_below(rng, choice->size), mark = position + 1;
+    uint64_t *slot = choice->positions +
+                     (uint64_t)((unsigned __int128)position * (CHOICE_SLOTS * choice->count) / choice->size);
+    while (*slot != 0 && *slot < mark)
+        slot++;
+    if (*slot == mark)
+        return; /* again */
+    for (uint64_t moved; mark != 0; mark = moved) {
+        moved = *slot;
+        *slot++ = mark;
+    }
+    if (++choice->chosen == choice->count) {
+        choice->chosen = 0;
+        choice->state = CHOICE_CLOSES;
     }
 }
 
-void members_choose(const struct tree *rows, struct rng *rng, uint64_t count, uint64_t *positions)
+static void close_gap(struct members_choice *choice)
 {
-    uint64_t size = tree_rows(rows), chosen = 0;
-    if (count > size / 4) {
-        choose_in_passing(size, rng, count, positions);
-        return;
+    uint64_t mark = choice->positions[choice->at++];
+    if (mark != 0)
+        choice->positions[choice->chosen++] = mark - 1;
+    if (choice->chosen == choice->count)
+        choice->state = CHOICE_READY;
+}
+
+static void pass_one(struct members_choice *choice, struct rng *rng)
+{
+    uint64_t position = choice->at++;
+    if (rng_below(rng, choice->size - position) < choice->count - choice->chosen)
+        choice->positions[choice->chosen++] = position;
+    if (choice->chosen == choice->count)
+        choice->state = CHOICE_READY;
+}
+
+bool members_choose(struct members_choice *choice, struct rng *rng, uint64_t steps)
+{
+    for (; steps > 0 && choice->state != CHOICE_READY; steps--) {
+        switch (choice->state) {
+        case CHOICE_DRAWS: draw_one(choice, rng); break;
+        case CHOICE_CLOSES: close_gap(choice); break;
+        case CHOICE_PASSES: pass_one(choice, rng); break;
+        case CHOICE_READY: break;
+        }
     }
-    /* Draw, drop what was drawn twice, and draw again for those: at most a quarter is taken, so few rounds do. */
-    while (chosen < count) {
-        for (uint64_t i = chosen; i < count; i++)
-            positions[i] = rng_below(rng, size);
-        qsort(positions, count, sizeof *positions, compare_positions);
-        chosen = 0;
-        for (uint64_t i = 0; i < count; i++)
-            if (chosen == 0 || positions[i] != positions[chosen - 1])
-                positions[chosen++] = positions[i];
-    }
+    return choice->state == CHOICE_READY;
 }
 
 /* ---- Walking ----------------------------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* Rows that are found by their first element: members of sets, fields of hashes.
  *
- * Principal entry points: members_find, members_add, members_random, members_scan.
+ * Principal entry points: members_find, members_add, members_random, members_choose, members_scan.
  * The rows lie in a scattered tree: leaves in the order of the members' hashes, rows within a leaf in no order, found by
  * their tags (ds/page.h). The tree's context is the seed of the hash (uint64_t).
  * Knows trees and elements, nothing of clients, commands and replies.
@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/rng.h"
+#include "base/status.h"
 #include "ds/tree.h"
 
 extern const struct tree_type set_tree;
@@ -51,9 +52,36 @@ bool members_fetch_step(struct members_fetch *fetch);
 /* Some row of a tree that has any, each with the same probability. */
 void members_random(const struct tree *rows, struct rng *rng, struct tree_place *ret_place);
 
-/* Fills `positions` with `count` different positions below tree_rows, in ascending order; each choice is as likely as any
- * other. 0 < count <= tree_rows(rows). */
-void members_choose(const struct tree *rows, struct rng *rng, uint64_t count, uint64_t *positions);
+/* Choosing different positions in steps.
+ *
+ * Of few among many, positions are drawn, and drawn again where they were before. They are put into slots, each as far along
+ * the slots as it is along the rows, or behind that where others are: so what stands in the slots always ascends, and the gaps
+ * are closed at the end. Of many, all positions are gone through, and each is taken with the probability that as many are
+ * still wanted as are left.
+ *
+ * | state          | what is being done                                    | leads to      |
+ * |----------------|-------------------------------------------------------|---------------|
+ * | CHOICE_DRAWS   | draw_one: position + 1 is put into a slot; 0 is empty | CHOICE_CLOSES |
+ * | CHOICE_CLOSES  | close_gap: slots before `at` have been looked at      | CHOICE_READY  |
+ * | CHOICE_PASSES  | pass_one: positions before `at` have been looked at   | CHOICE_READY  |
+ * | CHOICE_READY   | nothing                                               |               |
+ *
+ * chosen <= count. In all states but the first, positions[0 .. chosen) ascend and are final. */
+struct members_choice {
+    uint64_t *positions; /* the slots, then what was chosen */
+    uint64_t size;       /* to choose from */
+    uint64_t count;
+    uint64_t chosen;
+    uint64_t at;
+    enum { CHOICE_DRAWS, CHOICE_CLOSES, CHOICE_PASSES, CHOICE_READY } state;
+};
+
+/* `count` positions below `size`, 0 < count <= size. ST_NOMEM: there is nothing to free. */
+enum status members_choice_init(struct members_choice *choice, uint64_t size, uint64_t count);
+
+/* Goes on for so many steps. True: choice->positions are `count` different ones in ascending order, and the caller's to
+ * free; each choice is as likely as any other. */
+bool members_choose(struct members_choice *choice, struct rng *rng, uint64_t steps);
 
 typedef void members_visit_fn(void *context, const struct page *page, unsigned row);
 

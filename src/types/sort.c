@@ -8,6 +8,7 @@
 #include "types/sort.h"
 
 #include "base/alloc.h"
+#include "base/worker.h"
 
 enum status sort_init(struct sort *sort, uint64_t count, sort_compare_fn *compare, const void *context)
 {
@@ -18,14 +19,14 @@ enum status sort_init(struct sort *sort, uint64_t count, sort_compare_fn *compar
     sort->spare = mem_try_alloc((count + 1) * sizeof *sort->spare);
     if (sort->items != NULL && sort->spare != NULL)
         return ST_OK;
-    sort_done(sort);
+    sort_done(sort, NULL);
     return ST_NOMEM;
 }
 
-void sort_done(struct sort *sort)
+void sort_done(struct sort *sort, struct worker_pool *pool)
 {
-    mem_free(sort->items);
-    mem_free(sort->spare);
+    worker_free(pool, sort->items);
+    worker_free(pool, sort->spare);
     sort->items = sort->spare = NULL;
 }
 

@@ -18,6 +18,8 @@
 #include "base/status.h"
 #include "ds/element.h"
 
+struct worker_pool;
+
 #define SORT_ITEMS_MAX UINT32_MAX
 #define SORT_RUN_MIN   8 /* fewer are sorted by insertion faster than by merging */
 
@@ -62,7 +64,7 @@ enum status sort_init(struct sort *sort, uint64_t count, sort_compare_fn *compar
 /* Goes on for about `moves` items moved. True: sort->items are sorted. */
 bool sort_step(struct sort *sort, uint64_t moves);
 
-/* Gives the items back. A zeroed struct may be given. */
-void sort_done(struct sort *sort);
+/* Gives the items back, many of them to a worker (worker_free). A zeroed struct may be given. */
+void sort_done(struct sort *sort, struct worker_pool *pool);
 
 #endif

@@ -130,6 +130,41 @@ static void a_full_queue_slows_the_submitter(void **state)
     worker_pool_free(pool);
 }
 
+/* A large block is given back by a worker, but counts as free at once. */
+static void a_large_block_is_freed_by_a_worker(void **state)
+{
+    struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
+    struct worker_pool *pool = worker_pool_new(1);
+    worker_submit(pool, wait_at_gate, &gate);
+    pthread_mutex_lock(&gate.lock);
+    while (!atomic_load(&gate.entered))
+        pthread_cond_wait(&gate.opened, &gate.lock);
+    pthread_mutex_unlock(&gate.lock);
+    void *small = mem_alloc(WORKER_FREE_MIN / 2), *large = mem_alloc(WORKER_FREE_MIN);
+    size_t before = mem_used(), small_size = mem_usable_size(small), large_size = mem_usable_size(large);
+    worker_free(pool, small);
+    assert_int_equal(worker_pending(pool), 1);
+    assert_int_equal(mem_used(), before - small_size);
+    worker_free(pool, large);
+    assert_int_equal(worker_pending(pool), 2);
+    size_t queued = mem_used(); /* and what the queue takes for it */
+    assert_in_range(queued, before - small_size - large_size, before - small_size - large_size + 1024);
+    worker_free(pool, NULL);
+    pthread_mutex_lock(&gate.lock);
+    gate.open = true;
+    pthread_cond_broadcast(&gate.opened);
+    pthread_mutex_unlock(&gate.lock);
+    worker_pool_free(pool);
+    assert_true(mem_used() <= queued); /* counted once */
+}
+
+static void without_a_pool_blocks_are_freed_at_once(void **state)
+{
+    size_t before = mem_used();
+    worker_free(NULL, mem_alloc(2 * WORKER_FREE_MIN));
+    assert_int_equal(mem_used(), before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +172,8 @@ int main(void)
         cmocka_unit_test(work_may_submit_work),
         cmocka_unit_test(without_threads_work_runs_at_once),
         cmocka_unit_test(a_full_queue_slows_the_submitter),
+        cmocka_unit_test(a_large_block_is_freed_by_a_worker),
+        cmocka_unit_test(without_a_pool_blocks_are_freed_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -58,6 +60,20 @@ static void finds_as_bit_by_bit(void **state)
             assert_int_equal(bitmap_find(slice, first, last, value), expected);
         }
     }
+}
+
+/* A search that ends early does not read what lies behind, which may be much: a page that nobody may read, here. */
+static void finds_nothing_behind_the_last_bit(void **state)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *bytes = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(bytes, MAP_FAILED);
+    assert_int_equal(mprotect(bytes + page, page, PROT_NONE), 0);
+    struct slice slice = slice_make(bytes, 2 * page);
+    assert_int_equal(bitmap_find(slice, 0, page * 8 - 1, true), -1);
+    assert_int_equal(bitmap_find(slice, page * 8 - 9, page * 8 - 1, true), -1);
+    assert_int_equal(bitmap_find(slice, 5, 5, true), -1);
+    munmap(bytes, 2 * page);
 }
 
 static void sets_single_bits(void **state)
@@ -149,9 +165,13 @@ static int seed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts_as_bit_by_bit),    cmocka_unit_test(finds_as_bit_by_bit),
-        cmocka_unit_test(sets_single_bits),        cmocka_unit_test(combines_as_byte_by_byte),
-        cmocka_unit_test(reads_and_writes_fields), cmocka_unit_test(reads_zeros_behind_the_end),
+        cmocka_unit_test(counts_as_bit_by_bit),
+        cmocka_unit_test(finds_as_bit_by_bit),
+        cmocka_unit_test(finds_nothing_behind_the_last_bit),
+        cmocka_unit_test(sets_single_bits),
+        cmocka_unit_test(combines_as_byte_by_byte),
+        cmocka_unit_test(reads_and_writes_fields),
+        cmocka_unit_test(reads_zeros_behind_the_end),
     };
     return cmocka_run_group_tests(tests, seed, NULL);
 }

@@ -373,21 +373,66 @@ static void test_a_walk_meets_what_stays_among_equal_hashes(void **state)
 
 /* ---- Chance ------------------------------------------------------------------------------------------------ */
 
+/* All of a choice, `steps` at a time; to be freed. */
+static uint64_t *choose(struct rng *rng, uint64_t size, uint64_t count, uint64_t steps)
+{
+    struct members_choice choice;
+    assert_int_equal(members_choice_init(&choice, size, count), ST_OK);
+    /* Of few, one in four is drawn in vain at the worst, now and then one more; then the gaps. */
+    for (uint64_t taken = 0; !members_choose(&choice, rng, steps); taken += steps)
+        assert_true(taken < 10 * count + 1000 + (4 * count > size ? size : 0));
+    return choice.positions;
+}
+
 static void test_chosen_positions_are_different_and_in_order(void **state)
 {
-    struct fixture *fixture = set_up(&set_tree, plain_text);
-    for (uint32_t member = 0; member < 1000; member++)
-        add(fixture, member);
+    struct rng rng;
     static const uint64_t counts[] = {1, 2, 100, 249, 250, 251, 500, 999, 1000};
-    uint64_t positions[1000];
+    rng_seed(&rng, 1);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        members_choose(&fixture->tree, &fixture->rng, counts[i], positions);
-        for (uint64_t at = 0; at < counts[i]; at++) {
-            assert_true(positions[at] < 1000);
-            assert_true(at == 0 || positions[at] > positions[at - 1]);
+        for (uint64_t steps = 1; steps < 2000; steps *= 7) {
+            uint64_t *positions = choose(&rng, 1000, counts[i], steps);
+            for (uint64_t at = 0; at < counts[i]; at++) {
+                assert_true(positions[at] < 1000);
+                assert_true(at == 0 || positions[at] > positions[at - 1]);
+            }
+            mem_free(positions);
         }
     }
-    tear_down(fixture);
+}
+
+/* Of 8, each pair (drawn) and each three (in passing) comes about as often as any other. */
+static void test_each_choice_is_as_likely_as_any_other(void **state)
+{
+    enum { SIZE = 8, ROUNDS = 56 * 400 };
+    static unsigned seen[1 << SIZE];
+    struct rng rng;
+    rng_seed(&rng, 2);
+    for (unsigned count = 2; count <= 3; count++) {
+        unsigned kinds = count == 2 ? 28 : 56, expected = ROUNDS / kinds, met = 0;
+        memset(seen, 0, sizeof seen);
+        for (unsigned i = 0; i < ROUNDS; i++) {
+            unsigned chosen = 0;
+            uint64_t *positions = choose(&rng, SIZE, count, 100);
+            for (unsigned at = 0; at < count; at++)
+                chosen |= 1u << positions[at];
+            seen[chosen]++;
+            mem_free(positions);
+        }
+        for (unsigned i = 0; i < 1 << SIZE; i++) {
+            met += seen[i] > 0;
+            if (seen[i] > 0) /* six standard deviations; the seed is always the same */
+                assert_in_range(seen[i], expected * 7 / 10, expected * 13 / 10);
+        }
+        assert_int_equal(met, kinds);
+    }
+}
+
+static void test_a_choice_is_refused_its_memory(void **state)
+{
+    struct members_choice choice;
+    assert_int_equal(members_choice_init(&choice, UINT64_MAX, UINT64_MAX / 8), ST_NOMEM);
+    assert_int_equal(members_choice_init(&choice, UINT64_MAX, UINT64_MAX), ST_NOMEM);
 }
 
 int main(void)
@@ -402,6 +447,8 @@ int main(void)
         cmocka_unit_test(test_a_walk_meets_what_stays),
         cmocka_unit_test(test_a_walk_meets_what_stays_among_equal_hashes),
         cmocka_unit_test(test_chosen_positions_are_different_and_in_order),
+        cmocka_unit_test(test_each_choice_is_as_likely_as_any_other),
+        cmocka_unit_test(test_a_choice_is_refused_its_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,7 +66,7 @@ static void run(struct rng *rng, uint64_t count, uint64_t ranks, uint64_t step)
     check_sorted(&sort, &ties);
     assert_true(sort_step(&sort, step)); /* stays sorted */
     check_sorted(&sort, &ties);
-    sort_done(&sort);
+    sort_done(&sort, NULL);
 }
 
 static void test_every_size(void **state)
@@ -104,7 +104,7 @@ static void test_a_step_is_bounded(void **state)
         assert_in_range(ties.comparisons, 0, 4 * STEP);
     }
     check_sorted(&sort, &ties);
-    sort_done(&sort);
+    sort_done(&sort, NULL);
 }
 
 static void test_refused(void **state)
@@ -112,7 +112,7 @@ static void test_refused(void **state)
     struct sort sort;
     assert_int_equal(sort_init(&sort, SORT_ITEMS_MAX + UINT64_C(1), compare, NULL), ST_NOMEM);
     assert_null(sort.items);
-    sort_done(&sort);
+    sort_done(&sort, NULL);
 }
 
 int main(void)

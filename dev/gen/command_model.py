@@ -120,6 +120,7 @@ class Command:
     since: str
     complexity: str
     cost: str
+    sliced_from: int  # words from which on a sliceable command runs in slices
     flags: list
     own_categories: list
     tips: list
@@ -430,6 +431,7 @@ def _load_command(where, name, family, table, parent):
         name=name, family=family, parent=parent, where=check.where, since=since,
         summary=check.text("summary", required=True), doc=check.text("doc", required=True),
         complexity=check.text("complexity", required=True), cost=check.choice("cost", COSTS, required=True),
+        sliced_from=check.take("sliced_from", int, 0),
         flags=check.texts("flags", FLAGS), own_categories=check.texts("categories", CATEGORIES),
         tips=check.texts("tips"), history=_load_history(check), examples=_load_examples(check),
         reply2=check.text("reply2", required=needed), reply3=check.text("reply3"), errors=check.texts("errors"),
@@ -457,6 +459,8 @@ def _check_command(check, command, container):
         check.fail("flags write and readonly contradict each other")
     if container and command.args:
         check.fail("a container has no arguments of its own")
+    if command.sliced_from and command.cost != "sliceable":
+        check.fail("'sliced_from' belongs to sliceable commands")
     if command.alone and not container:
         check.fail("'alone' belongs to containers")
     if command.excess == "subcommand" and not command.parent:

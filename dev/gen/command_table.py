@@ -152,6 +152,8 @@ def _emit_row(out, command, parent):
         out.line(f".flags = {_row_flags(command)},")
         out.line(f".categories = {_row_categories(command)},")
         out.line(f".cost = COST_{command.cost.upper()},")
+        if command.sliced_from:
+            out.line(f".sliced_from = {command.sliced_from},")
         if specs:
             out.line(f".first_key = {first},")
             out.line(f".last_key = {last},")

@@ -14,6 +14,7 @@
 #include "types/list.h"
 
 #define CUT_STEP 2048 /* elements that are taken out at once: some leaves */
+#define POP_STEP 512  /* elements that are answered with and taken out at once */
 
 /* ENTRY_GROWN when the list is past list-max-listpack-size now. One that was goes back only under half of it. */
 static uint8_t list_marks(const struct call *call, const struct key *key, const struct tree *rows)
@@ -126,39 +127,67 @@ void cmd_rpushx(struct call *call, const struct args_rpushx *args)
 
 /* ---- Popping ----------------------------------------------------------------------------------------------- */
 
-/* Takes `count` elements, which are there, from one end. */
-static void take(struct call *call, struct key *key, struct collection_view *list, bool at_head,
-                 uint64_t count)
+/* Takes `count` elements from `first` on out, in steps. False: the command has been told to end. */
+static bool cut_in_steps(struct call *call, struct tree *rows, uint64_t first, uint64_t count)
 {
-    list_cut(list->rows, at_head ? 0 : tree_rows(list->rows) - count, count);
-    close_list(call, key, list);
+    while (count > 0) {
+        uint64_t step = count < CUT_STEP ? count : CUT_STEP;
+        list_cut(rows, first, step);
+        count -= step;
+        if (!sliced_pause(call, LIST_SEARCH_STEP))
+            return false;
+    }
+    return true;
+}
+
+static void tell_popped(struct call *call, const struct key *key, bool at_head, uint64_t count)
+{
     removed_from(call, key, at_head ? "lpop" : "rpop");
     call->exec->stats.dirty += count - 1;
+}
+
+/* All elements are taken: the key goes, and they are told from what it was. */
+static void pop_all(struct call *call, struct key *key, struct collection_view *list, bool at_head)
+{
+    const struct tree *rows = sliced_keep(call, list->rows);
+    uint64_t size = tree_rows(rows);
+    if (!rows_reply(call, rows, at_head ? 0 : size - 1, size, !at_head))
+        return;
+    sliced_commit_key(call, key);
+    call_delete(call, key);
+    tell_popped(call, key, at_head, size);
 }
 
 void list_pop_some(struct call *call, struct key *key, struct collection_view *list, bool at_head,
                    int64_t count_max)
 {
-    struct tree_place place;
-    uint64_t size = tree_rows(list->rows), count = (uint64_t)count_max < size ? (uint64_t)count_max : size;
-    reply_array(call->out, count);
+    uint64_t size = tree_rows(list->rows), count = (uint64_t)count_max;
+    sliced_expect(call, 2 * (count < size ? count : size));
+    reply_array(call->out, count < size ? count : size);
     if (count == 0)
         return;
-    tree_at(list->rows, at_head ? 0 : size - 1, &place);
-    for (uint64_t i = 0; i < count; i++) {
-        call_reply_element(call, page_element(place.page, place.row, 0));
-        if (!at_head && place.row-- == 0)
-            tree_previous_page(list->rows, &place);
-        else if (at_head && ++place.row == place.page->count)
-            tree_next_page(list->rows, &place);
+    if (count >= size) {
+        pop_all(call, key, list, at_head);
+        return;
     }
-    take(call, key, list, at_head, count);
+    if (count > POP_STEP)
+        sliced_edit(call, list);
+    else
+        sliced_commit(call);
+    if (!rows_reply(call, list->rows, at_head ? 0 : size - 1, count, !at_head) ||
+        !cut_in_steps(call, list->rows, at_head ? 0 : size - count, count))
+        return;
+    sliced_publish(call, key, list);
+    close_list(call, key, list);
+    tell_popped(call, key, at_head, count);
 }
 
 void list_pop_one(struct call *call, struct key *key, struct collection_view *list, bool at_head)
 {
     call_reply_element(call, list_end(list->rows, at_head));
-    take(call, key, list, at_head, 1);
+    list_cut(list->rows, at_head ? 0 : tree_rows(list->rows) - 1, 1);
+    close_list(call, key, list);
+    tell_popped(call, key, at_head, 1);
 }
 
 static void pop(struct call *call, struct slice name, bool at_head, bool has_count, int64_t count)
@@ -517,19 +546,6 @@ void cmd_lrem(struct call *call, const struct args_lrem *args)
         call->exec->stats.dirty += removed - 1;
     }
     reply_int(call->out, (int64_t)removed);
-}
-
-/* Takes `count` elements from `first` on out, in steps. False: the command has been told to end. */
-static bool cut_in_steps(struct call *call, struct tree *rows, uint64_t first, uint64_t count)
-{
-    while (count > 0) {
-        uint64_t step = count < CUT_STEP ? count : CUT_STEP;
-        list_cut(rows, first, step);
-        count -= step;
-        if (!sliced_pause(call, LIST_SEARCH_STEP))
-            return false;
-    }
-    return true;
 }
 
 void cmd_ltrim(struct call *call, const struct args_ltrim *args)

@@ -64,7 +64,7 @@ struct weight {
 
 struct weights {
     uint64_t count;
-    struct weight of[]; /* the items, by their numbers */
+    struct weight of[]; /* of the items, by their numbers */
 };
 
 struct sort_work {
@@ -390,10 +390,10 @@ static bool prepare(struct sort_work *work)
         return false;
     }
     if (request->has_by && request->alpha) {
-        work->weights = mem_try_calloc(sizeof *work->weights + size * sizeof work->weights->of[0]);
+        work->weights = mem_try_alloc(sizeof *work->weights + size * sizeof work->weights->of[0]);
         work->has_memory = work->weights != NULL;
         if (work->has_memory)
-            work->weights->count = size;
+            work->weights->count = 0;
     }
     bool are_numbers = true;
     tree_at(&work->rows, 0, &place);
@@ -405,6 +405,8 @@ static bool prepare(struct sort_work *work)
                 .data = element.data, .size = element.size, .kind = element.kind, .number = (uint32_t)number};
             if (!sliced_pause(work->call, work->request.has_by ? LOOKUP_WORK : 1))
                 return false;
+            if (work->weights != NULL)
+                work->weights->of[work->weights->count++] = (struct weight){0};
             are_numbers = rank_item(work, item);
             number++;
         }

@@ -18,6 +18,7 @@
 #include "types/members.h"
 
 #define REMOVE_STEP 64 /* rows that are taken out at once */
+#define REMOVE_WORK 256
 
 static const char not_a_number[] = "ERR resulting score is not a number (NaN)";
 
@@ -67,36 +68,48 @@ void zset_edit_close_taken(struct call *call, struct zset_edit *edit, const char
     tell_taken(call, edit, event, taken);
 }
 
-/* False: the command has been told to end. */
-static bool remove_in_steps(struct call *call, struct zset_edit *edit, uint64_t first, uint64_t count)
+/* Makes ready for taking so many rows out, fewer than all. */
+static void begin_removal(struct call *call, struct zset_edit *edit, uint64_t count)
 {
     if (count > REMOVE_STEP)
         sliced_edit(call, &edit->view);
     else
         sliced_commit(call);
-    while (count > 0) {
-        uint64_t step = count < REMOVE_STEP ? count : REMOVE_STEP;
+}
+
+/* Takes them out, puts the rest back, and tells of it, unless the command is told to end. */
+static void end_removal(struct call *call, struct zset_edit *edit, uint64_t first, uint64_t count,
+                        const char *event)
+{
+    uint64_t left = count;
+    while (left > 0) {
+        uint64_t step = left < REMOVE_STEP ? left : REMOVE_STEP;
         zset_remove_range(&edit->view, first, step);
-        count -= step;
-        if (!sliced_pause(call, REMOVE_STEP))
-            return false;
+        left -= step;
+        if (!sliced_pause(call, REMOVE_WORK))
+            return;
     }
     sliced_publish(call, &edit->key, &edit->view);
-    return true;
+    zset_edit_close_taken(call, edit, event, count);
+}
+
+/* All at once, without looking at the rows. */
+static void remove_all(struct call *call, struct zset_edit *edit, uint64_t count, const char *event)
+{
+    call_delete(call, &edit->key);
+    tell_taken(call, edit, event, count);
 }
 
 void zset_edit_take(struct call *call, struct zset_edit *edit, uint64_t first, uint64_t count,
                     const char *event)
 {
     if (count < tree_rows(edit->view.rows)) {
-        if (!remove_in_steps(call, edit, first, count))
-            return;
-        zset_edit_close(call, edit);
+        begin_removal(call, edit, count);
+        end_removal(call, edit, first, count, event);
     } else {
         sliced_commit(call);
-        call_delete(call, &edit->key); /* all at once, without looking at the rows */
+        remove_all(call, edit, count, event);
     }
-    tell_taken(call, edit, event, count);
 }
 
 void zset_edit_drop(struct call *call, struct zset_edit *edit)
@@ -139,24 +152,25 @@ static void reply_row(struct call *call, const struct page *page, unsigned row, 
     zset_reply_member(call, page_element(page, row, 0), page_number(page, row), with_score, nested);
 }
 
-void zset_reply_rows(struct call *call, const struct tree *rows, uint64_t first, uint64_t count, bool reverse,
+bool zset_reply_rows(struct call *call, const struct tree *rows, uint64_t first, uint64_t count, bool reverse,
                      bool with_scores, bool nested)
 {
     struct tree_place place;
     if (count == 0)
-        return;
-    if (!with_scores) {
-        rows_reply(call, rows, first, count, reverse);
-        return;
-    }
+        return true;
+    if (!with_scores)
+        return rows_reply(call, rows, first, count, reverse);
     tree_at(rows, first, &place);
-    while (count-- > 0 && sliced_pause(call, 1)) {
+    for (; count > 0; count--) {
+        if (!sliced_pause(call, 1))
+            return false;
         reply_row(call, place.page, place.row, with_scores, nested);
         if (reverse && place.row-- == 0)
             tree_previous_page(rows, &place);
         else if (!reverse && ++place.row == place.page->count)
             tree_next_page(rows, &place);
     }
+    return true;
 }
 
 bool zset_reply_head(struct call *call, uint64_t count, bool with_scores)
@@ -455,12 +469,23 @@ void cmd_zrem(struct call *call, const struct args_zrem *args)
     reply_int(call->out, (int64_t)removed);
 }
 
-/* Answers with at most `count` rows from one end, which are taken. The head of the array is written. */
+/* Answers with `count` rows from one end, which are there, and takes them. The head of the array is written. */
 static void pop_rows(struct call *call, struct zset_edit *edit, bool from_end, uint64_t count, bool nested)
 {
+    const char *event = from_end ? "zpopmax" : "zpopmin";
     uint64_t size = tree_rows(edit->view.rows);
-    zset_reply_rows(call, edit->view.rows, from_end ? size - 1 : 0, count, from_end, true, nested);
-    zset_edit_take(call, edit, from_end ? size - count : 0, count, from_end ? "zpopmax" : "zpopmin");
+    sliced_expect(call, 3 * count);
+    if (count < size)
+        begin_removal(call, edit, count);
+    const struct tree *rows = count < size ? edit->view.rows : sliced_keep(call, edit->view.rows);
+    if (!zset_reply_rows(call, rows, from_end ? size - 1 : 0, count, from_end, true, nested))
+        return;
+    if (count < size) {
+        end_removal(call, edit, from_end ? size - count : 0, count, event);
+    } else {
+        sliced_commit_key(call, &edit->key);
+        remove_all(call, edit, count, event);
+    }
 }
 
 static void pop(struct call *call, struct slice name, bool from_end, bool has_count, int64_t count)

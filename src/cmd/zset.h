@@ -79,8 +79,8 @@ bool zset_read(struct call *call, struct slice name, struct collection_view *ret
 void zset_reply_member(struct call *call, struct element member, uint64_t bits, bool with_score, bool nested);
 
 /* Answers with `count` rows from the one at position `first` on, which exist, or (`reverse`) backwards from it. Only the
- * rows: the caller has written the array's head. */
-void zset_reply_rows(struct call *call, const struct tree *rows, uint64_t first, uint64_t count, bool reverse,
+ * rows: the caller has written the array's head. False: the command has been told to end. */
+bool zset_reply_rows(struct call *call, const struct tree *rows, uint64_t first, uint64_t count, bool reverse,
                      bool with_scores, bool nested);
 
 /* The head of an array of `count` rows: members, or members and scores, which RESP3 nests. */

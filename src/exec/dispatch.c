@@ -308,7 +308,8 @@ NO_INLINE static void run_sliced(struct call *call)
 
 ALWAYS_INLINE void run(struct call *call)
 {
-    if (call->command->cost == COST_SLICEABLE && sliced_is_possible(call)) {
+    if (call->command->cost == COST_SLICEABLE && call->argc >= call->command->sliced_from &&
+        sliced_is_possible(call)) {
         run_sliced(call);
         return;
     }

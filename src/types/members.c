@@ -1,6 +1,8 @@
 /* Rows that are found by their first element. Entry: members_find, members_scan. Threads: see members.h. */
 #include "types/members.h"
 
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/bug.h"
 
@@ -8,6 +10,8 @@
 #define CHOICE_FEW_PART 4
 /* Slots for each position that is drawn. */
 #define CHOICE_SLOTS 2
+/* Slots that are cleared at once. */
+#define CLEAR_STEP 32
 
 static uint64_t seed_of(const struct tree *rows)
 {
@@ -140,19 +144,34 @@ void members_random(const struct tree *rows, struct rng *rng, struct tree_place 
     tree_at(rows, rng_below(rng, tree_rows(rows)), ret_place);
 }
 
+/* In the worst case all stand behind the last slot that any is meant for. */
+static uint64_t slots_of(uint64_t count)
+{
+    return (CHOICE_SLOTS + 1) * count;
+}
+
 enum status members_choice_init(struct members_choice *choice, uint64_t size, uint64_t count)
 {
     DEBUG_ASSERT(count > 0 && count <= size);
     bool are_few = count <= size / CHOICE_FEW_PART;
     *choice = (struct members_choice){
-        .size = size, .count = count, .state = are_few ? CHOICE_DRAWS : CHOICE_PASSES};
-    /* In the worst case all stand behind the last slot that any is meant for. */
-    uint64_t slots = are_few ? (CHOICE_SLOTS + 1) * count : count;
+        .size = size, .count = count, .state = are_few ? CHOICE_CLEARS : CHOICE_PASSES};
+    uint64_t slots = are_few ? slots_of(count) : count;
     if (slots > MEM_SIZE_MAX / sizeof *choice->positions)
         return ST_NOMEM;
-    choice->positions =
-        are_few ? mem_try_calloc(slots * sizeof(uint64_t)) : mem_try_alloc(slots * sizeof(uint64_t));
+    choice->positions = mem_try_alloc(slots * sizeof *choice->positions);
     return choice->positions == NULL ? ST_NOMEM : ST_OK;
+}
+
+static void clear_some(struct members_choice *choice)
+{
+    uint64_t left = slots_of(choice->count) - choice->at, count = left < CLEAR_STEP ? left : CLEAR_STEP;
+    memset(choice->positions + choice->at, 0, count * sizeof *choice->positions);
+    choice->at += count;
+    if (count == left) {
+        choice->at = 0;
+        choice->state = CHOICE_DRAWS;
+    }
 }
 
 /* Draws a position and puts it where it belongs; larger ones move on. */
@@ -197,6 +216,7 @@ bool members_choose(struct members_choice *choice, struct rng *rng, uint64_t ste
 {
     for (; steps > 0 && choice->state != CHOICE_READY; steps--) {
         switch (choice->state) {
+        case CHOICE_CLEARS: clear_some(choice); break;
         case CHOICE_DRAWS: draw_one(choice, rng); break;
         case CHOICE_CLOSES: close_gap(choice); break;
         case CHOICE_PASSES: pass_one(choice, rng); break;

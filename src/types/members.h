@@ -61,19 +61,20 @@ void members_random(const struct tree *rows, struct rng *rng, struct tree_place 
  *
  * | state          | what is being done                                    | leads to      |
  * |----------------|-------------------------------------------------------|---------------|
+ * | CHOICE_CLEARS  | clear_some: slots before `at` are empty                | CHOICE_DRAWS  |
  * | CHOICE_DRAWS   | draw_one: position + 1 is put into a slot; 0 is empty | CHOICE_CLOSES |
  * | CHOICE_CLOSES  | close_gap: slots before `at` have been looked at      | CHOICE_READY  |
  * | CHOICE_PASSES  | pass_one: positions before `at` have been looked at   | CHOICE_READY  |
  * | CHOICE_READY   | nothing                                               |               |
  *
- * chosen <= count. In all states but the first, positions[0 .. chosen) ascend and are final. */
+ * chosen <= count. From CHOICE_CLOSES on, positions[0 .. chosen) ascend and are final. */
 struct members_choice {
     uint64_t *positions; /* the slots, then what was chosen */
     uint64_t size;       /* to choose from */
     uint64_t count;
     uint64_t chosen;
     uint64_t at;
-    enum { CHOICE_DRAWS, CHOICE_CLOSES, CHOICE_PASSES, CHOICE_READY } state;
+    enum { CHOICE_CLEARS, CHOICE_DRAWS, CHOICE_CLOSES, CHOICE_PASSES, CHOICE_READY } state;
 };
 
 /* `count` positions below `size`, 0 < count <= size. ST_NOMEM: there is nothing to free. */

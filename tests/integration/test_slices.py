@@ -232,12 +232,34 @@ def test_a_store_appears_at_once(r, begin, blocked, fill_by, command, count):
     assert r("GET d") == b"after"
 
 
+def scored(names):
+    """Members and their scores, as they stand in an answer of RESP2."""
+    return [word for name in names for word in (name, name[1:])]
+
+
+def paired(names):
+    return [[name, name[1:]] for name in names]
+
+
 EDITS = [("RPUSH", "LREM k 0 m7", 1, "LLEN k", COUNT - 1), ("RPUSH", "LTRIM k 2500 2509", "OK", "LLEN k", 10),
          ("RPUSH", "LINSERT k BEFORE m2999 x", COUNT + 1, "LLEN k", COUNT + 1),
+         ("RPUSH", "LPOP k 2000", members(2000), "LLEN k", COUNT - 2000),
+         ("RPUSH", "RPOP k 2000", members()[:-2001:-1], "LLEN k", COUNT - 2000),
+         ("RPUSH", "RPOP k 5000", members()[::-1], "LLEN k", 0),
+         ("RPUSH", "LMPOP 2 none k RIGHT COUNT 2000", [b"k", members()[:-2001:-1]], "LLEN k", COUNT - 2000),
+         ("RPUSH", "LMPOP 2 none k LEFT COUNT 5000", [b"k", members()], "LLEN k", 0),
+         ("RPUSH", "BLMPOP 0 2 none k LEFT COUNT 2000", [b"k", members(2000)], "LLEN k", COUNT - 2000),
+         ("SADD", "SPOP k 700", None, "SCARD k", COUNT - 700),
          ("SADD", "SPOP k 2000", None, "SCARD k", COUNT - 2000),
          ("SADD", "SPOP k 5000", None, "SCARD k", 0),
          ("ZADD", "ZREMRANGEBYRANK k 0 1999", 2000, "ZCARD k", COUNT - 2000),
-         ("ZADD", "ZREMRANGEBYSCORE k 0 1999", 2000, "ZCARD k", COUNT - 2000)]
+         ("ZADD", "ZREMRANGEBYSCORE k 0 1999", 2000, "ZCARD k", COUNT - 2000),
+         ("ZADD", "ZPOPMIN k 2000", scored(members(2000)), "ZCARD k", COUNT - 2000),
+         ("ZADD", "ZPOPMAX k 2000", scored(members()[:-2001:-1]), "ZCARD k", COUNT - 2000),
+         ("ZADD", "ZPOPMAX k 5000", scored(members()[::-1]), "ZCARD k", 0),
+         ("ZADD", "ZMPOP 2 none k MIN COUNT 2000", [b"k", paired(members(2000))], "ZCARD k", COUNT - 2000),
+         ("ZADD", "ZMPOP 2 none k MIN COUNT 5000", [b"k", paired(members())], "ZCARD k", 0),
+         ("ZADD", "BZMPOP 0 2 none k MIN COUNT 2000", [b"k", paired(members(2000))], "ZCARD k", COUNT - 2000)]
 
 
 @pytest.mark.parametrize("fill_by, command, answer, count, left", EDITS, ids=[edit[1] for edit in EDITS])
@@ -267,6 +289,24 @@ def test_the_first_time_of_a_field_in_a_large_hash(r, begin, blocked, command, a
     assert writer.reply() == 1
     assert 0 < r("HTTL k FIELDS 1 m1")[0] <= 1000
     assert r("HLEN k") == COUNT - 1
+
+
+@pytest.mark.parametrize("command", ["LPOP k", "RPOP k", "ZPOPMIN z", "ZPOPMAX z"])
+def test_taking_one_is_never_long(r, stopped, command):
+    fill(r, "RPUSH", "k")
+    fill(r, "ZADD", "z")
+    assert r(command)
+    assert long_clients(r) == []
+
+
+def test_chosen_members_are_those_of_the_start(r, begin):
+    """Few among many: their positions are drawn."""
+    fill(r, "SADD", "k")
+    client = begin("SRANDMEMBER k 700")
+    r("DEL k")
+    go_on(r)
+    found = client.reply()
+    assert len(found) == len(set(found)) == 700 and set(found) <= set(members())
 
 
 def test_who_waits_goes_on_in_order(r, begin, blocked):

@@ -32,6 +32,8 @@ def test_a_set_whose_time_comes_while_all_of_it_is_popped(r, begin):
 
 
 EDITS = [("RPUSH", "LREM k 0 m7"), ("RPUSH", "LTRIM k 2500 2509"), ("RPUSH", "LINSERT k BEFORE m2999 x"),
+         ("RPUSH", "LPOP k 2000"), ("RPUSH", "RPOP k 5000"), ("RPUSH", "LMPOP 1 k LEFT COUNT 2000"),
+         ("ZADD", "ZPOPMIN k 2000"), ("ZADD", "ZPOPMAX k 5000"), ("ZADD", "ZMPOP 1 k MAX COUNT 2000"),
          ("SADD", "SPOP k 2000"), ("ZADD", "ZREMRANGEBYRANK k 0 1999"), ("ZADD", "ZREMRANGEBYSCORE k 0 1999"),
          ("ZADD", "ZREMRANGEBYRANK k 0 -1"), ("HSET", "HPEXPIRE k 100000 FIELDS 1 m1"),
          ("HSET", "HSETEX k EX 100 FIELDS 1 m1 v")]
@@ -178,7 +180,7 @@ def test_keys_are_evicted_though_a_flushed_database_is_still_walked(r, begin, co
 # ---- Clients that go in the middle -------------------------------------------------------------------------
 
 
-GOING = [("SADD", "SMEMBERS k"), ("SADD", "SRANDMEMBER k 2500"), ("SADD", "SRANDMEMBER k -2500"),
+GOING = [("SADD", "SMEMBERS k"), ("SADD", "SRANDMEMBER k 700"), ("SADD", "SRANDMEMBER k 2500"), ("SADD", "SRANDMEMBER k -2500"),
          ("SADD", "SRANDMEMBER k 5000"), ("SADD", "SUNION k none"), ("SADD", "SINTER k k"), ("SADD", "SDIFF k none"),
          ("SADD", "SINTERCARD 2 k k"), ("SADD", "SUNIONSTORE d k none"), ("SADD", "SINTERSTORE d k k"),
          ("SADD", "SDIFFSTORE d k none"), ("SADD", "SPOP k 2000"), ("SADD", "SPOP k 5000"),
@@ -187,6 +189,8 @@ GOING = [("SADD", "SMEMBERS k"), ("SADD", "SRANDMEMBER k 2500"), ("SADD", "SRAND
          ("RPUSH", "LRANGE k 0 -1"), ("RPUSH", "LPOS k none COUNT 0"), ("RPUSH", "LREM k 0 m7"),
          ("RPUSH", "LTRIM k 2500 2509"), ("RPUSH", "LINSERT k BEFORE m2999 x"), ("RPUSH", "DUMP k"),
          ("RPUSH", "SORT k BY none GET # STORE d"),
+         ("RPUSH", "LPOP k 2000"), ("RPUSH", "RPOP k 5000"), ("RPUSH", "BLMPOP 0 1 k RIGHT COUNT 2000"),
+         ("ZADD", "ZPOPMIN k 2000"), ("ZADD", "ZPOPMAX k 5000"), ("ZADD", "BZMPOP 0 1 k MAX COUNT 2000"),
          ("HSET", "HGETALL k"), ("HSET", "HKEYS k"), ("HSET", "HVALS k"), ("HSET", "HRANDFIELD k 2500 WITHVALUES"),
          ("HSET", "HRANDFIELD k -2500 WITHVALUES"), ("HSET", "HSCAN k 0 COUNT 100000"), ("HSET", "DUMP k"),
          ("HSET", "HPEXPIRE k 100000 FIELDS 1 m1"),

@@ -477,6 +477,22 @@ def test_strings_that_are_read_where_they_are_are_held(r, begin, blocked):
     assert r("BITCOUNT k") == 2
 
 
+@pytest.mark.parametrize("options", ["", " LEN", " IDX WITHMATCHLEN MINMATCHLEN 3"])
+def test_a_common_subsequence_of_long_strings(r, begin, blocked, options):
+    one, other = b"abcdefghij" * 400, b"acegikbdfhjl" * 400
+    r("MSET", "a", one, "b", other)
+    client = begin("LCS a b" + options)
+    writer = blocked("APPEND a z")
+    assert r("STRLEN a") == len(one)
+    go_on(r)
+    assert writer.reply() == len(one) + 1
+    found = client.reply()
+    r("SET", "a", one)
+    r("MULTI")
+    r("LCS a b" + options)
+    assert r("EXEC") == [found]  # as in one go
+
+
 def test_bitop_over_long_strings(r, begin, blocked):
     r("SETRANGE a 1000000 x")
     r("SETRANGE b 1500000 y")

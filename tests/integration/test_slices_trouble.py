@@ -203,7 +203,7 @@ GOING = [("SADD", "SMEMBERS k"), ("SADD", "SRANDMEMBER k 700"), ("SADD", "SRANDM
          ("GEOADD", "GEOSEARCHSTORE d k FROMLONLAT 0 0 BYBOX 9999 9999 km DESC STOREDIST"),
          ("GEOADD", "GEORADIUS k 0 0 9999 km ASC STORE d"),
          ("SET", "KEYS *"), ("SET", "SCAN 0 COUNT 100000"),
-         ("SETRANGE", "BITCOUNT k"), ("SETRANGE", "BITPOS k 1 2 -2"), ("SETRANGE", "BITOP XOR d k k"),
+         ("SETRANGE", "BITCOUNT k"), ("SETRANGE", "LCS k short"), ("SETRANGE", "LCS short k IDX"), ("SETRANGE", "BITPOS k 1 2 -2"), ("SETRANGE", "BITOP XOR d k k"),
          ("SETRANGE", "DUMP k"), ("PFADD", "PFCOUNT k k k k k k k k"), ("PFADD", "PFMERGE d k k k k k k k k")]
 
 
@@ -212,6 +212,7 @@ def fill_any(r, command):
         r.pipeline(*[f"SET k:{n} {n}" for n in range(COUNT)])
     elif command == "SETRANGE":
         r("SETRANGE", "k", 2000000, b"\0")
+        r("SET", "short", b"\0" * 20)
     elif command == "PFADD":
         r("PFADD", "k", *members())
     else:

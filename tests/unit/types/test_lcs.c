@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "base/macros.h"
 #include "base/rng.h"
 #include "types/lcs.h"
@@ -27,8 +28,16 @@ static void fill_table(struct slice a, struct slice b)
     }
 }
 
+static enum status walk_on(struct lcs_walk *walk, size_t steps, struct lcs_run *ret_run)
+{
+    enum status status;
+    while ((status = lcs_walk_step(walk, steps, ret_run)) == ST_AGAIN)
+        ;
+    return status;
+}
+
 /* Walks the table backwards, preferring to give up a byte of b, and expects the same pairs from the walk. */
-static void check_walk(const struct lcs *lcs)
+static void check_walk(const struct lcs *lcs, size_t steps)
 {
     struct lcs_walk walk = lcs_walk_start(lcs);
     struct lcs_run run = {0};
@@ -45,7 +54,7 @@ static void check_walk(const struct lcs *lcs)
             continue;
         }
         if (run.size == 0)
-            assert_true(lcs_walk_next(&walk, &run));
+            assert_int_equal(walk_on(&walk, steps, &run), ST_OK);
         i--;
         j--;
         run.size--;
@@ -54,22 +63,51 @@ static void check_walk(const struct lcs *lcs)
         assert_int_equal(run.b_start + run.size, j);
     }
     assert_int_equal(run.size, 0);
-    assert_false(lcs_walk_next(&walk, &run));
+    assert_int_equal(walk_on(&walk, steps, &run), ST_EOF);
     assert_int_equal(pairs, lcs->length);
+}
+
+static void compute(struct lcs *lcs, struct slice a, struct slice b, bool with_path, size_t steps)
+{
+    lcs_begin(lcs, a, b, with_path);
+    size_t turns_max = 1000 + (a.size + 1) * (b.size + 1);
+    while (lcs_step(lcs, steps) == ST_AGAIN)
+        assert_true(turns_max-- > 0);
+    assert_int_equal(lcs_step(lcs, steps), ST_OK); /* stays ready */
+    assert_int_equal(lcs->length, table[a.size][b.size]);
+}
+
+/* The table of a and b is filled. */
+static void check_in_steps(struct slice a, struct slice b, size_t steps)
+{
+    struct lcs lcs;
+    compute(&lcs, a, b, false, steps);
+    lcs_done(&lcs, NULL);
+    compute(&lcs, a, b, true, steps);
+    check_walk(&lcs, steps);
+    lcs_done(&lcs, NULL);
 }
 
 static void check(struct slice a, struct slice b)
 {
-    struct lcs lcs;
     fill_table(a, b);
-    assert_int_equal(lcs_compute(a, b, false, &lcs), ST_OK);
-    assert_int_equal(lcs.length, table[a.size][b.size]);
-    assert_null(lcs.rows);
-    lcs_done(&lcs);
-    assert_int_equal(lcs_compute(a, b, true, &lcs), ST_OK);
-    assert_int_equal(lcs.length, table[a.size][b.size]);
-    check_walk(&lcs);
-    lcs_done(&lcs);
+    check_in_steps(a, b, SIZE_MAX);
+    check_in_steps(a, b, 1 + (a.size + 3 * b.size) % 7);
+}
+
+/* Tables that are not ready can be given back at any step. */
+static void can_be_left(void **state)
+{
+    enum { STEPS_MAX = 40 };
+    for (size_t steps = 0; steps < STEPS_MAX; steps++) {
+        struct lcs lcs;
+        size_t before = mem_used();
+        lcs_begin(&lcs, SLICE("ohmytext"), SLICE("mynewtext"), true);
+        for (size_t i = 0; i < steps; i++)
+            lcs_step(&lcs, 1);
+        lcs_done(&lcs, NULL);
+        assert_int_equal(mem_used(), before);
+    }
 }
 
 static void agrees_with_the_table_on_random_strings(void **state)
@@ -109,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_the_table_on_random_strings),
         cmocka_unit_test(agrees_at_the_borders_of_words),
+        cmocka_unit_test(can_be_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

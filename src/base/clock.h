@@ -45,6 +45,12 @@ static inline uint64_t clock_ticks_to_ns(const struct clock *clock, uint64_t tic
     return (uint64_t)(((unsigned __int128)ticks * clock->tick_multiplier) >> 32);
 }
 
+/* For spans of up to seconds; rounds down. */
+static inline uint64_t clock_ns_to_ticks(const struct clock *clock, uint64_t ns)
+{
+    return (uint64_t)(((unsigned __int128)ns << 32) / clock->tick_multiplier);
+}
+
 /* CPU time of the calling thread in nanoseconds. A system call (about 0.4 microseconds). */
 uint64_t clock_thread_cpu_ns(void);
 

@@ -106,6 +106,12 @@ void client_describe(const struct client *client, struct buf *ret_text)
     buf_printf(ret_text, " tot-net-in=%llu tot-net-out=%llu tot-cmds=%llu io-thread=%u",
                (unsigned long long)RELAXED(shared->bytes_in), (unsigned long long)RELAXED(shared->bytes_out),
                (unsigned long long)client->commands, RELAXED(shared->io_thread));
+    buf_printf(ret_text, " transport=%s", atomic_load_explicit(&shared->transport, memory_order_relaxed));
+    if (strcmp(atomic_load_explicit(&shared->transport, memory_order_relaxed), "shm") == 0)
+        buf_printf(ret_text, " shm-spins=%llu shm-parks=%llu shm-bells=%llu",
+                   (unsigned long long)RELAXED(shared->waits.spins),
+                   (unsigned long long)RELAXED(shared->waits.parks),
+                   (unsigned long long)RELAXED(shared->waits.bells));
     if (unlikely(client->flags & CLIENT_SLICED))
         buf_printf(ret_text, " progress=%d", sliced_progress(client));
 }

@@ -12,11 +12,18 @@
 #include <stdint.h>
 
 #include "base/chunk.h"
+#include "base/waits.h"
 #include "exec/request.h"
 
 enum close_how {
     CLOSE_AFTER_REPLIES, /* what has been sent so far still goes out */
     CLOSE_NOW,
+};
+
+/* What SHM OPEN asks for: sizes in bytes. */
+struct port_rings {
+    uint64_t request, reply;
+    uint8_t resp;
 };
 
 struct port {
@@ -25,6 +32,9 @@ struct port {
     void (*run_done)(struct port *port, struct run *run);
     /* Asks the I/O thread to close. It answers with exec_client_closed like for any other end. */
     void (*close)(struct port *port, struct conn *conn, enum close_how how);
+    /* Asks for the connection to go on over shared memory. The answer, which is the I/O thread's, comes behind all output so
+     * far, in the RESP version of `rings`. */
+    void (*upgrade)(struct port *port, struct conn *conn, const struct port_rings *rings);
     /* The executor has forgotten the connection: last message about it. */
     void (*forgotten)(struct port *port, struct conn *conn);
 };
@@ -38,7 +48,7 @@ struct conn_shared {
     char local[128];
     int descriptor; /* -1 where the transport has none */
     bool is_local_socket;
-    const char *transport;
+    const char *_Atomic transport;
     /* Written by the I/O thread. */
     _Atomic uint64_t query_bytes; /* unparsed bytes */
     _Atomic uint64_t query_free;
@@ -47,6 +57,7 @@ struct conn_shared {
     _Atomic uint64_t bytes_in;
     _Atomic uint64_t bytes_out;
     _Atomic uint32_t io_thread;
+    struct waits waits; /* over shared memory */
     /* Written by the executor. */
     _Atomic bool authenticated; /* full request limits apply */
     _Atomic bool exempt_from_idle_timeout;

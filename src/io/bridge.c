@@ -278,6 +278,17 @@ static void port_close(struct port *port, struct conn *conn, enum close_how how)
         conn_finish(conn);
 }
 
+static void port_upgrade(struct port *port, struct conn *conn, const struct port_rings *rings)
+{
+    struct io *io = io_of(port);
+    struct io_upgrade *upgrade = mem_alloc(sizeof *upgrade);
+    *upgrade = (struct io_upgrade){.conn = conn, .rings = *rings};
+    if (io->index == 0)
+        conn_upgrade(conn, upgrade);
+    else
+        answer(io, IO_UPGRADE, upgrade);
+}
+
 static void port_forgotten(struct port *port, struct conn *conn)
 {
     struct io *io = io_of(port);
@@ -287,7 +298,13 @@ static void port_forgotten(struct port *port, struct conn *conn)
         answer(io, IO_FORGOTTEN, conn);
 }
 
-const struct port io_port = {port_output, port_run_done, port_close, port_forgotten};
+const struct port io_port = {
+    .output = port_output,
+    .run_done = port_run_done,
+    .close = port_close,
+    .upgrade = port_upgrade,
+    .forgotten = port_forgotten,
+};
 
 /* ---- I/O thread: what it tells ----------------------------------------------------------------------- */
 
@@ -336,6 +353,7 @@ static void io_hear(struct io *io, enum io_message message, void *subject)
     case IO_CLOSE_NOW: conn_end(subject); break;
     case IO_FORGOTTEN: conn_free(subject); break;
     case IO_MOVED: conn_depart(subject); break;
+    case IO_UPGRADE: conn_upgrade(((struct io_upgrade *)subject)->conn, subject); break;
     default: BUG("executor message %d", message);
     }
 }

@@ -74,7 +74,7 @@ static void describe(struct conn *conn, const struct stream_description *descrip
     memcpy(shared->local, description->local, sizeof shared->local);
     shared->descriptor = description->descriptor;
     shared->is_local_socket = description->is_local_socket;
-    shared->transport = conn->stream->transport->name;
+    atomic_store_explicit(&shared->transport, conn->stream->transport->name, memory_order_relaxed);
 }
 
 static void enlist(struct conn *conn, struct io *io)
@@ -107,12 +107,14 @@ static void linger(struct conn *conn)
     conn->active_ns = conn->io->now_ns;
 }
 
-static void update_wants(struct conn *conn)
+void conn_update_wants(struct conn *conn)
 {
     unsigned wants = 0;
     bool has_room = !conn->input || conn->input->end < conn->input->capacity;
     if (conn->state == CONN_OPEN && !conn->at_end) {
-        if (!conn->faulty && (!conn->halted || has_room))
+        if (conn->upgrade)
+            wants |= STREAM_WANT_END;
+        else if (!conn->faulty && (!conn->halted || has_room))
             wants |= STREAM_WANT_RECV;
         else if (!conn->lingers)
             wants |= STREAM_WANT_END; /* a client that waits for ever may be gone behind what it has sent */
@@ -148,7 +150,7 @@ void conn_new(struct io *io, struct stream *stream)
         stream->ops->set_keepalive(stream, (unsigned)io->group->options.config->tcp_keepalive);
     enlist(conn, io);
     io_tell(io, IO_OPENED, conn);
-    update_wants(conn);
+    conn_update_wants(conn);
 }
 
 /* ---- Input: memory -------------------------------------------------------------------------------- */
@@ -333,7 +335,7 @@ static void get_limits(const struct conn *conn, struct parser_limits *ret_limits
     ret_limits->authenticated = is_authenticated(conn);
 }
 
-static void mark_unsent(struct conn *conn)
+void conn_mark_unsent(struct conn *conn)
 {
     if (!conn->send_blocked && !list_is_listed(&conn->in_unsent))
         list_append(&conn->io->unsent, &conn->in_unsent);
@@ -374,7 +376,7 @@ void conn_parse(struct conn *conn)
 {
     struct parser_limits limits;
     conn->halted = false;
-    bool more = conn->input && !conn->faulty;
+    bool more = conn->input && !conn->faulty && !conn->upgrade;
     /* On io 0 a submitted run may be executed at once, and may end this very connection. */
     while (more && conn->state == CONN_OPEN) {
         if (conn->outstanding >= runs_max(conn) || !io_has_room(conn->io)) {
@@ -404,13 +406,13 @@ void conn_parse(struct conn *conn)
         return;
     }
     if (unlikely(is_over(conn)))
-        mark_unsent(conn);
-    update_wants(conn);
+        conn_mark_unsent(conn);
+    conn_update_wants(conn);
 }
 
 void conn_receive(struct conn *conn)
 {
-    if (conn->state != CONN_OPEN || conn->faulty || conn->at_end || !make_room(conn))
+    if (conn->state != CONN_OPEN || conn->faulty || conn->at_end || conn->upgrade || !make_room(conn))
         return;
     struct chunk *input = conn->input;
     size_t size;
@@ -423,7 +425,7 @@ void conn_receive(struct conn *conn)
     if (status == ST_EOF && (conn->outstanding > 0 || conn->halted || conn->output.bytes > 0)) {
         conn->at_end = true;
         linger(conn);
-        update_wants(conn);
+        conn_update_wants(conn);
         return;
     }
     if (status != ST_OK) {
@@ -437,7 +439,7 @@ void conn_receive(struct conn *conn)
     io_count(&conn->io->counters.bytes_in, size);
     io_count(&conn->io->counters.reads, 1);
     if (conn->halted)
-        update_wants(conn);
+        conn_update_wants(conn);
     else
         conn_parse(conn);
 }
@@ -447,7 +449,7 @@ void conn_hang_up(struct conn *conn)
     if (conn->state != CONN_OPEN)
         return;
     linger(conn);
-    update_wants(conn);
+    conn_update_wants(conn);
 }
 
 /* ---- Output --------------------------------------------------------------------------------------- */
@@ -466,7 +468,7 @@ void conn_queue_output(struct conn *conn, struct chunk_list *bytes)
     }
     conn_watch_output(conn, bytes->bytes);
     chunk_list_move(&conn->output, bytes);
-    mark_unsent(conn);
+    conn_mark_unsent(conn);
 }
 
 /* Takes `size` sent bytes off the front of the output. */
@@ -541,8 +543,13 @@ void conn_send(struct conn *conn)
         conn_end(conn);
         return;
     }
+    if (unlikely(conn->upgrade)) {
+        conn_go_on_upgrading(conn);
+        if (conn->state == CONN_ENDED)
+            return;
+    }
     atomic_store_explicit(&conn->shared.output_chunks, conn->output.count, memory_order_relaxed);
-    update_wants(conn);
+    conn_update_wants(conn);
 }
 
 /* ---- Ends ----------------------------------------------------------------------------------------- */
@@ -580,8 +587,8 @@ void conn_run_done(struct conn *conn, struct run *run)
     io_run_put(conn->io, run);
     if (unlikely(conn->halted) && conn->state == CONN_OPEN && !list_is_listed(&conn->in_stalled))
         list_append(&conn->io->stalled, &conn->in_stalled);
-    if (unlikely(is_over(conn)))
-        mark_unsent(conn);
+    if (unlikely(is_over(conn) || conn->upgrade))
+        conn_mark_unsent(conn);
 }
 
 void conn_free(struct conn *conn)
@@ -592,6 +599,7 @@ void conn_free(struct conn *conn)
     if (conn->input)
         release_input(conn->io, conn->input);
     parser_done(&conn->parser);
+    mem_free(conn->upgrade);
     conn->io->unforgotten--;
     atomic_fetch_sub_explicit(&conn->io->group->conn_count, 1, memory_order_relaxed);
     mem_free(conn);
@@ -604,7 +612,7 @@ void conn_move(struct conn *conn)
     if (conn->state != CONN_OPEN)
         return;
     conn->state = CONN_MOVING;
-    update_wants(conn);
+    conn_update_wants(conn);
     list_append(&conn->io->moving, &conn->in_moving);
 }
 

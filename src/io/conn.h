@@ -72,6 +72,7 @@ struct conn {
     bool send_blocked;    /* the stream takes nothing now */
     unsigned ready_events;
 
+    struct io_upgrade *upgrade; /* asked for and not yet done: nothing is received meanwhile */
     struct chunk_list output;
     uint64_t output_total; /* bytes that the executor has handed over, ever */
     uint8_t watch_count;
@@ -124,6 +125,17 @@ void conn_run_done(struct conn *conn, struct run *run);
 void conn_move(struct conn *conn);
 void conn_depart(struct conn *conn);
 void conn_arrive(struct conn *conn, struct io *io);
+
+/* upgrade.c: from a socket to shared memory. The first, with an upgrade of its own, when the executor has asked for it; the
+ * other whenever something has been sent or a run has come back, until it is done. */
+void conn_upgrade(struct conn *conn, struct io_upgrade *upgrade);
+void conn_go_on_upgrading(struct conn *conn);
+
+/* Says what the stream is to be watched for, after a change of what the connection waits for. */
+void conn_update_wants(struct conn *conn);
+
+/* Has the connection looked at when this turn's output is sent. */
+void conn_mark_unsent(struct conn *conn);
 
 /* A run has come back; output has been added; output has been sent. */
 void conn_watch_run(struct conn *conn, const struct run *run);

@@ -4,12 +4,15 @@
  * Threads: executor, unless io.h says otherwise. */
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/bug.h"
 #include "base/crash.h"
 #include "base/log.h"
 #include "base/role.h"
+#include "config/config.h"
 #include "exec/exec.h"
 #include "io/conn.h"
 #include "io/internal.h"
@@ -47,11 +50,28 @@ static unsigned count_processors(void)
     return (unsigned)CPU_COUNT(&set);
 }
 
+/* How many processors' worth of time the process may use, as far as its control group says. */
+static double quota_of_processors(void)
+{
+    double quota, period;
+    FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
+    if (!file)
+        return 1e9;
+    int found = fscanf(file, "%lf %lf", &quota, &period); /* "max 100000" without a limit */
+    fclose(file);
+    return found == 2 && period > 0 ? quota / period : 1e9;
+}
+
 struct io_group *io_group_new(const struct io_options *options)
 {
     struct io_group *group = mem_calloc(1, sizeof *group);
     group->options = *options;
     group->processors = count_processors();
+    group->shm.sessions_max = &options->config->shm_max_sessions;
+    group->shm.memory_max = &options->config->shm_max_memory;
+    group->shm.spin_us = &options->config->shm_spin_us;
+    group->shm.spin_percent = &options->config->shm_spin_cpu;
+    group->shm.has_one_processor = sysconf(_SC_NPROCESSORS_ONLN) < 2 || quota_of_processors() < 2;
     pthread_mutex_init(&group->listeners_lock, NULL);
     group->accepting = true;
     atomic_init(&group->next_client_id, 1);
@@ -295,6 +315,11 @@ static void add_counters(const struct io *io, struct io_totals *totals)
     totals->requests += atomic_load_explicit(&counters->requests, memory_order_relaxed);
     totals->connections += atomic_load_explicit(&counters->connections, memory_order_relaxed);
     totals->busy_ns += atomic_load_explicit(&counters->busy_ns, memory_order_relaxed);
+}
+
+void io_group_shm_totals(const struct io_group *group, struct shm_totals *ret_totals)
+{
+    shm_host_totals(&group->shm, ret_totals);
 }
 
 void io_group_thread_totals(const struct io_group *group, unsigned index, struct io_totals *ret_totals)

@@ -13,6 +13,7 @@
 #include "io/io.h"
 #include "loop/loop.h"
 #include "protocol/parser.h"
+#include "transport/shm.h"
 #include "transport/transport.h"
 
 #define IO_RING_SLOTS     1024
@@ -42,6 +43,7 @@ enum io_message {
     IO_CLOSE_NOW = 3,   /* struct conn */
     IO_FORGOTTEN = 4,   /* struct conn: the executor's last word about it */
     IO_MOVED = 5,       /* struct conn: may be handed to its new io */
+    IO_UPGRADE = 6,     /* struct io_upgrade: change to shared memory */
 };
 #define IO_MESSAGE_MASK ((uintptr_t)7)
 
@@ -69,6 +71,12 @@ struct io_request {
     struct io_request *next;
     enum io_request_kind kind;
     void *subject;
+};
+
+/* What the executor asks for, with SHM OPEN. */
+struct io_upgrade {
+    struct conn *conn;
+    struct port_rings rings;
 };
 
 struct io_report {
@@ -129,6 +137,7 @@ struct io {
 
 struct io_group {
     struct io_options options;
+    struct shm_host shm;
     struct io *ios[IO_THREADS_MAX + 1]; /* never freed before the group: another thread may hold one */
     _Atomic unsigned io_count;          /* ios that exist */
     _Atomic unsigned active;            /* wanted I/O threads; 0: io 0 carries everything */

@@ -29,6 +29,7 @@ struct io_group;
 struct listener;
 struct log;
 struct loop;
+struct shm_totals;
 struct stream;
 struct buf;
 
@@ -101,6 +102,8 @@ struct io_totals {
 void io_group_totals(const struct io_group *group, struct io_totals *ret_totals);
 /* One io, 0 .. io_group_thread_count. Any thread. */
 void io_group_thread_totals(const struct io_group *group, unsigned index, struct io_totals *ret_totals);
+/* Sessions of shared memory. Any thread. */
+void io_group_shm_totals(const struct io_group *group, struct shm_totals *ret_totals);
 /* How long replies of a command took (exec/blame.h) in all ios, added to `sum`; and starts counting anew. Executor. */
 void io_group_add_reply_times(const struct io_group *group, unsigned command, struct durations *sum);
 void io_group_forget_reply_times(struct io_group *group);

@@ -10,6 +10,8 @@
  * E5  timers[0 .. timer_count) is a binary heap by due_ns; timers[i]->heap_index == i + 1.
  * E6  A timer that is started while timers fire waits for the next loop_poll, so each fires at most once a
  *     poll.
+ * E7  The loop sleeps only after each poller has come to rest, with the bell's protocol around both: what a poller
+ *     watches wakes it through the kernel then.
  *
  * Why no ring of the bell is lost. The ringer sets `rung` and then reads `sleeping`; the owner sets
  * `sleeping` and then reads `rung`. All four are sequentially consistent, so in their one order either the
@@ -53,6 +55,8 @@ struct loop {
     uint64_t firing_ns;      /* while firing: timers due at or before this fire */
     uint64_t returned_ticks; /* the last look at descriptors */
     uint64_t ready_ticks;    /* loop_ready_ticks */
+    uint64_t kernel_ticks;   /* the last look at the kernel */
+    struct loop_poller *pollers;
     /* Shared with ringers. */
     _Atomic bool rung CACHE_ALIGNED;
     _Atomic bool sleeping;
@@ -85,6 +89,11 @@ enum status loop_new(const struct loop_options *options, struct loop **ret_loop)
 
 void loop_free(struct loop *loop)
 {
+    while (loop->pollers) {
+        struct loop_poller *next = loop->pollers->next;
+        loop->pollers->free(loop->pollers);
+        loop->pollers = next;
+    }
     if (loop->epoll_fd >= 0)
         close(loop->epoll_fd);
     if (loop->bell_fd >= 0)
@@ -104,6 +113,8 @@ static enum status control(struct loop *loop, int operation, struct loop_source 
         event.events |= EPOLLRDHUP;
     if (source->exclusive)
         event.events |= EPOLLEXCLUSIVE;
+    if (source->edge)
+        event.events |= EPOLLET;
     return epoll_ctl(loop->epoll_fd, operation, source->fd, &event) == 0 ? ST_OK : ST_IO;
 }
 
@@ -330,8 +341,98 @@ static unsigned call_sources(struct loop *loop)
     return called;
 }
 
+/* ---- Pollers ---------------------------------------------------------------------------------------- */
+
+void loop_add_poller(struct loop *loop, struct loop_poller *poller)
+{
+    poller->next = loop->pollers;
+    loop->pollers = poller;
+}
+
+struct loop_poller *loop_find_poller(const struct loop *loop, const void *kind)
+{
+    struct loop_poller *poller = loop->pollers;
+    while (poller && poller->kind != kind)
+        poller = poller->next;
+    return poller;
+}
+
+const struct clock *loop_clock(const struct loop *loop)
+{
+    return loop->clock;
+}
+
+static unsigned look_at_pollers(struct loop *loop, uint64_t now)
+{
+    unsigned called = 0;
+    for (struct loop_poller *poller = loop->pollers; poller; poller = poller->next)
+        called += poller->look(poller, now);
+    return called;
+}
+
+static uint64_t spin_until(const struct loop *loop)
+{
+    uint64_t until = 0;
+    for (const struct loop_poller *poller = loop->pollers; poller; poller = poller->next)
+        if (poller->spin_until > until)
+            until = poller->spin_until;
+    return until;
+}
+
+static void look_at_kernel(struct loop *loop, uint64_t now)
+{
+    loop->kernel_ticks = now;
+    loop->event_next = 0;
+    loop->event_count = (unsigned)wait_for_events(loop, 0);
+}
+
+static bool is_kernels_turn(const struct loop *loop, uint64_t now)
+{
+    return clock_ticks_to_ns(loop->clock, now - loop->kernel_ticks) >= LOOP_KERNEL_NS;
+}
+
+static inline void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield" ::: "memory");
+#endif
+}
+
+/* Looks again and again, as long as it is worth while and no longer than `timeout_ns`. Returns the callbacks called; the
+ * kernel's answers may be there as well. */
+static unsigned spin(struct loop *loop, uint64_t begin, uint64_t timeout_ns)
+{
+    uint64_t now = begin;
+    unsigned called = 0;
+    bool over = false;
+    while (!over) {
+        relax();
+        now = clock_ticks(loop->clock);
+        called = look_at_pollers(loop, now);
+        if (is_kernels_turn(loop, now))
+            look_at_kernel(loop, now);
+        over = called > 0 || loop->event_count > 0 ||
+               atomic_load_explicit(&loop->rung, memory_order_relaxed) || now >= spin_until(loop) ||
+               clock_ticks_to_ns(loop->clock, now - begin) >= timeout_ns;
+    }
+    for (struct loop_poller *poller = loop->pollers; poller; poller = poller->next)
+        poller->waited(poller, begin, now, called == 0 && loop->event_count == 0);
+    return called;
+}
+
+/* False: something is ready. */
+static bool pollers_rest(struct loop *loop)
+{
+    bool resting = true;
+    for (struct loop_poller *poller = loop->pollers; poller; poller = poller->next)
+        resting &= poller->rest(poller);
+    return resting;
+}
+
 /* After a long absence the first look does not wait: what it finds has come meanwhile. */
-static void look(struct loop *loop, uint64_t timeout_ns)
+static void look_at_sources(struct loop *loop, uint64_t timeout_ns)
 {
     uint64_t begin_ticks = loop->returned_ticks, now_ticks = clock_ticks(loop->clock);
     bool was_away =
@@ -342,7 +443,34 @@ static void look(struct loop *loop, uint64_t timeout_ns)
     if (!has_come)
         wait_or_bell(loop, limit_timeout(loop, timeout_ns));
     loop->returned_ticks = clock_ticks(loop->clock);
+    loop->kernel_ticks = loop->returned_ticks;
     loop->ready_ticks = has_come ? begin_ticks : loop->returned_ticks;
+}
+
+/* The pollers' turn before the kernel's. Returns the callbacks called. */
+static unsigned look(struct loop *loop, uint64_t timeout_ns)
+{
+    uint64_t now = clock_ticks(loop->clock), begin = loop->returned_ticks;
+    loop->event_next = loop->event_count = 0;
+    unsigned called = look_at_pollers(loop, now);
+    if (called == 0 && timeout_ns != 0 && now < spin_until(loop)) {
+        called = spin(loop, now, limit_timeout(loop, timeout_ns));
+        now = begin = clock_ticks(loop->clock);
+    }
+    bool may_sleep = called == 0 && loop->event_count == 0 && timeout_ns != 0 && now >= spin_until(loop) &&
+                     !atomic_load_explicit(&loop->rung, memory_order_relaxed);
+    if (may_sleep && !pollers_rest(loop))
+        called = look_at_pollers(loop, now);
+    if (called > 0 && loop->event_count == 0 && is_kernels_turn(loop, now))
+        look_at_kernel(loop, now);
+    if (called == 0 && loop->event_count == 0) {
+        look_at_sources(loop, may_sleep ? timeout_ns : 0);
+        return 0;
+    }
+    bool was_away = clock_ticks_to_ns(loop->clock, now - begin) >= LOOP_AWAY_NS;
+    loop->ready_ticks = was_away ? begin : now;
+    loop->returned_ticks = now;
+    return called;
 }
 
 uint64_t loop_ready_ticks(const struct loop *loop)
@@ -353,11 +481,15 @@ uint64_t loop_ready_ticks(const struct loop *loop)
 unsigned loop_poll(struct loop *loop, uint64_t timeout_ns)
 {
     unsigned called = 0;
-    if (!loop->simulated)
-        look(loop, timeout_ns);
+    if (!loop->simulated) {
+        if (loop->pollers)
+            called = look(loop, timeout_ns);
+        else
+            look_at_sources(loop, timeout_ns);
+    }
     take_bell(loop);
     if (!loop->simulated)
-        called = call_sources(loop);
+        called += call_sources(loop);
     return called + fire_timers(loop);
 }
 

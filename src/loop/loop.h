@@ -1,6 +1,7 @@
-/* An event loop: file descriptors, timers, and a bell that other threads can ring.
+/* An event loop: file descriptors, timers, a bell that other threads can ring, and pollers: what becomes ready without
+ * the kernel's knowledge.
  *
- * Principal entry points: loop_new, loop_add, loop_poll, loop_wake, loop_timer_start.
+ * Principal entry points: loop_new, loop_add, loop_poll, loop_wake, loop_timer_start, loop_add_poller.
  * Threads: one owner; only loop_wake may be called by others.
  * A simulated loop (loop_options.simulated) never looks at descriptors or sleeps: its timers follow the
  * hooked clock, and simulated transports mark their streams ready themselves.
@@ -27,6 +28,8 @@ struct loop_source {
         interest; /* set of enum loop_event; set by loop_add and loop_change. LOOP_HANGUP: also when only the
                         * peer's sending has ended */
     bool exclusive; /* set by loop_add */
+    bool
+        edge; /* set by the owner before loop_add: what is not consumed is not reported again until more comes */
     void (*ready)(struct loop_source *source, unsigned events);
 };
 
@@ -52,6 +55,30 @@ void loop_free(struct loop *loop);
 enum status loop_add(struct loop *loop, struct loop_source *source, unsigned interest, bool exclusive);
 enum status loop_change(struct loop *loop, struct loop_source *source, unsigned interest);
 void loop_remove(struct loop *loop, struct loop_source *source);
+
+/* Something that has to be looked at: memory that another process writes. While one of them is busy the kernel is looked at
+ * only now and then, at least every LOOP_KERNEL_NS. All of it is called from within loop_poll, by the owner. */
+struct loop_poller {
+    const void *kind; /* whose it is: loop_find_poller */
+    /* Looks at everything once, calls back what is ready and returns how many that were. `now` in ticks. */
+    unsigned (*look)(struct loop_poller *poller, uint64_t now);
+    /* The loop is about to sleep: from now on the kernel must tell. False: something is ready, it must not sleep. */
+    bool (*rest)(struct loop_poller *poller);
+    /* Looking has found nothing from `begin` to `end` (ticks), and now it is over. */
+    void (*waited)(struct loop_poller *poller, uint64_t begin, uint64_t end, bool in_vain);
+    void (*free)(struct loop_poller *poller); /* with the loop */
+    uint64_t
+        spin_until; /* ticks: until when looking again and again is worth while; in the past: it is not */
+    struct loop_poller *next;
+};
+#define LOOP_KERNEL_NS 20000
+
+/* The poller stays with the loop until loop_free. */
+void loop_add_poller(struct loop *loop, struct loop_poller *poller);
+/* The loop's poller of a kind, or NULL. */
+struct loop_poller *loop_find_poller(const struct loop *loop, const void *kind);
+/* The loop's clock. */
+const struct clock *loop_clock(const struct loop *loop);
 
 /* One shot; starting a running timer moves it. A timer started by another's callback fires in a later
  * loop_poll. */

@@ -256,6 +256,8 @@ static void collect(struct metrics *metrics, const bool *wanted, struct metric_s
     source.io_main = main_totals_of(metrics);
     subtract_totals(&source.io_main, &metrics->io_main_origin);
     source.io_threads = metrics->io != NULL ? io_group_thread_count(metrics->io) : 0;
+    if (metrics->io != NULL)
+        io_group_shm_totals(metrics->io, &source.shm);
     if (wanted[METRIC_SECTION_MEMORY])
         memory_measure(exec, &metrics->memory, &source.memory);
     getrusage(RUSAGE_SELF, &source.process);

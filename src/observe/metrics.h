@@ -20,6 +20,7 @@
 #include "gen/metrics.h"
 #include "io/io.h"
 #include "observe/memory.h"
+#include "transport/shm_host.h"
 
 struct config;
 struct exec;
@@ -120,6 +121,7 @@ struct metric_source {
     struct io_totals io;      /* since the last reset */
     struct io_totals io_main; /* those of the executor's own thread, likewise */
     unsigned io_threads;
+    struct shm_totals shm;
     struct memory_figures memory; /* only when the answer has the memory section */
     struct rusage process;
     struct rusage thread; /* the executor's */

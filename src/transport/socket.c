@@ -13,6 +13,7 @@
 #include "transport/socket.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -147,6 +148,41 @@ void socket_close(struct stream *stream)
     socket_detach(stream);
     close(socket->source.fd);
     mem_free(socket);
+}
+
+int socket_stream_release(struct stream *stream)
+{
+    struct socket_stream *socket = socket_of(stream);
+    int fd = socket->source.fd;
+    socket_detach(stream);
+    mem_free(socket);
+    return fd;
+}
+
+enum status socket_send_descriptors(int fd, struct slice bytes, const int *descriptors, unsigned count)
+{
+    union {
+        char bytes[CMSG_SPACE(SOCKET_DESCRIPTORS_MAX * sizeof(int))];
+        struct cmsghdr aligned;
+    } control = {0};
+    ASSERT(count > 0 && count <= SOCKET_DESCRIPTORS_MAX);
+    struct iovec vector = {(void *)bytes.data, bytes.size};
+    struct msghdr message = {.msg_iov = &vector,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = CMSG_SPACE(count * sizeof(int))};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(count * sizeof(int));
+    memcpy(CMSG_DATA(header), descriptors, count * sizeof(int));
+    ssize_t sent;
+    do
+        sent = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (sent < 0 && errno == EINTR);
+    if (sent < 0)
+        return errno == EAGAIN ? ST_AGAIN : ST_IO;
+    return (size_t)sent == bytes.size ? ST_OK : ST_AGAIN;
 }
 
 enum status socket_connect(const struct transport *transport, const struct stream_ops *ops, struct loop *loop,

@@ -39,6 +39,13 @@ enum status socket_listener_new(const struct transport *transport, const struct 
                                 struct socket_listener **ret_listener);
 void socket_listener_close(struct listener *listener);
 
+/* Frees a stream and leaves its socket, which is returned. */
+int socket_stream_release(struct stream *stream);
+
+/* Sends bytes and descriptors together over a Unix socket: all of the bytes or, as far as the caller may conclude, none. */
+enum status socket_send_descriptors(int fd, struct slice bytes, const int *descriptors, unsigned count);
+#define SOCKET_DESCRIPTORS_MAX 4
+
 /* A stream that is connecting on `fd` to `address`, attached to the loop. Takes `fd` over, also when it
  * fails. */
 enum status socket_connect(const struct transport *transport, const struct stream_ops *ops, struct loop *loop,

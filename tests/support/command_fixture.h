@@ -144,6 +144,7 @@ static inline void fixture_connect(struct fixture *fixture, struct conn *conn, u
 {
     conn->shared.id = id;
     conn->shared.descriptor = -1;
+    conn->shared.transport = "fixture";
     conn->client = exec_client_opened(fixture->exec, &fixture->port, conn, &conn->shared);
 }
 
@@ -154,7 +155,10 @@ static inline struct fixture *fixture_new(void)
     fixture->clock = (struct clock){fixture_wall_us, fixture_monotonic_ns, fixture, false, (uint64_t)1 << 32};
     fixture->config = config_new();
     chunk_pool_init(&fixture->chunks, 16);
-    fixture->port = (struct port){fixture_output, fixture_run_done, fixture_close, fixture_forgotten};
+    fixture->port = (struct port){.output = fixture_output,
+                                  .run_done = fixture_run_done,
+                                  .close = fixture_close,
+                                  .forgotten = fixture_forgotten};
     fixture->exec = exec_new(&(struct exec_options){.clock = &fixture->clock,
                                                     .config = fixture->config,
                                                     .chunks = &fixture->chunks,

@@ -123,9 +123,10 @@ static void check_field(struct fixture *fixture, const char *section, const char
 /* ---- Sections ------------------------------------------------------------------------------------- */
 
 #define USUAL                                                                                                \
-    "Server Clients Memory Persistence Stats Replication CPU Threads Modules Errorstats Cluster Keyspace "
+    "Server Clients Memory Persistence Stats Replication CPU Threads Shm Modules Errorstats Cluster "        \
+    "Keyspace "
 #define ALL                                                                                                  \
-    "Server Clients Memory Persistence Stats Replication CPU Threads Modules Commandstats Errorstats "       \
+    "Server Clients Memory Persistence Stats Replication CPU Threads Shm Modules Commandstats Errorstats "   \
     "Latencystats Cluster Keyspace Blame "
 
 static void test_sections(void **state)

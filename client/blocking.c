@@ -34,14 +34,35 @@ static int timeout_until(int64_t moment_ms)
     return left_ms < INT_MAX ? (int)left_ms : INT_MAX;
 }
 
+/* What the caller's loop has asked for ends here: the server need not ring for what we wait for ourselves. */
+static void end_sleep(struct skua_client *client)
+{
+    if (client->stream != NULL && client->stream->in_memory)
+        client->actions->stay_awake(client->stream);
+}
+
+/* Looks into memory before the descriptor is waited for, and longer when there is time to wait at all. */
+static bool has_come(struct skua_client *client, int64_t limit_ms)
+{
+    struct stream *stream = client->stream;
+    if (stream == NULL || !stream->in_memory)
+        return false;
+    client->due = client->actions->rest(stream, client_wish(client), limit_ms > 0);
+    return client->due;
+}
+
 /* Waits until something is ready, or for skua_run's deadline, or `limit_ms` (a moment), and lets the client work. */
 static void wait_and_work(struct skua_client *client, int64_t limit_ms)
 {
     int64_t moment_ms = client_moment_ms(client);
     unsigned ready = 0;
-    if (moment_ms > 0) {
-        unsigned want = skua_want(client);
-        struct pollfd watched = {.fd = skua_descriptor(client)}; /* -1 is passed over */
+    if (client->in_loop)
+        end_sleep(client);
+    if (moment_ms > 0 && !has_come(client, limit_ms)) {
+        unsigned want =
+            client->stream != NULL ? client->actions->want(client->stream, client_wish(client)) : 0;
+        int descriptor = client->stream != NULL ? client->actions->descriptor(client->stream) : -1;
+        struct pollfd watched = {.fd = descriptor}; /* -1 is passed over */
         watched.events = (short)((want & SKUA_READ ? POLLIN : 0) | (want & SKUA_WRITE ? POLLOUT : 0));
         int count = poll(&watched, 1, timeout_until(moment_ms < limit_ms ? moment_ms : limit_ms));
         if (count > 0) {
@@ -62,6 +83,7 @@ static enum skua_status leave_with(struct skua_client *client, enum skua_status 
     if (client->closing)
         status = SKUA_ERR_CLOSED;
     client->call_status = status;
+    client_rest(client);
     client_notify_watch(client);
     client_leave(client);
     return status;

@@ -254,6 +254,11 @@ const char *skua_address(const struct skua_client *client)
     return client->address;
 }
 
+const char *skua_transport(const struct skua_client *client)
+{
+    return client->stream != NULL ? client->stream->transport : "none";
+}
+
 size_t skua_pending(const struct skua_client *client)
 {
     return client->pending.replies + client->results.count;
@@ -291,6 +296,6 @@ void skua_on_watch(struct skua_client *client, skua_watch_fn *callback, void *us
 {
     client->on_watch = callback;
     client->on_watch_user = user;
-    client->watched =
-        (struct client_watch){skua_descriptor(client), skua_want(client), client_moment_ms(client)};
+    const int descriptor = skua_descriptor(client); /* first: it may find something that is due */
+    client->watched = (struct client_watch){descriptor, skua_want(client), client_moment_ms(client)};
 }

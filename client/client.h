@@ -20,7 +20,10 @@
  * C4: tree_open: the reader has begun a tree, of the kind `lead`. item_open: the caller has a part of a reply.
  *     Never both.
  * C5: starved: what the reader holds makes nothing whole.
- * C6: retired, at most one stream, is closed by the next client_notify, after on_watch was told. */
+ * C6: retired, at most one stream, is closed by the next client_notify, after on_watch was told.
+ * C7: between two calls a caller with a loop may wait for the descriptor: when the stream is in_memory, the outermost
+ *     call has ended with client_rest, so that either `due` is set and the deadline is at once, or T4 of stream.h holds.
+ *     Callers that only ever wait inside of our calls need not pay for that: in_loop. */
 #ifndef SKUA_CLIENT_CLIENT_H
 #define SKUA_CLIENT_CLIENT_H
 
@@ -91,8 +94,9 @@ struct skua_client {
     unsigned callbacks; /* depth of callbacks */
     bool closing;       /* skua_close was called: freed by the last client_leave */
     unsigned ready;     /* of skua_run: what is left to try */
-    bool attempted;     /* one attempt to connect was begun in this call */
-    bool was_lost;      /* a loss was finished in this call, by fault */
+    bool due;       /* the stream, which is in_memory, has something of which the descriptor does not tell */
+    bool attempted; /* one attempt to connect was begun in this call */
+    bool was_lost;  /* a loss was finished in this call, by fault */
     uint64_t delivered; /* replies and pushes given to callbacks, ever */
     enum skua_status call_status;
     struct skua_reply *current; /* of the callback that is being called, until skua_keep */
@@ -105,6 +109,9 @@ struct skua_client {
     skua_watch_fn *on_watch;
     void *on_watch_user;
     struct client_watch watched;
+    bool in_loop;      /* he may wait for the descriptor between two calls */
+    bool awake;        /* in_loop, but he does not before skua_may_sleep */
+    bool rested_blind; /* the last client_rest had nothing to wish for */
     enum skua_state events[CLIENT_EVENTS_MAX];
     unsigned event_count;
     void *user;
@@ -135,6 +142,12 @@ void client_notify(struct skua_client *client);
 
 /* Tells on_watch what has changed, and closes what is retired. */
 void client_notify_watch(struct skua_client *client);
+
+/* C7, at the end of a call, before client_notify_watch. */
+void client_rest(struct skua_client *client);
+
+/* SKUA_READ and SKUA_WRITE as the connection would like to do them now. There is a stream. */
+unsigned client_wish(const struct skua_client *client);
 
 /* The moment at which skua_run must be called: 0 for at once. */
 int64_t client_moment_ms(const struct skua_client *client);

@@ -42,7 +42,7 @@ static void retire_stream(struct skua_client *client)
         return;
     client->retired = client->stream;
     client->stream = NULL;
-    client->write_blocked = false;
+    client->write_blocked = client->due = client->awake = false;
 }
 
 void client_lose(struct skua_client *client)
@@ -395,8 +395,21 @@ static bool step(struct skua_client *client)
     return false;
 }
 
+/* Of a stream in memory: its descriptor stands for both directions, and does not tell all. */
+static unsigned ready_in_memory(struct skua_client *client, unsigned ready)
+{
+    if (ready & SKUA_READ)
+        client->actions->wake(client->stream);
+    if (client->due || (ready & SKUA_READ))
+        ready = SKUA_READ | SKUA_WRITE;
+    client->due = false;
+    return ready;
+}
+
 void client_work(struct skua_client *client, unsigned ready)
 {
+    if (client->stream != NULL && client->stream->in_memory)
+        ready = ready_in_memory(client, ready);
     client->ready = ready;
     client->attempted = false;
     if (client->retired != NULL) /* by a callback between two turns: given up before there is another */
@@ -413,8 +426,12 @@ enum skua_status skua_run(struct skua_client *client, unsigned ready)
     if (client->callbacks > 0) /* the run outside goes on */
         return SKUA_OK;
     client_enter(client);
+    client->in_loop = true;
     client->was_lost = false;
     client_work(client, ready);
+    client_rest(client);
+    if (client->due)
+        client_notify_watch(client);
     enum skua_status status = client->was_lost ? client->fault.status : SKUA_OK;
     client_leave(client);
     return status;
@@ -441,20 +458,72 @@ enum skua_status skua_reconnect(struct skua_client *client)
     return SKUA_OK;
 }
 
+/* ---- Loops that look by themselves --------------------------------------------------------------------------- */
+
+bool skua_stay_awake(struct skua_client *client)
+{
+    struct stream *stream = client->stream;
+    if (stream == NULL || !stream->in_memory || client->closing)
+        return false;
+    client->in_loop = client->awake = true;
+    client->actions->stay_awake(stream);
+    return true;
+}
+
+unsigned skua_look(const struct skua_client *client)
+{
+    unsigned here = client_unread(client) > 0 && client_is_raw(client) ? SKUA_READ : 0;
+    if (client->stream == NULL || !client->stream->in_memory)
+        return here;
+    return here | (client->actions->look(client->stream) & client_wish(client));
+}
+
+bool skua_may_sleep(struct skua_client *client)
+{
+    client->in_loop = true;
+    client->awake = false;
+    if (client->calls == 0)
+        client_rest(client);
+    return !client->due;
+}
+
 /* ---- What the caller is told -------------------------------------------------------------------------------- */
+
+unsigned client_wish(const struct skua_client *client)
+{
+    return (is_paused(client) ? 0 : SKUA_READ) | (client->write_blocked ? SKUA_WRITE : 0);
+}
+
+void client_rest(struct skua_client *client)
+{
+    struct stream *stream = client->stream;
+    if (stream == NULL || !stream->in_memory || !client->in_loop || client->awake || client->closing)
+        return;
+    unsigned wish = client_wish(client);
+    client->rested_blind = wish == 0;
+    client->due = client->actions->rest(stream, wish, false);
+}
+
+/* Whoever asks these for the first time is about to wait by himself: C7. A client is never a const object. */
+static void begin_loop(const struct skua_client *asked)
+{
+    struct skua_client *client = (struct skua_client *)asked;
+    if (client->in_loop)
+        return;
+    client->in_loop = true;
+    if (client->calls == 0) /* else the end of that call does it */
+        client_rest(client);
+}
 
 unsigned skua_want(const struct skua_client *client)
 {
-    if (client->stream == NULL)
-        return 0;
-    unsigned wish = is_paused(client) ? 0 : SKUA_READ;
-    if (client->write_blocked)
-        wish |= SKUA_WRITE;
-    return client->actions->want(client->stream, wish);
+    begin_loop(client);
+    return client->stream != NULL ? client->actions->want(client->stream, client_wish(client)) : 0;
 }
 
 int skua_descriptor(const struct skua_client *client)
 {
+    begin_loop(client);
     return client->stream != NULL ? client->actions->descriptor(client->stream) : -1;
 }
 
@@ -475,7 +544,7 @@ static int64_t moment_in_ready(const struct skua_client *client)
 int64_t client_moment_ms(const struct skua_client *client)
 {
     const struct pending_entry *head = pending_head(&client->pending);
-    if (client->lost || client->event_count > 0 || (head != NULL && head->status != SKUA_OK))
+    if (client->lost || client->due || client->event_count > 0 || (head != NULL && head->status != SKUA_OK))
         return 0;
     switch (client->state) {
     case SKUA_CONNECTING:
@@ -496,6 +565,7 @@ int64_t client_moment_ms(const struct skua_client *client)
 
 int64_t skua_deadline_ms(const struct skua_client *client)
 {
+    begin_loop(client);
     int64_t moment_ms = client_moment_ms(client);
     if (moment_ms == CLOCK_NEVER)
         return -1;

@@ -12,19 +12,9 @@ static void describe_host(const struct skua_url *url, char *text, size_t size)
     snprintf(text, size, "%s:%u", url->host, url->port);
 }
 
-static void describe_path(const struct skua_url *url, char *text, size_t size)
-{
-    snprintf(text, size, "%s", url->path);
-}
-
 static const struct stream_actions tls_absent = {
     .unsupported = "rediss:// (TLS) is not in this version of libskua",
     .describe = describe_host,
-};
-
-static const struct stream_actions shm_absent = {
-    .unsupported = "shm:// is not in this version of libskua",
-    .describe = describe_path,
 };
 
 static const struct stream_actions rdma_absent = {
@@ -38,7 +28,7 @@ const struct stream_actions *stream_actions_of(enum skua_scheme scheme)
     case SKUA_SCHEME_TCP: return &tcp_stream_actions;
     case SKUA_SCHEME_UNIX: return &unix_stream_actions;
     case SKUA_SCHEME_TLS: return &tls_absent;
-    case SKUA_SCHEME_SHM: return &shm_absent;
+    case SKUA_SCHEME_SHM: return &shm_stream_actions;
     case SKUA_SCHEME_RDMA: return &rdma_absent;
     }
     return &tls_absent;

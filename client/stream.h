@@ -1,17 +1,23 @@
 /* The transport contract of the client side: what a connection needs of whatever carries its bytes.
  *
  * Principal entry points: stream_actions_of, and the actions, called through struct stream_actions.
- * A transport is a row in schemes.c and a struct of actions; tcp.c and unix.c are two, and shared memory, TLS and RDMA
+ * A transport is a row in schemes.c and a struct of actions; tcp.c, unix.c and shm.c are three, and TLS and RDMA
  * have their place there. Its object begins with struct stream.
  * Threads: the client's; what a transport does in threads of its own is its secret.
  *
  * T1: no action waits, raises SIGPIPE or leaves a descriptor that a child process would inherit.
  * T2: descriptor() may change only in advance(). The one that was there before the call stays open until the next
  *     call of advance() or close(), so that the caller's loop can let go of it first.
- * T3: after an action has failed only descriptor() and close() are called. */
+ * T3: after an action has failed only descriptor() and close() are called.
+ *
+ * Bytes that come through memory leave no trace at a descriptor. A stream that is in_memory has four more actions, and
+ * who uses it keeps to this:
+ * T4: before the descriptor is waited for rest() has answered false, and since then nothing but wake() has taken what
+ *     made it ready. */
 #ifndef SKUA_CLIENT_STREAM_H
 #define SKUA_CLIENT_STREAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -66,11 +72,29 @@ struct stream_actions {
 
     /* Ends it, whatever it was at, and frees it. */
     void (*close)(struct stream *stream);
+
+    /* ---- Of streams that are in_memory; never called for others ---- */
+
+    /* The descriptor was found ready. */
+    void (*wake)(struct stream *stream);
+
+    /* Somebody is about to wait for the descriptor until a part of `wish` (SKUA_READ, SKUA_WRITE; or nothing) can be done.
+     * True: receive or send can do something now, if only fail: do not wait. With `may_watch`, for calls that wait, it
+     * looks for some microseconds before it answers false. */
+    bool (*rest)(struct stream *stream, unsigned wish, bool may_watch);
+
+    /* Nobody waits for the descriptor from now on, up to the next rest: the other side need not make it ready. */
+    void (*stay_awake)(struct stream *stream);
+
+    /* What could be done now, SKUA_READ and SKUA_WRITE; no more than a look. */
+    unsigned (*look)(const struct stream *stream);
 };
 
 struct stream {
     const struct stream_actions *actions;
-    int64_t advance_ms; /* while connecting: see advance; CLOCK_NEVER: the descriptor tells */
+    int64_t advance_ms;    /* while connecting: see advance; CLOCK_NEVER: the descriptor tells */
+    const char *transport; /* what carries the bytes: "tcp", "unix", "shm" */
+    bool in_memory;        /* since advance said SKUA_OK */
 };
 
 /* The transport of a scheme, never NULL. */
@@ -79,5 +103,6 @@ const struct stream_actions *stream_actions_of(enum skua_scheme scheme);
 /* The transports of this folder. */
 extern const struct stream_actions tcp_stream_actions;
 extern const struct stream_actions unix_stream_actions;
+extern const struct stream_actions shm_stream_actions;
 
 #endif

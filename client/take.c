@@ -79,8 +79,10 @@ enum skua_status skua_next_item(struct skua_client *client, struct skua_item *re
 {
     enum skua_status status = next_item(client, ret_item);
     /* First the status: a push callback may have closed the client, which is gone then. */
-    if (status != SKUA_ERR_CLOSED && client->on_watch != NULL && client->calls == 0) {
+    if (status != SKUA_ERR_CLOSED && (client->on_watch != NULL || client->rested_blind) &&
+        client->calls == 0) {
         client_enter(client);
+        client_rest(client);
         client_notify_watch(client);
         if (client->closing) /* the item's strings go with the client */
             status = SKUA_ERR_CLOSED;

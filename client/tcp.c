@@ -283,7 +283,7 @@ static enum skua_status tcp_open(const struct stream_setup *setup, struct stream
     if (self == NULL)
         return fault_set(fault, SKUA_ERR_MEMORY, "no memory for a connection");
     *self = (struct tcp_stream){
-        .stream = {.actions = &tcp_stream_actions, .advance_ms = CLOCK_NEVER},
+        .stream = {.actions = &tcp_stream_actions, .advance_ms = CLOCK_NEVER, .transport = "tcp"},
         .state = TCP_RESOLVING,
         .descriptor = -1,
         .retired_socket = -1,

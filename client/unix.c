@@ -90,7 +90,7 @@ static enum skua_status unix_open(const struct stream_setup *setup, struct strea
     if (self == NULL)
         return fault_set(fault, SKUA_ERR_MEMORY, "no memory for a connection");
     *self = (struct unix_stream){
-        .stream = {.actions = &unix_stream_actions, .advance_ms = CLOCK_NEVER},
+        .stream = {.actions = &unix_stream_actions, .advance_ms = CLOCK_NEVER, .transport = "unix"},
         .state = UNIX_FULL,
         .descriptor = socket_new(AF_UNIX),
         .delay_ms = FULL_DELAY_MS,

@@ -17,6 +17,7 @@
 #include <skua/url.h>
 
 #include "client/ascii.h"
+#include "shm/layout.h"
 
 #define PORT_DEFAULT 6379
 #define PORT_MAX     65535
@@ -261,26 +262,51 @@ static bool parse_path(struct parser *parser, struct part rest)
     return decode(parser, (struct part){slash, rest.end}, &parser->url.path);
 }
 
+/* request-ring, reply-ring */
+static bool parse_ring(struct parser *parser, struct part key, struct part value, unsigned *ret_size)
+{
+    static const char problem[] = "the size of a ring is a power of two from 4096 to 67108864";
+    if (parser->url.scheme != SKUA_SCHEME_SHM)
+        return fail(parser, key.begin, "rings are for shm:// only");
+    if (*ret_size != 0)
+        return fail(parser, key.begin, "the size of a ring is given twice");
+    if (!parse_number(parser, value, SHM_RING_MAX, problem, ret_size))
+        return false;
+    bool valid = *ret_size >= SHM_RING_MIN && (*ret_size & (*ret_size - 1)) == 0;
+    return valid || fail(parser, value.begin, problem);
+}
+
+static bool is_key(const struct parser *parser, struct part key, const char *name)
+{
+    size_t length = key.end - key.begin;
+    return length == strlen(name) && memcmp(parser->text + key.begin, name, length) == 0;
+}
+
 static bool parse_key(struct parser *parser, struct part key, struct part value)
 {
-    const char *name = parser->text + key.begin;
-    size_t length = key.end - key.begin;
-    if (length == 2 && memcmp(name, "db", 2) == 0)
+    if (is_key(parser, key, "db"))
         return parse_db(parser, value);
-    if (length == 8 && memcmp(name, "protocol", 8) == 0) {
+    if (is_key(parser, key, "protocol")) {
         if (parser->url.protocol != 0)
             return fail(parser, key.begin, "the protocol is given twice");
         if (!parse_number(parser, value, 3, "a protocol is 2 or 3", &parser->url.protocol))
             return false;
         return parser->url.protocol >= 2 || fail(parser, value.begin, "a protocol is 2 or 3");
     }
-    if (length == 4 && memcmp(name, "name", 4) == 0) {
+    if (is_key(parser, key, "name")) {
         if (parser->url.name != NULL)
             return fail(parser, key.begin, "the name is given twice");
         return value.begin < value.end ? decode(parser, value, &parser->url.name)
                                        : fail(parser, value.begin, "a name is empty");
     }
-    return fail(parser, key.begin, "a key that is not db, protocol or name");
+    if (is_key(parser, key, "request-ring"))
+        return parse_ring(parser, key, value, &parser->url.request_ring);
+    if (is_key(parser, key, "reply-ring"))
+        return parse_ring(parser, key, value, &parser->url.reply_ring);
+    return fail(parser, key.begin,
+                parser->url.scheme == SKUA_SCHEME_SHM
+                    ? "a key that is not db, protocol, name, request-ring or reply-ring"
+                    : "a key that is not db, protocol or name");
 }
 
 static bool parse_query(struct parser *parser, struct part query)

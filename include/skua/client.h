@@ -112,6 +112,9 @@ const char *skua_error(const struct skua_client *client);
 int skua_protocol(const struct skua_client *client);
 /* The server as "127.0.0.1:6379" or a path, without a password. Valid as long as the client. */
 const char *skua_address(const struct skua_client *client);
+/* What carries the bytes now: "tcp", "unix", "shm", or "none" without a connection. A shm:// URL leads to "unix" when the
+ * server does not offer shared memory, or none that can be used here; everything else works all the same. */
+const char *skua_transport(const struct skua_client *client);
 
 /* Called on each change of state, from within calls on this client. A subscriber subscribes again on SKUA_READY. */
 typedef void skua_state_fn(struct skua_client *client, enum skua_state state, void *user);
@@ -220,6 +223,19 @@ void skua_on_watch(struct skua_client *client, skua_watch_fn *callback, void *us
  * in a call, so that one busy connection does not hold up the loop. SKUA_OK, or the status by which the connection
  * was lost in this call. Inside a callback of the same client it does nothing: the call outside goes on. */
 enum skua_status skua_run(struct skua_client *client, unsigned ready);
+
+/* For loops that would rather look than sleep. Over shared memory a reply can be seen without a system call, by either
+ * side: as long as the loop says that it looks by itself, the server need not make the descriptor ready. Calls that
+ * wait do that on their own.
+ *
+ * skua_stay_awake: from now on the loop does not wait for the descriptor. False: there is nothing to look at, because
+ * the connection is another or not there yet, and the descriptor tells as always. To be called again after a reconnect.
+ * skua_look: what skua_run would find, SKUA_READ and SKUA_WRITE, without a system call; pass it to skua_run. Over
+ * sockets only what was received already, for skua_take_bytes.
+ * skua_may_sleep: the loop wants to wait for descriptor and deadline again. False: call skua_run first. */
+bool skua_stay_awake(struct skua_client *client);
+unsigned skua_look(const struct skua_client *client);
+bool skua_may_sleep(struct skua_client *client);
 
 /* ---- Bytes ------------------------------------------------------------------------------------------------ */
 

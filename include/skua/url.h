@@ -2,9 +2,10 @@
  *
  *   redis://[[user]:password@]host[:port][/db]       TCP; also valkey:// and skua://
  *   unix://[[user]:password@]/path/of/socket[?db=N]  Unix socket; also redis+unix://
- *   rediss://, shm://, rdma://                        understood, but SKUA_ERR_UNSUPPORTED when one connects
+ *   shm://[[user]:password@]/path/of/socket[?db=N]   shared memory with the server behind that Unix socket
+ *   rediss://, rdma://                                understood, but SKUA_ERR_UNSUPPORTED when one connects
  *
- * Each may carry ?db=N&protocol=2|3&name=NAME. An IPv6 address stands in brackets. User, password, host and path may
+ * Each may carry ?db=N&protocol=2|3&name=NAME, and shm:// request-ring=BYTES and reply-ring=BYTES, powers of two. An IPv6 address stands in brackets. User, password, host and path may
  * hold %XX. The port defaults to 6379. "redis://host" and "redis://:secret@host/2" are as other clients read them; a
  * lone "user@" without a colon is a user without a password, which is refused. Schemes may be written in any case; a
  * "/" or "?" with nothing behind it says nothing; what is given twice, a key of another name, a zero byte (%00), blanks
@@ -39,9 +40,10 @@ struct skua_url {
     const char *path; /* UNIX, SHM */
     const char *user;
     const char *password;
-    const char *name;  /* for CLIENT SETNAME */
-    unsigned db;       /* 0 when none is given */
-    unsigned protocol; /* 2 or 3; 0 when none is given */
+    const char *name;                  /* for CLIENT SETNAME */
+    unsigned db;                       /* 0 when none is given */
+    unsigned protocol;                 /* 2 or 3; 0 when none is given */
+    unsigned request_ring, reply_ring; /* SHM: bytes; 0 leaves it to the server */
     char storage[SKUA_URL_MAX + 16];
 };
 

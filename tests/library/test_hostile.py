@@ -256,10 +256,9 @@ def test_a_client_may_be_closed_while_its_host_is_looked_up(driver):
 
 
 def test_schemes_that_are_not_there(driver):
-    assert driver("connect shm:///x") == "UNSUPPORTED FAILED shm:// is not in this version of libskua"
     assert driver("connect rdma://host") == "UNSUPPORTED FAILED rdma:// is not in this version of libskua"
     assert driver("connect rediss://host") == "UNSUPPORTED FAILED rediss:// (TLS) is not in this version of libskua"
-    assert driver("open shm:///x") == "UNSUPPORTED"
+    assert driver("open rdma://x") == "UNSUPPORTED"
 
 
 def test_a_unix_socket_with_a_full_queue_is_waited_for_without_a_descriptor(driver, tmp_path):

@@ -43,6 +43,8 @@ static void check_good(const struct good *cases, size_t count)
         assert_int_equal(url.port, expected->port);
         assert_int_equal(url.db, expected->db);
         assert_int_equal(url.protocol, expected->protocol);
+        assert_int_equal(url.request_ring, expected->request_ring);
+        assert_int_equal(url.reply_ring, expected->reply_ring);
         assert_string_equal(problem, "untouched");
         assert_int_equal(offset, 77);
     }
@@ -89,6 +91,9 @@ static void understands_paths(void **state)
         {"unix://:p@/s?name=n&protocol=3",
          {SKUA_SCHEME_UNIX, .path = "/s", .password = "p", .name = "n", .protocol = 3}},
         {"shm:///skua", {SKUA_SCHEME_SHM, .path = "/skua"}},
+        {"shm://u:p@/s?request-ring=4096&db=2&reply-ring=67108864",
+         {SKUA_SCHEME_SHM, .path = "/s", .user = "u", .password = "p", .db = 2, .request_ring = 4096,
+          .reply_ring = 67108864}},
     };
     check_good(cases, COUNT(cases));
 }
@@ -199,6 +204,14 @@ static void refuses_databases_paths_and_keys(void **state)
         {"redis://h?timeout=1", 10, "a key that is not db, protocol or name"},
         {"redis://h?db=1&&", 15, "a key that is not db, protocol or name"},
         {"redis://h?DB=1", 10, "a key that is not db, protocol or name"},
+        {"shm:///s?ring=1", 9, "a key that is not db, protocol, name, request-ring or reply-ring"},
+        {"shm:///s?reply-ring=4095", 20, "the size of a ring is a power of two from 4096 to 67108864"},
+        {"shm:///s?reply-ring=2048", 20, "the size of a ring is a power of two from 4096 to 67108864"},
+        {"shm:///s?reply-ring=12288", 20, "the size of a ring is a power of two from 4096 to 67108864"},
+        {"shm:///s?request-ring=134217728", 22, "the size of a ring is a power of two from 4096 to 67108864"},
+        {"shm:///s?request-ring=", 22, "the size of a ring is a power of two from 4096 to 67108864"},
+        {"shm:///s?reply-ring=4096&reply-ring=4096", 25, "the size of a ring is given twice"},
+        {"unix:///s?reply-ring=4096", 10, "rings are for shm:// only"},
         {"unix://", 7, "a path begins with '/'"},
         {"unix://run/skua", 7, "a path begins with '/'"},
         {"unix://u:p@", 11, "a path begins with '/'"},

@@ -615,6 +615,15 @@ static void close_rows(struct page *page, unsigned at, unsigned count)
     page->count = (uint16_t)(page->count - count);
 }
 
+static void shrink(struct heap *heap, struct page **page)
+{
+    struct page *target = *page;
+    if (target->size > PAGE_SHRINK_MIN && sizeof *target + page_used(target) < target->size / 2) {
+        target->roomy = false;
+        page_rebuild(heap, page, &(struct growth){0});
+    }
+}
+
 /* Without dropping blobs. */
 static void take_rows(struct heap *heap, struct page **page, unsigned at, unsigned count)
 {
@@ -626,10 +635,7 @@ static void take_rows(struct heap *heap, struct page **page, unsigned at, unsign
     } else {
         close_rows(target, at, count);
     }
-    if (target->size > PAGE_SHRINK_MIN && sizeof *target + page_used(target) < target->size / 2) {
-        target->roomy = false;
-        page_rebuild(heap, page, &(struct growth){0});
-    }
+    shrink(heap, page);
 }
 
 void page_remove(struct heap *heap, struct page **page, unsigned at, unsigned count)
@@ -637,6 +643,36 @@ void page_remove(struct heap *heap, struct page **page, unsigned at, unsigned co
     DEBUG_ASSERT(!page_is_shared(*page) && at + count <= (*page)->count);
     drop_blobs(*page, at, at + count);
     take_rows(heap, page, at, count);
+}
+
+/* Puts the last row in place of row `at`, if its elements are as long. */
+static bool fill_with_last(struct page *page, unsigned at)
+{
+    unsigned elements = elements_of(page), last = page->count - 1u, width = page->form & NUMBER_WIDTH_MASK;
+    for (unsigned which = 0; which < elements; which++)
+        if (page_element(page, at, which).size != page_element(page, last, which).size)
+            return false;
+    for (unsigned which = 0; which < elements && at != last; which++) {
+        struct element source = page_element(page, last, which), target = page_element(page, at, which);
+        memcpy((char *)target.data, source.data, source.size);
+        set_end(page, at * elements + which, end_at(page, at * elements + which), source.kind);
+    }
+    char *numbers = page_numbers(page) + page->first * width;
+    memmove(numbers + at * width, numbers + last * width, width);
+    if (page->tagged)
+        page_tags(page)[page->first + at] = page_tags(page)[page->first + last];
+    page->count--;
+    return true;
+}
+
+void page_remove_unordered(struct heap *heap, struct page **page, unsigned at)
+{
+    DEBUG_ASSERT(!page_is_shared(*page) && at < (*page)->count);
+    drop_blobs(*page, at, at + 1);
+    if (fill_with_last(*page, at))
+        shrink(heap, page);
+    else
+        take_rows(heap, page, at, 1);
 }
 
 bool page_replace(struct heap *heap, struct page **page, unsigned at, unsigned which, struct element element)
@@ -765,109 +801,6 @@ bool page_merge(struct heap *heap, struct page **page, struct page *from)
     append_rows(*page, from, 0, from->count);
     page_release(heap, from);
     return true;
-}
-
-/* ---- Finding ----------------------------------------------------------------------------------------------- */
-
-/* The first row from `row` on with the tag; count when there is none. */
-static unsigned find_tag(const struct page *page, unsigned row, uint8_t tag)
-{
-    const uint8_t *tags = page_tags(page) + page->first;
-    const uint8_t *found = memchr(tags + row, tag, page->count - row);
-    return found != NULL ? (unsigned)(found - tags) : page->count;
-}
-
-static NO_INLINE unsigned find_tagged(const struct page *page, struct element wanted)
-{
-    uint8_t tag = element_tag(wanted);
-    unsigned row = find_tag(page, 0, tag);
-    while (row < page->count && !element_equal(page_element(page, row, 0), wanted))
-        row = find_tag(page, row + 1, tag);
-    return row;
-}
-
-/* The last bytes of a text that ends at `end`, the very last one highest, as far as the mask goes. Before short texts
- * of a page others are read, or its header. */
-ALWAYS_INLINE uint64_t tail_before(const char *end, uint64_t mask)
-{
-    uint64_t tail;
-    memcpy(&tail, end - sizeof tail, sizeof tail);
-    return tail & mask;
-}
-
-/* Rows without tags: sizes and last bytes tell nearly all from the one that is wanted. `narrow` and `elements` are the
- * page's. */
-ALWAYS_INLINE unsigned find_by_tail(const struct page *page, struct element wanted, bool narrow,
-                                    unsigned elements)
-{
-    size_t count = page->count * elements;
-    int size = wanted.size;
-    uint64_t mask = 0, tail = 0;
-    if (likely(size >= (int)sizeof tail)) {
-        mask = UINT64_MAX;
-        tail = tail_before(wanted.data + size, mask);
-    } else if (size > 0) {
-        mask = UINT64_MAX << (64 - 8 * size);
-        memcpy((char *)&tail + sizeof tail - size, wanted.data, (size_t)size);
-    }
-    const char *text = (const char *)page + (narrow ? page_origin(page) : 0);
-    const uint8_t *narrow_ends = (const uint8_t *)page_ends(page);
-    const uint16_t *wide_ends = page_wide_ends(page);
-    const char *start = (const char *)page + page->begin;
-    for (size_t i = 0; i < count; i += elements) {
-        const char *end = text + (narrow ? narrow_ends[i] : wide_ends[i] & PAGE_END_MASK);
-        if (end - start == size && tail_before(end, mask) == tail &&
-            (size <= (int)sizeof tail || memcmp(start, wanted.data, (size_t)size - sizeof tail) == 0) &&
-            page_element(page, (unsigned)i / elements, 0).kind == wanted.kind)
-            return (unsigned)i / elements;
-        start = end;
-        if (elements == 2)
-            start = text + (narrow ? narrow_ends[i + 1] : wide_ends[i + 1] & PAGE_END_MASK);
-    }
-    return page->count;
-}
-
-static NO_INLINE unsigned find_narrow(const struct page *page, struct element wanted)
-{
-    return elements_of(page) == 1 ? find_by_tail(page, wanted, true, 1) : find_by_tail(page, wanted, true, 2);
-}
-
-static NO_INLINE unsigned find_wide(const struct page *page, struct element wanted)
-{
-    return elements_of(page) == 1 ? find_by_tail(page, wanted, false, 1)
-                                  : find_by_tail(page, wanted, false, 2);
-}
-
-/* The same text may lie in two blobs. */
-static NO_INLINE unsigned find_blob(const struct page *page, struct element wanted)
-{
-    unsigned row = 0;
-    while (row < page->count && !element_equal(page_element(page, row, 0), wanted))
-        row++;
-    return row;
-}
-
-unsigned page_find(const struct page *page, struct element wanted)
-{
-    if (page->tagged)
-        return find_tagged(page, wanted);
-    if (unlikely(wanted.kind == ELEMENT_BLOB))
-        return find_blob(page, wanted);
-    return page->narrow ? find_narrow(page, wanted) : find_wide(page, wanted);
-}
-
-unsigned page_find_long(const struct page *page, struct slice text)
-{
-    uint8_t tag = element_tag_long(text);
-    for (unsigned row = 0; page->has_blobs && row < page->count; row++) {
-        if (page->tagged && (row = find_tag(page, row, tag)) == page->count)
-            break;
-        struct element element = page_element(page, row, 0);
-        element_scratch scratch;
-        if (element.kind == ELEMENT_BLOB && slice_equal(element_text(element, scratch), text))
-            return row;
-    }
-    return page->count;
 }
 
 /* ---- Check ------------------------------------------------------------------------------------------------- */

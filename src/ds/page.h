@@ -182,6 +182,19 @@ ALWAYS_INLINE bool page_is_shared(const struct page *page)
     return atomic_load_explicit(&((struct page *)page)->refs, memory_order_acquire) > 1;
 }
 
+/* Looking a row up in steps, each of which asks for what the next one reads, so that the misses of several look-ups overlap.
+ * The header has been asked for before the first. */
+#define PAGE_FETCH_ROWS 3 /* with the tag: of a full page, most often no other row has it, or one */
+struct page_fetch {
+    uint8_t tag; /* of the element that is looked for */
+    bool adds;   /* a row may be added behind the last */
+    uint8_t count;
+    uint16_t rows[PAGE_FETCH_ROWS]; /* [0, count): those with the tag */
+};
+void page_fetch_tags(const struct page *page);
+void page_fetch_ends(const struct page *page, struct page_fetch *fetch);
+void page_fetch_rows(const struct page *page, const struct page_fetch *fetch);
+
 #define PAGE_PREFETCH_BYTES 640 /* columns and the first rows of a leaf */
 
 /* Header, columns and row are needed one after the other, each to find the next: asked for at once they arrive at once. */
@@ -209,6 +222,9 @@ bool page_insert(struct heap *heap, struct page **page, unsigned at, const struc
 
 /* Takes `count` rows from row `at` on out and drops their blobs. The page may be moved to a smaller block. */
 void page_remove(struct heap *heap, struct page **page, unsigned at, unsigned count);
+
+/* The same with one row, and the last one may take its place: less work where rows lie in no order. */
+void page_remove_unordered(struct heap *heap, struct page **page, unsigned at);
 
 /* Puts `element` in place of one of row `at`, whose blob is dropped. Otherwise as page_insert. */
 bool page_replace(struct heap *heap, struct page **page, unsigned at, unsigned which, struct element element);

@@ -9,7 +9,6 @@
 #include "base/bug.h"
 
 #define NODE_CAPACITY_MIN 4
-#define FANOUT_TYPICAL    96   /* children of a node that has not been looked at yet */
 #define MERGE_USED_MAX    1024 /* a leaf with fewer bytes looks for a neighbour to join */
 #define MERGE_SUM_MAX     2048 /* both together: far enough from full that they do not soon part again */
 #define MERGE_CHILDREN    (TREE_FANOUT_MAX / 2)
@@ -178,8 +177,10 @@ static const struct page *first_page(const struct tree_child *child, unsigned le
 /* Hashes are spread evenly, so where one is between the bounds of a node tells nearly which child it belongs to. */
 static unsigned guess_child(const struct tree_descent *descent, unsigned count)
 {
-    double width = (double)(descent->high - descent->low) + 1;
-    unsigned guess = (unsigned)((double)(descent->hash - descent->low) / width * count);
+    /* Halved, so that they are positive when signed, which is what processors convert without a branch. */
+    double width = (double)(int64_t)((descent->high - descent->low) >> 1) + 1;
+    double offset = (double)(int64_t)((descent->hash - descent->low) >> 1);
+    unsigned guess = (unsigned)(int)(offset / width * count);
     return guess < count ? guess : count - 1; /* by rounding */
 }
 
@@ -263,24 +264,37 @@ void tree_seek(const struct tree *tree, const struct tree_probe *probe, struct t
     ret_place->row = 0;
 }
 
+/* Goes down a level, and asks for the head of what is there. */
+static void descent_go_down(struct tree_descent *descent)
+{
+    descend_to_hash(descent);
+    descent->levels--;
+    descent->has_count = false;
+    prefetch(descent->child->node);
+}
+
 void tree_descent_begin(struct tree_descent *descent, const struct tree *tree, uint64_t hash)
 {
     *descent =
         (struct tree_descent){.child = &tree->root, .levels = tree->depth, .high = UINT64_MAX, .hash = hash};
+    if (tree->depth > 0)
+        descent_go_down(descent);
 }
 
 const struct page *tree_descent_step(struct tree_descent *descent)
 {
-    if (descent->levels == 0) {
-        page_prefetch(descent->child->page);
+    if (descent->levels == 0)
         return descent->child->page;
+    if (descent->has_count) {
+        descent_go_down(descent);
+        return descent->levels == 0 ? descent->child->page : NULL;
     }
-    descend_to_hash(descent);
-    if (--descent->levels > 0) {
-        const struct tree_node *node = descent->child->node;
-        prefetch(node);
-        prefetch(&node->children[guess_child(descent, FANOUT_TYPICAL)]);
-    }
+    const struct tree_node *node = descent->child->node;
+    const struct tree_child *likely = &node->children[guess_child(descent, node->count)];
+    prefetch((const char *)likely - CACHE_LINE);
+    prefetch(likely);
+    prefetch((const char *)likely + CACHE_LINE);
+    descent->has_count = true;
     return NULL;
 }
 
@@ -855,7 +869,11 @@ void tree_remove(struct tree *tree, struct tree_place *place, unsigned count)
     make_ours(tree, place);
     struct tree_child *leaf = leaf_child(tree, place);
     count_rows(tree, place, -(int64_t)count);
-    page_remove(tree->heap, &leaf->page, place->row, count);
+    /* Rows of a single page stay in the order in which they came: small hashes and sets show it. */
+    if (tree->type->scattered && tree->depth > 0 && count == 1)
+        page_remove_unordered(tree->heap, &leaf->page, place->row);
+    else
+        page_remove(tree->heap, &leaf->page, place->row, count);
     if (tree->depth == 0)
         return;
     if (leaf->page->count == 0) {

@@ -108,17 +108,19 @@ ALWAYS_INLINE uint64_t tree_rows(const struct tree *tree)
 /* The leaf where the probe belongs; row is 0. */
 void tree_seek(const struct tree *tree, const struct tree_probe *probe, struct tree_place *ret_place);
 
-/* A look-up by hash in a scattered tree, a level at a time, so that several at once can wait for their cache lines
- * together. Good until the tree changes. */
+/* A look-up by hash in a scattered tree in steps, so that several at once can wait for their cache lines together. Good
+ * until the tree changes. */
 struct tree_descent {
     const struct tree_child *child; /* of tree->root or of a node that has been asked for */
     unsigned levels;                /* of nodes between it and the leaf, itself included */
+    bool has_count;                 /* the node's head has arrived, and the likely child has been asked for */
     uint64_t low;                   /* the hashes below it are in [low, high] */
     uint64_t high;
     uint64_t hash;
 };
+/* The tree's root is taken to be at hand. */
 void tree_descent_begin(struct tree_descent *descent, const struct tree *tree, uint64_t hash);
-/* Asks for what the next step will read. Returns the leaf once it has asked for that, NULL before. */
+/* Asks for what the next step will read. Returns the leaf when its header has been asked for, NULL before. */
 const struct page *tree_descent_step(struct tree_descent *descent);
 
 /* The row at `position`, which is below tree_rows. */

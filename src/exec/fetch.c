@@ -39,6 +39,6 @@ bool fetch_rows_begin(const struct entry *entry, const struct request *request,
     const struct tree *rows = collection->has_index ? &collection->index : &collection->rows;
     if (!rows->type->scattered)
         return false;
-    members_fetch_begin(ret_fetch, rows, request->argv[member]);
+    members_fetch_begin(ret_fetch, rows, request->argv[member], request->command->flags & CMD_WRITE);
     return true;
 }

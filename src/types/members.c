@@ -107,26 +107,30 @@ bool members_locate(const struct tree *rows, struct slice text, struct tree_plac
     return find_below(rows, &wanted, hash_of(rows, &wanted), ret_place);
 }
 
-void members_fetch_begin(struct members_fetch *fetch, const struct tree *rows, struct slice text)
+void members_fetch_begin(struct members_fetch *fetch, const struct tree *rows, struct slice text, bool adds)
 {
     element_scratch scratch;
     struct wanted wanted = make_wanted(text, scratch);
-    fetch->text = text;
-    fetch->leaf = NULL;
+    fetch->stage = MEMBERS_FETCH_LEAF;
+    fetch->in_page.adds = adds;
+    fetch->in_page.tag = wanted.text.data != NULL ? element_tag_long(text) : element_tag(wanted.element);
     tree_descent_begin(&fetch->descent, rows, hash_of(rows, &wanted));
 }
 
 bool members_fetch_step(struct members_fetch *fetch)
 {
-    if (fetch->leaf == NULL) {
-        fetch->leaf = tree_descent_step(&fetch->descent);
-        return true;
+    const struct page *leaf = fetch->descent.child->page; /* once it is found */
+    switch ((enum members_fetch_stage)fetch->stage) {
+    case MEMBERS_FETCH_LEAF:
+        if (tree_descent_step(&fetch->descent) == NULL)
+            return true;
+        break;
+    case MEMBERS_FETCH_TAGS: page_fetch_tags(leaf); break;
+    case MEMBERS_FETCH_ENDS: page_fetch_ends(leaf, &fetch->in_page); break;
+    case MEMBERS_FETCH_ROWS: page_fetch_rows(leaf, &fetch->in_page); return false;
     }
-    element_scratch scratch;
-    struct wanted wanted = make_wanted(fetch->text, scratch);
-    if (wanted.text.data == NULL)
-        (void)page_find(fetch->leaf, wanted.element); /* reads the row, too */
-    return false;
+    fetch->stage++;
+    return true;
 }
 
 void members_add(struct tree *rows, struct tree_place *place, uint64_t hash, struct row *row)

@@ -38,14 +38,21 @@ ALWAYS_INLINE bool members_contain(const struct tree *rows, struct slice text)
     return members_locate(rows, text, &place);
 }
 
-/* Asks ahead, in steps, for what members_locate will read: each step for what the next one needs, so that those of several
- * members can be taken in turns. Good until the rows change. */
+/* Asks ahead, in steps, for what members_locate will read, and members_add write: each step for what the next one needs,
+ * so that those of several members can be taken in turns. Good until the rows change. */
+enum members_fetch_stage {
+    MEMBERS_FETCH_LEAF, /* on the way down */
+    MEMBERS_FETCH_TAGS, /* of the leaf, whose header has been asked for */
+    MEMBERS_FETCH_ENDS, /* of the rows with the tag */
+    MEMBERS_FETCH_ROWS, /* their elements, which is the end */
+};
 struct members_fetch {
     struct tree_descent descent;
-    struct slice text;
-    const struct page *leaf; /* NULL: on the way to it */
+    struct page_fetch in_page;
+    uint8_t stage; /* enum members_fetch_stage: what the next step asks for */
 };
-void members_fetch_begin(struct members_fetch *fetch, const struct tree *rows, struct slice text);
+/* `adds`: the member may be added if it is not there. */
+void members_fetch_begin(struct members_fetch *fetch, const struct tree *rows, struct slice text, bool adds);
 /* False: there is nothing left to ask for. */
 bool members_fetch_step(struct members_fetch *fetch);
 

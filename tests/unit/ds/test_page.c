@@ -137,6 +137,28 @@ static void remove_rows(struct fixture *fixture, unsigned at, unsigned count)
     memmove(fixture->rows + at, fixture->rows + at + count, (fixture->count - at) * sizeof fixture->rows[0]);
 }
 
+static bool has_equal_sizes(const struct page *page, unsigned one, unsigned other)
+{
+    for (unsigned which = 0; which < page_shape(page)->elements; which++)
+        if (page_element(page, one, which).size != page_element(page, other, which).size)
+            return false;
+    return true;
+}
+
+/* Returns whether the last row took the place of the one that went. */
+static bool remove_unordered(struct fixture *fixture, unsigned at)
+{
+    bool swaps = has_equal_sizes(fixture->page, at, fixture->count - 1);
+    struct model_row last = fixture->rows[fixture->count - 1];
+    page_remove_unordered(fixture->heap, &fixture->page, at);
+    fixture->count--;
+    if (swaps)
+        fixture->rows[at] = last;
+    else
+        memmove(fixture->rows + at, fixture->rows + at + 1, (fixture->count - at) * sizeof last);
+    return swaps;
+}
+
 static bool replace(struct fixture *fixture, unsigned at, unsigned which, uint32_t text)
 {
     char bytes[TEXT_MAX];
@@ -228,7 +250,10 @@ static void step(struct fixture *fixture, unsigned regime)
         return;
     } else if (action < 26) {
         unsigned places[] = {at, 0, fixture->count - 1};
-        remove_rows(fixture, places[action % 3], 1);
+        if (page_shape(fixture->page)->tags && rng_below(&fixture->rng, 2) == 0)
+            remove_unordered(fixture, places[action % 3]);
+        else
+            remove_rows(fixture, places[action % 3], 1);
     } else if (action < 32) {
         bool looked_up = page_shape(fixture->page)->tags;
         if (page_shape(fixture->page)->elements == 2 || !looked_up)
@@ -315,6 +340,35 @@ static void test_room_in_front_is_used(void **state)
 
 /* ---- Finding ----------------------------------------------------------------------------------------------- */
 
+static void test_the_last_row_takes_the_place_of_one_as_long(void **state)
+{
+    struct fixture *fixture = set_up(PAGE_HASH, 1);
+    for (uint32_t which = 0; which < 4; which++)
+        append(fixture, 1004 + 20 * which, 0);
+    append(fixture, 10004, 0);
+    append(fixture, 1104, 0);
+    assert_true(remove_unordered(fixture, 1));
+    assert_model(fixture);
+    assert_false(remove_unordered(fixture, 0)); /* the last one is longer now */
+    assert_model(fixture);
+    assert_true(remove_unordered(fixture, fixture->count - 1));
+    assert_model(fixture);
+    tear_down(fixture);
+}
+
+/* Asking ahead notes the rows that a look-up compares, and reads nothing that is not the page's. */
+static void assert_fetched(const struct page *page, struct element element, unsigned row)
+{
+    struct page_fetch fetch = {.tag = element_tag(element), .adds = row % 2};
+    page_fetch_tags(page);
+    page_fetch_ends(page, &fetch);
+    page_fetch_rows(page, &fetch);
+    bool noted = !page->tagged || fetch.count == PAGE_FETCH_ROWS;
+    for (unsigned i = 0; i < fetch.count; i++)
+        noted |= fetch.rows[i] == row;
+    assert_true(noted);
+}
+
 static void assert_found(const struct fixture *fixture)
 {
     for (unsigned row = 0; row < fixture->count; row++) {
@@ -325,6 +379,7 @@ static void assert_found(const struct fixture *fixture)
             assert_int_equal(page_find_long(fixture->page, slice), row);
         struct element element = element_of(fixture->rows[row].texts[0], text, scratch);
         assert_int_equal(page_find(fixture->page, element), row);
+        assert_fetched(fixture->page, element, row);
         element_unref(element);
     }
 }
@@ -514,6 +569,7 @@ int main(void)
         cmocka_unit_test(test_ends_are_narrow_up_to_255_bytes),
         cmocka_unit_test(test_a_blob_makes_a_page_wide),
         cmocka_unit_test(test_room_in_front_is_used),
+        cmocka_unit_test(test_the_last_row_takes_the_place_of_one_as_long),
         cmocka_unit_test(test_rows_are_found_with_and_without_tags),
         cmocka_unit_test(test_the_empty_string_is_found),
         cmocka_unit_test(test_scores_that_are_integers_take_the_bytes_of_the_largest),

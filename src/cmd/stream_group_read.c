@@ -2,6 +2,8 @@
  *
  * A client that waits does the whole command again when one of its keys gets an entry, or is gone, or loses its group
  * (exec/block.h): so it answers then as it would have answered had it come then. Executor only. */
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/num.h"
 #include "cmd/stream.h"
@@ -16,7 +18,7 @@
 #define NO_BLOCK (-1)
 
 #define READ_STEP    8  /* work of delivering an entry, next to that of an element */
-#define DRAFTS_MAX   64 /* streams in one command that may be changed in drafts, one for each key */
+#define BEGIN_STEP   16 /* and of beginning with a stream */
 #define PARTS_INLINE 4  /* streams for which no memory is asked */
 
 /* What the command's words say. */
@@ -277,14 +279,28 @@ static bool read_part(struct call *call, const struct group_reading *reading, st
     return read_new(call, reading, part);
 }
 
+/* Finds for each part the first one that has its key, with a table of `slot_count` slots, a power of two: the parts' numbers
+ * from 1 on, by the hashes of their names. */
+static void find_same(const struct call *call, const struct group_reading *reading,
+                      struct reading_part *parts, uint32_t *slots, uint32_t slot_count)
+{
+    memset(slots, 0, slot_count * sizeof *slots);
+    for (uint32_t index = 0; index < reading->stream_count; index++) {
+        struct slice name = reading->keys[index];
+        uint32_t at = (uint32_t)keyspace_hash(call->exec->keyspace, name) & (slot_count - 1);
+        while (slots[at] != 0 && !slice_equal(reading->keys[slots[at] - 1], name))
+            at = (at + 1) & (slot_count - 1);
+        if (slots[at] == 0)
+            slots[at] = index + 1;
+        parts[index].same = slots[at] - 1;
+    }
+}
+
 /* Gets a group and a consumer to be changed. False: there is no memory for the consumer's name. */
 static bool begin_part(struct call *call, const struct group_reading *reading, struct reading_part *parts,
                        uint32_t index, uint64_t steps)
 {
     struct reading_part *part = &parts[index];
-    part->same = reading->stream_count > DRAFTS_MAX ? index : 0;
-    while (!slice_equal(reading->keys[part->same], reading->keys[index]))
-        part->same++;
     part->group = NULL;
     if (part->same < index || !group_lookup(call, reading->keys[index], reading->group, true, &part->view) ||
         part->view.group == NULL)
@@ -300,13 +316,13 @@ static bool read_parts(struct call *call, const struct group_reading *reading, s
 {
     uint32_t begun = 0, read = 0, count = reading->stream_count;
     bool goes_on = true;
-    if (count > DRAFTS_MAX)
-        steps = 0; /* all in place: there, a key may come twice */
     sliced_expect(call, steps * READ_STEP);
-    while (goes_on && begun < count)
+    while (goes_on && begun < count) {
         goes_on = begin_part(call, reading, parts, begun++, steps);
-    if (!goes_on)
-        call_oom(call);
+        if (!goes_on)
+            call_oom(call);
+        goes_on = goes_on && sliced_pause(call, BEGIN_STEP);
+    }
     while (goes_on && read < count)
         goes_on = read_part(call, reading, parts, read++, list);
     for (uint32_t i = 0; i < begun; i++)
@@ -323,13 +339,21 @@ static bool read_parts(struct call *call, const struct group_reading *reading, s
 static bool read_groups(struct call *call, const struct group_reading *reading)
 {
     struct reading_part few[PARTS_INLINE], *parts = few;
+    uint32_t few_slots[2 * PARTS_INLINE], *slots = few_slots, slot_count = 2 * PARTS_INLINE;
     struct stream_list list = {.count = 0};
     uint64_t steps = 0;
     for (uint32_t i = 0; i < reading->stream_count; i++)
         if (!check_stream(call, reading, i, &steps))
             return true;
-    if (reading->stream_count > PARTS_INLINE)
+    if (reading->stream_count > PARTS_INLINE) {
+        while (slot_count < 2 * reading->stream_count)
+            slot_count *= 2;
         parts = mem_alloc(reading->stream_count * sizeof *parts);
+        slots = mem_alloc(slot_count * sizeof *slots);
+    }
+    find_same(call, reading, parts, slots, slot_count);
+    if (slots != few_slots)
+        mem_free(slots);
     bool is_done = read_parts(call, reading, parts, steps, &list);
     if (parts != few)
         mem_free(parts);

@@ -19,7 +19,7 @@ NEWER = {
     "hgetex", "hsetex", "hgetdel",  # 8.0
 }
 
-OURS = {"latency|blame", "slowlog|blame"}
+OURS = {"latency|blame", "slowlog|blame", "shm", "shm|help", "shm|open"}
 
 # Flags that COMMAND does not show.
 HIDDEN = {"may_replicate", "touches_arbitrary_keys", "protected"}

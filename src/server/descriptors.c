@@ -3,8 +3,21 @@
 
 #include <sys/resource.h>
 
+/* A session of shared memory has two: of its socket, and of its client's process. What is not to be had of these leaves
+ * clients that are watched less closely, so the number of clients does not depend on it. */
+static void raise_for_sessions(int64_t clients)
+{
+    struct rlimit limit;
+    rlim_t wanted = 2 * (rlim_t)clients + DESCRIPTORS_RESERVED;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int64_t descriptors_raise(int64_t clients)
 {
+    raise_for_sessions(clients);
     struct rlimit limit;
     rlim_t wanted = (rlim_t)clients + DESCRIPTORS_RESERVED;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)

@@ -17,8 +17,9 @@
 #include "gen/args.h"
 #include "types/members.h"
 
-#define REMOVE_STEP 64 /* rows that are taken out at once */
-#define REMOVE_WORK 256
+#define REMOVE_STEP 16 /* rows that are taken out at once */
+#define REMOVE_WORK 128
+#define REMOVE_FEW  64 /* rows that are taken out where they are */
 
 static const char not_a_number[] = "ERR resulting score is not a number (NaN)";
 
@@ -71,7 +72,7 @@ void zset_edit_close_taken(struct call *call, struct zset_edit *edit, const char
 /* Makes ready for taking so many rows out, fewer than all. */
 static void begin_removal(struct call *call, struct zset_edit *edit, uint64_t count)
 {
-    if (count > REMOVE_STEP)
+    if (count > REMOVE_FEW)
         sliced_edit(call, &edit->view);
     else
         sliced_commit(call);
@@ -107,7 +108,7 @@ void zset_edit_take(struct call *call, struct zset_edit *edit, uint64_t first, u
         begin_removal(call, edit, count);
         end_removal(call, edit, first, count, event);
     } else {
-        sliced_commit(call);
+        sliced_commit_key(call, &edit->key);
         remove_all(call, edit, count, event);
     }
 }

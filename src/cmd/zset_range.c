@@ -47,6 +47,12 @@ struct span {
     uint64_t count;
 };
 
+enum span_outcome {
+    SPAN_FOUND,
+    SPAN_EMPTY,
+    SPAN_STOPPED, /* sliced_pause said so */
+};
+
 /* ---- Reading the ends -------------------------------------------------------------------------------------- */
 
 /* A score, "(" before one that does not belong to the range. As generous as strtod: an empty text is 0, spaces before
@@ -177,33 +183,39 @@ static bool step(const struct tree *rows, struct tree_place *place, bool reverse
 /* Where scores differ the members are in no order, so that a range has no meaning; clients get what they get from Redis:
  * from the first member that is not before the range's beginning, which must not be behind its end, `offset` members are
  * passed over, and from there on all belong to it up to one that is behind the end. */
-static struct span span_of_mixed_lex(const struct tree *rows, const struct range *range)
+static enum span_outcome span_of_mixed_lex(struct call *call, const struct tree *rows,
+                                           const struct range *range, struct span *ret_span)
 {
     bool (*entered)(const struct tree_place *, const struct range *) =
         range->reverse ? lex_is_before_high : lex_is_behind_low;
     bool (*inside)(const struct tree_place *, const struct range *) =
         range->reverse ? lex_is_behind_low : lex_is_before_high;
-    const struct span none = {0, 0};
     uint64_t size = tree_rows(rows), passed = 0, count = 0;
     struct tree_place first, last, place;
     tree_at(rows, 0, &first);
     tree_at(rows, size - 1, &last);
     if (range->offset < 0 || !lex_is_before_high(&first, range) || !lex_is_behind_low(&last, range))
-        return none;
+        return SPAN_EMPTY;
     place = range->reverse ? last : first;
-    for (; !entered(&place, range); passed++)
+    for (; !entered(&place, range); passed++) {
+        if (!sliced_pause(call, 1))
+            return SPAN_STOPPED;
         if (!step(rows, &place, range->reverse))
-            return none;
+            return SPAN_EMPTY;
+    }
     if (!inside(&place, range) || (uint64_t)range->offset >= size - passed)
-        return none;
+        return SPAN_EMPTY;
     passed += (uint64_t)range->offset;
     tree_at(rows, range->reverse ? size - 1 - passed : passed, &place);
     while (inside(&place, range)) {
         count++;
+        if (!sliced_pause(call, 1))
+            return SPAN_STOPPED;
         if (!step(rows, &place, range->reverse))
             break;
     }
-    return (struct span){range->reverse ? size - passed - count : passed, count};
+    *ret_span = (struct span){range->reverse ? size - passed - count : passed, count};
+    return SPAN_FOUND;
 }
 
 /* Leaves out `offset` rows at the beginning of the range, and what is over its limit at its end. */
@@ -219,8 +231,9 @@ static struct span cut(struct span span, const struct range *range, int64_t offs
     return (struct span){span.first + (uint64_t)offset, count};
 }
 
-/* The rows of the range, in a set that has any. */
-static struct span find_span(const struct tree *rows, const struct range *range)
+/* The rows of the range, in kept rows, of which there are any. False: the command has been told to end. */
+static bool find_span(struct call *call, const struct tree *rows, const struct range *range,
+                      struct span *ret_span)
 {
     struct span span = {0, 0};
     int64_t offset = range->offset;
@@ -232,12 +245,14 @@ static struct span find_span(const struct tree *rows, const struct range *range)
             span = make_span(lex_count_before(rows, &range->low, range->low.exclusive),
                              lex_count_before(rows, &range->high, !range->high.exclusive));
         } else {
-            span = span_of_mixed_lex(rows, range);
+            if (span_of_mixed_lex(call, rows, range, &span) == SPAN_STOPPED)
+                return false;
             offset = 0;
         }
         break;
     }
-    return range->limited && range->by != BY_RANK ? cut(span, range, offset) : span;
+    *ret_span = range->limited && range->by != BY_RANK ? cut(span, range, offset) : span;
+    return true;
 }
 
 /* ---- Answering with a range -------------------------------------------------------------------------------- */
@@ -252,7 +267,9 @@ static void answer(struct call *call, struct slice name, struct range *range, st
         reply_array(call->out, 0);
         return;
     }
-    struct span span = find_span(zset.rows, range);
+    struct span span;
+    if (!find_span(call, zset.rows, range, &span))
+        return;
     bool nested = zset_reply_head(call, span.count, range->with_scores);
     sliced_expect(call, span.count);
     zset_reply_rows(call, zset.rows, range->reverse ? span.first + span.count - 1 : span.first, span.count,
@@ -335,9 +352,13 @@ void cmd_zrevrangebylex(struct call *call, const struct args_zrevrangebylex *arg
 /* ---- Storing it -------------------------------------------------------------------------------------------- */
 
 /* False: the command has been told to end. */
-static bool add_span(struct call *call, struct zset_edit *edit, const struct tree *rows, struct span span)
+static bool add_span(struct call *call, struct zset_edit *edit, const struct tree *rows,
+                     const struct range *range)
 {
     struct tree_place place;
+    struct span span;
+    if (!find_span(call, rows, range, &span))
+        return false;
     if (span.count == 0)
         return true;
     sliced_expect(call, 2 * span.count);
@@ -369,7 +390,7 @@ void cmd_zrangestore(struct call *call, const struct args_zrangestore *args)
         !zset_read(call, args->src, &zset))
         return;
     zset_edit_begin(call, &edit);
-    if (zset.rows != NULL && !add_span(call, &edit, zset.rows, find_span(zset.rows, &range))) {
+    if (zset.rows != NULL && !add_span(call, &edit, zset.rows, &range)) {
         zset_edit_drop(call, &edit);
         return;
     }
@@ -384,7 +405,9 @@ static void count(struct call *call, struct slice name, enum range_by by, struct
     struct collection_view zset;
     if (!parse_ends(call, &range, min, max) || !zset_read(call, name, &zset))
         return;
-    reply_int(call->out, zset.rows == NULL ? 0 : (int64_t)find_span(zset.rows, &range).count);
+    struct span span = {0, 0};
+    if (zset.rows == NULL || find_span(call, zset.rows, &range, &span))
+        reply_int(call->out, (int64_t)span.count);
 }
 
 void cmd_zcount(struct call *call, const struct args_zcount *args)
@@ -403,8 +426,10 @@ static void remove_range(struct call *call, struct slice name, const struct rang
     struct span span = {0, 0};
     if (!zset_edit_open(call, name, &edit))
         return;
-    if (edit.key.entry != NULL)
-        span = find_span(edit.view.rows, range);
+    if (edit.key.entry != NULL && range->by == BY_LEX && !zset_has_one_score(edit.view.rows))
+        sliced_edit(call, &edit.view); /* finding the span may pause */
+    if (edit.key.entry != NULL && !find_span(call, edit.view.rows, range, &span))
+        return;
     if (span.count > 0)
         zset_edit_take(call, &edit, span.first, span.count, event);
     reply_int(call->out, (int64_t)span.count);

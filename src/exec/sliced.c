@@ -241,7 +241,7 @@ enum status sliced_grow(struct call *call, void **block, size_t used, size_t siz
 void sliced_edit(struct call *call, struct collection_view *view)
 {
     struct sliced *sliced = call->sliced;
-    if (sliced == NULL)
+    if (sliced == NULL || sliced->edits_copy)
         return;
     if (tree_rows(view->rows) < EDIT_COPY_MIN) {
         sliced_commit_slow(sliced);

@@ -90,6 +90,7 @@ READS = [
     ("ZADD", "ZRANGE k 0 -1", list),
     ("ZADD", "ZREVRANGE k 0 -1", lambda reply: reply[::-1]),
     ("ZADD", "ZRANGEBYSCORE k -inf +inf", list),
+    ("ZADD", "ZRANGEBYLEX k [m (n", list),
     ("ZADD", "ZUNION 1 k", list),
     ("ZADD", "ZINTER 2 k k", list),
     ("ZADD", "ZDIFF 1 k", list),
@@ -138,7 +139,7 @@ def test_a_client_that_goes_while_its_range_is_shown(r, begin):
     assert r("XTRIM k MAXLEN 0") == COUNT
 
 
-@pytest.mark.parametrize("command", ["SINTERCARD 2 k k", "ZINTERCARD 2 k k"])
+@pytest.mark.parametrize("command", ["SINTERCARD 2 k k", "ZINTERCARD 2 k k", "ZLEXCOUNT k [m (n"])
 def test_a_count_is_that_of_the_start(r, begin, command):
     fill(r, "SADD" if command[0] == "S" else "ZADD", "k")
     client = begin(command)
@@ -254,6 +255,8 @@ EDITS = [("RPUSH", "LREM k 0 m7", 1, "LLEN k", COUNT - 1), ("RPUSH", "LTRIM k 25
          ("SADD", "SPOP k 5000", None, "SCARD k", 0),
          ("ZADD", "ZREMRANGEBYRANK k 0 1999", 2000, "ZCARD k", COUNT - 2000),
          ("ZADD", "ZREMRANGEBYSCORE k 0 1999", 2000, "ZCARD k", COUNT - 2000),
+         ("ZADD", "ZREMRANGEBYLEX k [m (n", COUNT, "ZCARD k", 0),
+         ("ZADD", "ZREMRANGEBYLEX k [m2999 (n", COUNT - 3, "ZCARD k", 3),
          ("ZADD", "ZPOPMIN k 2000", scored(members(2000)), "ZCARD k", COUNT - 2000),
          ("ZADD", "ZPOPMAX k 2000", scored(members()[:-2001:-1]), "ZCARD k", COUNT - 2000),
          ("ZADD", "ZPOPMAX k 5000", scored(members()[::-1]), "ZCARD k", 0),

@@ -35,7 +35,7 @@ EDITS = [("RPUSH", "LREM k 0 m7"), ("RPUSH", "LTRIM k 2500 2509"), ("RPUSH", "LI
          ("RPUSH", "LPOP k 2000"), ("RPUSH", "RPOP k 5000"), ("RPUSH", "LMPOP 1 k LEFT COUNT 2000"),
          ("ZADD", "ZPOPMIN k 2000"), ("ZADD", "ZPOPMAX k 5000"), ("ZADD", "ZMPOP 1 k MAX COUNT 2000"),
          ("SADD", "SPOP k 2000"), ("ZADD", "ZREMRANGEBYRANK k 0 1999"), ("ZADD", "ZREMRANGEBYSCORE k 0 1999"),
-         ("ZADD", "ZREMRANGEBYRANK k 0 -1"), ("HSET", "HPEXPIRE k 100000 FIELDS 1 m1"),
+         ("ZADD", "ZREMRANGEBYRANK k 0 -1"), ("ZADD", "ZREMRANGEBYLEX k [m (n"), ("HSET", "HPEXPIRE k 100000 FIELDS 1 m1"),
          ("HSET", "HSETEX k EX 100 FIELDS 1 m1 v")]
 
 
@@ -197,6 +197,7 @@ GOING = [("SADD", "SMEMBERS k"), ("SADD", "SRANDMEMBER k 700"), ("SADD", "SRANDM
          ("ZADD", "ZRANGE k 0 -1 WITHSCORES"), ("ZADD", "ZREVRANGE k 0 -1"), ("ZADD", "ZRANGEBYSCORE k -inf +inf"),
          ("ZADD", "ZUNION 2 k none"), ("ZADD", "ZINTER 2 k k"), ("ZADD", "ZDIFF 1 k"), ("ZADD", "ZINTERCARD 2 k k"),
          ("ZADD", "ZUNIONSTORE d 2 k none"), ("ZADD", "ZINTERSTORE d 2 k k"), ("ZADD", "ZDIFFSTORE d 2 k none"),
+         ("ZADD", "ZRANGEBYLEX k [m (n"), ("ZADD", "ZREMRANGEBYLEX k [m (n"), ("ZADD", "ZLEXCOUNT k [m (n"),
          ("ZADD", "ZRANGESTORE d k 0 -1"), ("ZADD", "ZREMRANGEBYRANK k 0 1999"), ("ZADD", "ZRANDMEMBER k 2500"),
          ("ZADD", "ZRANDMEMBER k -2500 WITHSCORES"), ("ZADD", "ZSCAN k 0 COUNT 100000"), ("ZADD", "DUMP k"),
          ("GEOADD", "GEOSEARCH k FROMLONLAT 0 0 BYRADIUS 9999 km ASC"),

@@ -217,6 +217,7 @@ static bool add_times(struct call *call, struct opened *opened)
     opened->hash.page = timed;
     opened->hash.rows = &opened->hash.page;
     opened->hash.index = NULL;
+    opened->hash.due_ms = ENTRY_NO_EXPIRE;
     opened->is_new = true;
     return true;
 }
@@ -232,6 +233,8 @@ static bool close_hash(struct call *call, struct opened *opened, uint8_t marks, 
         struct entry_options options = call_entry_options(call, key, true);
         struct entry *entry = NULL;
         options.marks = marks;
+        if (due_ms < opened->hash.due_ms)
+            opened->hash.due_ms = due_ms;
         collection_close(&opened->hash, NULL, key->name, ENTRY_HASH, &options, &entry);
         if (entry == NULL)
             reply_rollback(call->out, opened->mark);

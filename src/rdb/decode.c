@@ -78,6 +78,8 @@ static const struct form valkey_hash = {true, ENTRY_HASH, TEXTS_SINGLE, 0, NUMBE
 
 /* Bytes that are copied in about the time that an element takes. */
 #define BYTES_OF_ELEMENT 512
+/* What moving a field takes, in elements. */
+#define MOVE_WORK 4
 
 enum status rdb_pause(const struct rdb_pace *pace, uint32_t elements, size_t bytes)
 {
@@ -187,6 +189,7 @@ static enum status further_text(struct source *source, struct rdb_text *text)
 /* ---- Lists and sets ---------------------------------------------------------------------------------------- */
 
 struct decoder {
+    struct keyspace *keyspace;
     const struct rdb_limits *limits;
     struct rdb_value *value;
     struct source source;
@@ -334,14 +337,26 @@ static enum status moment_behind(struct decoder *decoder, int64_t *ret_expire_ms
 }
 
 /* Gives the rows room for times, unless they have. */
-static void add_times(struct collection_view *view)
+static enum status add_times(struct decoder *decoder)
 {
+    struct collection_view *view = &decoder->value->view;
+    struct tree_place place;
     struct tree timed;
+    enum status status;
     if (hash_has_times(view->rows))
-        return;
-    hash_add_times(view->rows, &timed);
-    tree_free_some(view->rows, UINT_MAX);
+        return ST_OK;
+    hash_begin_timed(view->rows, &timed);
+    tree_at(view->rows, 0, &place);
+    do {
+        hash_add_timed(&timed, place.page);
+        status = rdb_pause(decoder->source.pace, MOVE_WORK * place.page->count, 0);
+    } while (status == ST_OK && tree_next_page(view->rows, &place));
+    keyspace_retire_rows(decoder->keyspace, status == ST_OK ? view->rows : &timed);
+    if (status != ST_OK)
+        return status;
     view->page = timed;
+    view->due_ms = ENTRY_NO_EXPIRE;
+    return ST_OK;
 }
 
 /* Puts the field and the value that were read. */
@@ -356,8 +371,14 @@ static enum status add_field(struct decoder *decoder, int64_t expire_ms)
         element_unref(field);
         return ST_NOMEM;
     }
-    if (expire_ms != ENTRY_NO_EXPIRE)
-        add_times(view);
+    enum status status = expire_ms == ENTRY_NO_EXPIRE ? ST_OK : add_times(decoder);
+    if (status != ST_OK) {
+        element_unref(field);
+        element_unref(value);
+        return status;
+    }
+    if (expire_ms < view->due_ms)
+        view->due_ms = expire_ms;
     return hash_set(view->rows, INT64_MIN, field, value, expire_ms) ? ST_OK : ST_INVALID;
 }
 
@@ -449,7 +470,7 @@ static enum status decode_collection(struct rdb_reader *reader, const struct for
         [ENTRY_ZSET] = decode_zset,
         [ENTRY_HASH] = decode_hash,
     };
-    struct decoder decoder = {.limits = limits, .value = value};
+    struct decoder decoder = {.limits = limits, .keyspace = keyspace, .value = value};
     collection_begin(&value->view, keyspace, form->type);
     enum status status = source_init(&decoder.source, reader, form, pace);
     if (status == ST_OK)

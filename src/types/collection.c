@@ -32,6 +32,7 @@ void collection_open(struct collection_view *view, struct keyspace *keyspace, st
     tree_init_page(&view->page, type, &keyspace->hash_seed, keyspace->heap, entry_page(entry));
     view->rows = &view->page;
     view->index = NULL;
+    view->due_ms = COLLECTION_DUE_NOT_KNOWN;
 }
 
 void collection_begin(struct collection_view *view, struct keyspace *keyspace, enum entry_type type)
@@ -41,20 +42,22 @@ void collection_begin(struct collection_view *view, struct keyspace *keyspace, e
                    page_new_roomy(keyspace->heap, tree_type->layout, BEGIN_SIZE));
     view->rows = &view->page;
     view->index = NULL;
+    view->due_ms = COLLECTION_DUE_NOT_KNOWN;
 }
 
 /* An entry for rows that none holds yet. */
-static struct entry *new_entry(struct tree *rows, struct tree *index, struct slice key, enum entry_type type,
+static struct entry *new_entry(const struct collection_view *view, struct slice key, enum entry_type type,
                                const struct entry_options *options)
 {
+    struct tree *rows = view->rows;
     /* Who makes a collection with several rows at once has often made all of it. */
     if (rows->depth == 0 && !page_is_shared(rows->root.page))
         page_fit(rows->heap, &rows->root.page, rows->root.page->count == 1);
     if (rows->depth == 0)
         return entry_new_page(rows->heap, key, type, rows->root.page, options);
-    struct collection *collection = collection_new(rows->heap, rows, index);
+    struct collection *collection = collection_new(rows->heap, rows, view->index);
     if (rows->type == &timed_hash_tree)
-        collection->due_ms = hash_due_ms(rows);
+        collection->due_ms = view->due_ms != COLLECTION_DUE_NOT_KNOWN ? view->due_ms : hash_due_ms(rows);
     struct entry *entry = entry_new_tree(rows->heap, key, type, collection, options);
     if (entry == NULL)
         heap_release(rows->heap, collection, sizeof *collection);
@@ -81,7 +84,7 @@ enum collection_outcome collection_close(struct collection_view *view, struct en
     }
     if (is_large || (in_page && rows->depth == 0))
         return COLLECTION_KEPT;
-    struct entry *made = new_entry(rows, view->index, key, type, options);
+    struct entry *made = new_entry(view, key, type, options);
     if (made == NULL) {
         if (in_page)
             fatal("out of memory"); /* what was acknowledged would be lost */

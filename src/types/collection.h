@@ -20,7 +20,12 @@ struct collection_view {
     struct tree *index;    /* of a large sorted set; NULL otherwise (types/zset.h) */
     struct tree new_index; /* what `index` points at until the entry has it */
     struct tree page; /* what `rows` points at while the collection is one page in its entry, or not in any */
+    /* Of a hash with times that is new or one page in its entry: not later than any of them. COLLECTION_DUE_NOT_KNOWN: closing it looks at
+     * all of them, if it must. */
+    int64_t due_ms;
 };
+
+#define COLLECTION_DUE_NOT_KNOWN INT64_MIN
 
 /* The rows of an entry that holds a collection. */
 void collection_open(struct collection_view *view, struct keyspace *keyspace, struct entry *entry);

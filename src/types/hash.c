@@ -89,16 +89,6 @@ void hash_add_live(struct tree *timed, const struct page *page, int64_t now_ms)
     }
 }
 
-void hash_add_times(const struct tree *rows, struct tree *ret_timed)
-{
-    struct tree_place place;
-    hash_begin_timed(rows, ret_timed);
-    tree_at(rows, 0, &place);
-    do
-        hash_add_timed(ret_timed, place.page);
-    while (tree_next_page(rows, &place));
-}
-
 int64_t hash_due_ms(const struct tree *rows)
 {
     int64_t due_ms = ENTRY_NO_EXPIRE;

@@ -3,7 +3,7 @@
  * Principal entry points: hash_find, hash_set, hash_set_time, hash_expire, hash_marks.
  * Fields are found as members are (types/members.h); new ones are put behind the last, so that a hash of one page keeps
  * the order in which its fields came. A hash whose fields never had a time has no room for times in its rows; with the
- * first one all of it moves to timed rows (hash_add_times), where it stays.
+ * first one all of it moves to timed rows (hash_add_timed), where it stays.
  * Knows trees and elements, nothing of clients, commands and replies.
  * Threads: executor only.
  *
@@ -59,9 +59,6 @@ void hash_add_timed(struct tree *timed, const struct page *page);
 
 /* The same with times, for rows that have them: those that are after `now_ms`. */
 void hash_add_live(struct tree *timed, const struct page *page, int64_t now_ms);
-
-/* All fields of rows without times, at once. */
-void hash_add_times(const struct tree *rows, struct tree *ret_timed);
 
 /* When the first field of a hash with times expires, ENTRY_NO_EXPIRE for never. Looks at all of them. */
 int64_t hash_due_ms(const struct tree *rows);

@@ -5,6 +5,7 @@ import os
 import pathlib
 import random
 import re
+import time
 
 import pytest
 
@@ -537,6 +538,33 @@ def test_times_of_fields_travel(r, count):
     assert (r("HPEXPIRETIME", "again", "FIELDS", count, *fields) ==
             [-1 if i % 3 else FAR_MS + i for i in range(count)])
     assert r("OBJECT ENCODING again") == r("OBJECT ENCODING k")
+
+
+@pytest.mark.skua_only("redis-server 7.0 has no times of fields")
+@pytest.mark.parametrize("count", [2, 3000])
+def test_the_first_field_with_a_time_comes_last(r, count):
+    """Those before it were put where there is no room for times."""
+    fields = [b"f%d" % i for i in range(count)]
+    rows = b"".join(rdb.length(0 if i < count - 1 else 1500) + strings_of([field, b"v"])
+                    for i, field in enumerate(fields))
+    payload = timed(rdb.HASH_TIMED, rdb.moment(FAR_MS), rdb.length(count), rows)
+    assert r("RESTORE", "k", 0, payload) == "OK"
+    assert r("DEBUG CHECK") == "OK"
+    assert r("HLEN k") == count
+    assert r("HPEXPIRETIME", "k", "FIELDS", count, *fields) == [-1] * (count - 1) + [FAR_MS + 1499]
+    # The key knows its first time: DUMP writes it in front, and no other is before it.
+    assert r("DUMP k")[1:9] == rdb.moment(FAR_MS + 1499) or count == 2
+
+
+@pytest.mark.skua_only("redis-server 7.0 has no times of fields")
+def test_fields_of_a_restored_hash_go_in_time(r):
+    """Nobody looks at it: the sweep of the database finds it by the time that it keeps."""
+    count = 3000
+    rows = b"".join(rdb.length(1) + strings_of([b"f%d" % i, b"v"]) for i in range(count))
+    moment_ms = int(time.time() * 1000) + 700
+    assert r("RESTORE", "k", 0, timed(rdb.HASH_TIMED, rdb.moment(moment_ms), rdb.length(count), rows)) == "OK"
+    assert r("HLEN k") in (0, count)
+    eventually(lambda: r("DBSIZE") == 0, "it has gone")
 
 
 @pytest.mark.skua_only("redis-server 7.0 has no times of fields")

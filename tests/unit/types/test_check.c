@@ -57,6 +57,20 @@ static void add(struct collection_view *view, enum entry_type type, unsigned num
     }
 }
 
+/* Moves rows without times to ones that have room for them. */
+static void add_times(struct tree *rows)
+{
+    struct tree plain = *rows;
+    struct tree_place place;
+    hash_begin_timed(&plain, rows);
+    tree_at(&plain, 0, &place);
+    do
+        hash_add_timed(rows, place.page);
+    while (tree_next_page(&plain, &place));
+    while (!tree_free_some(&plain, 3))
+        ;
+}
+
 static struct entry *make(struct keyspace *keyspace, enum entry_type type, unsigned count, bool timed)
 {
     struct collection_view view;
@@ -67,10 +81,7 @@ static struct entry *make(struct keyspace *keyspace, enum entry_type type, unsig
         add(&view, type, i);
     options.marks = type == ENTRY_SET ? ENTRY_MIXED : 0;
     if (timed) {
-        struct tree rows = *view.rows;
-        hash_add_times(&rows, view.rows);
-        while (!tree_free_some(&rows, 1000))
-            ;
+        add_times(view.rows);
         options.marks = ENTRY_TIMED_FIELDS;
     }
     assert_int_equal(collection_close(&view, NULL, SLICE("key"), type, &options, &entry),

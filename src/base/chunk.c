@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/bug.h"
+#include "base/worker.h"
 
 static struct chunk *chunk_init(struct chunk *chunk, size_t capacity)
 {
@@ -129,4 +130,22 @@ void chunk_list_clear(struct chunk_list *list, struct chunk_pool *pool)
         chunk_put(pool, chunk);
         chunk = next;
     }
+}
+
+/* On a worker: a list that has no pool. */
+static void free_chunks(void *head)
+{
+    struct chunk_pool none = {0};
+    struct chunk_list list = {.head = head};
+    chunk_list_clear(&list, &none);
+}
+
+void chunk_list_drop(struct chunk_list *list, struct chunk_pool *pool, struct worker_pool *workers)
+{
+    if (likely(workers == NULL || list->count < CHUNK_DROP_MIN)) {
+        chunk_list_clear(list, pool);
+        return;
+    }
+    worker_submit(workers, free_chunks, list->head);
+    *list = (struct chunk_list){0};
 }

@@ -1,6 +1,7 @@
 /* Chunks: the pieces of memory that bytes travel in, from a socket to the parser and from a reply to a socket.
  *
- * Principal entry points: chunk_pool_get, chunk_new, chunk_put, chunk_list_append, chunk_list_move.
+ * Principal entry points: chunk_pool_get, chunk_new, chunk_put, chunk_list_append, chunk_list_move,
+ * chunk_list_drop.
  * A chunk carries bytes [start, end) of its own memory, or refers to bytes that somebody else keeps alive
  * (a large value): then `pinned` is set, and `release` is called when the bytes are no longer needed.
  * Threads: a pool has one owner; a chunk may be filled on one thread and put back on another if it was
@@ -16,6 +17,8 @@
 #include <stdint.h>
 
 #include "base/macros.h"
+
+struct worker_pool;
 
 /* Memory of a standard chunk, its header included: the largest size that jemalloc serves from slabs, so nothing
  * is wasted, and not a multiple of a page on purpose: chunks that follow each
@@ -71,5 +74,12 @@ void chunk_list_append(struct chunk_list *list, struct chunk *chunk);
 /* Moves everything of `from` behind `to`. */
 void chunk_list_move(struct chunk_list *to, struct chunk_list *from);
 void chunk_list_clear(struct chunk_list *list, struct chunk_pool *pool);
+
+/* So many chunks are given back by a worker: a megabyte or so. */
+#define CHUNK_DROP_MIN 64
+
+/* The same for a list that may be long: many chunks go to a worker, which gives them back to the system. `workers` may be
+ * NULL. */
+void chunk_list_drop(struct chunk_list *list, struct chunk_pool *pool, struct worker_pool *workers);
 
 #endif

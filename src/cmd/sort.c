@@ -24,7 +24,7 @@
 #include "types/sort.h"
 #include "types/zset.h"
 
-#define SORT_STEP_MOVES 256 /* items moved between two looks at whether to pause */
+#define SORT_STEP_MOVES 32 /* items moved between two looks at whether to pause */
 #define NO_LIMIT        (-1)
 #define LOOKUP_WORK     4 /* for sliced_pause: of looking a key up */
 /* So many weights are released by a worker. */

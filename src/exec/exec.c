@@ -148,7 +148,7 @@ void exec_client_closed(struct exec *exec, struct client *client)
         list_remove(&client->in_dirty);
     if (list_is_listed(&client->in_over_soft))
         list_remove(&client->in_over_soft);
-    reply_clear(&client->out);
+    reply_drop(&client->out, exec->workers);
     struct run *run = client->pending_head;
     while (run) {
         struct run *next = run->link;
@@ -232,7 +232,7 @@ static void flush_client(struct client *client)
             chunk_list_clear(&bytes, client->exec->chunks); /* given by the run, and nothing was answered */
     }
     if (unlikely(client->flags & CLIENT_CLOSING)) {
-        reply_clear(&client->out);
+        reply_drop(&client->out, client->exec->workers);
         if (list_is_listed(&client->in_dirty))
             list_remove(&client->in_dirty);
         if (!(client->flags & CLIENT_CLOSE_SENT)) {

@@ -336,7 +336,7 @@ static void end(struct sliced *sliced)
     client->flags &= ~(uint32_t)CLIENT_SLICED;
     client_note_patience(client);
     if (is_going || client->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP))
-        reply_clear(&sliced->out);
+        reply_drop(&sliced->out, exec->workers);
     else
         reply_move(&client->out, &sliced->out);
     client->flags &= ~(uint32_t)CLIENT_REPLY_SKIP;

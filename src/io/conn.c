@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/role.h"
 #include "config/config.h"
+#include "exec/exec.h"
 #include "exec/request.h"
 
 /* A request that is known to be longer than this gets memory step by step as its bytes arrive, so that announcing
@@ -463,7 +464,7 @@ void conn_queue_output(struct conn *conn, struct chunk_list *bytes)
 {
     if (conn->state == CONN_ENDED) {
         count_sent(conn, bytes->bytes);
-        chunk_list_clear(bytes, conn->io->chunks);
+        chunk_list_drop(bytes, conn->io->chunks, conn->io->group->options.exec->workers);
         return;
     }
     conn_watch_output(conn, bytes->bytes);
@@ -573,7 +574,7 @@ void conn_end(struct conn *conn)
     stream_close(conn->stream);
     conn->stream = NULL;
     count_sent(conn, conn->output.bytes);
-    chunk_list_clear(&conn->output, io->chunks);
+    chunk_list_drop(&conn->output, io->chunks, io->group->options.exec->workers);
     io->unforgotten++;
     list_append(&io->closing, &conn->in_closing);
 }

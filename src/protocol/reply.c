@@ -76,6 +76,12 @@ void reply_clear(struct reply *reply)
     chunk_list_clear(&reply->list, reply->pool);
 }
 
+void reply_drop(struct reply *reply, struct worker_pool *workers)
+{
+    close_chunk(reply);
+    chunk_list_drop(&reply->list, reply->pool, workers);
+}
+
 void reply_take(struct reply *reply, struct chunk_list *to)
 {
     close_chunk(reply);

@@ -37,6 +37,8 @@ struct reply {
 void reply_init(struct reply *reply, struct chunk_pool *pool, int resp);
 /* Drops what was written. */
 void reply_clear(struct reply *reply);
+/* The same of what may be long (chunk_list_drop). */
+void reply_drop(struct reply *reply, struct worker_pool *workers);
 
 /* Hands the reply an empty chunk to write into, instead of one from its pool. Only while cursor is NULL. */
 void reply_give_chunk(struct reply *reply, struct chunk *chunk);

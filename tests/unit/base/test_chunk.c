@@ -1,5 +1,6 @@
 /* Proves: chunks come back clean, the pool keeps no more than it may, lists keep order and sum, and what a chunk
  * pins is released exactly once. */
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/chunk.h"
+#include "base/worker.h"
 
 static void a_chunk_from_the_pool_is_empty(void **state)
 {
@@ -147,6 +149,34 @@ static void lists_keep_order_and_sum(void **state)
     chunk_pool_done(&pool);
 }
 
+/* A long list is given back by a worker, a short one goes to the pool. */
+static void a_long_list_is_dropped_elsewhere(void **state)
+{
+    struct chunk_pool pool;
+    struct chunk_list list = {0};
+    struct worker_pool *workers = worker_pool_new(1);
+    size_t before = mem_used();
+    int released = 0;
+    chunk_pool_init(&pool, 1000);
+    chunk_list_append(&list, filled(&pool, 'a', 10));
+    chunk_list_drop(&list, &pool, workers);
+    assert_list(&list, "", 0);
+    assert_int_equal(pool.count, 1);
+    chunk_pool_done(&pool);
+    for (unsigned i = 1; i < CHUNK_DROP_MIN; i++)
+        chunk_list_append(&list, chunk_pool_get(&pool));
+    chunk_list_append(&list, chunk_new_pinned("x", 1, count_release, &released));
+    chunk_list_drop(&list, &pool, workers);
+    assert_list(&list, "", 0);
+    while (worker_pending(workers) > 0)
+        sched_yield();
+    assert_int_equal(pool.count, 0);
+    assert_int_equal(released, 1);
+    chunk_pool_done(&pool);
+    assert_int_equal(mem_used(), before);
+    worker_pool_free(workers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +186,7 @@ int main(void)
         cmocka_unit_test(a_size_beyond_reason_is_refused),
         cmocka_unit_test(what_is_pinned_is_released_once),
         cmocka_unit_test(lists_keep_order_and_sum),
+        cmocka_unit_test(a_long_list_is_dropped_elsewhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,8 @@ import shlex
 import socket
 import time
 
+from .shm import ShmAddress, ShmSocket
+
 TIMEOUT_S = 30  # no test waits this long for a reply unless something is broken
 
 
@@ -192,19 +194,26 @@ def words(args):
     return args
 
 
+def connected(address, timeout_s):
+    if isinstance(address, ShmAddress):
+        return ShmSocket(address, timeout_s=timeout_s)
+    if isinstance(address, str):
+        connection = socket.socket(socket.AF_UNIX)
+    else:
+        connection = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+    connection.settimeout(timeout_s)
+    connection.connect(address)
+    if connection.family != socket.AF_UNIX:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
 class Client:
     """One connection. client("SET k v") or client("SET", key, value) sends a command and returns its reply."""
 
     def __init__(self, address, resp=2, timeout_s=TIMEOUT_S):
-        """`address` is a path (Unix socket) or a (host, port)."""
-        if isinstance(address, str):
-            self.socket = socket.socket(socket.AF_UNIX)
-        else:
-            self.socket = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
-        self.socket.settimeout(timeout_s)
-        self.socket.connect(address)
-        if self.socket.family != socket.AF_UNIX:
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        """`address` is a path (Unix socket), a ShmAddress (shared memory) or a (host, port)."""
+        self.socket = connected(address, timeout_s)
         self.reader = Reader()
         self.pushes = []
         if resp == 3:

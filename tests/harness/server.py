@@ -14,6 +14,7 @@ import tempfile
 import time
 
 from .resp import Client
+from .shm import ShmAddress
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 REDIS = "redis"
@@ -65,7 +66,7 @@ def free_port():
 class Server:
     """One running server process.
 
-    kind: SKUA or REDIS. transport: "tcp" or "unix", what connect() uses. io_threads: as the option (ours only).
+    kind: SKUA or REDIS. transport: "tcp", "unix" or "shm", what connect() uses. io_threads: as the option (ours only).
     config: further options by name; a value that is a list gives one line per element.
     """
 
@@ -183,7 +184,14 @@ class Server:
 
     @property
     def address(self):
-        return self.socket_path if self.transport == "unix" else ("127.0.0.1", self.port)
+        if self.transport == "tcp":
+            return "127.0.0.1", self.port
+        return ShmAddress(self.socket_path) if self.transport == "shm" else self.socket_path
+
+    @property
+    def first_address(self):
+        """Where a connection begins: a session of shared memory on the Unix socket."""
+        return self.socket_path if self.transport == "shm" else self.address
 
     def log(self):
         return self.log_path.read_bytes() if self.log_path.exists() else b""

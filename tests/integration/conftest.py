@@ -6,11 +6,13 @@
     config        config(name=value, …): CONFIG SET now, the old values come back after the test
     start         start(option=value, …): a further server just for this test, stopped and checked afterwards
 
-The matrix is {tcp, unix} x io-threads {0, 1, 4}; SKUA_MATRIX="tcp:0,unix:4" or --matrix takes some cells,
+The matrix is {tcp, shm} x io-threads {0, 1, 4} and unix:0, which differs from tcp in how a connection is made and in
+nothing that happens to it later; SKUA_MATRIX="tcp:0,shm:4" or --matrix takes some cells,
 --server redis runs the specs on redis-server 7.0 instead, which shows that a spec tells the truth.
 
 Marks: `once` (needs no matrix: first cell only), `core` (also under ASan and UBSan), `threads` (also under TSan),
-`skua_only(reason)` (there is no such thing in redis-server 7.0, or it differs there for that reason).
+`skua_only(reason)` (there is no such thing in redis-server 7.0, or it differs there for that reason), `not_over_shm(reason)`
+(shared memory has no such thing).
 """
 import functools
 import os
@@ -20,7 +22,7 @@ import pytest
 from harness.resp import eventually
 from harness.server import REDIS, SKUA, Server
 
-FULL_MATRIX = "tcp:0,tcp:1,tcp:4,unix:0,unix:1,unix:4"
+FULL_MATRIX = "tcp:0,tcp:1,tcp:4,unix:0,shm:0,shm:1,shm:4"
 
 
 def pytest_addoption(parser):
@@ -36,7 +38,7 @@ def cells(matrix, kind):
     pytest keeps a module's fixture only while its parameter is the very same object."""
     chosen = [(transport, int(threads)) for transport, threads in (cell.split(":") for cell in matrix.split(","))]
     if kind == REDIS:
-        chosen = sorted({(transport, 0) for transport, _ in chosen})
+        chosen = sorted({(transport, 0) for transport, _ in chosen if transport != "shm"})
     return chosen
 
 
@@ -54,6 +56,9 @@ def pytest_collection_modifyitems(config, items):
         only = item.get_closest_marker("skua_only")
         if only and config.getoption("--server") == REDIS:
             item.add_marker(pytest.mark.skip(reason=only.args[0]))
+        sockets_only = item.get_closest_marker("not_over_shm")
+        if sockets_only and getattr(item, "callspec", None) and item.callspec.params.get("cell", ("",))[0] == "shm":
+            item.add_marker(pytest.mark.skip(reason=sockets_only.args[0]))
         # One worker runs all tests of a module and cell, so that they share one server.
         cell = getattr(item, "callspec", None) and item.callspec.params.get("cell")
         item.add_marker(pytest.mark.xdist_group(f"{item.module.__name__}-{cell}"))

@@ -342,6 +342,7 @@ def test_connections_that_end_in_the_middle_of_a_request_leave_nothing(r, connec
     assert r("DBSIZE") == 0
 
 
+@pytest.mark.not_over_shm("the end of the socket, in either direction, is the end of the session")
 def test_requests_sent_before_the_sender_shut_its_side_are_answered(connect):
     client = connect()
     client.send_raw(encode("SET", "k", "v") + encode("GET", "k"))

@@ -147,6 +147,7 @@ void conn_after_fork_in_child(void);
 
 /* Adds up what all connections have counted. */
 struct conn_counts conn_total(void);
+/* A server was there, and gave no session. */
 void conn_count_refusal(void);
 
 #endif

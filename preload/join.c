@@ -121,6 +121,7 @@ static struct conn *open_session(struct settings_server *server)
         atomic_store(&server->refused_till, now_ms() + JOIN_REFUSED_MS);
     if (!conn) {
         real.close(socket_fd);
+        conn_count_refusal();
     } else if (!equip(conn, socket_fd, &offer, fds)) {
         conn_give_back(conn);
         conn = NULL;
@@ -188,9 +189,7 @@ bool join(int fd, struct settings_server *server, const struct sockaddr *address
         if (!joined && atomic_load(&conn->id) == id)
             conn_give_back(conn);
     }
-    if (!joined)
-        conn_count_refusal();
-    else if (conn_lock(fd) == conn) {
+    if (joined && conn_lock(fd) == conn) {
         rest(conn);
         conn_unlock(conn);
     }

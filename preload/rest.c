@@ -86,6 +86,15 @@ static bool arm(struct conn *conn)
     }
 }
 
+/* The socket says that the server is gone. A socket of the program's would be reset if the server had left something of the
+ * program's unread, and it alone decides: that bells were unread, which resets ours, is no news to the program. */
+static void end_by_socket(struct conn *conn)
+{
+    const struct shm_end *end = &conn->session.end;
+    conn_end(conn,
+             atomic_load_explicit(&end->peer->head, memory_order_relaxed) != end->tail ? ECONNRESET : 0);
+}
+
 void rest_take_bell(struct conn *conn)
 {
     char bells[64];
@@ -93,10 +102,8 @@ void rest_take_bell(struct conn *conn)
     conn->armed = false;
     atomic_store(&conn->rung, false);
     ssize_t taken = real.recv(conn->bell_fd, bells, sizeof bells, MSG_DONTWAIT);
-    if (taken == 0) {
-        conn_end(conn, 0);
-    } else if (taken < 0 && errno != EAGAIN && errno != EINTR) {
-        conn_end(conn, ECONNRESET);
+    if (taken == 0 || (taken < 0 && errno != EAGAIN && errno != EINTR)) {
+        end_by_socket(conn);
     } else {
         conn->counts.bells_taken += taken > 0;
         wake_calm(conn);
@@ -162,7 +169,7 @@ static int sleep_as_taker(struct conn *conn, uint32_t id)
     }
     if (taken < 0 && (error == EAGAIN || error == EINTR))
         return error;
-    conn_end(conn, taken < 0 ? ECONNRESET : 0);
+    end_by_socket(conn);
     return 0;
 }
 

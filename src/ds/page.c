@@ -7,6 +7,7 @@
 
 #define PAGE_ROOM_SHARE 8 /* a page that grows gets an eighth more than it needs */
 #define PAGE_ROOM_MIN   16
+#define PAGE_EVEN_ROWS  16
 #define PAGE_SHRINK_MIN 128 /* blocks up to this size are not made smaller */
 #define NARROW_ENDS_MAX                                                                                      \
     1024 /* so that a page can become wide, at the latest after it has been divided once */
@@ -27,33 +28,65 @@ const struct page_shape page_shapes[PAGE_LAYOUTS] = {
 struct plan {
     enum page_layout layout;
     bool narrow;
+    bool even;
     bool tagged;
+    uint16_t sizes[2]; /* even: page_sizes */
     struct numbers_form form;
 };
 
 ALWAYS_INLINE struct plan plan_of(const struct page *page)
 {
     bool based = page->form & NUMBER_BASED;
-    return (struct plan){(enum page_layout)page->layout,
-                         page->narrow,
-                         page->tagged,
-                         {page->form, based ? *page_base(page) : 0}};
-}
-
-/* Columns as narrow as so many rows with so many bytes allow. */
-ALWAYS_INLINE struct plan plan_make(enum page_layout layout, unsigned rows, unsigned bytes, bool blobs,
-                                    struct numbers_form form)
-{
-    const struct page_shape *shape = &page_shapes[layout];
-    bool narrow = !blobs && bytes <= PAGE_NARROW_BYTES && rows * shape->elements <= NARROW_ENDS_MAX;
-    return (struct plan){layout, narrow, shape->tags && rows > PAGE_UNTAGGED_ROWS, form};
+    return (struct plan){.layout = (enum page_layout)page->layout,
+                         .narrow = page->narrow,
+                         .even = page->even,
+                         .tagged = page->tagged,
+                         .form = {page->form, based ? *page_base(page) : 0}};
 }
 
 /* Bytes that a row takes in the columns, but for the bits of kinds. */
 ALWAYS_INLINE unsigned plan_row_size(const struct plan *plan)
 {
-    return page_shapes[plan->layout].elements * (plan->narrow ? 1u : 2u) +
-           (plan->form.bits & NUMBER_WIDTH_MASK) + (plan->tagged ? 1u : 0);
+    unsigned end_size = plan->even ? 0 : plan->narrow ? 1 : sizeof(uint16_t);
+    return page_shapes[plan->layout].elements * end_size + (plan->form.bits & NUMBER_WIDTH_MASK) +
+           (plan->tagged ? 1u : 0);
+}
+
+/* What a row would take if the page were not even. */
+ALWAYS_INLINE unsigned plan_loose_row_size(const struct plan *plan)
+{
+    const uint16_t *sizes = plan->sizes;
+    unsigned elements = page_shapes[plan->layout].elements;
+    unsigned bytes = (sizes[0] & PAGE_END_MASK) + (elements > 1 ? sizes[1] & PAGE_END_MASK : 0u);
+    return plan_row_size(plan) + elements * (unsigned)sizeof(uint16_t) + bytes;
+}
+
+/* Not of the smallest pages: what they would save is less than what a row that differs would cost. */
+ALWAYS_INLINE bool may_be_even(unsigned rows, unsigned bytes)
+{
+    return rows > PAGE_EVEN_ROWS || bytes > PAGE_NARROW_BYTES;
+}
+
+/* Sizes and kinds of all elements, if those of all rows are the same. */
+struct evenness {
+    bool holds;
+    uint16_t sizes[2]; /* as page_sizes */
+};
+
+/* Columns as narrow as so many rows with so many bytes allow. `evenness`: theirs. */
+ALWAYS_INLINE struct plan plan_make(enum page_layout layout, unsigned rows, unsigned bytes, bool blobs,
+                                    struct numbers_form form, const struct evenness *evenness)
+{
+    const struct page_shape *shape = &page_shapes[layout];
+    struct plan plan = {.layout = layout, .tagged = shape->tags && rows > PAGE_UNTAGGED_ROWS, .form = form};
+    plan.narrow = !blobs && bytes <= PAGE_NARROW_BYTES && rows * shape->elements <= NARROW_ENDS_MAX;
+    struct plan even = plan;
+    even.narrow = false;
+    even.even = true;
+    memcpy(even.sizes, evenness->sizes, sizeof even.sizes);
+    bool is_even = evenness->holds && !blobs && may_be_even(rows, bytes) &&
+                   rows * plan_loose_row_size(&even) <= PAGE_LOOSE_MAX; /* P6 */
+    return is_even ? even : plan;
 }
 
 ALWAYS_INLINE unsigned plan_kinds_size(const struct plan *plan, unsigned capacity)
@@ -66,6 +99,7 @@ ALWAYS_INLINE unsigned plan_columns_end(const struct plan *plan, unsigned capaci
 {
     return (unsigned)sizeof(struct page) +
            (plan->form.bits & NUMBER_BASED ? (unsigned)sizeof plan->form.base : 0) +
+           (plan->even ? page_shapes[plan->layout].elements * (unsigned)sizeof(uint16_t) : 0) +
            capacity * plan_row_size(plan) + plan_kinds_size(plan, capacity);
 }
 
@@ -96,11 +130,17 @@ ALWAYS_INLINE unsigned elements_of(const struct page *page)
 /* Where element `index`, counted over rows, ends. */
 ALWAYS_INLINE unsigned end_at(const struct page *page, unsigned index)
 {
+    if (page->even) {
+        struct element element =
+            page_even_element(page, index / elements_of(page), index % elements_of(page));
+        return (unsigned)(element.data + element.size - (const char *)page);
+    }
     if (page->narrow)
         return (unsigned)(page_origin(page) + ((const uint8_t *)page_ends(page))[index]);
     return page_wide_ends(page)[index] & PAGE_END_MASK;
 }
 
+/* Not of an even page. */
 ALWAYS_INLINE void set_end(struct page *page, unsigned index, unsigned end, unsigned kind)
 {
     if (!page->narrow) {
@@ -118,6 +158,8 @@ static void shift_ends(struct page *page, unsigned from, unsigned to, int more)
 {
     uint8_t *narrow = (uint8_t *)page_ends(page);
     uint16_t *wide = page_wide_ends(page);
+    if (page->even)
+        return;
     if (page->narrow)
         for (unsigned i = from; i < to; i++)
             narrow[i] = (uint8_t)(narrow[i] + more);
@@ -129,7 +171,53 @@ static void shift_ends(struct page *page, unsigned from, unsigned to, int more)
 /* Where the bytes of row `row` begin; of row `count`, where the last ones end. */
 ALWAYS_INLINE unsigned row_start(const struct page *page, unsigned row)
 {
+    if (page->even)
+        return page->begin + row * page_stride(page);
     return row == 0 ? page->begin : end_at(page, row * elements_of(page) - 1);
+}
+
+static uint16_t size_and_kind(struct element element)
+{
+    return (uint16_t)(element.size | (unsigned)element.kind << PAGE_END_BITS);
+}
+
+/* Whether the row is as those told. True of the first one, which is told from then on: `rows` is 0. */
+static bool is_even_with(struct evenness *evenness, unsigned rows, unsigned elements,
+                         const struct element row[static 1])
+{
+    for (unsigned which = 0; which < elements; which++) {
+        uint16_t size = size_and_kind(row[which]);
+        if (rows == 0)
+            evenness->sizes[which] = size;
+        else if (evenness->sizes[which] != size)
+            return false;
+    }
+    return true;
+}
+
+/* That of the rows [from, to). */
+static struct evenness evenness_of(const struct page *page, unsigned from, unsigned to)
+{
+    struct evenness evenness = {.holds = !page->has_blobs};
+    unsigned elements = elements_of(page);
+    if (page->even) {
+        memcpy(evenness.sizes, page_sizes(page), elements * sizeof evenness.sizes[0]);
+        return evenness;
+    }
+    for (unsigned row = from; row < to && evenness.holds; row++) {
+        struct element found[2] = {page_element(page, row, 0), page_element(page, row, elements - 1)};
+        evenness.holds = is_even_with(&evenness, row - from, elements, found);
+    }
+    return evenness;
+}
+
+/* Whether the rows of an even page are as this one. */
+static bool is_as_even(const struct page *page, const struct row *row)
+{
+    for (unsigned which = 0; which < elements_of(page); which++)
+        if (page_sizes(page)[which] != size_and_kind(row->elements[which]))
+            return false;
+    return true;
 }
 
 size_t page_text_size(const struct page *page)
@@ -264,10 +352,13 @@ static struct page *page_allocate_with(struct heap *heap, const struct plan *pla
     size_t capacity = rows + (size - needed) / average;
     if (page_shapes[plan->layout].tags && !plan->tagged && capacity > PAGE_UNTAGGED_ROWS)
         capacity = PAGE_UNTAGGED_ROWS;
+    if (plan->even && capacity > PAGE_LOOSE_MAX / plan_loose_row_size(plan))
+        capacity = PAGE_LOOSE_MAX / plan_loose_row_size(plan);
     while (plan->narrow && capacity > rows && plan_columns_end(plan, (unsigned)capacity) + bytes > size)
         capacity--; /* the bits of kinds were not counted */
     atomic_init(&page->refs, 1);
-    page->layout = (uint8_t)plan->layout & 0xf;
+    page->layout = (uint8_t)plan->layout & 7;
+    page->even = plan->even;
     page->has_blobs = false;
     page->narrow = plan->narrow;
     page->tagged = plan->tagged;
@@ -279,6 +370,8 @@ static struct page *page_allocate_with(struct heap *heap, const struct plan *pla
     page->size = (uint16_t)size;
     if (plan->form.bits & NUMBER_BASED)
         *page_base(page) = plan->form.base;
+    if (plan->even)
+        memcpy(page_sizes(page), plan->sizes, elements_of(page) * sizeof plan->sizes[0]);
     int begin = (int)plan_columns_end(plan, (unsigned)capacity);
     page->begin = (uint16_t)(page->narrow && page_origin(page) > begin ? page_origin(page) : begin);
     return page;
@@ -314,7 +407,9 @@ static void append_kinds(struct page *page, unsigned at, const struct page *sour
 static void append_ends(struct page *page, unsigned at, const struct page *source, unsigned from,
                         unsigned count, int more)
 {
-    if (!page->narrow && !source->narrow) {
+    if (page->even)
+        return;
+    if (!page->narrow && !source->narrow && !source->even) {
         uint16_t *ends = page_wide_ends(page) + at;
         const uint16_t *source_ends = page_wide_ends(source) + from;
         for (unsigned i = 0; i < count; i++)
@@ -386,6 +481,8 @@ struct growth {
     unsigned rows, bytes;
     bool at_front;            /* the room lies before the rows */
     bool blob;                /* a BLOB will come */
+    bool uneven;              /* an element will have another size or kind */
+    const struct row *row;    /* will come, if not NULL */
     const uint64_t *number;   /* will come; NULL: none, or one that the column can take */
     const struct page *joins; /* the rows of this page will come */
 };
@@ -409,6 +506,21 @@ static struct numbers_form form_after(const struct page *page, const struct grow
     return form;
 }
 
+static struct evenness evenness_after(const struct page *page, const struct growth *growth)
+{
+    struct evenness evenness = evenness_of(page, 0, page->count);
+    unsigned elements = elements_of(page);
+    evenness.holds &= !growth->uneven && page->count > 0;
+    if (evenness.holds && growth->row != NULL)
+        evenness.holds = is_even_with(&evenness, 1, elements, growth->row->elements);
+    if (evenness.holds && growth->joins != NULL) {
+        struct evenness other = evenness_of(growth->joins, 0, growth->joins->count);
+        evenness.holds =
+            other.holds && memcmp(other.sizes, evenness.sizes, elements * sizeof other.sizes[0]) == 0;
+    }
+    return evenness;
+}
+
 /* In a block of `size` bytes, or of twice as many, and so on. */
 static struct page *allocate_roomy(struct heap *heap, const struct plan *plan, unsigned rows, unsigned bytes,
                                    size_t size)
@@ -430,7 +542,11 @@ static bool page_rebuild(struct heap *heap, struct page **page, const struct gro
     struct page *old = *page;
     unsigned rows = old->count + growth->rows, bytes = (unsigned)page_text_size(old) + growth->bytes;
     bool blobs = old->has_blobs || growth->blob || (growth->joins != NULL && growth->joins->has_blobs);
-    struct plan plan = plan_make((enum page_layout)old->layout, rows, bytes, blobs, form_after(old, growth));
+    struct evenness evenness = {.holds = false};
+    if (may_be_even(rows, bytes))
+        evenness = evenness_after(old, growth);
+    struct plan plan =
+        plan_make((enum page_layout)old->layout, rows, bytes, blobs, form_after(old, growth), &evenness);
     struct page *fresh = old->roomy ? allocate_roomy(heap, &plan, rows, bytes, old->size)
                                     : page_allocate(heap, &plan, rows, bytes);
     if (fresh == NULL)
@@ -455,14 +571,14 @@ struct page *page_new(struct heap *heap, enum page_layout layout)
 {
     if (layout == PAGE_LOG)
         return log_new(heap);
-    struct plan plan = plan_make(layout, 0, 0, false, first_form(layout));
+    struct plan plan = plan_make(layout, 0, 0, false, first_form(layout), &(struct evenness){0});
     return page_allocate(heap, &plan, 0, 0);
 }
 
 struct page *page_new_roomy(struct heap *heap, enum page_layout layout, size_t size)
 {
     struct numbers_form form = {page_shapes[layout].numbers == NUMBERS_NONE ? 0 : NUMBER_AS_IT_IS, 0};
-    struct plan plan = plan_make(layout, 0, 0, false, form);
+    struct plan plan = plan_make(layout, 0, 0, false, form, &(struct evenness){0});
     return allocate_roomy(heap, &plan, 0, 0, size);
 }
 
@@ -471,8 +587,9 @@ struct page *page_clone(struct heap *heap, const struct page *page)
     if (page->layout == PAGE_LOG)
         return log_clone(heap, page);
     unsigned bytes = (unsigned)page_text_size(page);
-    struct plan plan =
-        plan_make((enum page_layout)page->layout, page->count, bytes, page->has_blobs, plan_of(page).form);
+    struct evenness evenness = evenness_of(page, 0, page->count);
+    struct plan plan = plan_make((enum page_layout)page->layout, page->count, bytes, page->has_blobs,
+                                 plan_of(page).form, &evenness);
     struct page *copy = page_allocate(heap, &plan, page->count, bytes);
     append_rows(copy, page, 0, page->count);
     if (page->has_blobs)
@@ -514,7 +631,8 @@ static void move_columns(struct page *page, unsigned to, unsigned from, unsigned
     unsigned end_size = elements * (page->narrow ? 1u : 2u);
     if (rows == 0)
         return;
-    memmove(page_ends(page) + to * end_size, page_ends(page) + from * end_size, rows * end_size);
+    if (!page->even)
+        memmove(page_ends(page) + to * end_size, page_ends(page) + from * end_size, rows * end_size);
     if (width > 0) {
         char *numbers = page_numbers(page) + page->first * width;
         memmove(numbers + to * width, numbers + from * width, rows * width);
@@ -545,6 +663,13 @@ static void set_row(struct page *page, unsigned at, unsigned start, const struct
         number_write(page->form, page_numbers(page), page->first + at, number);
     if (page->tagged)
         page_tags(page)[page->first + at] = element_tag(row->elements[0]);
+    if (page->even) {
+        for (unsigned which = 0; which < elements; which++) {
+            memcpy((char *)page + start, row->elements[which].data, row->elements[which].size);
+            start += row->elements[which].size;
+        }
+        return;
+    }
     if (page->narrow) {
         uint8_t *ends = (uint8_t *)page_ends(page) + at * elements, *kinds = page_kinds(page);
         unsigned slot = (page->first + at) * elements;
@@ -572,14 +697,14 @@ bool page_insert(struct heap *heap, struct page **page, unsigned at, const struc
 {
     struct page *target = *page;
     DEBUG_ASSERT(!page_is_shared(target) && at <= target->count);
-    struct growth growth = {.rows = 1, .at_front = at == 0 && target->layout == PAGE_LIST};
+    struct growth growth = {.rows = 1, .at_front = at == 0 && target->layout == PAGE_LIST, .row = row};
     for (unsigned which = 0; which < elements_of(target); which++) {
         growth.bytes += row->elements[which].size;
         growth.blob |= row->elements[which].kind == ELEMENT_BLOB;
     }
     uint64_t stored;
     bool encoded = encode_number(target, row->number, &stored);
-    bool fits = encoded && !(growth.blob && target->narrow);
+    bool fits = encoded && !(growth.blob && target->narrow) && (!target->even || is_as_even(target, row));
     bool has_front =
         fits && growth.at_front && target->first > 0 && target->begin >= text_floor(target) + growth.bytes;
     bool has_back = fits && target->first + target->count < target->capacity &&
@@ -655,7 +780,8 @@ static bool fill_with_last(struct page *page, unsigned at)
     for (unsigned which = 0; which < elements && at != last; which++) {
         struct element source = page_element(page, last, which), target = page_element(page, at, which);
         memcpy((char *)target.data, source.data, source.size);
-        set_end(page, at * elements + which, end_at(page, at * elements + which), source.kind);
+        if (!page->even)
+            set_end(page, at * elements + which, end_at(page, at * elements + which), source.kind);
     }
     char *numbers = page_numbers(page) + page->first * width;
     memmove(numbers + at * width, numbers + last * width, width);
@@ -684,10 +810,10 @@ bool page_replace(struct heap *heap, struct page **page, unsigned at, unsigned w
         memcpy((char *)old.data, element.data, element.size);
         return true;
     }
-    struct growth growth = {.blob = element.kind == ELEMENT_BLOB};
+    struct growth growth = {.blob = element.kind == ELEMENT_BLOB, .uneven = true};
     growth.bytes = element.size > old.size ? (unsigned)element.size - old.size : 0;
-    bool fits =
-        row_start(*page, (*page)->count) + growth.bytes <= (*page)->size && !(growth.blob && (*page)->narrow);
+    bool fits = row_start(*page, (*page)->count) + growth.bytes <= (*page)->size &&
+                !(growth.blob && (*page)->narrow) && !(*page)->even;
     if (!fits) {
         if (!page_rebuild(heap, page, &growth))
             return false;
@@ -724,8 +850,9 @@ void page_fit(struct heap *heap, struct page **page, bool with_room)
 {
     struct page *old = *page;
     unsigned bytes = (unsigned)page_text_size(old);
+    struct evenness evenness = evenness_of(old, 0, old->count);
     struct plan plan = plan_make((enum page_layout)old->layout, old->count, bytes, old->has_blobs,
-                                 choose_form(old, 0, old->count));
+                                 choose_form(old, 0, old->count), &evenness);
     old->roomy = false;
     if (heap_block_size(plan_columns_end(&plan, old->count) + bytes) >= old->size)
         return;
@@ -757,8 +884,9 @@ struct page *page_split(struct heap *heap, struct page **page, unsigned at)
     struct page *left = *page;
     DEBUG_ASSERT(!page_is_shared(left) && at > 0 && at < left->count);
     unsigned rows = left->count - at, bytes = row_start(left, left->count) - row_start(left, at);
+    struct evenness evenness = evenness_of(left, at, left->count);
     struct plan plan = plan_make((enum page_layout)left->layout, rows, bytes, left->has_blobs,
-                                 choose_form(left, at, left->count));
+                                 choose_form(left, at, left->count), &evenness);
     struct page *right = page_allocate(heap, &plan, rows, bytes);
     append_rows(right, left, at, left->count);
     take_rows(heap, page, at, rows);
@@ -774,10 +902,11 @@ struct page *page_divide(struct heap *heap, struct page **page, const uint8_t *g
         rows[side]++;
         bytes[side] += row_start(old, row + 1) - row_start(old, row);
     }
+    struct evenness evenness = evenness_of(old, 0, old->count);
     DEBUG_ASSERT(!page_is_shared(old) && rows[0] > 0 && rows[1] > 0);
     for (unsigned side = 0; side < 2; side++) {
         struct plan plan = plan_make((enum page_layout)old->layout, rows[side], bytes[side], old->has_blobs,
-                                     plan_of(old).form);
+                                     plan_of(old).form, &evenness);
         halves[side] = page_allocate(heap, &plan, rows[side], bytes[side]);
     }
     for (unsigned row = 0, next; row < old->count; row = next) {
@@ -813,7 +942,10 @@ static void check_columns(const struct page *page)
     ASSERT(page->begin >= text_floor(page) && page->begin <= page->size);
     ASSERT(!page->tagged || shape->tags);
     ASSERT(page->tagged || !shape->tags || page->count <= PAGE_UNTAGGED_ROWS);
-    ASSERT(!page->narrow || !page->has_blobs);
+    ASSERT(!(page->narrow || page->even) || !page->has_blobs);
+    ASSERT(!page->even || (!page->narrow && page->capacity * (row_size(page) + page_stride(page) +
+                                                              shape->elements * sizeof(uint16_t)) <=
+                                                PAGE_LOOSE_MAX));
     ASSERT((shape->numbers == NUMBERS_NONE) == (page->form == 0) && width <= 8);
     ASSERT(!(page->form & NUMBER_BASED) || (width < 8 && *page_base(page) << (64 - 8 * width) == 0));
     for (unsigned row = 0; row < page->count && page->tagged; row++)

@@ -12,6 +12,7 @@
  * | column  | a row takes                  | in which pages                                                         |
  * |---------|------------------------------|------------------------------------------------------------------------|
  * | ends    | 1 byte an element            | narrow ones: at most PAGE_NARROW_BYTES bytes of elements, no BLOB       |
+ * |         | none                         | even ones: all rows have elements of the same sizes and kinds, no BLOB; the column has these once |
  * |         | 2 bytes an element           | others: the kind is in the upper bits                                  |
  * | kinds   | 1 bit an element: it is INT  | narrow ones                                                            |
  * | numbers | 1 to 8 bytes: ds/number.h    | those of layouts with numbers                                          |
@@ -25,7 +26,9 @@
  *     most `size`, and `begin` is at least the end of the columns.
  * P3  A page that can be read by two (refs > 1) does not change.
  * P4  Each BLOB element in a page owns one reference of its blob.
- * P5  In a narrow page, begin >= size - PAGE_NARROW_BYTES, and an end is told by its distance from there. */
+ * P5  In a narrow page, begin >= size - PAGE_NARROW_BYTES, and an end is told by its distance from there.
+ * P6  An even page has no more rows than PAGE_LOOSE_MAX bytes would hold with wide ends: once it has been divided, each
+ *     part has room for those and for another row. No page is both even and narrow. */
 #ifndef SKUA_DS_PAGE_H
 #define SKUA_DS_PAGE_H
 
@@ -39,7 +42,8 @@
 
 #define PAGE_SIZE_MAX      4096 /* as HEAP_BLOCK_MAX: one block of a slab */
 #define PAGE_NARROW_BYTES  255
-#define PAGE_UNTAGGED_ROWS 16 /* so few are looked through as quickly as their tags */
+#define PAGE_LOOSE_MAX     5200 /* P6: 5/8 of it, a row and the header are less than a page */
+#define PAGE_UNTAGGED_ROWS 16   /* so few are looked through as quickly as their tags */
 
 enum page_layout {
     PAGE_LIST,       /* element */
@@ -65,7 +69,8 @@ extern const struct page_shape page_shapes[PAGE_LAYOUTS];
 
 struct page {
     _Atomic uint32_t refs;
-    uint8_t layout : 4;    /* enum page_layout */
+    uint8_t layout : 3; /* enum page_layout */
+    uint8_t even : 1;
     uint8_t has_blobs : 1; /* 0: no element is a BLOB */
     uint8_t narrow : 1;
     uint8_t tagged : 1;
@@ -78,6 +83,7 @@ struct page {
     uint16_t size;  /* of the block in bytes */
 };
 _Static_assert(sizeof(struct page) == 16, "rows follow the header");
+_Static_assert(PAGE_LOG < 8, "a layout has three bits");
 
 /* What a row is made of. Parts that the layout does not have are ignored. */
 struct row {
@@ -101,12 +107,31 @@ ALWAYS_INLINE uint64_t *page_base(const struct page *page)
     return (uint64_t *)((char *)page + sizeof *page);
 }
 
-/* The ends of row 0. */
+/* The first slot of the ends, whatever the first row's is. */
+ALWAYS_INLINE char *page_columns(const struct page *page)
+{
+    return (char *)page + sizeof *page + (page->form & NUMBER_BASED ? sizeof(uint64_t) : 0);
+}
+
+/* Of an even page: size and kind of each element of a row, as in a wide end. */
+ALWAYS_INLINE uint16_t *page_sizes(const struct page *page)
+{
+    return (uint16_t *)page_columns(page);
+}
+
+/* Of an even page: bytes of a row's elements. */
+ALWAYS_INLINE unsigned page_stride(const struct page *page)
+{
+    const uint16_t *sizes = page_sizes(page);
+    unsigned stride = sizes[0] & PAGE_END_MASK;
+    return page_shape(page)->elements == 1 ? stride : stride + (sizes[1] & PAGE_END_MASK);
+}
+
+/* The ends of row 0. Not of an even page. */
 ALWAYS_INLINE char *page_ends(const struct page *page)
 {
     unsigned width = page->narrow ? 1 : sizeof(uint16_t);
-    return (char *)page + sizeof *page + (page->form & NUMBER_BASED ? sizeof(uint64_t) : 0) +
-           page->first * page_shape(page)->elements * width;
+    return page_columns(page) + page->first * page_shape(page)->elements * width;
 }
 
 ALWAYS_INLINE uint16_t *page_wide_ends(const struct page *page)
@@ -124,8 +149,8 @@ ALWAYS_INLINE int page_origin(const struct page *page)
 ALWAYS_INLINE char *page_numbers(const struct page *page)
 {
     unsigned width = page->narrow ? 1 : sizeof(uint16_t);
-    return (char *)page + sizeof *page + (page->form & NUMBER_BASED ? sizeof(uint64_t) : 0) +
-           page->capacity * page_shape(page)->elements * width;
+    unsigned slots = page->even ? 1u : page->capacity;
+    return page_columns(page) + slots * page_shape(page)->elements * width;
 }
 
 /* The same of the tags, and of the kinds. */
@@ -150,9 +175,20 @@ ALWAYS_INLINE struct element page_narrow_element(const struct page *page, unsign
                             page_kinds(page)[slot / 8] >> slot % 8 & 1};
 }
 
+ALWAYS_INLINE struct element page_even_element(const struct page *page, unsigned row, unsigned which)
+{
+    const uint16_t *sizes = page_sizes(page);
+    const char *data = (const char *)page + page->begin + row * page_stride(page);
+    if (which > 0)
+        data += sizes[0] & PAGE_END_MASK;
+    return (struct element){data, sizes[which] & PAGE_END_MASK, (uint8_t)(sizes[which] >> PAGE_END_BITS)};
+}
+
 /* Element `which` of row `row`, valid until the page changes. */
 ALWAYS_INLINE struct element page_element(const struct page *page, unsigned row, unsigned which)
 {
+    if (page->even)
+        return page_even_element(page, row, which);
     unsigned index = row * page_shape(page)->elements + which;
     if (page->narrow)
         return page_narrow_element(page, index);
@@ -258,7 +294,7 @@ size_t page_text_size(const struct page *page);
 /* Bytes of the block and of blobs. */
 size_t page_memory(const struct page *page);
 
-/* Asserts P1, P2, P5, that each column says what its rows are, and that each element is canonical. For tests and debug builds. */
+/* Asserts P1, P2, P5, P6, that each column says what its rows are, and that each element is canonical. For tests and debug builds. */
 void page_check(const struct page *page);
 
 #endif

@@ -33,6 +33,23 @@ ALWAYS_INLINE uint64_t tail_before(const char *end, uint64_t mask)
     return tail & mask;
 }
 
+ALWAYS_INLINE uint64_t tail_mask(size_t size)
+{
+    if (likely(size >= sizeof(uint64_t)))
+        return UINT64_MAX;
+    return size == 0 ? 0 : UINT64_MAX << (64 - 8 * size);
+}
+
+/* The same of an element, before which nothing may be read. */
+ALWAYS_INLINE uint64_t tail_of(struct element element)
+{
+    uint64_t tail = 0;
+    if (likely(element.size >= sizeof tail))
+        return tail_before(element.data + element.size, UINT64_MAX);
+    memcpy((char *)&tail + sizeof tail - element.size, element.data, element.size);
+    return tail;
+}
+
 /* Rows without tags: sizes and last bytes tell nearly all from the one that is wanted. `narrow` and `elements` are the
  * page's. */
 ALWAYS_INLINE unsigned find_by_tail(const struct page *page, struct element wanted, bool narrow,
@@ -40,14 +57,7 @@ ALWAYS_INLINE unsigned find_by_tail(const struct page *page, struct element want
 {
     size_t count = page->count * elements;
     int size = wanted.size;
-    uint64_t mask = 0, tail = 0;
-    if (likely(size >= (int)sizeof tail)) {
-        mask = UINT64_MAX;
-        tail = tail_before(wanted.data + size, mask);
-    } else if (size > 0) {
-        mask = UINT64_MAX << (64 - 8 * size);
-        memcpy((char *)&tail + sizeof tail - size, wanted.data, (size_t)size);
-    }
+    uint64_t mask = tail_mask(wanted.size), tail = tail_of(wanted);
     const char *text = (const char *)page + (narrow ? page_origin(page) : 0);
     const uint8_t *narrow_ends = (const uint8_t *)page_ends(page);
     const uint16_t *wide_ends = page_wide_ends(page);
@@ -77,6 +87,22 @@ static NO_INLINE unsigned find_wide(const struct page *page, struct element want
                                            : find_by_tail(page, wanted, false, 2);
 }
 
+static NO_INLINE unsigned find_even(const struct page *page, struct element wanted)
+{
+    unsigned count = page->count;
+    size_t stride = page_stride(page), size = wanted.size;
+    struct element first = page_even_element(page, 0, 0);
+    if (first.size != size || first.kind != wanted.kind)
+        return count;
+    uint64_t mask = tail_mask(size), tail = tail_of(wanted);
+    const char *start = first.data;
+    for (unsigned row = 0; row < count; row++, start += stride)
+        if (tail_before(start + size, mask) == tail &&
+            (size <= sizeof tail || memcmp(start, wanted.data, size - sizeof tail) == 0))
+            return row;
+    return count;
+}
+
 /* The same text may lie in two blobs. */
 static NO_INLINE unsigned find_blob(const struct page *page, struct element wanted)
 {
@@ -92,6 +118,8 @@ unsigned page_find(const struct page *page, struct element wanted)
         return find_tagged(page, wanted);
     if (unlikely(wanted.kind == ELEMENT_BLOB))
         return find_blob(page, wanted);
+    if (page->even)
+        return find_even(page, wanted);
     return page->narrow ? find_narrow(page, wanted) : find_wide(page, wanted);
 }
 
@@ -141,11 +169,12 @@ void page_fetch_ends(const struct page *page, struct page_fetch *fetch)
         return;
     unsigned row = find_tag(page, 0, fetch->tag);
     while (row < page->count && fetch->count < PAGE_FETCH_ROWS) {
-        prefetch(end_before(page, row));
+        if (!page->even)
+            prefetch(end_before(page, row));
         fetch->rows[fetch->count++] = (uint16_t)row;
         row = find_tag(page, row + 1, fetch->tag);
     }
-    if (fetch->adds)
+    if (fetch->adds && !page->even)
         prefetch(end_before(page, page->count));
 }
 

@@ -17,6 +17,8 @@
 #define TEXT_MAX 1500
 #define ROWS_MAX 5000 /* more than any page holds */
 
+#define EVEN_REGIMES 13 /* from this one on, most elements are of one size */
+
 /* Elements are told by numbers (text_of), so that a model is small. */
 struct model_row {
     uint32_t texts[2];
@@ -191,6 +193,8 @@ static uint64_t draw_number(struct fixture *fixture, unsigned regime)
 static uint32_t draw_text(struct fixture *fixture, unsigned regime)
 {
     uint32_t text = (uint32_t)rng_below(&fixture->rng, 100000);
+    if (regime >= EVEN_REGIMES && text % 256 != 0) /* nearly all of one size: twelve bytes, or integers */
+        return regime % 2 == 0 ? 10004 + text % 9000 * 10 : 100 + text % 10 * 10;
     uint32_t kinds = regime % 3 == 0 ? 4 : regime % 3 == 1 ? 6 : 10;
     return text / 10 * 10 + text % 10 % kinds;
 }
@@ -275,7 +279,7 @@ static void step(struct fixture *fixture, unsigned regime)
 static void test_a_page_is_an_array_of_rows(void **state)
 {
     for (unsigned layout = 0; layout < PAGE_LAYOUTS; layout++) {
-        for (unsigned regime = 0; regime < 12; regime++) {
+        for (unsigned regime = 0; regime < 16; regime++) {
             struct fixture *fixture = set_up((enum page_layout)layout, layout * 100 + regime);
             if (regime % 2 == 1)
                 make_roomy(fixture);
@@ -293,6 +297,7 @@ static void test_a_page_is_an_array_of_rows(void **state)
 static void test_ends_are_narrow_up_to_255_bytes(void **state)
 {
     struct fixture *fixture = set_up(PAGE_LIST, 1);
+    append(fixture, 0, 0); /* no byte: the page is not even */
     for (unsigned i = 0; i < PAGE_NARROW_BYTES; i++) {
         append(fixture, 3 + i % 20 * 10, 0); /* one byte each */
         assert_true(fixture->page->narrow);
@@ -306,6 +311,60 @@ static void test_ends_are_narrow_up_to_255_bytes(void **state)
     assert_true(fixture->page->narrow);
     assert_model(fixture);
     tear_down(fixture);
+}
+
+/* The most rows of twelve bytes that a page takes. */
+static void fill_evenly(struct fixture *fixture)
+{
+    uint32_t which = 10004;
+    while (insert(fixture, fixture->count, (struct model_row){{which, which + 1}, which}))
+        which += 10;
+}
+
+static void test_rows_of_one_size_need_no_ends(void **state)
+{
+    struct fixture *fixture = set_up(PAGE_LIST, 1);
+    fill_evenly(fixture);
+    assert_true(fixture->page->even);
+    assert_in_range(fixture->count, (PAGE_SIZE_MAX - 64) / 12, PAGE_SIZE_MAX / 12);
+    assert_model(fixture);
+    remove_rows(fixture, 0, 100);
+    assert_true(insert(fixture, 7, (struct model_row){{104, 0}, 0})); /* shorter */
+    assert_false(fixture->page->even);
+    assert_model(fixture);
+    remove_rows(fixture, 7, 1);
+    page_fit(fixture->heap, &fixture->page, true);
+    assert_true(fixture->page->even);
+    assert_true(replace(fixture, 3, 0, 114));
+    assert_false(fixture->page->even);
+    assert_model(fixture);
+    tear_down(fixture);
+}
+
+/* P6: what the tree relies on when a row does not fit. */
+static void test_a_full_even_page_takes_any_row_once_it_is_divided(void **state)
+{
+    static const enum page_layout layouts[] = {PAGE_LIST, PAGE_SET, PAGE_HASH, PAGE_TIMED_HASH};
+    for (unsigned i = 0; i < sizeof layouts / sizeof *layouts; i++) {
+        for (uint32_t size = 0; size < 2; size++) {
+            struct fixture *fixture = set_up(layouts[i], 1);
+            for (uint32_t which = 0;; which++) { /* twelve bytes, or one */
+                uint32_t text = size == 0 ? 10004 + which * 10 : 3 + which % 20 * 10;
+                if (!insert(fixture, fixture->count, (struct model_row){{text, text}, 1u << 30}))
+                    break;
+            }
+            assert_true(fixture->page->even);
+            struct model_row row = {{8, 8}, 5};
+            assert_false(insert(fixture, 1, row));
+            struct page *right = page_split(fixture->heap, &fixture->page, fixture->count * 5 / 8);
+            page_unref(fixture->heap, right);
+            fixture->count = fixture->count * 5 / 8;
+            row.texts[1] = 4; /* a row of a hash may be longer: its leaf is divided again */
+            assert_true(insert(fixture, 1, row));
+            assert_model(fixture);
+            tear_down(fixture);
+        }
+    }
 }
 
 static void test_a_blob_makes_a_page_wide(void **state)
@@ -567,6 +626,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_page_is_an_array_of_rows),
         cmocka_unit_test(test_ends_are_narrow_up_to_255_bytes),
+        cmocka_unit_test(test_rows_of_one_size_need_no_ends),
+        cmocka_unit_test(test_a_full_even_page_takes_any_row_once_it_is_divided),
         cmocka_unit_test(test_a_blob_makes_a_page_wide),
         cmocka_unit_test(test_room_in_front_is_used),
         cmocka_unit_test(test_the_last_row_takes_the_place_of_one_as_long),

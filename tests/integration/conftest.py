@@ -12,7 +12,7 @@ nothing that happens to it later; SKUA_MATRIX="tcp:0,shm:4" or --matrix takes so
 
 Marks: `once` (needs no matrix: first cell only), `core` (also under ASan and UBSan), `threads` (also under TSan),
 `skua_only(reason)` (there is no such thing in redis-server 7.0, or it differs there for that reason), `not_over_shm(reason)`
-(shared memory has no such thing).
+(shared memory has no such thing), `over_shm` (in the cells of shared memory only).
 """
 import functools
 import os
@@ -45,6 +45,8 @@ def cells(matrix, kind):
 def pytest_generate_tests(metafunc):
     if "cell" in metafunc.fixturenames:
         chosen = cells(metafunc.config.getoption("--matrix"), metafunc.config.getoption("--server"))
+        if metafunc.definition.get_closest_marker("over_shm"):
+            chosen = [cell for cell in chosen if cell[0] == "shm"]
         if metafunc.definition.get_closest_marker("once"):
             chosen = chosen[:1]
         metafunc.parametrize("cell", chosen, ids=[f"{transport}-{threads}" for transport, threads in chosen],

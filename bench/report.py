@@ -1,16 +1,17 @@
 """Writes what the benchmark found: a table (Markdown), a picture (SVG), the figures (JSON) and skua-bench's page (HTML).
 
 Entry: merged, write. All are made of skua-bench's JSON document, whose fields docs/benchmark-output.md describes, and of
-three more: `measures` (memory), `pause`, and `waits` (GETs beside long commands). The picture has the look of the page, on light and dark ground.
+four more: `measures` (memory), `pause`, `waits` (GETs beside long commands) and `shm` (bench/shm.py). The picture has the look of the page, on light and dark ground.
 """
 import json
 import pathlib
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT / "dev" / "gen"))
+sys.path[:0] = [str(ROOT / "dev" / "gen"), str(ROOT / "bench")]
 
 import report_page  # noqa: E402
+import shm  # noqa: E402
 
 PAGE = ROOT / "tools" / "bench"
 TITLES = {"skua": "Skua", "redis": "Redis"}
@@ -157,6 +158,7 @@ def table(document):
         lines += ["", "Ratios of paired rounds, with 95 % intervals:", "", *_ratio_table(document)]
     lines += _memory_table(document)
     lines += ["", *_waits_table(document)]
+    lines += ["", *shm.table(document["shm"])]
     pause = document["pause"]
     lines += ["", "## Pauses", "",
               f"The longest pause of the executor while the table grew from {pause['first']:,} to {pause['last']:,} keys: "

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """`make bench`: Skua beside Debian's redis-server, in turns. Writes docs/benchmark.{md,svg,json}, docs/memory.md, build/benchmark.html.
 
-    bench/run.py                the whole, under ten minutes and 8 GB of memory
+    bench/run.py                the whole, under fifteen minutes and 8 GB of memory
     bench/run.py --quick        a tenth of the keys and of the time: shows only that it works
     bench/run.py --output DIR   results elsewhere, the page among them
 
@@ -20,6 +20,7 @@ import collection_memory  # noqa: E402
 import measure  # noqa: E402
 import pauses  # noqa: E402
 import report  # noqa: E402
+import shm  # noqa: E402
 from harness.server import REDIS, SKUA, program  # noqa: E402
 
 COMMANDS, PIPELINES = ("get", "set"), (1, 16)
@@ -95,6 +96,7 @@ def main():
     document["pause"] = {"first": first, "last": last, "ms": ms, "by": by}
     say(f"longest pause from {first:,} to {last:,} keys: {ms:.3f} ms {by}")
     document["waits"] = pauses.measure_pauses(kinds, 0.1 if options.quick else 1, say)
+    document["shm"] = shm.measure_shm(kinds, options.quick, say)
     collections = collection_memory.run(kinds, options.quick, say)
     if not options.output:
         collection_memory.write_page(collection_memory.PAGE, collection_memory.table(collections))

@@ -110,7 +110,6 @@ void conn_go_on_upgrading(struct conn *conn)
     const struct shm_rings sizes = {rings.request, rings.reply};
     if (shm_stream_new(&group->shm, &sizes, &stream, &terms, &refusal) != ST_OK) {
         refuse(conn, refusal);
-        conn_parse(conn);
         return;
     }
     mem_free(conn->upgrade);

@@ -3,11 +3,12 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "shm/cpus.h"
 
 struct settings settings;
 
@@ -66,13 +67,6 @@ static bool has_value(const char *name, const char *value)
     return found && strcmp(found, value) == 0;
 }
 
-/* Who has one processor only would spin while the server waits for it. */
-static bool may_spin(void)
-{
-    cpu_set_t allowed;
-    return sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) > 1;
-}
-
 void settings_read(void)
 {
     const char *sockets = getenv("SKUA_PRELOAD_SOCKET");
@@ -82,7 +76,7 @@ void settings_read(void)
     settings.debug = has_value("SKUA_PRELOAD_DEBUG", "1");
     settings.watch_by_thread = has_value("SKUA_PRELOAD_WATCH", "thread");
     settings.spin_ns = spin ? read_number(spin, '\0', SETTINGS_SPIN_US_MAX) * 1000 : SETTINGS_SPIN_US * 1000;
-    if (!may_spin())
+    if (shm_usable_cpus() < 2) /* who spins would keep the server from its only processor */
         settings.spin_ns = 0;
     read_sockets(sockets ? sockets : SETTINGS_DEFAULT_SOCKET);
     if (ports)

@@ -1,9 +1,8 @@
-/* Processors of a thread. Entry point: shm/cpus.h. */
+/* Processors for both ends. Entry point: shm/cpus.h. */
 #include "shm/cpus.h"
 
 #include <fcntl.h>
 #include <limits.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,12 +12,10 @@
 #define CGROUP_ROOT "/sys/fs/cgroup"
 #define CGROUPS_MAX 32 /* looked at, from the own one up */
 
-static unsigned allowed_by_affinity(void)
+static unsigned of_the_machine(void)
 {
-    cpu_set_t set;
-    int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
-    /* More processors than the set can hold are more than one. */
-    return count > 0 ? (unsigned)count : CPU_SETSIZE;
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 ? (unsigned)count : 1;
 }
 
 /* The beginning of a file as a string. False: there is none. */
@@ -70,7 +67,7 @@ static bool find_cgroup(char *folder, size_t size)
 unsigned shm_usable_cpus(void)
 {
     char folder[PATH_MAX];
-    unsigned usable = allowed_by_affinity();
+    unsigned usable = of_the_machine();
     if (!find_cgroup(folder, sizeof folder))
         return usable;
     for (unsigned i = 0; i < CGROUPS_MAX && strlen(folder) >= strlen(CGROUP_ROOT); i++) {

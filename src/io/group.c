@@ -4,8 +4,6 @@
  * Threads: executor, unless io.h says otherwise. */
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/bug.h"
@@ -16,6 +14,7 @@
 #include "exec/exec.h"
 #include "io/conn.h"
 #include "io/internal.h"
+#include "shm/cpus.h"
 
 static struct io *io_new(struct io_group *group, unsigned index, struct loop *loop)
 {
@@ -50,18 +49,6 @@ static unsigned count_processors(void)
     return (unsigned)CPU_COUNT(&set);
 }
 
-/* How many processors' worth of time the process may use, as far as its control group says. */
-static double quota_of_processors(void)
-{
-    double quota, period;
-    FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
-    if (!file)
-        return 1e9;
-    int found = fscanf(file, "%lf %lf", &quota, &period); /* "max 100000" without a limit */
-    fclose(file);
-    return found == 2 && period > 0 ? quota / period : 1e9;
-}
-
 struct io_group *io_group_new(const struct io_options *options)
 {
     struct io_group *group = mem_calloc(1, sizeof *group);
@@ -71,7 +58,7 @@ struct io_group *io_group_new(const struct io_options *options)
     group->shm.memory_max = &options->config->shm_max_memory;
     group->shm.spin_us = &options->config->shm_spin_us;
     group->shm.spin_percent = &options->config->shm_spin_cpu;
-    group->shm.has_one_processor = sysconf(_SC_NPROCESSORS_ONLN) < 2 || quota_of_processors() < 2;
+    group->shm.has_one_processor = shm_usable_cpus() < 2;
     pthread_mutex_init(&group->listeners_lock, NULL);
     group->accepting = true;
     atomic_init(&group->next_client_id, 1);

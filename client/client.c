@@ -264,6 +264,11 @@ size_t skua_pending(const struct skua_client *client)
     return client->pending.replies + client->results.count;
 }
 
+size_t skua_unsent(const struct skua_client *client)
+{
+    return output_size(&client->output);
+}
+
 void skua_set_command_timeout(struct skua_client *client, int64_t timeout_ms)
 {
     client->command_timeout_ms = timeout_ms;

@@ -465,9 +465,11 @@ bool skua_stay_awake(struct skua_client *client)
     struct stream *stream = client->stream;
     if (stream == NULL || !stream->in_memory || client->closing)
         return false;
-    client->in_loop = client->awake = true;
-    client->actions->stay_awake(stream);
-    return true;
+    client->in_loop = true;
+    client->awake = client->actions->stay_awake(stream);
+    if (client->calls == 0)
+        client_rest(client);
+    return client->awake;
 }
 
 unsigned skua_look(const struct skua_client *client)

@@ -345,11 +345,12 @@ static void awaken(struct shm_stream *self)
     shm_disarm(&self->session.end);
 }
 
-static void shm_stay_awake(struct stream *stream)
+static bool shm_stay_awake(struct stream *stream)
 {
     struct shm_stream *self = shm_of(stream);
     if (!is_inherited(self))
         awaken(self);
+    return self->may_watch;
 }
 
 /* Takes the bells, and finds out whether the server has gone. */

@@ -83,8 +83,9 @@ struct stream_actions {
      * looks for some microseconds before it answers false. */
     bool (*rest)(struct stream *stream, unsigned wish, bool may_watch);
 
-    /* Nobody waits for the descriptor from now on, up to the next rest: the other side need not make it ready. */
-    void (*stay_awake)(struct stream *stream);
+    /* Nobody waits for the descriptor from now on, up to the next rest: the other side need not make it ready. False: it
+     * is better to sleep all the same, since there is but one processor. */
+    bool (*stay_awake)(struct stream *stream);
 
     /* What could be done now, SKUA_READ and SKUA_WRITE; no more than a look. */
     unsigned (*look)(const struct stream *stream);

@@ -172,6 +172,8 @@ enum skua_status skua_wait(struct skua_client *client, int64_t timeout_ms);
 
 /* Requests without a complete reply, and those without a callback whose reply or failure was not taken yet. */
 size_t skua_pending(const struct skua_client *client);
+/* Bytes of requests that have not left the client, because they are new or because the server is slow to take them. */
+size_t skua_unsent(const struct skua_client *client);
 
 /* ---- Requests and replies, event loop ---------------------------------------------------------------------- */
 
@@ -229,7 +231,7 @@ enum skua_status skua_run(struct skua_client *client, unsigned ready);
  * wait do that on their own.
  *
  * skua_stay_awake: from now on the loop does not wait for the descriptor. False: there is nothing to look at, because
- * the connection is another or not there yet, and the descriptor tells as always. To be called again after a reconnect.
+ * the connection is another or not there yet, or no processor to do it on: the descriptor tells, as always. To be called again after a reconnect.
  * skua_look: what skua_run would find, SKUA_READ and SKUA_WRITE, without a system call; pass it to skua_run. Over
  * sockets only what was received already, for skua_take_bytes.
  * skua_may_sleep: the loop wants to wait for descriptor and deadline again. False: call skua_run first. */

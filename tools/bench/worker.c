@@ -1,12 +1,15 @@
 /* One thread of load. Entry, threads, invariants: see worker.h.
  *
- * The loop makes no system calls but epoll_wait, recv and send, and reads the clock once for each connection that has
+ * The loop makes no system calls but epoll_wait, recv and send (over shared memory none, as long as the server is awake),
+ * and reads the clock once for each connection that has
  * something to receive: that moment ends the requests whose replies it brought and begins those that follow. */
 #include "bench/worker.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -23,6 +26,9 @@
 #define STOP_PATIENCE_NS  UINT64_C(1000000000)  /* for replies after the user has ended the run */
 #define BATCH_FLUSH_BYTES (256u * 1024)
 #define TIMER_SLACK_NS    1000ul
+#define LOOK_NS           UINT64_C(50000) /* at memory, before sleeping */
+#define LOOKS             64u             /* between two questions for the time */
+#define LOOK_SKIPS_MAX    64u
 #define DUE_MAX           1024u /* requests of an open loop sent before replies are looked at again */
 
 uint64_t load_now_ns(void)
@@ -212,7 +218,7 @@ static void conn_unready(struct conn *conn)
     struct worker *worker = conn->worker;
     if (!conn->ready)
         return;
-    conn->ready = false;
+    conn->ready = worker->awake = false;
     worker->broken_count++;
     if (--worker->ready_count == 0)
         worker->alone_ns = worker->now_ns;
@@ -255,14 +261,19 @@ COLD static void conn_check_state(struct conn *conn)
 
 static void conn_run(struct conn *conn, unsigned ready)
 {
+    /* Over shared memory something may come in any call, unless the connection knows that we look. */
+    if (conn->worker->in_memory && !conn->worker->awake)
+        ready |= SKUA_READ;
     enum skua_status status = skua_run(conn->client, ready);
     if ((ready & SKUA_READ) != 0) {
         conn->worker->now_ns = load_now_ns();
         if (conn->count > 0)
             conn_receive(conn);
         /* What came may have been no protocol: then the library wants to end it here. */
-        if (conn->count > 0 && skua_deadline_ms(conn->client) == 0)
+        if (conn->count > 0 && skua_deadline_ms(conn->client) == 0) {
             status = skua_run(conn->client, 0);
+            conn_receive(conn);
+        }
     }
     if (unlikely(status != SKUA_OK || !conn->ready))
         conn_check_state(conn);
@@ -478,6 +489,84 @@ static void send_due(struct worker *worker)
     note_backlog(worker);
 }
 
+/* ---- Shared memory ------------------------------------------------------------------------------------------ */
+
+static bool wake_all(struct worker *worker)
+{
+    for (unsigned i = 0; i < worker->conn_count; i++)
+        if (!worker->conns[i].ready || !skua_stay_awake(worker->conns[i].client))
+            return false;
+    return true;
+}
+
+/* Each connection at which there is something. */
+static bool look_at_all(struct worker *worker)
+{
+    bool found = false;
+    for (unsigned i = 0; i < worker->conn_count; i++) {
+        unsigned ready = skua_look(worker->conns[i].client);
+        if (ready == 0)
+            continue;
+        conn_event(&worker->conns[i],
+                   ((ready & SKUA_READ) != 0 ? EPOLLIN : 0) | ((ready & SKUA_WRITE) != 0 ? EPOLLOUT : 0));
+        found = true;
+    }
+    return found;
+}
+
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+}
+
+/* Looks for replies for about as long as it takes to be woken, as the library's own blocking calls do: then neither side
+ * needs the system. Not for a while after it was in vain. */
+static bool look(struct worker *worker, uint64_t timeout_ns)
+{
+    if (worker->look_skips > 0) {
+        worker->look_skips--;
+        return false;
+    }
+    if (!worker->awake && !(worker->awake = wake_all(worker)))
+        return false;
+    uint64_t until_ns = load_now_ns() + (timeout_ns < LOOK_NS ? timeout_ns : LOOK_NS);
+    do {
+        for (unsigned looks = 0; looks < LOOKS; looks += worker->conn_count) {
+            if (look_at_all(worker)) {
+                worker->look_penalty = 0;
+                return true;
+            }
+            relax();
+        }
+        worker->now_ns = load_now_ns();
+    } while (worker->now_ns < until_ns);
+    if (timeout_ns < LOOK_NS) /* something is due before a sleep would pay */
+        return true;
+    worker->look_penalty = worker->look_penalty == 0 ? 1 : worker->look_penalty * 2;
+    if (worker->look_penalty > LOOK_SKIPS_MAX)
+        worker->look_penalty = LOOK_SKIPS_MAX;
+    worker->look_skips = worker->look_penalty;
+    return false;
+}
+
+/* Before descriptors are waited for: whether something was done instead. */
+static bool look_before_sleep(struct worker *worker, uint64_t timeout_ns)
+{
+    if (worker->may_look && worker->begin_ns != 0 && look(worker, timeout_ns))
+        return true;
+    bool found = false;
+    worker->awake = false;
+    for (unsigned i = 0; i < worker->conn_count; i++) {
+        if (worker->conns[i].client == NULL || skua_may_sleep(worker->conns[i].client))
+            continue;
+        conn_event(&worker->conns[i], EPOLLIN);
+        found = true;
+    }
+    return found;
+}
+
 /* ---- The loop ----------------------------------------------------------------------------------------------- */
 
 /* Milliseconds are exact enough in a closed loop; an open loop sleeps to the microsecond where the system can, and
@@ -505,6 +594,10 @@ static void wait_events(struct worker *worker)
     }
     if (worker->broken_count > 0 && timeout_ns > SCAN_NS)
         timeout_ns = SCAN_NS;
+    if (worker->in_memory && look_before_sleep(worker, timeout_ns)) {
+        worker->now_ns = load_now_ns();
+        return;
+    }
     struct epoll_event events[EVENTS_MAX];
     int count = wait_for(worker, events, timeout_ns);
     worker->now_ns = load_now_ns();
@@ -655,11 +748,19 @@ static unsigned share_of(uint64_t total, unsigned index, unsigned count)
     return (unsigned)(total / count + (index < total % count));
 }
 
+static unsigned count_processors(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : CPU_SETSIZE;
+}
+
 void worker_init(struct worker *worker, const struct load_settings *settings, struct load_control *control,
                  struct series *series, unsigned index)
 {
     *worker = (struct worker){.settings = settings, .control = control, .series = series, .index = index};
     worker->epoll = epoll_create1(EPOLL_CLOEXEC);
+    worker->in_memory = strncasecmp(settings->url, "shm:", 4) == 0;
+    worker->may_look = worker->in_memory && count_processors() > settings->threads;
     worker->conn_count = share_of(settings->clients, index, settings->threads);
     worker->quota = settings->requests == 0 ? UINT64_MAX
                                             : settings->requests / settings->threads +

@@ -65,7 +65,12 @@ struct worker {
     int epoll;
     struct conn *conns;
     unsigned conn_count, ready_count, broken_count;
-    unsigned turn; /* open loop: which connection is asked first */
+    bool in_memory; /* the connections are asked to go through shared memory */
+    bool may_look;  /* there is a processor on which to look for replies instead of sleeping */
+    bool awake;     /* and each connection knows that we do */
+    unsigned look_penalty,
+        look_skips; /* waits not to look in, after the next look in vain, and from now on */
+    unsigned turn;  /* open loop: which connection is asked first */
     struct entry *entries;
     unsigned ring_mask;
     struct conn **flush; /* open loop: connections with something to send; flush_count of them */

@@ -46,7 +46,6 @@ struct transfer {
     enum pipe_state state;
     char *input; /* owned; BUFFER_SIZE */
     struct skua_reader *reader;
-    bool more_at_hand; /* the library may hold bytes of which the descriptor knows nothing */
     char mark[MARK_SIZE];
     size_t mark_matched; /* bytes of a string that is coming in parts and has equalled the mark so far */
     uint64_t errors, replies;
@@ -122,7 +121,6 @@ static void read_replies(struct transfer *transfer)
         transfer_fail(transfer, cli_problem(transfer->cli));
         return;
     }
-    transfer->more_at_hand = size == capacity;
     skua_reader_commit(transfer->reader, size);
     transfer->last_ns = mode_now_ns();
     struct skua_item item;
@@ -179,7 +177,7 @@ static void read_input(struct transfer *transfer)
 static void check_timeout(struct transfer *transfer)
 {
     int64_t timeout_s = transfer->cli->options.pipe_timeout_s;
-    bool all_sent = transfer->state == PIPE_CLOSING && (skua_want(transfer->cli->client) & SKUA_WRITE) == 0;
+    bool all_sent = transfer->state == PIPE_CLOSING && skua_unsent(transfer->cli->client) == 0;
     if (!all_sent || timeout_s == 0 ||
         (double)(mode_now_ns() - transfer->last_ns) < (double)timeout_s * MODE_NS_PER_S)
         return;
@@ -194,22 +192,25 @@ static void turn(struct transfer *transfer)
 {
     struct skua_client *client = transfer->cli->client;
     bool lost = skua_state_of(client) != SKUA_READY;
-    bool to_send = (skua_want(client) & SKUA_WRITE) != 0;
-    bool to_read = !lost && !to_send && transfer->state == PIPE_COPYING;
+    bool to_read = !lost && skua_unsent(client) == 0 && transfer->state == PIPE_COPYING;
+    unsigned want = skua_want(client);
     struct pollfd watched[] = {
-        {.fd = skua_descriptor(client), .events = (short)(POLLIN | (to_send ? POLLOUT : 0))},
+        {.fd = skua_descriptor(client), .events = (short)(POLLIN | ((want & SKUA_WRITE) != 0 ? POLLOUT : 0))},
         {.fd = to_read ? STDIN_FILENO : -1, .events = POLLIN},
     };
-    if (!cli_poll(watched, 2, lost || transfer->more_at_hand ? 0 : SLICE_MS)) {
+    unsigned ready = skua_look(client); /* of that the descriptor knows nothing */
+    if (!cli_poll(watched, 2, lost || ready != 0 ? 0 : SLICE_MS)) {
         transfer_fail(transfer, "interrupted");
         return;
     }
-    if (lost || transfer->more_at_hand || (watched[0].revents & ~POLLOUT) != 0)
-        read_replies(transfer);
-    if ((watched[0].revents & POLLOUT) != 0 && transfer->state < PIPE_DONE) {
-        skua_run(client, SKUA_WRITE);
-        transfer->last_ns = mode_now_ns();
+    ready |= (watched[0].revents & ~POLLOUT) != 0 ? SKUA_READ : 0;
+    ready |= (watched[0].revents & POLLOUT) != 0 ? SKUA_WRITE : 0;
+    if (!lost && ready != 0) {
+        skua_run(client, ready);
+        transfer->last_ns = (ready & SKUA_WRITE) != 0 ? mode_now_ns() : transfer->last_ns;
     }
+    if (skua_state_of(client) != SKUA_READY || (skua_look(client) & SKUA_READ) != 0)
+        read_replies(transfer);
     if (watched[1].revents != 0 && transfer->state == PIPE_COPYING)
         read_input(transfer);
     if (transfer->state < PIPE_DONE)

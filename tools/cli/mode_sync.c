@@ -25,14 +25,26 @@ static bool sync_fail(struct sync *sync, const char *reason)
     return false;
 }
 
-/* Waits until the descriptor has something, or for so long that nothing will come. */
+/* Whether there is something within `timeout_ms`: at the descriptor, or where that does not tell of it. False: an
+ * interrupt came first. */
+static bool poll_readable(struct sync *sync, int timeout_ms, bool *ret_ready)
+{
+    const struct skua_client *client = sync->cli->client;
+    struct pollfd watched = {.fd = skua_descriptor(client), .events = POLLIN};
+    bool here = (skua_look(client) & SKUA_READ) != 0;
+    bool polled = cli_poll(&watched, 1, here ? 0 : timeout_ms);
+    *ret_ready = here || watched.revents != 0;
+    return polled;
+}
+
+/* Waits until there is something, or for so long that nothing will come. */
 static bool wait_readable(struct sync *sync)
 {
-    struct pollfd watched = {.fd = skua_descriptor(sync->cli->client), .events = POLLIN};
     for (int waited_ms = 0; waited_ms < SYNC_SILENCE_MS; waited_ms += SLICE_MS) {
-        if (!cli_poll(&watched, 1, SLICE_MS))
+        bool ready;
+        if (!poll_readable(sync, SLICE_MS, &ready))
             return sync_fail(sync, "interrupted");
-        if (watched.revents != 0)
+        if (ready)
             return true;
         if (sync->progress != NULL)
             progress_update(sync->progress, sync->received);
@@ -46,11 +58,10 @@ static bool sync_fill(struct sync *sync)
     size_t size = 0, room = SYNC_BUFFER_SIZE - sync->end;
     if (cli_interrupted())
         return sync_fail(sync, "interrupted");
-    if (!sync->more_at_hand && !wait_readable(sync))
+    if (!wait_readable(sync))
         return false;
     if (skua_take_bytes(sync->cli->client, sync->buffer + sync->end, room, &size) != SKUA_OK)
         return sync_fail(sync, cli_problem(sync->cli));
-    sync->more_at_hand = size == room;
     sync->end += size;
     return true;
 }
@@ -106,19 +117,24 @@ static bool announce(struct sync *sync, const char *what, const char *value, boo
     return true;
 }
 
-/* Sends what has no reply of the usual kind. Nothing is read meanwhile, so that wait_readable misses nothing. */
+/* Sends what has no reply of the usual kind. What comes meanwhile waits in the library. */
 static bool send_raw(struct sync *sync, const char *request)
 {
     struct skua_client *client = sync->cli->client;
     enum skua_status status = skua_append_raw(client, request, strlen(request), 0);
     if (status == SKUA_OK)
         status = skua_run(client, SKUA_WRITE);
-    while (status == SKUA_OK && (skua_want(client) & SKUA_WRITE) != 0) {
-        struct pollfd watched = {.fd = skua_descriptor(client), .events = POLLOUT};
-        if (!cli_poll(&watched, 1, SLICE_MS))
+    while (status == SKUA_OK && skua_unsent(client) > 0) {
+        unsigned want = skua_want(client);
+        struct pollfd watched = {.fd = skua_descriptor(client),
+                                 .events = (want & SKUA_WRITE) != 0 ? POLLOUT : POLLIN};
+        unsigned ready = skua_look(client) & SKUA_WRITE;
+        if (!cli_poll(&watched, 1, ready != 0 ? 0 : SLICE_MS))
             return sync_fail(sync, "interrupted");
         if (watched.revents != 0)
-            status = skua_run(client, SKUA_WRITE);
+            ready |= (want & SKUA_WRITE) != 0 ? SKUA_WRITE : SKUA_READ;
+        if (ready != 0)
+            status = skua_run(client, ready);
     }
     return status == SKUA_OK || sync_fail(sync, cli_problem(sync->cli));
 }
@@ -236,11 +252,11 @@ bool sync_acknowledge(struct sync *sync)
  * before it was done with the snapshot itself is lost, so it is repeated, as a replica does. */
 static bool wait_for_stream(struct sync *sync)
 {
-    struct pollfd watched = {.fd = skua_descriptor(sync->cli->client), .events = POLLIN};
-    while (!sync->more_at_hand) {
-        if (!cli_poll(&watched, 1, ACKNOWLEDGE_MS))
+    for (;;) {
+        bool ready;
+        if (!poll_readable(sync, ACKNOWLEDGE_MS, &ready))
             return sync_fail(sync, "interrupted");
-        if (watched.revents != 0)
+        if (ready)
             break;
         if (!sync_acknowledge(sync))
             return false;

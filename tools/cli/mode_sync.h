@@ -37,7 +37,6 @@ struct sync {
     struct progress *progress; /* told how much has come; or NULL */
     char *buffer;              /* owned; SYNC_BUFFER_SIZE */
     size_t begin, end;
-    bool more_at_hand;         /* the library may hold bytes of which the descriptor knows nothing */
     bool marked;               /* the payload ends at `mark` instead of after `left` bytes */
     bool finished;             /* the payload has been given out */
     char mark[SYNC_MARK_SIZE]; /* of `marked` */

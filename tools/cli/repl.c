@@ -71,6 +71,7 @@ static void connect_elsewhere(struct cli *cli, const struct slice *words)
     cli->connect.port = port;
     mem_free(cli->connect.socket);
     cli->connect.socket = NULL;
+    cli->connect.in_memory = false;
     cli->session->asked_docs = false;
     session_connect(cli);
 }

@@ -43,6 +43,7 @@ static bool parse_socket(void *target, const char *text, char *error)
 {
     struct connect_options *options = target;
     replace(&options->socket, text);
+    options->in_memory = false;
     return true;
 }
 
@@ -58,6 +59,7 @@ static bool parse_password(void *target, const char *text, char *error)
     struct connect_options *options = target;
     replace_secret(&options->password, text);
     options->secret_on_command_line = true;
+    options->secret_in_url = false;
     blank_argument(text, strlen(text));
     return true;
 }
@@ -75,29 +77,42 @@ static void blank_url_password(const char *url)
         blank_argument(colon + 1, (size_t)(at - colon - 1));
 }
 
+static void take_url(struct connect_options *options, const struct skua_url *url)
+{
+    bool local = url->scheme != SKUA_SCHEME_TCP;
+    replace(&options->socket, local ? url->path : NULL);
+    if (!local) {
+        replace(&options->host, url->host);
+        options->port = url->port;
+    }
+    options->in_memory = url->scheme == SKUA_SCHEME_SHM;
+    options->request_ring = url->request_ring;
+    options->reply_ring = url->reply_ring;
+    replace(&options->user, url->user);
+    replace_secret(&options->password, url->password);
+    options->secret_on_command_line = options->secret_in_url = url->password != NULL;
+    if (url->db != 0)
+        options->db = url->db;
+    options->resp3 |= url->protocol == 3;
+}
+
 static bool parse_url(void *target, const char *text, char *error)
 {
     struct connect_options *options = target;
     struct skua_url *url = mem_alloc(sizeof *url);
     const char *problem = NULL;
     bool valid = skua_url_parse(text, url, &problem, NULL) == SKUA_OK;
-    if (valid && url->scheme != SKUA_SCHEME_TCP && url->scheme != SKUA_SCHEME_UNIX) {
-        problem = "this version speaks TCP and Unix sockets only";
+    if (valid && (url->scheme == SKUA_SCHEME_TLS || url->scheme == SKUA_SCHEME_RDMA)) {
+        problem = "this version speaks TCP, Unix sockets and shared memory only";
+        valid = false;
+    }
+    if (valid && options->url_count == CONNECT_URLS_MAX) {
+        problem = "too many";
         valid = false;
     }
     if (valid) {
-        bool local = url->scheme == SKUA_SCHEME_UNIX;
-        replace(&options->socket, local ? url->path : NULL);
-        if (!local) {
-            replace(&options->host, url->host);
-            options->port = url->port;
-        }
-        replace(&options->user, url->user);
-        replace_secret(&options->password, url->password);
-        options->secret_on_command_line = url->password != NULL;
-        if (url->db != 0)
-            options->db = url->db;
-        options->resp3 |= url->protocol == 3;
+        take_url(options, url);
+        options->urls[options->url_count++] = mem_strdup(text);
         blank_url_password(text);
     } else {
         snprintf(error, OPTION_ERROR_MAX, "Invalid URI: %s", problem);
@@ -128,7 +143,9 @@ const struct option_row connect_rows[CONNECT_ROW_COUNT] = {
      .parse = parse_socket},
     {.letter = 'u',
      .argument = "URL",
-     .help = "All of it in one: redis://[[user]:password@]host[:port][/db] or unix://[[user]:password@]/path",
+     .help =
+         "All of it in one: redis://[[user]:password@]host[:port][/db], unix://[[user]:password@]/path, or "
+         "shm:// with a path, for shared memory with the server behind that socket",
      .kind = OPTION_PARSE,
      .parse = parse_url},
     {.letter = 'a',
@@ -185,6 +202,25 @@ void connect_options_done(struct connect_options *options)
     replace(&options->host, NULL);
     replace(&options->socket, NULL);
     replace(&options->user, NULL);
+    while (options->url_count > 0)
+        replace_secret(&options->urls[--options->url_count], NULL);
+}
+
+void connect_options_of_url(const struct connect_options *all, unsigned index,
+                            struct connect_options *ret_one)
+{
+    struct skua_url *url = mem_alloc(sizeof *url);
+    connect_options_init(ret_one);
+    ret_one->resp2 = all->resp2;
+    ret_one->connect_timeout_ms = all->connect_timeout_ms;
+    if (skua_url_parse(all->urls[index], url, NULL, NULL) == SKUA_OK) /* it was, when it was kept */
+        take_url(ret_one, url);
+    if (ret_one->password == NULL && !all->secret_in_url) {
+        replace(&ret_one->user, all->user);
+        replace_secret(&ret_one->password, all->password);
+    }
+    explicit_bzero(url, sizeof *url);
+    mem_free(url);
 }
 
 /* Reads a line from the terminal without showing it: a star for each character, as people expect it. */
@@ -260,16 +296,30 @@ static void append_escaped(struct buf *url, const char *text, const char *plain)
     }
 }
 
+/* "?request-ring=65536&reply-ring=65536", or a part of it */
+static void append_rings(const struct connect_options *options, struct buf *url)
+{
+    const char *lead = "?";
+    if (options->request_ring != 0) {
+        buf_printf(url, "%srequest-ring=%u", lead, options->request_ring);
+        lead = "&";
+    }
+    if (options->reply_ring != 0)
+        buf_printf(url, "%sreply-ring=%u", lead, options->reply_ring);
+}
+
 void connect_url(const struct connect_options *options, struct buf *url)
 {
     if (options->socket != NULL) {
-        buf_append_string(url, "unix://");
+        buf_append_string(url, options->in_memory ? "shm://" : "unix://");
         if (options->socket[0] != '/') { /* a URL has no relative paths */
             char folder[PATH_MAX];
             append_escaped(url, getcwd(folder, sizeof folder) != NULL ? folder : "", "-._~/");
             buf_append_char(url, '/');
         }
         append_escaped(url, options->socket, "-._~/");
+        if (options->in_memory)
+            append_rings(options, url);
         return;
     }
     bool bracketed = strchr(options->host, ':') != NULL;

@@ -22,6 +22,7 @@
 #include "common/options.h"
 
 #define CONNECT_PORT       6379
+#define CONNECT_URLS_MAX   16   /* -u given again and again */
 #define CONNECT_SECRET_MAX 4096 /* bytes of a password that is typed */
 
 /* The first of these that is set to something is the password when no option gives one. */
@@ -31,17 +32,23 @@
     }
 
 struct connect_options {
-    char *host;        /* a name or an address; never NULL after connect_options_init */
-    int64_t port;      /* 1 to 65535 */
-    char *socket;      /* path; wins over host and port; or NULL */
-    char *user;        /* or NULL */
-    char *password;    /* or NULL */
-    int64_t db;        /* 0 when none is given */
-    bool resp2, resp3; /* -2, -3: neither is RESP2 for most purposes, and the tool's choice */
+    char *host;                        /* a name or an address; never NULL after connect_options_init */
+    int64_t port;                      /* 1 to 65535 */
+    char *socket;                      /* path; wins over host and port; or NULL */
+    bool in_memory;                    /* shm://: shared memory with the server behind the socket */
+    unsigned request_ring, reply_ring; /* the same: bytes, or 0 */
+    char *user;                        /* or NULL */
+    char *password;                    /* or NULL */
+    int64_t db;                        /* 0 when none is given */
+    bool resp2, resp3;                 /* -2, -3: neither is RESP2 for most purposes, and the tool's choice */
     bool ask_password;
     bool no_auth_warning;
     bool secret_on_command_line; /* a password came by -a, --pass or -u */
+    bool secret_in_url;          /* it came by the last -u */
     int64_t connect_timeout_ms;  /* 0: the library's default */
+
+    char *urls[CONNECT_URLS_MAX]; /* of each -u, for who compares servers; own, with their passwords */
+    unsigned url_count;
 };
 
 /* Server, user, password: -h -p -s -u -a --user --pass --askpass --no-auth-warning. */
@@ -62,6 +69,11 @@ bool connect_options_finish(struct connect_options *options, char *error);
 
 /* Appends the URL of the server, without user and password, and with neither db nor protocol. */
 void connect_url(const struct connect_options *options, struct buf *url);
+
+/* The server of the -u number `index`, with the credentials and the session options of `all` where the URL has none. To
+ * be given back with connect_options_done. */
+void connect_options_of_url(const struct connect_options *all, unsigned index,
+                            struct connect_options *ret_one);
 
 /* skua_options_init, and then user, password, db and protocol as given. The strings are borrowed. */
 void connect_fill(const struct connect_options *options, struct skua_options *ret_options);

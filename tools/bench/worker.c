@@ -261,10 +261,8 @@ COLD static void conn_check_state(struct conn *conn)
 
 static void conn_run(struct conn *conn, unsigned ready)
 {
-    /* Over shared memory something may come in any call, unless the connection knows that we look. */
-    if (conn->worker->in_memory && !conn->worker->awake)
-        ready |= SKUA_READ;
     enum skua_status status = skua_run(conn->client, ready);
+    conn->unseen = conn->worker->in_memory && (ready & SKUA_READ) == 0;
     if ((ready & SKUA_READ) != 0) {
         conn->worker->now_ns = load_now_ns();
         if (conn->count > 0)
@@ -409,6 +407,19 @@ static void conn_kick(struct conn *conn)
         conn_send_batch(conn);
 }
 
+/* After replies may have come: the next requests. */
+static void conn_go_on(struct conn *conn, bool was_ready)
+{
+    if (!was_ready || !conn->ready || conn->count > 0 || conn->worker->begin_ns == 0)
+        return;
+    if (unlikely(!conn->worker->settings->keep_alive)) {
+        conn_unready(conn);
+        conn_again(conn);
+        return;
+    }
+    conn_kick(conn);
+}
+
 static void conn_event(struct conn *conn, uint32_t events)
 {
     unsigned ready = 0;
@@ -418,14 +429,7 @@ static void conn_event(struct conn *conn, uint32_t events)
         ready |= SKUA_WRITE;
     bool was_ready = conn->ready;
     conn_run(conn, ready);
-    if (!was_ready || !conn->ready || conn->count > 0 || conn->worker->begin_ns == 0)
-        return;
-    if (unlikely(!conn->worker->settings->keep_alive)) {
-        conn_unready(conn);
-        conn_again(conn);
-        return;
-    }
-    conn_kick(conn);
+    conn_go_on(conn, was_ready);
 }
 
 /* ---- Open loop ---------------------------------------------------------------------------------------------- */
@@ -551,6 +555,19 @@ static bool look(struct worker *worker, uint64_t timeout_ns)
     return false;
 }
 
+/* Replies that came when something was sent. */
+static bool conn_take_unseen(struct conn *conn)
+{
+    unsigned before = conn->count;
+    conn->unseen = false;
+    conn->worker->now_ns = load_now_ns();
+    conn_receive(conn);
+    if (conn->count == before)
+        return false;
+    conn_go_on(conn, true);
+    return true;
+}
+
 /* Before descriptors are waited for: whether something was done instead. */
 static bool look_before_sleep(struct worker *worker, uint64_t timeout_ns)
 {
@@ -559,10 +576,15 @@ static bool look_before_sleep(struct worker *worker, uint64_t timeout_ns)
     bool found = false;
     worker->awake = false;
     for (unsigned i = 0; i < worker->conn_count; i++) {
-        if (worker->conns[i].client == NULL || skua_may_sleep(worker->conns[i].client))
+        struct conn *conn = &worker->conns[i];
+        if (conn->client == NULL)
             continue;
-        conn_event(&worker->conns[i], EPOLLIN);
-        found = true;
+        if (!skua_may_sleep(conn->client)) {
+            conn_event(conn, EPOLLIN);
+            found = true;
+        } else if (conn->unseen) {
+            found |= conn_take_unseen(conn);
+        }
     }
     return found;
 }

@@ -42,6 +42,7 @@ struct conn {
     unsigned watched;   /* SKUA_READ and SKUA_WRITE, as epoll was told */
     bool watches_ready; /* epoll was told about the descriptor of the connection that is ready */
     bool ready;
+    bool unseen;   /* shared memory: replies may have come with the last skua_run, that nobody has taken */
     bool flushing; /* in the worker's list of connections with something to send */
     unsigned count, head;
     struct entry *entries; /* a ring of worker->ring_mask + 1 */

@@ -191,6 +191,24 @@ static bool cool(struct shm_stream *self)
     return true;
 }
 
+/* The credit grows with the time, also while there is none and nobody looks. */
+static void earn_credit(struct hub *hub, uint64_t now)
+{
+    uint64_t passed_ns = clock_ticks_to_ns(hub->clock, now - hub->credited);
+    int64_t percent = atomic_load_explicit(hub->host->spin_percent, memory_order_relaxed);
+    hub->credited = now;
+    hub->credit_ns += (int64_t)(passed_ns < 1000000000 ? passed_ns : 1000000000) * percent / 100;
+    if (hub->credit_ns > (int64_t)CREDIT_MAX_NS)
+        hub->credit_ns = (int64_t)CREDIT_MAX_NS;
+}
+
+static bool has_credit(struct hub *hub)
+{
+    if (hub->credit_ns <= 0)
+        earn_credit(hub, clock_ticks(hub->clock));
+    return hub->credit_ns > 0;
+}
+
 /* Whether, and until when, the next request is worth being looked for. */
 static void expect_more(struct shm_stream *self)
 {
@@ -204,7 +222,7 @@ static void expect_more(struct shm_stream *self)
         self->skips--;
         return;
     }
-    if (self->skips > 0 || spin_us <= 0 || self->host->has_one_processor || hub->credit_ns <= 0)
+    if (self->skips > 0 || spin_us <= 0 || self->host->has_one_processor || !has_credit(hub))
         return;
     if (spin_us != hub->spin_us) {
         hub->spin_us = spin_us;
@@ -260,12 +278,8 @@ static bool hub_rest(struct loop_poller *poller)
 static void hub_waited(struct loop_poller *poller, uint64_t begin, uint64_t end, bool in_vain)
 {
     struct hub *hub = container_of(poller, struct hub, poller);
-    uint64_t passed_ns = clock_ticks_to_ns(hub->clock, end - hub->credited);
     int64_t percent = atomic_load_explicit(hub->host->spin_percent, memory_order_relaxed);
-    hub->credited = end;
-    hub->credit_ns += (int64_t)(passed_ns < 1000000000 ? passed_ns : 1000000000) * percent / 100;
-    if (hub->credit_ns > (int64_t)CREDIT_MAX_NS)
-        hub->credit_ns = (int64_t)CREDIT_MAX_NS;
+    earn_credit(hub, end);
     if (in_vain) {
         /* A thread that was not running in between has not looked. */
         uint64_t vain = end - begin < 2 * hub->spin_ticks ? end - begin : 2 * hub->spin_ticks;

@@ -6,7 +6,6 @@
 #include "bench/worker.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -26,9 +25,6 @@
 #define STOP_PATIENCE_NS  UINT64_C(1000000000)  /* for replies after the user has ended the run */
 #define BATCH_FLUSH_BYTES (256u * 1024)
 #define TIMER_SLACK_NS    1000ul
-#define LOOK_NS           UINT64_C(50000) /* at memory, before sleeping */
-#define LOOKS             64u             /* between two questions for the time */
-#define LOOK_SKIPS_MAX    64u
 #define DUE_MAX           1024u /* requests of an open loop sent before replies are looked at again */
 
 uint64_t load_now_ns(void)
@@ -511,47 +507,33 @@ static bool look_at_all(struct worker *worker)
         unsigned ready = skua_look(worker->conns[i].client);
         if (ready == 0)
             continue;
-        conn_event(&worker->conns[i],
-                   ((ready & SKUA_READ) != 0 ? EPOLLIN : 0) | ((ready & SKUA_WRITE) != 0 ? EPOLLOUT : 0));
+        conn_event(&worker->conns[i], epoll_bits(ready));
         found = true;
     }
     return found;
 }
 
-static void relax(void)
+/* True: something was found, or is due so soon that sleeping would not pay. */
+static bool look_a_while(struct worker *worker, uint64_t timeout_ns)
 {
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#endif
-}
-
-/* Looks for replies for about as long as it takes to be woken, as the library's own blocking calls do: then neither side
- * needs the system. Not for a while after it was in vain. */
-static bool look(struct worker *worker, uint64_t timeout_ns)
-{
-    if (worker->look_skips > 0) {
-        worker->look_skips--;
+    if (!look_may(&worker->look))
         return false;
-    }
     if (!worker->awake && !(worker->awake = wake_all(worker)))
         return false;
     uint64_t until_ns = load_now_ns() + (timeout_ns < LOOK_NS ? timeout_ns : LOOK_NS);
     do {
-        for (unsigned looks = 0; looks < LOOKS; looks += worker->conn_count) {
+        for (unsigned looks = 0; looks < LOOK_COUNT; looks += worker->conn_count) {
             if (look_at_all(worker)) {
-                worker->look_penalty = 0;
+                look_found(&worker->look);
                 return true;
             }
-            relax();
+            look_relax();
         }
         worker->now_ns = load_now_ns();
     } while (worker->now_ns < until_ns);
-    if (timeout_ns < LOOK_NS) /* something is due before a sleep would pay */
+    if (timeout_ns < LOOK_NS)
         return true;
-    worker->look_penalty = worker->look_penalty == 0 ? 1 : worker->look_penalty * 2;
-    if (worker->look_penalty > LOOK_SKIPS_MAX)
-        worker->look_penalty = LOOK_SKIPS_MAX;
-    worker->look_skips = worker->look_penalty;
+    look_was_vain(&worker->look);
     return false;
 }
 
@@ -571,7 +553,7 @@ static bool conn_take_unseen(struct conn *conn)
 /* Before descriptors are waited for: whether something was done instead. */
 static bool look_before_sleep(struct worker *worker, uint64_t timeout_ns)
 {
-    if (worker->may_look && worker->begin_ns != 0 && look(worker, timeout_ns))
+    if (worker->begin_ns != 0 && look_a_while(worker, timeout_ns))
         return true;
     bool found = false;
     worker->awake = false;
@@ -770,19 +752,13 @@ static unsigned share_of(uint64_t total, unsigned index, unsigned count)
     return (unsigned)(total / count + (index < total % count));
 }
 
-static unsigned count_processors(void)
-{
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : CPU_SETSIZE;
-}
-
 void worker_init(struct worker *worker, const struct load_settings *settings, struct load_control *control,
                  struct series *series, unsigned index)
 {
     *worker = (struct worker){.settings = settings, .control = control, .series = series, .index = index};
     worker->epoll = epoll_create1(EPOLL_CLOEXEC);
     worker->in_memory = strncasecmp(settings->url, "shm:", 4) == 0;
-    worker->may_look = worker->in_memory && count_processors() > settings->threads;
+    look_init(&worker->look, settings->url, settings->threads);
     worker->conn_count = share_of(settings->clients, index, settings->threads);
     worker->quota = settings->requests == 0 ? UINT64_MAX
                                             : settings->requests / settings->threads +

@@ -13,6 +13,7 @@
 
 #include "base/macros.h"
 #include "bench/load.h"
+#include "bench/look.h"
 #include "bench/series.h"
 
 /* How threads begin together and are ended. */
@@ -67,8 +68,8 @@ struct worker {
     struct conn *conns;
     unsigned conn_count, ready_count, broken_count;
     bool in_memory; /* the connections are asked to go through shared memory */
-    bool may_look;  /* there is a processor on which to look for replies instead of sleeping */
     bool awake;     /* and each connection knows that we do */
+    struct look look;
     unsigned look_penalty,
         look_skips; /* waits not to look in, after the next look in vain, and from now on */
     unsigned turn;  /* open loop: which connection is asked first */

@@ -32,7 +32,8 @@
 #define MARK_SIZE   20
 #define MARK_HEAD                                                                                            \
     "\r\n*2\r\n$4\r\nECHO\r\n$20\r\n" /* the first line end closes an inline command that has none */
-#define SLICE_MS 100                  /* how long nothing looks at Ctrl-C, the timeout, the progress */
+#define TAKES_MAX 8   /* buffers of replies in one turn, which is more than one turn receives */
+#define SLICE_MS  100 /* how long nothing looks at Ctrl-C, the timeout, the progress */
 
 enum pipe_state {
     PIPE_COPYING,
@@ -209,7 +210,10 @@ static void turn(struct transfer *transfer)
         skua_run(client, ready);
         transfer->last_ns = (ready & SKUA_WRITE) != 0 ? mode_now_ns() : transfer->last_ns;
     }
-    if (skua_state_of(client) != SKUA_READY || (skua_look(client) & SKUA_READ) != 0)
+    if (skua_state_of(client) != SKUA_READY)
+        read_replies(transfer);
+    for (unsigned i = 0; i < TAKES_MAX && transfer->state < PIPE_DONE && (skua_look(client) & SKUA_READ) != 0;
+         i++)
         read_replies(transfer);
     if (watched[1].revents != 0 && transfer->state == PIPE_COPYING)
         read_input(transfer);

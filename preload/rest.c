@@ -55,12 +55,11 @@ void rest_set_full(struct conn *conn, bool full)
         return;
     }
     atomic_fetch_sub(&full_count, 1);
-    /* Reading an eventfd is an edge of its writability, which who watches edges waits for. */
-    bool was_signalled = conn->signalled;
+    /* Reading an eventfd is an edge of its writability, which who watches edges waits for. It stays readable, for a bell
+     * may have been swallowed. */
     wake_signal(conn);
     wake_calm(conn);
-    if (was_signalled)
-        wake_signal(conn);
+    wake_signal(conn);
 }
 
 /* Says in the park word what the server shall ring for. False: there is something to read. */
@@ -114,24 +113,21 @@ void rest_take_bell(struct conn *conn)
     errno = error;
 }
 
+/* The order matters. What calms the eventfd may swallow the kernel's signal of a bell, so that bells are looked for after
+ * that; and only then is the park word set, since a bell that it brings must not be swallowed. */
 void rest(struct conn *conn)
 {
     end_quiet(conn);
     if (atomic_load(&conn->state) == CONN_OPEN) {
+        if (conn->signalled && !conn->has_taker && !shm_has_data(&conn->session.end))
+            wake_calm(conn);
         wake_collect();
         rest_look(conn);
     }
-    if (atomic_load(&conn->state) == CONN_OPEN) {
-        bool must_signal = !arm(conn);
-        if (must_signal == conn->signalled)
-            return;
-        if (must_signal)
-            wake_signal(conn);
-        else if (!conn->has_taker)
-            wake_calm(conn);
-    } else if (atomic_load(&conn->state) == CONN_ENDED && !conn->signalled) {
+    bool must_signal =
+        atomic_load(&conn->state) == CONN_OPEN ? !arm(conn) : atomic_load(&conn->state) == CONN_ENDED;
+    if (must_signal && !conn->signalled)
         wake_signal(conn);
-    }
 }
 
 /* ---- Sleep -------------------------------------------------------------------------------------------------- */

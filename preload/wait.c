@@ -127,6 +127,8 @@ static short state_of(struct conn *conn, short asked)
     if (state == CONN_OPEN) {
         wake_collect();
         rest_look(conn);
+        if (!conn->armed && !atomic_load(&conn->quiet))
+            rest(conn);
         state = atomic_load(&conn->state);
     }
     if (state == CONN_LOST)

@@ -30,6 +30,8 @@ struct event_ring {
 #define EVENT_RING_MAGIC 0xa10a10a1u
 
 static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t collect_lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_uint collecting; /* threads that may have fetched events whose connections do not know yet */
 static _Atomic enum backend backend;
 static aio_context_t context;
 static int watch_fd = -1; /* BACKEND_THREAD: its epoll set */
@@ -64,7 +66,7 @@ static bool has_events(void)
     const struct event_ring *ring = (const struct event_ring *)context;
     if (ring->magic != EVENT_RING_MAGIC)
         return true;
-    return atomic_load_explicit(&ring->head, memory_order_relaxed) !=
+    return atomic_load_explicit(&ring->head, memory_order_acquire) !=
            atomic_load_explicit(&ring->tail, memory_order_acquire);
 }
 
@@ -174,19 +176,24 @@ bool wake_watch(struct conn *conn)
     return asked;
 }
 
+/* When this returns, what had come back before is known to its connection, whichever thread has fetched it. */
 void wake_collect(void)
 {
-    if (atomic_load_explicit(&backend, memory_order_relaxed) != BACKEND_KERNEL || !has_events())
+    if (atomic_load_explicit(&backend, memory_order_relaxed) != BACKEND_KERNEL ||
+        (!has_events() && atomic_load(&collecting) == 0))
         return;
     struct io_event events[64];
     struct timespec at_once = {0};
-    for (;;) {
-        long count = raw_call(SYS_io_getevents, (long)context, 0, 64, (long)events, (long)&at_once, 0);
+    long count;
+    atomic_fetch_add(&collecting, 1);
+    pthread_mutex_lock(&collect_lock);
+    do {
+        count = raw_call(SYS_io_getevents, (long)context, 0, 64, (long)events, (long)&at_once, 0);
         for (long i = 0; i < count; i++)
             came_back(events[i].data);
-        if (count < 64)
-            return;
-    }
+    } while (count == 64);
+    pthread_mutex_unlock(&collect_lock);
+    atomic_fetch_sub(&collecting, 1);
 }
 
 void wake_signal(struct conn *conn)
@@ -214,5 +221,7 @@ void wake_forget(void)
         conn_close_hidden(watch_fd);
     watch_fd = -1;
     pthread_mutex_init(&start_lock, NULL);
+    pthread_mutex_init(&collect_lock, NULL);
+    atomic_store(&collecting, 0);
     atomic_store(&backend, BACKEND_NONE);
 }

@@ -8,7 +8,9 @@
  *
  * W1  conn->watched: the kernel or the thread has the request. It was given back: conn->rung, seen by wake_collect.
  * W2  A request names its connection by index and id, so that one of a closed connection is recognised.
- * W3  event_fd never blocks, whoever reads or writes it. */
+ * W3  event_fd never blocks, whoever reads or writes it.
+ * W4  The kernel writes down that a request has come back before it signals event_fd. So whoever calms event_fd, then
+ *     collects and then asks again loses no bell. */
 #ifndef SKUA_PRELOAD_WAKE_H
 #define SKUA_PRELOAD_WAKE_H
 

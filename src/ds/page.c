@@ -846,6 +846,39 @@ bool page_set_number(struct heap *heap, struct page **page, unsigned at, uint64_
     return true;
 }
 
+/* Moves the rows between two of one element each next to the first over it: its bytes, `size`, go to the other end. */
+static void shift_rows(struct page *page, unsigned from, unsigned to, unsigned size)
+{
+    unsigned first = from < to ? from : to, last = from < to ? to : from;
+    unsigned start = row_start(page, first), end = row_start(page, last + 1);
+    char *bytes = (char *)page + start;
+    if (from < to) {
+        memmove(bytes, bytes + size, end - start - size);
+        move_columns(page, first, first + 1, last - first);
+        shift_ends(page, first, last, -(int)size);
+    } else {
+        memmove(bytes + size, bytes, end - start - size);
+        move_columns(page, first + 1, first, last - first);
+        shift_ends(page, first + 1, last + 1, (int)size);
+    }
+}
+
+bool page_move(struct page *page, unsigned from, unsigned to, uint64_t number)
+{
+    uint64_t stored;
+    DEBUG_ASSERT(!page_is_shared(page) && elements_of(page) == 1 && from < page->count && to < page->count);
+    if (!encode_number(page, number, &stored))
+        return false;
+    char bytes[ELEMENT_BYTES_MAX];
+    struct row row = {.elements[0] = page_element(page, from, 0)};
+    memcpy(bytes, row.elements[0].data, row.elements[0].size);
+    row.elements[0].data = bytes;
+    shift_rows(page, from, to, row.elements[0].size);
+    unsigned start = to == 0 ? page->begin : row_start(page, to);
+    set_row(page, to, start, &row, stored);
+    return true;
+}
+
 void page_fit(struct heap *heap, struct page **page, bool with_room)
 {
     struct page *old = *page;

@@ -268,6 +268,10 @@ bool page_replace(struct heap *heap, struct page **page, unsigned at, unsigned w
 /* Gives row `at` another number. Otherwise as page_insert. */
 bool page_set_number(struct heap *heap, struct page **page, unsigned at, uint64_t number);
 
+/* Gives row `from` another number and the place of row `to`; the rows between them move up or down by one. In a layout of
+ * one element a row. False: the column cannot take the number, and nothing has changed. Not shared. */
+bool page_move(struct page *page, unsigned from, unsigned to, uint64_t number);
+
 /* Moves the page to the smallest block that holds it, for one that may stay as it is, or (`with_room`) to one in which a
  * little more has room. Not shared. */
 void page_fit(struct heap *heap, struct page **page, bool with_room);

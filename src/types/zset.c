@@ -184,11 +184,23 @@ static struct tree_place *row_of(const struct collection_view *zset, struct slic
     return elsewhere;
 }
 
+/* Gives a row of a single page another score, in place. False: the page's column cannot take it. */
+static bool move_row(struct tree *rows, struct slice member, struct tree_place *place, uint64_t bits)
+{
+    struct tree_place target;
+    unsigned row = place->row;
+    seek_row(rows, bits, member, &target); /* among all rows, the one that goes included */
+    struct page **page = tree_edit_page(rows, place);
+    return page_move(*page, row, target.row > row ? target.row - 1 : target.row, bits);
+}
+
 void zset_change(struct collection_view *zset, struct slice member, struct zset_found *found, double score)
 {
     uint64_t bits = zset_bits(score);
     struct tree_place elsewhere;
     if (bits == found->bits)
+        return;
+    if (zset->index == NULL && move_row(zset->rows, member, &found->place, bits))
         return;
     struct tree_place *place = row_of(zset, member, found, &elsewhere);
     if (zset->index != NULL)

@@ -161,6 +161,19 @@ static bool remove_unordered(struct fixture *fixture, unsigned at)
     return swaps;
 }
 
+static void move(struct fixture *fixture, unsigned from, unsigned to, uint64_t number)
+{
+    if (!page_move(fixture->page, from, to, number))
+        return;
+    struct model_row *rows = fixture->rows, row = rows[from];
+    row.number = number;
+    if (from < to)
+        memmove(rows + from, rows + from + 1, (to - from) * sizeof row);
+    else
+        memmove(rows + to + 1, rows + to, (from - to) * sizeof row);
+    rows[to] = row;
+}
+
 static bool replace(struct fixture *fixture, unsigned at, unsigned which, uint32_t text)
 {
     char bytes[TEXT_MAX];
@@ -263,7 +276,9 @@ static void step(struct fixture *fixture, unsigned regime)
         if (page_shape(fixture->page)->elements == 2 || !looked_up)
             replace(fixture, at, looked_up, row.texts[1]);
     } else if (action < 36 && page_shape(fixture->page)->numbers != NUMBERS_NONE) {
-        if (page_set_number(fixture->heap, &fixture->page, at, row.number))
+        if (page_shape(fixture->page)->elements == 1 && action % 2 == 0)
+            move(fixture, at, (unsigned)rng_below(&fixture->rng, fixture->count), row.number);
+        else if (page_set_number(fixture->heap, &fixture->page, at, row.number))
             fixture->rows[at].number = row.number;
     } else if (action == 36) {
         split_and_merge(fixture);

@@ -47,6 +47,7 @@ static bool has_come(struct skua_client *client, int64_t limit_ms)
     struct stream *stream = client->stream;
     if (stream == NULL || !stream->in_memory)
         return false;
+    client->rested = false;
     client->due = client->actions->rest(stream, client_wish(client), limit_ms > 0);
     return client->due;
 }
@@ -56,7 +57,7 @@ static void wait_and_work(struct skua_client *client, int64_t limit_ms)
 {
     int64_t moment_ms = client_moment_ms(client);
     unsigned ready = 0;
-    if (client->in_loop)
+    if (client->rested)
         end_sleep(client);
     if (moment_ms > 0 && !has_come(client, limit_ms)) {
         unsigned want =
@@ -83,7 +84,8 @@ static enum skua_status leave_with(struct skua_client *client, enum skua_status 
     if (client->closing)
         status = SKUA_ERR_CLOSED;
     client->call_status = status;
-    client_rest(client);
+    if (client->on_watch != NULL)
+        client_rest(client);
     client_notify_watch(client);
     client_leave(client);
     return status;

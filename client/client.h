@@ -21,9 +21,10 @@
  *     Never both.
  * C5: starved: what the reader holds makes nothing whole.
  * C6: retired, at most one stream, is closed by the next client_notify, after on_watch was told.
- * C7: between two calls a caller with a loop may wait for the descriptor: when the stream is in_memory, the outermost
- *     call has ended with client_rest, so that either `due` is set and the deadline is at once, or T4 of stream.h holds.
- *     Callers that only ever wait inside of our calls need not pay for that: in_loop. */
+ * C7: when the stream is in_memory, whoever is about to wait for the descriptor finds it rested: either `due` is set and
+ *     the deadline is at once, or T4 of stream.h holds. skua_run ends so, and with on_watch any call; otherwise the first
+ *     question for descriptor, want or deadline sees to it. Not blocking calls by themselves, because a server that
+ *     sees us asleep the moment we have its reply rings for it in vain. */
 #ifndef SKUA_CLIENT_CLIENT_H
 #define SKUA_CLIENT_CLIENT_H
 
@@ -109,9 +110,9 @@ struct skua_client {
     skua_watch_fn *on_watch;
     void *on_watch_user;
     struct client_watch watched;
-    bool in_loop;      /* he may wait for the descriptor between two calls */
-    bool awake;        /* in_loop, but he does not before skua_may_sleep */
-    bool rested_blind; /* the last client_rest had nothing to wish for */
+    bool rested;       /* C7, since the last call that may have changed something */
+    bool rested_blind; /* and then there was nothing to wish for */
+    bool awake;        /* he looks by himself, until skua_may_sleep */
     enum skua_state events[CLIENT_EVENTS_MAX];
     unsigned event_count;
     void *user;
@@ -143,7 +144,7 @@ void client_notify(struct skua_client *client);
 /* Tells on_watch what has changed, and closes what is retired. */
 void client_notify_watch(struct skua_client *client);
 
-/* C7, at the end of a call, before client_notify_watch. */
+/* C7: sees to it. At the end of a call it comes before client_notify_watch. */
 void client_rest(struct skua_client *client);
 
 /* SKUA_READ and SKUA_WRITE as the connection would like to do them now. There is a stream. */

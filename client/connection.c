@@ -411,7 +411,7 @@ void client_work(struct skua_client *client, unsigned ready)
     if (client->stream != NULL && client->stream->in_memory)
         ready = ready_in_memory(client, ready);
     client->ready = ready;
-    client->attempted = false;
+    client->attempted = client->rested = false;
     if (client->retired != NULL) /* by a callback between two turns: given up before there is another */
         client_notify_watch(client);
     bool progress;
@@ -426,7 +426,6 @@ enum skua_status skua_run(struct skua_client *client, unsigned ready)
     if (client->callbacks > 0) /* the run outside goes on */
         return SKUA_OK;
     client_enter(client);
-    client->in_loop = true;
     client->was_lost = false;
     client_work(client, ready);
     client_rest(client);
@@ -465,10 +464,8 @@ bool skua_stay_awake(struct skua_client *client)
     struct stream *stream = client->stream;
     if (stream == NULL || !stream->in_memory || client->closing)
         return false;
-    client->in_loop = true;
     client->awake = client->actions->stay_awake(stream);
-    if (client->calls == 0)
-        client_rest(client);
+    client->rested = false;
     return client->awake;
 }
 
@@ -482,7 +479,6 @@ unsigned skua_look(const struct skua_client *client)
 
 bool skua_may_sleep(struct skua_client *client)
 {
-    client->in_loop = true;
     client->awake = false;
     if (client->calls == 0)
         client_rest(client);
@@ -499,33 +495,31 @@ unsigned client_wish(const struct skua_client *client)
 void client_rest(struct skua_client *client)
 {
     struct stream *stream = client->stream;
-    if (stream == NULL || !stream->in_memory || !client->in_loop || client->awake || client->closing)
+    if (stream == NULL || !stream->in_memory || client->awake || client->closing)
         return;
     unsigned wish = client_wish(client);
+    client->rested = true;
     client->rested_blind = wish == 0;
     client->due = client->actions->rest(stream, wish, false);
 }
 
-/* Whoever asks these for the first time is about to wait by himself: C7. A client is never a const object. */
-static void begin_loop(const struct skua_client *asked)
+/* Whoever asks is about to wait: C7. Inside of a call its end comes first. A client is never a const object. */
+static void rest_for_question(const struct skua_client *asked)
 {
     struct skua_client *client = (struct skua_client *)asked;
-    if (client->in_loop)
-        return;
-    client->in_loop = true;
-    if (client->calls == 0) /* else the end of that call does it */
+    if (!client->rested && client->calls == 0)
         client_rest(client);
 }
 
 unsigned skua_want(const struct skua_client *client)
 {
-    begin_loop(client);
+    rest_for_question(client);
     return client->stream != NULL ? client->actions->want(client->stream, client_wish(client)) : 0;
 }
 
 int skua_descriptor(const struct skua_client *client)
 {
-    begin_loop(client);
+    rest_for_question(client);
     return client->stream != NULL ? client->actions->descriptor(client->stream) : -1;
 }
 
@@ -567,7 +561,7 @@ int64_t client_moment_ms(const struct skua_client *client)
 
 int64_t skua_deadline_ms(const struct skua_client *client)
 {
-    begin_loop(client);
+    rest_for_question(client);
     int64_t moment_ms = client_moment_ms(client);
     if (moment_ms == CLOCK_NEVER)
         return -1;

@@ -48,9 +48,10 @@ def real(real_server):
         assert client("FLUSHALL") == "OK"
 
 
-@pytest.fixture(params=["tcp", "unix"])
+@pytest.fixture(params=["tcp", "unix", "shm"])
 def url(request, real):
-    return f"unix://{real.socket_path}" if request.param == "unix" else f"redis://127.0.0.1:{real.port}"
+    """Of shared memory also at a server that does not know it, which leaves the Unix socket."""
+    return f"redis://127.0.0.1:{real.port}" if request.param == "tcp" else f"{request.param}://{real.socket_path}"
 
 
 def pytest_collection_modifyitems(items):

@@ -78,6 +78,6 @@ bool cli_poll(struct pollfd *watched, unsigned count, int64_t timeout_ms);
  * When several are asked for, the first of: latency (all), replica, rdb, functions-rdb, pipe, bigkeys, memkeys, hotkeys,
  * stat, scan, intrinsic-latency. In modes.c. */
 typedef int cli_mode_fn(struct cli *cli);
-cli_mode_fn *mode_choose(const struct cli_options *options, bool *ret_connects);
+cli_mode_fn *mode_choose(const struct cli *cli, bool *ret_connects);
 
 #endif

@@ -102,7 +102,7 @@ static int run_command(struct cli *cli)
 static int run(struct cli *cli)
 {
     bool connects = false;
-    cli_mode_fn *mode = mode_choose(&cli->options, &connects);
+    cli_mode_fn *mode = mode_choose(cli, &connects);
     if (mode != NULL)
         return connects && !cli_connect(cli) ? 1 : mode(cli);
     bool interactive = cli->argument_count == 0 && cli->options.eval_file == NULL;

@@ -10,11 +10,14 @@ struct mode_row {
     cli_mode_fn *run;
 };
 
-cli_mode_fn *mode_choose(const struct cli_options *options, bool *ret_connects)
+cli_mode_fn *mode_choose(const struct cli *cli, bool *ret_connects)
 {
+    const struct cli_options *options = &cli->options;
+    bool latency = options->latency || options->latency_history;
     const struct mode_row rows[] = {
         {options->latency_dist, true, mode_latency_dist},
-        {options->latency || options->latency_history, true, mode_latency},
+        {latency && cli->connect.url_count > 1, false, mode_compare},
+        {latency, true, mode_latency},
         {options->replica, true, mode_replica},
         {options->rdb_file != NULL || options->functions_rdb_file != NULL, true, mode_rdb},
         {options->pipe, true, mode_pipe},

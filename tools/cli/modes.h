@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 
 int mode_latency(struct cli *cli); /* --latency and --latency-history */
+int mode_compare(struct cli *cli); /* the same with several servers */
 int mode_latency_dist(struct cli *cli);
 int mode_replica(struct cli *cli);
 int mode_rdb(struct cli *cli); /* --rdb and --functions-rdb */

@@ -100,7 +100,8 @@ const struct option_row cli_rows[CLI_ROW_COUNT] = {
      .word = "stat", .help = "One line of facts about the server each second, or as -i says",
      .kind = OPTION_FLAG, .offset = FIELD(stat)},
     {.word = "latency", .help = "Measure how long the server takes to answer, until Ctrl-C; without a terminal, or with "
-                                "--raw, --csv or --json: for a second, or as -i says",
+                                "--raw, --csv or --json: for a second, or as -i says. With several -u: all of them, side by side in one table, "
+                                "for three seconds, or as -i says",
      .kind = OPTION_FLAG, .offset = FIELD(latency)},
     {.word = "latency-history", .help = "As --latency, in a new line each 15 seconds, or as -i says",
      .kind = OPTION_FLAG, .offset = FIELD(latency_history)},

@@ -33,7 +33,7 @@ static void set_limits(int fd, const struct timeval *receive, const struct timev
 
 static int connect_own(const struct settings_server *server)
 {
-    const struct timeval limit = {.tv_usec = JOIN_TIMEOUT_MS * 1000};
+    const struct timeval limit = {.tv_sec = JOIN_TIMEOUT_MS / 1000};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;

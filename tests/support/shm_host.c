@@ -184,7 +184,7 @@ static void say_many(struct serving *serving, size_t size)
 
 static void nap(long long us)
 {
-    nanosleep(&(struct timespec){.tv_nsec = (long)us * 1000}, NULL);
+    nanosleep(&(struct timespec){.tv_sec = us / 1000000, .tv_nsec = (long)(us % 1000000) * 1000}, NULL);
 }
 
 /* And stops working: reading and writing would put the word right. */

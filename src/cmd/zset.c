@@ -308,6 +308,8 @@ static uint32_t read_options(struct zset_addition *addition, const struct slice 
                    {"lt", &addition->lt}, {"ch", &addition->ch}, {"incr", &addition->incr}};
     for (uint32_t i = 0; i < count; i++) {
         bool known = false;
+        if (words[i].size == 0 || (words[i].data[0] | 32) < 'a') /* a score, most often */
+            return i;
         for (size_t j = 0; j < ARRAY_COUNT(options) && !known; j++) {
             known = slice_equal_nocase(words[i], options[j].token);
             if (known)

@@ -206,6 +206,26 @@ ALWAYS_INLINE uint64_t page_number(const struct page *page, unsigned row)
                        page_numbers(page), page->first + row);
 }
 
+/* The numbers of a page, for those who read many: good until the page changes. */
+struct page_scores {
+    const char *first; /* slot of row 0 */
+    uint64_t base;
+    unsigned form;
+};
+
+/* Only of a layout with scores. */
+ALWAYS_INLINE struct page_scores page_scores(const struct page *page)
+{
+    unsigned width = page->form & NUMBER_WIDTH_MASK;
+    uint64_t base = page->form & NUMBER_BASED ? *page_base(page) : 0;
+    return (struct page_scores){page_numbers(page) + page->first * width, base, page->form};
+}
+
+ALWAYS_INLINE uint64_t page_score(const struct page_scores *scores, unsigned row)
+{
+    return number_read(NUMBERS_SCORES, scores->form, scores->base, scores->first, row);
+}
+
 /* The row whose first element is `wanted`, in a layout of which rows are looked up or a sorted one; count when there is
  * none. */
 unsigned page_find(const struct page *page, struct element wanted);

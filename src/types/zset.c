@@ -59,10 +59,17 @@ static bool seek_row(const struct tree *rows, uint64_t bits, struct slice member
                                .bits = bits,
                                .member = member};
     tree_seek(rows, &probe.probe, ret_place);
-    unsigned low = 0, high = ret_place->page->count;
+    const struct page *page = ret_place->page;
+    struct page_scores scores = page_scores(page);
+    unsigned low = 0, high = page->count;
     while (low < high) {
         unsigned middle = (low + high) / 2;
-        int order = compare_row(&probe, ret_place->page, middle);
+        uint64_t found = page_score(&scores, middle);
+        int order = bits < found ? -1 : 1;
+        if (bits == found) {
+            element_scratch scratch;
+            order = slice_compare(member, member_text(page, middle, scratch));
+        }
         if (order == 0) {
             ret_place->row = middle;
             return true;

@@ -237,6 +237,7 @@ def test_transactions(unix):
 
 
 def test_a_killed_session_ends(unix, r, server):
+    eventually(lambda: r.info("shm")["shm_sessions"] == "1", "earlier tests' sessions are gone")
     before = held(server)[0]
     client = session(unix())
     assert r("CLIENT", "KILL", "ID", client.id) == 1
@@ -303,25 +304,27 @@ def test_many_requests_while_nobody_takes_the_replies(unix, r):
 
 
 def test_client_list_tells_of_the_session(unix, r):
-    client = session(unix())
-    mine = next(line for line in r.client_list() if line["id"] == str(client.id))
-    assert mine["transport"] == "shm"
-    assert {"shm-spins", "shm-parks", "shm-bells"} <= mine.keys()
-    other = unix()
-    assert next(line for line in r.client_list() if line["id"] == str(other.id))["transport"] == "unix"
+    client, other = session(unix()), unix()
+    number, other_number = str(client.id), str(other.id)
+    fields = {line["id"]: line for line in r.client_list()}
+    assert fields[number]["transport"] == "shm"
+    assert {"shm-spins", "shm-parks", "shm-bells"} <= fields[number].keys()
+    assert fields[other_number]["transport"] == "unix"
 
 
 def test_info_counts(unix, r):
+    eventually(lambda: r.info("shm")["shm_sessions"] == "1", "earlier tests' sessions are gone")
     before = {name: int(value) for name, value in r.info("shm").items()}
     client = session(unix())
     value = b"x" * 100_000
     client("SET", "k", value)
     client("GET k")
+    # A reply is counted just after it has been sent.
+    eventually(lambda: int(r.info("shm")["shm_bytes_out"]) > before["shm_bytes_out"] + len(value), "the reply is counted")
     after = {name: int(value) for name, value in r.info("shm").items()}
     assert after["shm_sessions"] == before["shm_sessions"] + 1
     assert after["shm_sessions_opened"] == before["shm_sessions_opened"] + 1
     assert after["shm_bytes_in"] > before["shm_bytes_in"] + len(value)
-    assert after["shm_bytes_out"] > before["shm_bytes_out"] + len(value)
     assert after["shm_memory"] - before["shm_memory"] == (64 + 256) * KB + 2 * RING_OFFSET
     client.close()
     eventually(lambda: int(r.info("shm")["shm_sessions"]) == before["shm_sessions"], "it has ended")
@@ -340,6 +343,7 @@ def test_with_no_time_to_spin_each_wait_is_a_sleep(start):
 
 
 def test_what_a_session_holds_is_given_back(server, unix, r):
+    eventually(lambda: r.info("shm")["shm_sessions"] == "1", "earlier tests' sessions are gone")
     before = held(server)
     for _ in range(3):
         clients = [session(unix(), reply_ring=4 * KB) for _ in range(20)]
@@ -347,7 +351,8 @@ def test_what_a_session_holds_is_given_back(server, unix, r):
         assert held(server)[0] >= before[0] + 40
         for client in clients:
             client.close()
-        eventually(lambda: held(server) == before, f"{held(server)} is {before} again")
+        # A descriptor of the time before may have been closed meanwhile.
+        eventually(lambda: held(server) <= before, f"no more than {before} is held")
 
 
 # ---- Threads --------------------------------------------------------------------------------------------------

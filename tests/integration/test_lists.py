@@ -394,6 +394,15 @@ def test_any_sequence_of_commands(r, seed):
     assert r("LRANGE copy 0 -1") == model
 
 
+def test_empty_elements_and_one_that_is_not(r):
+    r("RPUSH", "k", *[b""] * 3000)
+    assert r("LSET", "k", 1234, b"x" * 400) == "OK"
+    assert r("LINSERT", "k", "BEFORE", b"x" * 400, b"y") == 3001
+    assert r("LRANGE", "k", 0, -1) == [b""] * 1234 + [b"y", b"x" * 400] + [b""] * 1765
+    assert r("LREM", "k", 0, b"") == 2999
+    assert r("LRANGE", "k", 0, -1) == [b"y", b"x" * 400]
+
+
 @pytest.mark.skua_only("the encoding of lists is that of 7.2")
 @pytest.mark.parametrize("element,size", [
     (b"1", 2), (b"-1", 3), (b"1000", 3), (b"40000", 5), (b"5000000000", 10), (b"", 2), (b"x" * 20, 22),

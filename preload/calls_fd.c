@@ -56,13 +56,8 @@ EXPORTED int connect(int fd, const struct sockaddr *address, socklen_t size)
 static void forget(int fd)
 {
     struct slot *slot = slot_of(fd);
-    if (!slot || (!atomic_load_explicit(&slot->epoll_fd, memory_order_relaxed) &&
-                  !atomic_load_explicit(&slot->is_epoll, memory_order_relaxed)))
-        return;
-    if (conn_is_our_process()) {
+    if (slot && atomic_load_explicit(&slot->epoll_fd, memory_order_relaxed) && conn_is_our_process())
         atomic_store(&slot->epoll_fd, 0);
-        atomic_store(&slot->is_epoll, false);
-    }
 }
 
 EXPORTED int close(int fd)

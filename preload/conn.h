@@ -83,7 +83,6 @@ struct conn {
 struct slot {
     _Atomic(struct conn *) conn;
     atomic_bool is_hidden;     /* one of our three */
-    atomic_bool is_epoll;      /* made by epoll_create, as far as seen */
     atomic_bool close_on_exec; /* what the program asked for, where conn is set */
     /* Where the program has registered it before it was connected: the registration moves with it. */
     atomic_int epoll_fd; /* plus 1; 0: nowhere */

@@ -61,10 +61,11 @@ ALWAYS_INLINE unsigned plan_loose_row_size(const struct plan *plan)
     return plan_row_size(plan) + elements * (unsigned)sizeof(uint16_t) + bytes;
 }
 
-/* Not of the smallest pages: what they would save is less than what a row that differs would cost. */
+/* Not of the smallest pages: what they would save is less than what a row that differs would cost. Nor of empty strings: any
+ * number of rows without a byte and without a column would have room. */
 ALWAYS_INLINE bool may_be_even(unsigned rows, unsigned bytes)
 {
-    return rows > PAGE_EVEN_ROWS || bytes > PAGE_NARROW_BYTES;
+    return bytes > 0 && (rows > PAGE_EVEN_ROWS || bytes > PAGE_NARROW_BYTES);
 }
 
 /* Sizes and kinds of all elements, if those of all rows are the same. */

@@ -356,6 +356,21 @@ static void test_rows_of_one_size_need_no_ends(void **state)
     tear_down(fixture);
 }
 
+static void test_empty_strings_keep_their_ends(void **state)
+{
+    for (unsigned layout = 0; layout < PAGE_LAYOUTS; layout++) {
+        struct fixture *fixture = set_up((enum page_layout)layout, 1);
+        for (unsigned i = 0; i < 100; i++)
+            assert_true(insert(fixture, fixture->count, (struct model_row){{0, 0}, i}));
+        assert_false(fixture->page->even);
+        assert_model(fixture);
+        remove_rows(fixture, 0, 90);
+        clone(fixture);
+        assert_model(fixture);
+        tear_down(fixture);
+    }
+}
+
 /* P6: what the tree relies on when a row does not fit. */
 static void test_a_full_even_page_takes_any_row_once_it_is_divided(void **state)
 {
@@ -642,6 +657,7 @@ int main(void)
         cmocka_unit_test(test_a_page_is_an_array_of_rows),
         cmocka_unit_test(test_ends_are_narrow_up_to_255_bytes),
         cmocka_unit_test(test_rows_of_one_size_need_no_ends),
+        cmocka_unit_test(test_empty_strings_keep_their_ends),
         cmocka_unit_test(test_a_full_even_page_takes_any_row_once_it_is_divided),
         cmocka_unit_test(test_a_blob_makes_a_page_wide),
         cmocka_unit_test(test_room_in_front_is_used),

@@ -13,26 +13,27 @@ void traffic_init(struct traffic *traffic, int protocol)
 
 static const struct request_name {
     const char *name;
+    uint8_t length;
     enum request_kind kind;
 } request_names[] = {
-    {"SUBSCRIBE", REQUEST_SUBSCRIBE},
-    {"PSUBSCRIBE", REQUEST_PSUBSCRIBE},
-    {"SSUBSCRIBE", REQUEST_SSUBSCRIBE},
-    {"UNSUBSCRIBE", REQUEST_UNSUBSCRIBE},
-    {"PUNSUBSCRIBE", REQUEST_PUNSUBSCRIBE},
-    {"SUNSUBSCRIBE", REQUEST_SUNSUBSCRIBE},
-    {"MONITOR", REQUEST_MONITOR},
-    {"HELLO", REQUEST_HELLO},
-    {"RESET", REQUEST_RESET},
-    {"SYNC", REQUEST_SYNC},
-    {"PSYNC", REQUEST_SYNC},
+    {"SUBSCRIBE", 9, REQUEST_SUBSCRIBE},
+    {"PSUBSCRIBE", 10, REQUEST_PSUBSCRIBE},
+    {"SSUBSCRIBE", 10, REQUEST_SSUBSCRIBE},
+    {"UNSUBSCRIBE", 11, REQUEST_UNSUBSCRIBE},
+    {"PUNSUBSCRIBE", 12, REQUEST_PUNSUBSCRIBE},
+    {"SUNSUBSCRIBE", 12, REQUEST_SUNSUBSCRIBE},
+    {"MONITOR", 7, REQUEST_MONITOR},
+    {"HELLO", 5, REQUEST_HELLO},
+    {"RESET", 5, REQUEST_RESET},
+    {"SYNC", 4, REQUEST_SYNC},
+    {"PSYNC", 5, REQUEST_SYNC},
 };
 #define REQUEST_NAME_COUNT (sizeof(request_names) / sizeof(request_names[0]))
 
 static enum request_kind kind_of_name(const char *name, size_t length)
 {
     for (size_t i = 0; i < REQUEST_NAME_COUNT; i++)
-        if (ascii_equal(name, length, request_names[i].name))
+        if (length == request_names[i].length && ascii_equal(name, length, request_names[i].name))
             return request_names[i].kind;
     return REQUEST_PLAIN;
 }

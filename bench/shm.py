@@ -12,14 +12,19 @@ import argparse
 import contextlib
 import os
 import pathlib
+import re
 import resource
+import shutil
 import statistics
+import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
 
 import measure  # noqa: E402
+from harness import preload  # noqa: E402
+from harness.node import install_modules  # noqa: E402
 from harness.server import REDIS, SKUA  # noqa: E402
 
 WAYS = ("redis", "unix", "shm")
@@ -106,7 +111,69 @@ def one_core(seconds, rounds):
     return by_way(document)
 
 
-PARTS = ("awake", "parked", "pipelined", "values", "one core")
+# Programs that know nothing of shared memory: each asks for one GET after the other and says how many it did in a second.
+REDIS_PY = """
+import sys, time, redis
+client = redis.Redis(unix_socket_path=sys.argv[1])
+def run(seconds):
+    count, begin = 0, time.perf_counter()
+    while time.perf_counter() - begin < seconds:
+        for _ in range(100):
+            client.get("value:64")
+        count += 100
+    return count / (time.perf_counter() - begin)
+run(0.2)
+print("rate", run(float(sys.argv[2])))
+"""
+IOREDIS = """
+const Redis = require("ioredis");
+const client = new Redis(process.argv[1]);
+async function run(seconds) {
+    const begin = process.hrtime.bigint();
+    let count = 0, passed = 0;
+    while (passed < seconds) {
+        for (let i = 0; i < 100; i++) await client.get("value:64");
+        count += 100;
+        passed = Number(process.hrtime.bigint() - begin) / 1e9;
+    }
+    return count / passed;
+}
+run(0.5).then(() => run(Number(process.argv[2]))).then((rate) => { console.log("rate", rate); client.disconnect(); });
+"""
+
+
+def programs(path, seconds):
+    """name -> (command line, pattern of its rate, what else its environment needs)"""
+    of_benchmark = rb'"GET","([0-9.]+)"'
+    found = {}
+    if shutil.which("redis-benchmark"):
+        for clients, rate in ((1, 30_000), (50, 100_000)):
+            found[f"redis-benchmark, {clients} connection{'s' if clients > 1 else ''}"] = (
+                ["redis-benchmark", "-s", path, "-t", "get", "--csv", "-c", clients, "-n", max(1000, int(rate * seconds))],
+                of_benchmark, {})
+    found["redis-py, blocking"] = ([preload.PYTHON, "-c", REDIS_PY, path, seconds], rb"rate ([0-9.]+)", {})
+    if shutil.which("node"):
+        modules = install_modules()
+        found["ioredis"] = (["node", "-e", IOREDIS, "--", path, seconds], rb"rate ([0-9.]+)", {"NODE_PATH": str(modules)})
+    return found
+
+
+def unmodified(servers, seconds, rounds):
+    """GETs a second of programs as they are, over the socket and with the preload library."""
+    server = servers[SKUA]
+    found = {}
+    for name, (command, pattern, more) in programs(server.socket_path, seconds).items():
+        rates = {"unix": [], "shm": []}
+        for _ in range(rounds):
+            for way, environment in (("unix", os.environ), ("shm", preload.environment(server))):
+                finished = subprocess.run(["taskset", "-c", measure.LOAD_CORE, *map(str, command)], env={**environment, **more},
+                                          capture_output=True, check=True, timeout=100)
+                rates[way].append(float(re.search(pattern, finished.stdout)[1]))
+        found[name] = {way: statistics.median(of_way) for way, of_way in rates.items()}
+    return found
+
+
+PARTS = ("awake", "parked", "pipelined", "values", "unmodified", "one core")
 
 
 def measure_shm(kinds, quick, say, only=None):
@@ -120,7 +187,8 @@ def measure_shm(kinds, quick, say, only=None):
                 for _, size in VALUES:
                     assert client("SET", f"value:{size}", b"x" * size) == "OK"
         run = {"awake": lambda: awake(servers, seconds, rounds), "parked": lambda: parked(servers, requests, rounds),
-               "pipelined": lambda: pipelined(servers, seconds, rounds), "values": lambda: values(servers, seconds / 2, rounds)}
+               "pipelined": lambda: pipelined(servers, seconds, rounds), "values": lambda: values(servers, seconds / 2, rounds),
+               "unmodified": lambda: unmodified(servers, seconds, min(rounds, 3))}
         for part in PARTS[:-1]:
             if not only or part in only:
                 found[part] = run[part]()
@@ -181,6 +249,13 @@ def _values_lines(found):
     return lines
 
 
+def _unmodified_lines(found):
+    lines = ["Programs that know nothing of shared memory, with the preload library (docs/preload.md), GETs a second:", "",
+             "| | Unix socket | preloaded | ratio |", "|---|--:|--:|--:|"]
+    return lines + [f"| {name} | {row['unix']:,.0f} | {row['shm']:,.0f} | {_times(row['shm'], row['unix'])} |"
+                    for name, row in found.items()]
+
+
 def _one_core_lines(found):
     return [f"Server and client on one core, PING one at a time: {found['unix']['rps']:,.0f} a second over the socket, "
             f"{found['shm']['rps']:,.0f} over shared memory ({_times(found['shm']['rps'], found['unix']['rps'])})."]
@@ -189,7 +264,7 @@ def _one_core_lines(found):
 def table(found):
     """The section of the benchmark's page."""
     writers = {"awake": _awake_lines, "parked": _parked_lines, "pipelined": _pipelined_lines, "values": _values_lines,
-               "one core": _one_core_lines}
+               "unmodified": _unmodified_lines, "one core": _one_core_lines}
     lines = ["## Shared memory", ""]
     for part, figures in found.items():
         lines += [*writers[part](figures), ""]

@@ -26,9 +26,20 @@ WAITS = {"members": 5_000_000, "keys": 4_000_000, "rate": 5000, "slice_us": 500,
                                   "redis": {"p50": 5e5, "p99": 1.1e6, "p999": 1.2e6, "max": 1.3e6, "calls": 3}}}]}
 
 
+def figures(p50_us, rps, cpu_us=0.5):
+    return {"p50_us": p50_us, "p99_us": 2 * p50_us, "rps": rps, "cpu_us": cpu_us}
+
+
+WAYS = {"redis": figures(50, 20_000), "unix": figures(40, 25_000), "shm": figures(1, 800_000, 0.2)}
+SHM = {"awake": {"PING": WAYS}, "pipelined": WAYS, "values": {"16 KB": WAYS},
+       "parked": {way: {"p50_us": 90, "server_us": 20, "client_us": 21} for way in WAYS},
+       "unmodified": {"redis-py, blocking": {"unix": 10_000, "shm": 30_000}},
+       "one core": {"unix": figures(9, 100_000), "shm": figures(7, 125_000)}}
+
+
 def benchmark(servers=("skua", "redis")):
     sessions = [(pipeline, document(servers=servers)) for pipeline in (1, 16)]
-    return report.merged(sessions) | {"measures": MEMORY, "pause": PAUSE, "waits": WAITS}
+    return report.merged(sessions) | {"measures": MEMORY, "pause": PAUSE, "waits": WAITS, "shm": SHM}
 
 
 def test_sessions_become_one_document():
@@ -50,6 +61,12 @@ def test_the_table_has_both_servers_and_their_ratios():
     assert "| KEYS * | Skua | 60 µs | 400 µs | 700 µs | 900 µs | 7 |" in text
     assert "|  | Redis | 500.00 ms | 1100.00 ms | 1200.00 ms | 1300.00 ms | 3 |" in text
     assert "800 µs: Skua keeps it beside each." in text
+    assert "|  | Skua, shared memory | 1.00 µs | 2.00 µs | 800,000 | **0.02** |" in text
+    assert "| Skua, shared memory | 90 µs | 20 µs | 41 µs |" in text
+    assert "| Skua, shared memory | 800,000 | 0.200 µs | **0.4** |" in text
+    assert "| 16 KB | 20,000 | 25,000 | 800,000 | **32** |" in text
+    assert "| redis-py, blocking | 10,000 | 30,000 | **3** |" in text
+    assert "125,000 over shared memory (**1.25**)" in text
 
 
 def test_a_goal_that_is_missed_is_told():

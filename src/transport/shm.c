@@ -5,8 +5,8 @@
  *
  * | state  | is in the hub's list | own park word | who tells of news                    | leads to                          |
  * |--------|----------------------|---------------|--------------------------------------|-----------------------------------|
- * | awake  | yes                  | disarmed      | hub_look                             | asleep, by cool: nothing has come |
- * |        |                      |               |                                      | until spin_until                  |
+ * | awake  | yes                  | disarmed      | hub_look                             | asleep, by cool: the loop is to   |
+ * |        |                      |               |                                      | sleep, or too many are awake      |
  * | asleep | no                   | armed         | a bell, or the end, on the socket    | awake, by warm                    |
  * | idle   | no                   | disarmed      | nobody: the owner wants nothing      | awake, by shm_want                |
  *
@@ -20,10 +20,11 @@
  *     What is in the ring by then is still received.
  *
  * How long to stay awake. Looking costs a core, sleeping costs a wake-up on both sides, some 50 us. So a session stays awake
- * for spin_us after its last byte, and a request that comes meanwhile has cost less than a wake-up. One that stays away
- * has cost that much for nothing: then the next 1, 2, 4, ... SKIPS_MAX times are spent asleep at once. After a wake-up the
- * time is doubled, for the client has one of its own to get over. All of a thread's looking in vain together is kept below
- * spin_percent of its time by a credit that grows with the time. */
+ * keeps its loop awake for spin_us after its last byte, and a request that comes meanwhile has cost less than a wake-up. One
+ * that stays away has cost that much for nothing: then the next 1, 2, 4, ... SKIPS_MAX times do not keep the loop awake. After
+ * a wake-up the time is doubled, for the client has one of its own to get over. While one session keeps the loop awake all
+ * others stay awake with it: looking at one more costs less than the bell that it would need. All of a thread's looking in
+ * vain together is kept below spin_percent of its time by a credit that grows with the time. */
 #include "transport/shm.h"
 
 #include <errno.h>
@@ -49,8 +50,9 @@
 #endif
 
 #define SKIPS_MAX       256
-#define BELLS_UNDRAINED 16 /* after so many the socket is read: see on_socket */
-#define DRAINS_MAX      64 /* reads at a time: each takes one message with descriptors, or many without */
+#define AWAKE_MAX       512 /* sessions that are looked at without need */
+#define BELLS_UNDRAINED 16  /* after so many the socket is read: see on_socket */
+#define DRAINS_MAX      64  /* reads at a time: each takes one message with descriptors, or many without */
 #define CREDIT_MAX_NS   UINT64_C(2000000)
 /* Control blocks of sessions lie in different cache sets: at the same offset in their pages they would share one. */
 #define COLOURS (SHM_RING_OFFSET / SHM_CONTROL_SIZE)
@@ -254,7 +256,7 @@ static unsigned hub_look(struct loop_poller *poller, uint64_t now)
         if (events != 0) {
             self->stream.ready(&self->stream, events);
             called++;
-        } else if (now >= self->spin_until) {
+        } else if (hub->awake_count > AWAKE_MAX && now >= self->spin_until) {
             called += !cool(self); /* what came in between is told of by the next look */
             continue;
         } else if (unlikely(self->end.head != self->end.settled_head)) {

@@ -44,7 +44,7 @@
 #define BELLS_MAX       64             /* bytes taken from the socket at a time */
 #define WATCH_NS        INT64_C(50000) /* before sleeping: about what it costs to be woken */
 #define WATCH_LOOKS     64             /* between two questions for the time */
-#define WATCH_SKIPS_MAX 64             /* waits that do not watch, after others have watched in vain */
+#define WATCH_SKIPS_MAX 256            /* waits that do not watch, after others have watched in vain */
 #define REFUSAL_MAX     128
 
 enum shm_state {

@@ -92,7 +92,8 @@ static void delist(struct conn *conn)
     list_remove(&conn->in_conns);
     io_count(&conn->io->counters.connections, (uint64_t)-1);
     conn->io->lingering -= conn->lingers;
-    struct list_node *nodes[] = {&conn->in_ready, &conn->in_unsent, &conn->in_stalled, &conn->in_moving};
+    struct list_node *nodes[] = {&conn->in_ready, &conn->in_unsent, &conn->in_sending, &conn->in_stalled,
+                                 &conn->in_moving};
     for (size_t i = 0; i < ARRAY_COUNT(nodes); i++)
         if (list_is_listed(nodes[i]))
             list_remove(nodes[i]);
@@ -517,7 +518,10 @@ void conn_send(struct conn *conn)
     uint64_t left = CONN_SEND_SIZE;
     while (conn->output.bytes > 0) {
         if (left == 0) {
-            conn->send_blocked = true; /* it is others' turn; the loop says at once that there is room */
+            /* It is others' turn. Not for the loop to say when there is room: a socket that has some may be called
+             * full until most of it has been read. */
+            if (!list_is_listed(&conn->in_sending))
+                list_append(&conn->io->sending, &conn->in_sending);
             break;
         }
         struct slice slices[STREAM_SLICES_MAX];

@@ -83,6 +83,7 @@ struct conn {
     struct list_node in_conns;
     struct list_node in_ready;
     struct list_node in_unsent;
+    struct list_node in_sending;
     struct list_node in_stalled;
     struct list_node in_closing;
     struct list_node in_moving;

@@ -28,6 +28,7 @@ static struct io *io_new(struct io_group *group, unsigned index, struct loop *lo
     list_init(&io->conns);
     list_init(&io->ready);
     list_init(&io->unsent);
+    list_init(&io->sending);
     list_init(&io->stalled);
     list_init(&io->closing);
     list_init(&io->moving);

@@ -103,6 +103,7 @@ struct io {
     struct list_node conns;
     struct list_node ready;   /* conns with readiness not looked at */
     struct list_node unsent;  /* conns with output to send */
+    struct list_node sending; /* conns that have had their share of a turn, and go on in the next */
     struct list_node stalled; /* conns whose parsing waits for room in the ring */
     struct list_node closing; /* conns to be reported as closed at the end of the turn */
     struct list_node moving;  /* conns that are to ask the executor for a move */

@@ -222,6 +222,17 @@ static void send_unsent(struct io *io)
         blame_task(exec, "sending", begin_ticks, end_ticks); /* requests wait for it */
 }
 
+static bool resume_sending(struct io *io)
+{
+    bool some = !list_is_empty(&io->sending);
+    while (!list_is_empty(&io->sending)) {
+        struct conn *conn = list_entry(io->sending.next, struct conn, in_sending);
+        list_remove(&conn->in_sending);
+        conn_mark_unsent(conn);
+    }
+    return some;
+}
+
 static bool serve_ready(struct io *io)
 {
     struct io_group *group = io->group;
@@ -336,6 +347,7 @@ bool io_turn(struct io *io)
     bool some = take_inbox(io);
     if (io->index != 0)
         some |= io_take_answers(io);
+    some |= resume_sending(io);
     some |= serve_ready(io);
     some |= resume_stalled(io);
     if (io->index == 0)
@@ -355,6 +367,8 @@ bool io_turn(struct io *io)
 bool io_must_go_on(const struct io *io)
 {
     if (unlikely(!list_is_empty(&io->stalled)) && io_has_room(io))
+        return true;
+    if (unlikely(!list_is_empty(&io->sending)))
         return true;
     return io->index != 0 && ring_has_some(&io->from_exec);
 }

@@ -19,12 +19,13 @@
  * H4  The peer's end is its socket's or its process's, whichever comes first: a forked child may keep the socket open.
  *     What is in the ring by then is still received.
  *
- * How long to stay awake. Looking costs a core, sleeping costs a wake-up on both sides, some 50 us. So a session stays awake
- * keeps its loop awake for spin_us after its last byte, and a request that comes meanwhile has cost less than a wake-up. One
- * that stays away has cost that much for nothing: then the next 1, 2, 4, ... SKIPS_MAX times do not keep the loop awake. After
- * a wake-up the time is doubled, for the client has one of its own to get over. While one session keeps the loop awake all
- * others stay awake with it: looking at one more costs less than the bell that it would need. All of a thread's looking in
- * vain together is kept below spin_percent of its time by a credit that grows with the time. */
+ * How long to stay awake. Looking costs a core, sleeping costs a wake-up on both sides, some 50 us. So a session keeps its
+ * loop awake for spin_us after its last byte, and a request that comes meanwhile has cost less than a wake-up. One that
+ * stays away has cost that much for nothing: then the next 1, 4, 16, ... SKIPS_MAX times do not keep the loop awake, and
+ * each time that pays halves that number. After a wake-up the time is doubled, for the client has one of its own to get
+ * over. While one session keeps the loop awake all others stay awake with it: looking at one more costs less than the bell
+ * that it would need. All of a thread's looking in vain together is kept below spin_percent of its time by a credit that
+ * grows with the time. */
 #include "transport/shm.h"
 
 #include <errno.h>
@@ -49,7 +50,7 @@
 #define MFD_NOEXEC_SEAL 8U
 #endif
 
-#define SKIPS_MAX       256
+#define SKIPS_MAX       256 /* a power of 4 */
 #define AWAKE_MAX       512 /* sessions that are looked at without need */
 #define BELLS_UNDRAINED 16  /* after so many the socket is read: see on_socket */
 #define DRAINS_MAX      64  /* reads at a time: each takes one message with descriptors, or many without */
@@ -186,7 +187,7 @@ static bool cool(struct shm_stream *self)
     if (self->is_expecting) {
         self->is_expecting = false;
         self->skips = self->skips_next;
-        self->skips_next = self->skips_next < SKIPS_MAX ? self->skips_next * 2 : SKIPS_MAX;
+        self->skips_next = self->skips_next < SKIPS_MAX ? self->skips_next * 4 : SKIPS_MAX;
     }
     leave_list(self);
     count_own(&self->waits->parks, 1);
@@ -385,7 +386,8 @@ static enum status shm_recv(struct stream *stream, void *ret_bytes, size_t capac
     count_own(&self->hub->counters.bytes_in, *ret_size);
     if (self->is_expecting) {
         self->is_expecting = false;
-        self->skips_next = 1; /* it has paid */
+        /* It has paid, or so it seems: the peer may have had this very processor meanwhile. */
+        self->skips_next -= self->skips_next / 2;
     }
     /* The reply follows within this turn, or soon; settled by it, by the next look, or before sleeping. */
     expect_more(self);
@@ -415,8 +417,8 @@ static enum status shm_send(struct stream *stream, const struct slice *slices, s
     }
     if (sent == 0)
         return ST_AGAIN;
-    settle(self);
     count_own(&self->hub->counters.bytes_out, sent);
+    settle(self);
     if (self->is_expecting)
         self->spin_until = clock_ticks(self->hub->clock) + (self->hub->spin_ticks << self->is_waking);
     *ret_sent = sent;

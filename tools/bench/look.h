@@ -3,7 +3,7 @@
  *
  * Principal entry points: look_init, look_may, look_found, look_was_vain.
  * A look costs processor time and saves both sides system calls when a reply comes soon. It lasts as long as being woken
- * would take, and after one in vain the next 1, 2, 4 and up to 64 waits sleep at once.
+ * would take, and after one in vain the next 1, 2, 4 and up to 256 waits sleep at once.
  * Threads: a worker's own. */
 #ifndef SKUA_BENCH_LOOK_H
 #define SKUA_BENCH_LOOK_H
@@ -19,7 +19,8 @@ struct look {
     unsigned penalty, skips; /* waits not to look in: after the next look in vain, and from now on */
 };
 
-/* Looking is possible when the process may use more processors than it has threads. */
+/* Looking is possible when the machine has more processors than this process has threads, whichever they are bound to: that both
+ * sides share one shows in looks in vain. */
 void look_init(struct look *look, const char *url, unsigned threads);
 /* Asked before each wait. */
 bool look_may(struct look *look);

@@ -85,9 +85,7 @@ ALWAYS_INLINE struct plan plan_make(enum page_layout layout, unsigned rows, unsi
     even.narrow = false;
     even.even = true;
     memcpy(even.sizes, evenness->sizes, sizeof even.sizes);
-    /* Empty texts alone would take no room, so that their page could not be divided by what they take. */
-    bool takes_room = bytes > 0 || plan_row_size(&even) > 0;
-    bool is_even = evenness->holds && !blobs && takes_room && may_be_even(rows, bytes) &&
+    bool is_even = evenness->holds && !blobs && may_be_even(rows, bytes) &&
                    rows * plan_loose_row_size(&even) <= PAGE_LOOSE_MAX; /* P6 */
     return is_even ? even : plan;
 }

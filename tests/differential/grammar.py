@@ -20,7 +20,8 @@ LIKELY_INTEGERS = 12  # of these, those at the front are taken far more often
 DOUBLES = [b"0", b"1", b"-1", b"1.5", b"-0.1", b"1e3", b"1e400", b"inf", b"-inf", b"nan", b"abc", b"", b"0x10", b" 1"]
 PATTERNS = [b"*", b"k*", b"k?", b"k[0-3]", b"k[^0]", b"\\*", b"", b"*key*", b"[", b"{tag}*", b"*\xff"]
 # Positive ones far away whatever their unit, as seconds or milliseconds, as a length of time or a date.
-TIMES = [b"100000000", b"9999999999", b"99999999999999", b"0", b"-1", b"9223372036854775807", b"abc",
+FAR_TIMES = [b"100000000", b"9999999999", b"99999999999999"]
+TIMES = [*FAR_TIMES, b"0", b"-1", b"9223372036854775807", b"abc",
          b"-9223372036854775808", b"9223372036854775"]
 DATABASES = [b"0", b"1", b"2", b"15", b"16", b"-1", b"x"]
 ENCODINGS = [b"u8", b"i8", b"u1", b"i64", b"u63", b"i5", b"u64", b"i0", b"x8"]
@@ -213,7 +214,9 @@ class Grammar:
         if name == "score":
             return [self.score()]
         if "second" in name or "time" in name or kind == "unix-time":
-            return [self.rng.choice(TIMES)]
+            time = self.rng.choice(TIMES)
+            # Hardly ever the same twice: which of two equal ones is the later (GT, LT) would depend on the millisecond.
+            return [b"%d" % (int(time) + 1000 * self.rng.randrange(90_000)) if time in FAR_TIMES else time]
         if kind == "key":
             return [self.key()]
         if kind == "integer":

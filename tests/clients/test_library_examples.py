@@ -178,7 +178,7 @@ def test_the_urls_that_are_shown_are_understood(installed, library_folder, env, 
     manual = (ROOT / "client" / "man" / "skua_url_parse.3").read_text()
     table = PAGE[PAGE.index("## Where to connect to"):PAGE.index("`struct skua_options` has")]
     urls = re.findall(r"`(\w+://\S+?)`", table) + re.findall(r"^\w+://\S+$", manual, re.MULTILINE)
-    assert len(urls) == 10, urls
+    assert len(urls) == 13, urls
     (tmp_path / "urls.c").write_text("""
         #include <skua/url.h>
         int main(int argc, char **argv)

@@ -274,7 +274,7 @@ def test_a_unix_socket_with_a_full_queue_is_waited_for_without_a_descriptor(driv
     driver(f"open unix://{path}")
     driver("watch")
     assert driver.last("run") == "run OK"
-    assert driver.last("watching") == "none later", "poll() would find a socket that is not connected ready again and again"
+    assert driver.last("watching") in ("none later", "none now"), "poll() would find a socket that is not connected ready again and again"
     listener.accept()
     assert "state READY" in driver("loop 0 READY")
     for sock in [listener, *others]:

@@ -115,11 +115,6 @@ static bool take_field(struct answer *answer, struct shm_offer *offer, uint64_t 
     return true;
 }
 
-static bool is_ring(uint64_t size)
-{
-    return size >= SHM_RING_MIN && size <= SHM_RING_MAX && (size & (size - 1)) == 0;
-}
-
 static bool is_control(uint64_t offset)
 {
     return offset % SHM_CONTROL_SIZE == 0 && offset + SHM_CONTROL_SIZE <= SHM_RING_OFFSET;
@@ -149,8 +144,8 @@ enum shm_offer_status shm_read_offer(const char *bytes, size_t size, struct shm_
         if (!take_field(&answer, ret_offer, &version))
             return answer.status;
     *ret_size = answer.at;
-    bool sound = version == SHM_VERSION && is_ring(ret_offer->request_ring) &&
-                 is_ring(ret_offer->reply_ring) && is_control(ret_offer->request_control) &&
+    bool sound = version == SHM_VERSION && shm_is_ring_size(ret_offer->request_ring) &&
+                 shm_is_ring_size(ret_offer->reply_ring) && is_control(ret_offer->request_control) &&
                  is_control(ret_offer->reply_control);
     return sound ? SHM_OFFERED : SHM_NONSENSE;
 }

@@ -21,6 +21,7 @@
 #define SKUA_SHM_LAYOUT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SHM_VERSION 1
@@ -28,6 +29,12 @@
 #define SHM_RING_OFFSET UINT64_C(4096)
 #define SHM_RING_MIN    (UINT64_C(4) << 10)
 #define SHM_RING_MAX    (UINT64_C(64) << 20)
+
+/* Whether a ring may have this size, in bytes. */
+static inline bool shm_is_ring_size(uint64_t size)
+{
+    return size >= SHM_RING_MIN && size <= SHM_RING_MAX && (size & (size - 1)) == 0;
+}
 
 /* What a sleeper wants to be woken for, in the low bits of park. Above them a number that grows with each sleep. */
 #define SHM_WANT_DATA   UINT64_C(1) /* the peer's tail has moved */

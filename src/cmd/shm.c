@@ -18,7 +18,7 @@ static bool choose_size(struct call *call, bool is_asked, int64_t asked, uint64_
         return true;
     }
     *ret_size = (uint64_t)asked;
-    if (asked >= (int64_t)SHM_RING_MIN && *ret_size <= largest && (asked & (asked - 1)) == 0)
+    if (shm_is_ring_size(*ret_size) && *ret_size <= largest)
         return true;
     reply_error(call->out,
                 "ERR the size of a ring must be a power of two from %llu to %llu (option shm-ring-max)",

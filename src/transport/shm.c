@@ -439,12 +439,15 @@ static enum status shm_attach(struct stream *stream, struct loop *loop)
     struct shm_stream *self = shm_of(stream);
     ASSERT(!self->hub);
     enum status status = loop_add(loop, &self->socket, LOOP_READABLE | LOOP_HANGUP, false);
-    if (status != ST_OK)
+    if (status != ST_OK) {
+        self->has_ended = true; /* nobody would ever hear of it again: what is still sent is lost */
         return status;
+    }
     if (self->process.fd >= 0 && !self->has_ended) {
         status = loop_add(loop, &self->process, LOOP_READABLE, false);
         if (status != ST_OK) {
             loop_remove(loop, &self->socket);
+            self->has_ended = true;
             return status;
         }
     }
@@ -547,11 +550,6 @@ void shm_host_totals(const struct shm_host *host, struct shm_totals *ret_totals)
 }
 
 /* ---- Making one --------------------------------------------------------------------------------------------------- */
-
-bool shm_is_ring_size(uint64_t size)
-{
-    return size >= SHM_RING_MIN && size <= SHM_RING_MAX && (size & (size - 1)) == 0;
-}
 
 static int new_memfd(const char *name)
 {

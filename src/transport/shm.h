@@ -20,9 +20,6 @@ struct shm_terms {
     uint64_t request_control, reply_control; /* shm/handshake.h */
 };
 
-/* Whether a ring may have this size. */
-bool shm_is_ring_size(uint64_t size);
-
 /* Makes both segments. On failure nothing stays, and *ret_refusal is why, for the client (with its code). */
 enum status shm_stream_new(struct shm_host *host, const struct shm_rings *rings, struct stream **ret_stream,
                            struct shm_terms *ret_terms, const char **ret_refusal);

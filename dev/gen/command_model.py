@@ -121,6 +121,8 @@ class Command:
     complexity: str
     cost: str
     sliced_from: int  # words from which on a sliceable command runs in slices
+    steps: "str | None"  # "one" or "several": what its change is made of; None: as its keys say
+    direct: bool  # I/O threads may answer it: there is a function direct_<name>
     flags: list
     own_categories: list
     tips: list
@@ -432,6 +434,7 @@ def _load_command(where, name, family, table, parent):
         summary=check.text("summary", required=True), doc=check.text("doc", required=True),
         complexity=check.text("complexity", required=True), cost=check.choice("cost", COSTS, required=True),
         sliced_from=check.take("sliced_from", int, 0),
+        steps=check.choice("steps", ["one", "several"]), direct=check.take("direct", bool, False),
         flags=check.texts("flags", FLAGS), own_categories=check.texts("categories", CATEGORIES),
         tips=check.texts("tips"), history=_load_history(check), examples=_load_examples(check),
         reply2=check.text("reply2", required=needed), reply3=check.text("reply3"), errors=check.texts("errors"),
@@ -461,6 +464,10 @@ def _check_command(check, command, container):
         check.fail("a container has no arguments of its own")
     if command.sliced_from and command.cost != "sliceable":
         check.fail("'sliced_from' belongs to sliceable commands")
+    if command.steps and "write" not in command.flags:
+        check.fail("'steps' belongs to commands that write")
+    if command.direct and "readonly" not in command.flags:
+        check.fail("'direct' belongs to commands that only read")
     if command.alone and not container:
         check.fail("'alone' belongs to containers")
     if command.excess == "subcommand" and not command.parent:

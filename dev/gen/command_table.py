@@ -130,6 +130,14 @@ def _member_argument(command):
     return 0
 
 
+def _takes_one_step(command, specs):
+    """Whether other threads see its change in one step (docs/decisions/009, D5)."""
+    if command.steps:
+        return command.steps == "one"
+    first, last, _ = legacy_range(specs)
+    return first > 0 and first == last and not needs_key_function(specs) and command.cost != "sliceable"
+
+
 def _without_blocks(args):
     for arg in args:
         if arg.type == "block" and not arg.optional and not arg.token:
@@ -162,6 +170,9 @@ def _emit_row(out, command, parent):
         out.line(f".member_arg = {_member_argument(command)},")
         if needs_key_function(specs):
             out.line(f".keys = keys_{command.c_name},")
+        out.line(f".is_one_step = {str(_takes_one_step(command, specs)).lower()},")
+        if command.direct:
+            out.line(f".direct = direct_{command.c_name},")
         out.line(f".run = {_run_function(command)},")
         if command.is_container:
             out.line(f".subcommands = subcommands_{command.c_name},")

@@ -71,7 +71,8 @@ struct table {
     size_t mapped_bytes; /* of segments and side arrays, as far as touched */
     const struct table_type *type;
     void *context;
-    struct heap *heap; /* child buckets; NULL: base/alloc.h */
+    struct heap *heap;   /* child buckets; NULL: base/alloc.h */
+    struct limbo *limbo; /* where memory that other threads may be reading goes; NULL: nobody else reads */
     struct table_bucket *segments[TABLE_SEGMENTS];
     uint32_t
         *due_segments[TABLE_SEGMENTS]; /* bounds, inverted so that zero says never; NULL: never for all */
@@ -125,6 +126,18 @@ ALWAYS_INLINE struct table_bucket *table_bucket_at(const struct table *table, ui
     uint64_t offset;
     unsigned segment = table_segment_of(index, &offset);
     return &table->segments[segment][offset];
+}
+
+/* By a thread that is not the owner: NULL where there is no memory (any more). */
+ALWAYS_INLINE const struct table_bucket *table_bucket_at_shared(const struct table *table,
+                                                                uint64_t bucket_count, uint64_t hash)
+{
+    if (unlikely(bucket_count == 0))
+        return NULL;
+    uint64_t offset;
+    unsigned segment = table_segment_of(table_index_of(bucket_count, hash), &offset);
+    const struct table_bucket *start = __atomic_load_n(&table->segments[segment], __ATOMIC_ACQUIRE);
+    return likely(start != NULL) ? &start[offset] : NULL;
 }
 
 ALWAYS_INLINE uint8_t table_tag_of(uint64_t hash)
@@ -187,6 +200,66 @@ ALWAYS_INLINE void *table_find(const struct table *table, uint64_t hash, table_e
     struct table_position position;
     return table_locate(table, hash, equal, key, &position) ? table_item_at(&position) : NULL;
 }
+
+/* ---- Lookup by other threads ---------------------------------------------------------------------- */
+
+enum table_seen {
+    TABLE_HIT,
+    TABLE_MISS,
+    TABLE_UNSURE, /* not found while the table was changing: look again */
+};
+
+/* As table_find, by a thread that is not the owner, inside a section of the epoch whose limbo the table has. A hit was there at
+ * the moment when its slot was read; a miss means that the item was not there at some moment of the call (T4, T5). */
+ALWAYS_INLINE enum table_seen table_find_shared(const struct table *table, uint64_t hash,
+                                                table_equal_fn equal, const void *key, void **ret_item)
+{
+    uint64_t generation = atomic_load_explicit(&table->generation, memory_order_acquire);
+    uint64_t bucket_count = atomic_load_explicit(&table->bucket_count, memory_order_acquire);
+    const struct table_bucket *bucket = table_bucket_at_shared(table, bucket_count, hash);
+    uint8_t tag = table_tag_of(hash);
+    while (bucket) {
+        uint64_t meta = atomic_load_explicit(&bucket->meta, memory_order_acquire);
+        for (unsigned set = table_candidates(meta, tag); set; set &= set - 1) {
+            unsigned slot = (unsigned)__builtin_ctz(set);
+            uintptr_t item = atomic_load_explicit(&bucket->slots[slot], memory_order_acquire);
+            if (likely(!(item & 1) && equal((const void *)item, key))) {
+                *ret_item = (void *)item;
+                return TABLE_HIT;
+            }
+        }
+        uintptr_t last = atomic_load_explicit(&bucket->slots[TABLE_SLOTS - 1], memory_order_acquire);
+        bucket = last & 1 ? (const struct table_bucket *)(last & ~(uintptr_t)1) : NULL;
+    }
+    /* The loads above come before this one. */
+    atomic_thread_fence(memory_order_acquire);
+    bool calm =
+        atomic_load_explicit(&table->generation, memory_order_relaxed) == generation && !(generation & 1);
+    return likely(calm) ? TABLE_MISS : TABLE_UNSURE;
+}
+
+/* The stages before it. The item may be looked at inside the section. */
+ALWAYS_INLINE void table_prefetch_bucket_shared(const struct table *table, uint64_t hash)
+{
+    uint64_t bucket_count = atomic_load_explicit(&table->bucket_count, memory_order_acquire);
+    prefetch(table_bucket_at_shared(table, bucket_count, hash));
+}
+
+ALWAYS_INLINE void *table_likely_item_shared(const struct table *table, uint64_t hash)
+{
+    uint64_t bucket_count = atomic_load_explicit(&table->bucket_count, memory_order_acquire);
+    const struct table_bucket *bucket = table_bucket_at_shared(table, bucket_count, hash);
+    if (!bucket)
+        return NULL;
+    unsigned set =
+        table_candidates(atomic_load_explicit(&bucket->meta, memory_order_acquire), table_tag_of(hash));
+    if (!set)
+        return NULL;
+    uintptr_t item = atomic_load_explicit(&bucket->slots[__builtin_ctz(set)], memory_order_acquire);
+    return item & 1 ? NULL : (void *)item;
+}
+
+/* ---- Lookup in stages by the owner ---------------------------------------------------------------- */
 
 /* First stage of a batched lookup: asks for the bucket's line. */
 ALWAYS_INLINE void table_prefetch_bucket(const struct table *table, uint64_t hash)

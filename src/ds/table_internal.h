@@ -53,11 +53,12 @@ ALWAYS_INLINE uint8_t bucket_tag(const struct table_bucket *bucket, unsigned slo
     for (unsigned slot##_set = (present), slot;                                                              \
          slot##_set && (slot = (unsigned)__builtin_ctz(slot##_set), 1); slot##_set &= slot##_set - 1)
 
-/* Raised between the two stores of a move (T4, T5): whoever misses because of the second sees it. */
+/* Raised between the two stores of a move (T4, T5): whoever misses because of the second sees it. Even, but for the moment in
+ * which something cannot be found (chain_shorten). */
 ALWAYS_INLINE void table_raise_generation(struct table *table)
 {
     uint64_t generation = atomic_load_explicit(&table->generation, memory_order_relaxed);
-    atomic_store_explicit(&table->generation, generation + 1, memory_order_release);
+    atomic_store_explicit(&table->generation, generation + 2, memory_order_release);
 }
 
 ALWAYS_INLINE uint64_t table_bucket_count(const struct table *table)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/slice.h"
+#include "exec/direct_outcome.h"
 
 struct call;
 struct command_doc; /* summary, arguments, history, … for COMMAND DOCS: cmd/command_doc.h */
@@ -82,6 +83,10 @@ struct command {
     uint8_t key_access; /* enum key_access of the keys of the fast path */
     /* The argument that most likely is the first member or field that a collection is asked for; 0: there is none. */
     uint8_t member_arg;
+    /* Of a command that writes: its change becomes visible to other threads in one step, so the keyspace's sequence need not
+     * be odd meanwhile (keyspace/shared.h). */
+    bool is_one_step;
+    direct_fn direct; /* answers its plain cases on I/O threads; NULL: the executor answers all */
     /* Parses the arguments and calls the command's function. NULL for a container, unless its name alone is a
      * command too (COMMAND); arity and args_min say how few words that takes. */
     void (*run)(struct call *call);

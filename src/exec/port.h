@@ -59,6 +59,7 @@ struct conn_shared {
     _Atomic uint32_t io_thread;
     struct waits waits; /* over shared memory */
     /* Written by the executor. */
+    _Atomic uint32_t direct; /* whether reads may be answered without it: DIRECT_MAY_READ … (exec/direct.h) */
     _Atomic bool authenticated; /* full request limits apply */
     _Atomic bool exempt_from_idle_timeout;
     _Atomic uint8_t output_class; /* enum output_class */

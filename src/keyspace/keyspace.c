@@ -12,6 +12,7 @@
 #include "base/bug.h"
 #include "base/role.h"
 #include "base/worker.h"
+#include "keyspace/shared.h"
 #include "keyspace/walk.h"
 
 /* Budget of one keyspace_expire_step: passing over a bucket takes less than a nanosecond, opening one about
@@ -85,6 +86,9 @@ struct keyspace *keyspace_new(uint32_t db_count, uint64_t hash_seed, int64_t now
     keyspace->hash_seed = hash_seed;
     keyspace->due_origin_ms = now_ms;
     keyspace->workers = workers;
+    epoch_init(&keyspace->epoch);
+    limbo_init(&keyspace->limbo, &keyspace->epoch);
+    atomic_init(&keyspace->gate, GATE_OFF);
     rng_seed(&keyspace->rng, hash_seed);
     list_init(&keyspace->draining);
     list_init(&keyspace->collections);

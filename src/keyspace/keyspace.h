@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/epoch.h"
 #include "base/hash.h"
 #include "base/heap.h"
 #include "base/list.h"
@@ -53,7 +54,15 @@ struct keyspace {
     struct list_node objects;     /* the same for objects: struct object, node */
     uint64_t lazyfree_pending;    /* items in them */
     uint64_t lazyfreed;           /* items freed from them, and large values handed to workers */
-    struct worker_pool *workers;  /* frees values over KEYSPACE_LAZY_FREE_MIN; NULL: freed in place */
+    /* For readers on other threads: keyspace/shared.h. The first three belong to the executor. */
+    struct limbo limbo;
+    uint32_t steps_depth; /* of keyspace_begin_steps */
+    bool has_readers;     /* some thread may read: limbo.on */
+    _Atomic uint32_t gate;
+    _Atomic uint64_t sequence;  /* odd: a change of several steps is under way */
+    _Atomic uint64_t untracked; /* raised by changes that pointers do not show: D6 */
+    struct epoch epoch;
+    struct worker_pool *workers; /* frees values over KEYSPACE_LAZY_FREE_MIN; NULL: freed in place */
 };
 
 /* Values of at least this many bytes are freed by a worker. */
@@ -144,6 +153,39 @@ void keyspace_swap(struct keyspace *keyspace, uint32_t a, uint32_t b);
 
 /* A random live entry, NULL when there is none (expired ones are skipped, up to a bounded number of tries). */
 struct entry *db_random(struct db *db);
+
+/* ---- Readers on other threads (keyspace/shared.h) ------------------------------------------------- */
+
+/* Brackets a change that becomes visible in several steps: readers see all of it or nothing. May be nested. */
+ALWAYS_INLINE void keyspace_begin_steps(struct keyspace *keyspace)
+{
+    if (keyspace->steps_depth++ == 0 && unlikely(keyspace->has_readers))
+        atomic_store_explicit(&keyspace->sequence,
+                              atomic_load_explicit(&keyspace->sequence, memory_order_relaxed) | 1,
+                              memory_order_seq_cst);
+}
+
+ALWAYS_INLINE void keyspace_end_steps(struct keyspace *keyspace)
+{
+    uint64_t sequence = atomic_load_explicit(&keyspace->sequence, memory_order_relaxed);
+    if (--keyspace->steps_depth == 0 && unlikely(sequence & 1))
+        atomic_store_explicit(&keyspace->sequence, sequence + 1, memory_order_release);
+}
+
+/* Notes a change that pointers do not show (D6), before it is made. */
+ALWAYS_INLINE void keyspace_note_untracked(struct keyspace *keyspace)
+{
+    if (unlikely(keyspace->has_readers))
+        atomic_store_explicit(&keyspace->untracked,
+                              atomic_load_explicit(&keyspace->untracked, memory_order_relaxed) + 1,
+                              memory_order_release);
+}
+
+/* Says whether reader threads may enter, for these reasons (enum shared_gate). With GATE_OFF the limbo empties by and by. */
+void keyspace_set_gate(struct keyspace *keyspace, uint32_t gate);
+
+/* Before reader `index` enters for the first time. */
+void keyspace_expect_reader(struct keyspace *keyspace, uint32_t index);
 
 /* ---- Upkeep --------------------------------------------------------------------------------------- */
 

@@ -1,0 +1,163 @@
+/* Sections of readers and the limbo of what they may be looking at. Entry: epoch_enter (header), limbo_add, limbo_step.
+ * Threads: the owner, but for epoch_enter and epoch_leave. See epoch.h for the rules. */
+#include "base/epoch.h"
+
+#include "base/alloc.h"
+#include "base/bug.h"
+
+#define FREE_BAGS_MAX  64
+#define STEP_BAGS_SOON 4 /* released when a bag has been filled: twice what comes in */
+
+/* ---- Epochs ---------------------------------------------------------------------------------------- */
+
+void epoch_init(struct epoch *epoch)
+{
+    atomic_init(&epoch->now, 1);
+    atomic_init(&epoch->reader_count, 0);
+    for (unsigned i = 0; i < EPOCH_READERS_MAX; i++)
+        atomic_init(&epoch->readers[i].entered, 0);
+}
+
+void epoch_expect(struct epoch *epoch, uint32_t index)
+{
+    ASSERT(index < EPOCH_READERS_MAX);
+    if (index >= atomic_load_explicit(&epoch->reader_count, memory_order_relaxed))
+        atomic_store_explicit(&epoch->reader_count, index + 1, memory_order_release);
+}
+
+uint64_t epoch_oldest(const struct epoch *epoch)
+{
+    uint32_t count = atomic_load_explicit(&epoch->reader_count, memory_order_relaxed);
+    uint64_t oldest = UINT64_MAX;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t entered = atomic_load_explicit(&epoch->readers[i].entered, memory_order_acquire);
+        if (entered != 0 && entered < oldest)
+            oldest = entered;
+    }
+    return oldest;
+}
+
+/* ---- Bags ------------------------------------------------------------------------------------------ */
+
+void limbo_init(struct limbo *limbo, struct epoch *epoch)
+{
+    *limbo = (struct limbo){.epoch = epoch};
+}
+
+static struct limbo_bag *bag_get(struct limbo *limbo)
+{
+    struct limbo_bag *bag = limbo->free;
+    if (bag) {
+        limbo->free = bag->next;
+        limbo->free_count--;
+    } else {
+        bag = mem_alloc(sizeof *bag);
+    }
+    bag->next = NULL;
+    bag->count = 0;
+    return bag;
+}
+
+static void bag_put(struct limbo *limbo, struct limbo_bag *bag)
+{
+    if (limbo->free_count >= FREE_BAGS_MAX) {
+        mem_free(bag);
+        return;
+    }
+    bag->next = limbo->free;
+    limbo->free = bag;
+    limbo->free_count++;
+}
+
+static void bag_release(struct limbo *limbo, struct limbo_bag *bag)
+{
+    for (uint32_t i = 0; i < bag->count; i++) {
+        struct limbo_item *item = &bag->items[i];
+        limbo->items--;
+        limbo->bytes -= item->size;
+        item->release(item->context, item->block, item->size);
+    }
+    bag_put(limbo, bag);
+}
+
+/* P3. The addition is a full fence between what was taken out and the scan that follows. */
+static void seal(struct limbo *limbo)
+{
+    struct limbo_bag *bag = limbo->open;
+    if (!bag)
+        return;
+    limbo->open = NULL;
+    bag->epoch = atomic_fetch_add_explicit(&limbo->epoch->now, 1, memory_order_seq_cst);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (limbo->tail)
+        limbo->tail->next = bag;
+    else
+        limbo->head = bag;
+    limbo->tail = bag;
+}
+
+/* Releases the oldest bag if it may be. */
+static bool release_first(struct limbo *limbo, uint64_t oldest)
+{
+    struct limbo_bag *bag = limbo->head;
+    if (!bag || bag->epoch >= oldest)
+        return false;
+    limbo->head = bag->next;
+    if (!limbo->head)
+        limbo->tail = NULL;
+    bag_release(limbo, bag);
+    return true;
+}
+
+bool limbo_step(struct limbo *limbo, unsigned bags_max)
+{
+    seal(limbo);
+    uint64_t oldest = epoch_oldest(limbo->epoch);
+    while (bags_max > 0 && release_first(limbo, oldest))
+        bags_max--;
+    return bags_max == 0 && limbo->head && limbo->head->epoch < oldest;
+}
+
+void limbo_add_slow(struct limbo *limbo, limbo_release_fn release, void *context, void *block, size_t size)
+{
+    if (!limbo->open)
+        limbo->open = bag_get(limbo);
+    struct limbo_bag *bag = limbo->open;
+    bag->items[bag->count++] = (struct limbo_item){release, context, block, size};
+    limbo->items++;
+    limbo->bytes += size;
+    if (bag->count == LIMBO_BAG_ITEMS)
+        limbo_step(limbo, STEP_BAGS_SOON);
+}
+
+/* ---- On and off ------------------------------------------------------------------------------------ */
+
+void limbo_turn_on(struct limbo *limbo)
+{
+    limbo->on = true;
+}
+
+bool limbo_turn_off(struct limbo *limbo)
+{
+    while (limbo_step(limbo, UINT32_MAX))
+        ;
+    if (limbo->head || limbo->open || epoch_oldest(limbo->epoch) != UINT64_MAX)
+        return false;
+    limbo->on = false;
+    return true;
+}
+
+void limbo_done(struct limbo *limbo)
+{
+    while (limbo->head || limbo->open) {
+        seal(limbo);
+        ASSERT(release_first(limbo, UINT64_MAX));
+    }
+    while (limbo->free) {
+        struct limbo_bag *bag = limbo->free;
+        limbo->free = bag->next;
+        mem_free(bag);
+    }
+    limbo->free_count = 0;
+    limbo->on = false;
+}

@@ -1,0 +1,132 @@
+/* Reading the keyspace on other threads than the executor: sections, lookups, access clocks. See shared.h and decision 009.
+ *
+ * Threads: shared_*: a reader, inside a section of its own; keyspace_*: the executor. */
+#include "keyspace/shared.h"
+
+#include "base/role.h"
+
+#define FIND_TRIES_MAX 3 /* a table that is split beneath every lookup is not waited for */
+
+/* ---- The executor's side --------------------------------------------------------------------------- */
+
+void keyspace_expect_reader(struct keyspace *keyspace, uint32_t index)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    epoch_expect(&keyspace->epoch, index);
+}
+
+void keyspace_set_gate(struct keyspace *keyspace, uint32_t gate)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    if (atomic_load_explicit(&keyspace->gate, memory_order_relaxed) == gate)
+        return;
+    if (!(gate & GATE_OFF) && !keyspace->has_readers) {
+        limbo_turn_on(&keyspace->limbo);
+        keyspace->has_readers = true;
+    }
+    atomic_store_explicit(&keyspace->gate, gate, memory_order_seq_cst);
+}
+
+/* ---- Sections -------------------------------------------------------------------------------------- */
+
+bool shared_read_begin(struct shared_read *read, struct keyspace *keyspace, uint32_t reader)
+{
+    read->keyspace = keyspace;
+    read->reader = reader;
+    epoch_enter(&keyspace->epoch, reader);
+    /* Inside the section: once the gate has been closed and the section left, the limbo may be turned off. */
+    read->gate = atomic_load_explicit(&keyspace->gate, memory_order_acquire);
+    read->sequence = atomic_load_explicit(&keyspace->sequence, memory_order_acquire);
+    if (likely((read->gate & ~(uint32_t)GATE_KEY_MISS) == 0 && !(read->sequence & 1)))
+        return true;
+    epoch_leave(&keyspace->epoch, reader);
+    return false;
+}
+
+bool shared_read_end(struct shared_read *read)
+{
+    atomic_thread_fence(memory_order_acquire); /* what was read comes before this look */
+    uint64_t sequence = atomic_load_explicit(&read->keyspace->sequence, memory_order_relaxed);
+    epoch_leave(&read->keyspace->epoch, read->reader);
+    return likely(sequence == read->sequence);
+}
+
+/* ---- Lookup ---------------------------------------------------------------------------------------- */
+
+static const struct table *keys_of(const struct shared_read *read, uint32_t db)
+{
+    return &read->keyspace->dbs[db].keys;
+}
+
+void shared_prefetch_bucket(const struct shared_read *read, uint32_t db, uint64_t hash)
+{
+    table_prefetch_bucket_shared(keys_of(read, db), hash);
+}
+
+const struct entry *shared_prefetch_entry(const struct shared_read *read, uint32_t db, uint64_t hash)
+{
+    const struct entry *entry = table_likely_item_shared(keys_of(read, db), hash);
+    prefetch(entry);
+    prefetch((const char *)entry + CACHE_LINE);
+    return entry;
+}
+
+enum shared_found shared_find(const struct shared_read *read, uint32_t db, struct slice key, uint64_t hash,
+                              struct entry **ret_entry)
+{
+    for (unsigned i = 0; i < FIND_TRIES_MAX; i++) {
+        void *item;
+        switch (table_find_shared(keys_of(read, db), hash, entry_key_equal, &key, &item)) {
+        case TABLE_HIT: *ret_entry = item; return SHARED_FOUND;
+        case TABLE_MISS: return SHARED_MISSING;
+        case TABLE_UNSURE: break;
+        }
+    }
+    return SHARED_UNSURE;
+}
+
+bool shared_find_all(const struct shared_read *read, uint32_t db, const struct slice *keys,
+                     const uint64_t *hashes, uint32_t count, struct entry **ret_entries)
+{
+    struct keyspace *keyspace = read->keyspace;
+    uint64_t untracked = atomic_load_explicit(&keyspace->untracked, memory_order_acquire);
+    for (uint32_t i = 0; i < count; i++) {
+        ret_entries[i] = NULL;
+        if (shared_find(read, db, keys[i], hashes[i], &ret_entries[i]) == SHARED_UNSURE)
+            return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct entry *again = NULL;
+        if (shared_find(read, db, keys[i], hashes[i], &again) == SHARED_UNSURE || again != ret_entries[i])
+            return false;
+    }
+    atomic_thread_fence(memory_order_acquire);
+    return atomic_load_explicit(&keyspace->untracked, memory_order_relaxed) == untracked;
+}
+
+/* ---- Values ---------------------------------------------------------------------------------------- */
+
+#define WORD_OPEN 1 /* D10 */
+
+static uintptr_t open_word(const struct entry *entry)
+{
+    uintptr_t word = (uintptr_t)__atomic_load_n(entry_word(entry), __ATOMIC_ACQUIRE);
+    return word & WORD_OPEN ? word & ~(uintptr_t)3 : 0;
+}
+
+const struct page *shared_page(const struct entry *entry)
+{
+    return (const struct page *)open_word(entry);
+}
+
+struct large_string *shared_large(const struct entry *entry)
+{
+    return (struct large_string *)open_word(entry);
+}
+
+void shared_touch(const struct shared_read *read, struct entry *entry, uint32_t *seed)
+{
+    (void)read;
+    (void)entry;
+    (void)seed;
+}

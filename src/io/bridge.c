@@ -136,7 +136,10 @@ void io_execute_batch(struct io_group *group)
         return;
     group->batch_count = 0;
     group->batch_requests = 0;
+    struct work *work = &group->ios[0]->work;
+    enum work_stage stage = work_switch(work, WORK_EXECUTE);
     exec_run_batch(group->options.exec, group->batch, count);
+    work_switch(work, stage);
 }
 
 static void batch_add(struct io_group *group, struct run *run)

@@ -23,6 +23,7 @@ static struct io *io_new(struct io_group *group, unsigned index, struct loop *lo
     io->index = index;
     io->loop = loop;
     io->port = io_port;
+    work_init(&io->work, group->options.clock, clock_thread_cpu_ns);
     chunk_pool_init(&io->chunks_own, IO_CHUNKS_KEPT);
     io->chunks = index ? &io->chunks_own : group->options.exec->chunks;
     list_init(&io->conns);
@@ -65,6 +66,7 @@ struct io_group *io_group_new(const struct io_options *options)
     atomic_init(&group->next_client_id, 1);
     group->ios[0] = io_new(group, 0, options->loop);
     group->ios[0]->running = true;
+    work_begin(&group->ios[0]->work);
     atomic_init(&group->io_count, 1);
     return group;
 }
@@ -83,14 +85,43 @@ void io_group_accept(void *argument, struct stream *stream)
 bool io_group_serve(struct io_group *group)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
+    struct work *work = &group->ios[0]->work;
     bool some = io_turn(group->ios[0]);
+    bool has_threads = atomic_load_explicit(&group->io_count, memory_order_relaxed) > 1;
+    if (has_threads)
+        work_switch(work, WORK_TAKE);
     some |= io_bridge_serve(group);
     /* While connections move, requests of one side can send to, close and unblock clients of the other. */
     struct io *own = group->ios[0];
     if (!list_is_empty(&own->unsent) || !list_is_empty(&own->closing) || !list_is_empty(&own->stalled))
         some |= io_turn(own);
+    if (has_threads)
+        work_switch(work, WORK_PUBLISH);
     io_bridge_publish(group);
+    work_switch(work, WORK_UPKEEP);
     return some;
+}
+
+/* The executor's totals have changed. */
+static void note_load(struct io_group *group)
+{
+    struct work_totals totals;
+    work_totals(&group->ios[0]->work, &totals);
+    uint64_t idle_ns = work_idle_ns(&totals);
+    struct io_load_mark now = {work_busy_ns(&totals) + idle_ns + totals.preempted_ns, idle_ns};
+    uint64_t passed_ns = now.passed_ns - group->load_mark.passed_ns;
+    if (passed_ns < IO_LOAD_NS)
+        return;
+    uint64_t busy_ns = passed_ns - (now.idle_ns - group->load_mark.idle_ns);
+    atomic_store_explicit(&group->executor_load_percent, (uint32_t)(busy_ns * 100 / passed_ns),
+                          memory_order_relaxed);
+    group->load_mark = now;
+}
+
+void io_group_poll(struct io_group *group, bool some, uint64_t wait_ns)
+{
+    if (io_poll(group->ios[0], some, wait_ns))
+        note_load(group);
 }
 
 bool io_group_must_go_on(const struct io_group *group)
@@ -114,7 +145,8 @@ uint64_t io_group_wait_ns(const struct io_group *group)
     for (unsigned i = 1; i < count; i++)
         if (group->ios[i]->from_exec_overflow.count)
             return IO_RETRY_NS;
-    return UINT64_MAX;
+    return atomic_load_explicit(&group->executor_load_percent, memory_order_relaxed) ? IO_LOAD_NS
+                                                                                     : UINT64_MAX;
 }
 
 /* ---- Number of threads ---------------------------------------------------------------------------- */
@@ -302,7 +334,6 @@ static void add_counters(const struct io *io, struct io_totals *totals)
     totals->writes += atomic_load_explicit(&counters->writes, memory_order_relaxed);
     totals->requests += atomic_load_explicit(&counters->requests, memory_order_relaxed);
     totals->connections += atomic_load_explicit(&counters->connections, memory_order_relaxed);
-    totals->busy_ns += atomic_load_explicit(&counters->busy_ns, memory_order_relaxed);
 }
 
 void io_group_shm_totals(const struct io_group *group, struct shm_totals *ret_totals)
@@ -313,8 +344,15 @@ void io_group_shm_totals(const struct io_group *group, struct shm_totals *ret_to
 void io_group_thread_totals(const struct io_group *group, unsigned index, struct io_totals *ret_totals)
 {
     *ret_totals = (struct io_totals){0};
-    if (index < atomic_load_explicit(&group->io_count, memory_order_acquire))
-        add_counters(group->ios[index], ret_totals);
+    if (index >= atomic_load_explicit(&group->io_count, memory_order_acquire))
+        return;
+    add_counters(group->ios[index], ret_totals);
+    work_totals(&group->ios[index]->work, &ret_totals->work);
+}
+
+unsigned io_group_executor_load(const struct io_group *group)
+{
+    return atomic_load_explicit(&group->executor_load_percent, memory_order_relaxed);
 }
 
 void io_group_totals(const struct io_group *group, struct io_totals *ret_totals)

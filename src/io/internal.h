@@ -11,6 +11,7 @@
 #include "base/ring.h"
 #include "exec/port.h"
 #include "io/io.h"
+#include "io/work.h"
 #include "loop/loop.h"
 #include "protocol/parser.h"
 #include "transport/shm.h"
@@ -20,8 +21,9 @@
 #define IO_LISTENERS_MAX  32
 #define IO_CHUNKS_KEPT    256 /* free chunks that an io keeps */
 #define IO_RUNS_KEPT      256
-#define IO_BATCH_RUNS     32 /* runs executed together */
-#define IO_BATCH_REQUESTS 96 /* io 0 stops reading further connections at this many and executes */
+#define IO_BATCH_RUNS     32          /* runs executed together */
+#define IO_BATCH_REQUESTS 96          /* io 0 stops reading further connections at this many and executes */
+#define IO_LOAD_NS        10000000ull /* period of executor_load_percent */
 #define IO_TICK_NS        100000000ull
 #define IO_RETRY_NS       100000 /* how long a producer sleeps whose ring had no room for all */
 #define IO_SPIN_NS        40000  /* about one wake-up of a sleeping core */
@@ -85,7 +87,7 @@ struct io_report {
 };
 
 struct io_counters {
-    _Atomic uint64_t bytes_in, bytes_out, reads, writes, requests, connections, busy_ns;
+    _Atomic uint64_t bytes_in, bytes_out, reads, writes, requests, connections;
 };
 
 struct io {
@@ -131,6 +133,7 @@ struct io {
     _Atomic bool inbox_filled;
 
     struct io_counters counters;
+    struct work work;     /* io 0: the executor's */
     uint32_t follow_seed; /* draws the request of a run whose reply is watched */
     _Atomic(struct durations *)
         *reply_times; /* by command id; the owner makes and fills them, the executor reads */
@@ -147,6 +150,12 @@ struct io_group {
     _Atomic uint64_t rejected;
     _Atomic uint64_t conn_count;
     unsigned processors;
+    /* The executor's busy share of its last IO_LOAD_NS or so, 0 to 100; time in which it had no processor counts as
+     * busy. It falls to 0 within IO_LOAD_NS after the executor has nothing to do. Executor writes, any thread reads. */
+    _Atomic uint32_t executor_load_percent;
+    struct io_load_mark {
+        uint64_t passed_ns, idle_ns; /* of the executor's totals */
+    } load_mark;                     /* where the present period of it began; executor */
     /* What is to be closed, and may be in the inbox of an io just now. */
     pthread_mutex_t listeners_lock;
     struct listener *unwanted[IO_LISTENERS_MAX]; /* guarded by listeners_lock */
@@ -162,6 +171,8 @@ struct io_group {
 
 /* One turn: what the executor sent, the inbox, ready connections, output, ends. True when there was something. */
 bool io_turn(struct io *io);
+/* Owner: waits in the event loop after a turn, and accounts for both: true when io->work's totals have changed. */
+bool io_poll(struct io *io, bool some, uint64_t wait_ns);
 /* Owner: there is more to do at once, so the thread must not sleep. What comes later rings the bell. */
 bool io_must_go_on(const struct io *io);
 void *io_thread_main(void *io);

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "io/work.h"
 
 struct clock;
 struct config;
@@ -59,6 +60,10 @@ void io_group_accept(void *group, struct stream *stream);
  * Returns true when there was something to do. */
 bool io_group_serve(struct io_group *group);
 
+/* The end of the executor's turn: waits in its event loop for at most `wait_ns`. `some`: the turn had something to do,
+ * in io_group_serve or elsewhere. The next turn begins with what is not io_group_serve (WORK_UPKEEP). */
+void io_group_poll(struct io_group *group, bool some, uint64_t wait_ns);
+
 /* There is more to serve at once: the executor must not sleep. What comes later rings the bell of its loop. */
 bool io_group_must_go_on(const struct io_group *group);
 
@@ -66,8 +71,8 @@ bool io_group_must_go_on(const struct io_group *group);
  * the threads that it waits for. */
 uint64_t io_group_spin_ns(const struct io_group *group);
 
-/* For how long the executor may sleep as far as its answers are concerned: UINT64_MAX, or shortly when an I/O
- * thread's ring had no room for all of them. */
+/* For how long the executor may sleep as far as the threads are concerned: UINT64_MAX, or shortly when a ring had no
+ * room for all answers, or when others have to be told that it is no longer busy. */
 uint64_t io_group_wait_ns(const struct io_group *group);
 
 /* Changes the number of I/O threads; connections move by and by. ST_IO when a thread cannot be had, ST_AGAIN when
@@ -95,7 +100,7 @@ struct io_totals {
     uint64_t requests;    /* parsed */
     uint64_t rejected;    /* connections refused: maxclients, protected mode */
     uint64_t connections; /* now */
-    uint64_t busy_ns;     /* not waiting in the event loop */
+    struct work_totals work;
 };
 
 /* Sum over all ios. Any thread. */
@@ -107,6 +112,9 @@ void io_group_shm_totals(const struct io_group *group, struct shm_totals *ret_to
 /* How long replies of a command took (exec/blame.h) in all ios, added to `sum`; and starts counting anew. Executor. */
 void io_group_add_reply_times(const struct io_group *group, unsigned command, struct durations *sum);
 void io_group_forget_reply_times(struct io_group *group);
+/* The executor's busy share of its last 10 milliseconds or so, 0 to 100. While a turn lasts longer than that, as it was
+ * before. Any thread. */
+unsigned io_group_executor_load(const struct io_group *group);
 /* Running I/O threads (without io 0). Any thread. */
 unsigned io_group_thread_count(const struct io_group *group);
 

@@ -212,12 +212,14 @@ static void send_unsent(struct io *io)
     if (list_is_empty(&io->unsent))
         return;
     uint64_t begin_ticks = clock_ticks(exec->clock);
+    enum work_stage stage = work_switch_at(&io->work, WORK_SEND, begin_ticks);
     while (!list_is_empty(&io->unsent)) {
         struct conn *conn = list_entry(io->unsent.next, struct conn, in_unsent);
         list_remove(&conn->in_unsent);
         conn_send(conn);
     }
     uint64_t end_ticks = clock_ticks(exec->clock);
+    work_switch_at(&io->work, stage, end_ticks);
     if (unlikely(end_ticks - begin_ticks >= exec->blame.span_ticks) && io->index == 0)
         blame_task(exec, "sending", begin_ticks, end_ticks); /* requests wait for it */
 }
@@ -348,8 +350,11 @@ bool io_turn(struct io *io)
     if (io->index != 0)
         some |= io_take_answers(io);
     some |= resume_sending(io);
-    some |= serve_ready(io);
-    some |= resume_stalled(io);
+    if (!list_is_empty(&io->ready) || !list_is_empty(&io->stalled)) {
+        work_switch(&io->work, WORK_RECEIVE);
+        some |= serve_ready(io);
+        some |= resume_stalled(io);
+    }
     if (io->index == 0)
         io_execute_batch(io->group);
     send_unsent(io);
@@ -360,6 +365,8 @@ bool io_turn(struct io *io)
     }
     some |= ask_to_move(io);
     some |= report_closed(io);
+    if (some)
+        work_switch(&io->work, WORK_PUBLISH);
     io_publish(io);
     return some;
 }
@@ -371,6 +378,15 @@ bool io_must_go_on(const struct io *io)
     if (unlikely(!list_is_empty(&io->sending)))
         return true;
     return io->index != 0 && ring_has_some(&io->from_exec);
+}
+
+bool io_poll(struct io *io, bool some, uint64_t wait_ns)
+{
+    uint64_t spun_ticks = loop_spun_ticks(io->loop);
+    work_turn_end(&io->work, some);
+    loop_poll(io->loop, wait_ns);
+    return work_polled(&io->work, wait_ns != 0, loop_spun_ticks(io->loop) - spun_ticks,
+                       io->index ? WORK_TAKE : WORK_UPKEEP);
 }
 
 /* ---- Threads -------------------------------------------------------------------------------------- */
@@ -398,15 +414,15 @@ void *io_thread_main(void *argument)
     role_set(ROLE_IO);
     snprintf(name, sizeof name, "skua-io-%u", io->index);
     crash_thread_enter(name);
+    work_begin(&io->work);
     while (!may_exit(io)) {
         bool some = io_turn(io);
         uint64_t end_ns = clock_monotonic_ns(group->options.clock);
-        io_count(&io->counters.busy_ns, end_ns - io->now_ns);
         if (some)
             spin_until_ns = end_ns + (io->outstanding ? io_group_spin_ns(group) : 0);
         bool go_on = end_ns < spin_until_ns || io_must_go_on(io);
         uint64_t wait_ns = io_has_room(io) ? IO_TICK_NS : IO_RETRY_NS;
-        loop_poll(io->loop, go_on ? 0 : wait_ns);
+        io_poll(io, some, go_on ? 0 : wait_ns);
     }
     chunk_pool_done(&io->chunks_own);
     crash_thread_leave();

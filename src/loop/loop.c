@@ -56,6 +56,7 @@ struct loop {
     uint64_t returned_ticks; /* the last look at descriptors */
     uint64_t ready_ticks;    /* loop_ready_ticks */
     uint64_t kernel_ticks;   /* the last look at the kernel */
+    uint64_t spun_ticks;     /* loop_spun_ticks */
     struct loop_poller *pollers;
     /* Shared with ringers. */
     _Atomic bool rung CACHE_ALIGNED;
@@ -419,6 +420,7 @@ static unsigned spin(struct loop *loop, uint64_t begin, uint64_t timeout_ns)
     }
     for (struct loop_poller *poller = loop->pollers; poller; poller = poller->next)
         poller->waited(poller, begin, now, called == 0 && loop->event_count == 0);
+    loop->spun_ticks += now - begin;
     return called;
 }
 
@@ -476,6 +478,11 @@ static unsigned look(struct loop *loop, uint64_t timeout_ns)
 uint64_t loop_ready_ticks(const struct loop *loop)
 {
     return loop->simulated ? clock_ticks(loop->clock) : loop->ready_ticks;
+}
+
+uint64_t loop_spun_ticks(const struct loop *loop)
+{
+    return loop->spun_ticks;
 }
 
 unsigned loop_poll(struct loop *loop, uint64_t timeout_ns)

@@ -99,6 +99,10 @@ unsigned loop_poll(struct loop *loop, uint64_t timeout_ns);
 /* Since when, in ticks, what the last loop_poll found may have been ready. That is when it returned; but when the owner
  * was away for LOOP_AWAY_NS or more, and found something as soon as it looked again, it is when it had looked before. */
 uint64_t loop_ready_ticks(const struct loop *loop);
+
+/* For how long, in ticks, loop_poll has looked at pollers instead of sleeping, since loop_new. */
+uint64_t loop_spun_ticks(const struct loop *loop);
+
 #define LOOP_AWAY_NS 100000
 
 /* Any thread: makes the current or the next loop_poll return. Rings made before it returns are one ring. */

@@ -169,6 +169,37 @@ void metric_executor_pause_max_by(const struct metric_source *source, struct buf
     buf_append_string(ret_text, cause != NULL ? cause : "");
 }
 
+/* What both kinds of rows have. `text` ends with the last field. */
+static void write_work(const struct work_totals *work, struct buf *text)
+{
+    buf_printf(text, "busy_usec=%" PRIu64 ",idle_usec=%" PRIu64 ",spin_usec=%" PRIu64 ",sleep_usec=%" PRIu64,
+               work_busy_ns(work) / 1000, work_idle_ns(work) / 1000, work->spin_ns / 1000,
+               work->sleep_ns / 1000);
+    buf_printf(text, ",preempted_usec=%" PRIu64, work->preempted_ns / 1000);
+}
+
+static const char *const stage_names[WORK_STAGE_COUNT] = {
+    [WORK_RECEIVE] = "receive", [WORK_DIRECT] = "direct",   [WORK_TAKE] = "take",
+    [WORK_EXECUTE] = "execute", [WORK_PUBLISH] = "publish", [WORK_SEND] = "send",
+    [WORK_UPKEEP] = "upkeep",   [WORK_POLL] = "poll",
+};
+
+static void write_stages(const struct work_totals *work, struct buf *text)
+{
+    for (int i = 0; i < WORK_STAGE_COUNT; i++)
+        buf_printf(text, ",%s_usec=%" PRIu64, stage_names[i], work->stage_ns[i] / 1000);
+    buf_append_string(text, "\r\n");
+}
+
+void metric_executor(const struct metric_source *source, struct buf *ret_text)
+{
+    buf_append_string(ret_text, "executor:");
+    write_work(&source->io_main.work, ret_text);
+    buf_printf(ret_text, ",load_percent=%u,requests=%" PRIu64, source->executor_load_percent,
+               source->exec->stats.commands);
+    write_stages(&source->io_main.work, ret_text);
+}
+
 void metric_io_threads(const struct metric_source *source, struct buf *ret_text)
 {
     buf_printf(ret_text, "%u", source->io_threads);
@@ -178,11 +209,12 @@ void metric_io_thread(const struct metric_source *source, struct buf *ret_text)
 {
     for (unsigned i = 1; i <= source->io_threads; i++) {
         struct io_totals totals;
-        io_group_thread_totals(source->metrics->io, i, &totals);
+        metrics_thread_totals(source->metrics, i, &totals);
         buf_printf(ret_text,
                    "io_thread_%u:connections=%" PRIu64 ",requests=%" PRIu64 ",bytes_in=%" PRIu64
-                   ",bytes_out=%" PRIu64 ",busy_usec=%" PRIu64 "\r\n",
-                   i, totals.connections, totals.requests, totals.bytes_in, totals.bytes_out,
-                   totals.busy_ns / 1000);
+                   ",bytes_out=%" PRIu64 ",",
+                   i, totals.connections, totals.requests, totals.bytes_in, totals.bytes_out);
+        write_work(&totals.work, ret_text);
+        write_stages(&totals.work, ret_text);
     }
 }

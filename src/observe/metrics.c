@@ -173,15 +173,6 @@ static struct io_totals totals_of(const struct metrics *metrics)
     return totals;
 }
 
-/* What the executor's own thread did. */
-static struct io_totals main_totals_of(const struct metrics *metrics)
-{
-    struct io_totals totals = {0};
-    if (metrics->io != NULL)
-        io_group_thread_totals(metrics->io, 0, &totals);
-    return totals;
-}
-
 void metrics_sample(struct metrics *metrics)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
@@ -225,7 +216,8 @@ void metrics_reset(struct metrics *metrics)
     error_stats_reset(exec);
     exec->keyspace->lazyfreed = 0;
     metrics->io_origin = totals_of(metrics);
-    metrics->io_main_origin = main_totals_of(metrics);
+    for (unsigned i = 0; metrics->io != NULL && i <= IO_THREADS_MAX; i++)
+        io_group_thread_totals(metrics->io, i, &metrics->thread_origins[i]);
     metrics->commands = (struct metric_rate){0};
     metrics->bytes_in = (struct metric_rate){.last = metrics->io_origin.bytes_in};
     metrics->bytes_out = (struct metric_rate){.last = metrics->io_origin.bytes_out};
@@ -242,7 +234,16 @@ static void subtract_totals(struct io_totals *totals, const struct io_totals *or
     totals->writes -= origin->writes;
     totals->requests -= origin->requests;
     totals->rejected -= origin->rejected;
-    totals->busy_ns -= origin->busy_ns;
+    work_subtract(&totals->work, &origin->work);
+}
+
+void metrics_thread_totals(const struct metrics *metrics, unsigned index, struct io_totals *ret_totals)
+{
+    *ret_totals = (struct io_totals){0};
+    if (metrics->io == NULL)
+        return;
+    io_group_thread_totals(metrics->io, index, ret_totals);
+    subtract_totals(ret_totals, &metrics->thread_origins[index]);
 }
 
 static void collect(struct metrics *metrics, const bool *wanted, struct metric_source *ret_source)
@@ -253,9 +254,9 @@ static void collect(struct metrics *metrics, const bool *wanted, struct metric_s
     source.uptime_s = (clock_monotonic_ns(exec->clock) - metrics->start_ns) / 1000000000u;
     source.io = totals_of(metrics);
     subtract_totals(&source.io, &metrics->io_origin);
-    source.io_main = main_totals_of(metrics);
-    subtract_totals(&source.io_main, &metrics->io_main_origin);
+    metrics_thread_totals(metrics, 0, &source.io_main);
     source.io_threads = metrics->io != NULL ? io_group_thread_count(metrics->io) : 0;
+    source.executor_load_percent = metrics->io != NULL ? io_group_executor_load(metrics->io) : 0;
     if (metrics->io != NULL)
         io_group_shm_totals(metrics->io, &source.shm);
     if (wanted[METRIC_SECTION_MEMORY])

@@ -81,8 +81,8 @@ struct metrics {
     char replication_id[METRICS_ID_SIZE + 1];
     char *executable;
     struct memory_watch memory;
-    struct io_totals io_origin; /* at the last metrics_reset */
-    struct io_totals io_main_origin;
+    struct io_totals io_origin;                          /* at the last metrics_reset */
+    struct io_totals thread_origins[IO_THREADS_MAX + 1]; /* of each io; [0]: the executor's thread */
     struct metric_rate commands;
     struct metric_rate bytes_in;
     struct metric_rate bytes_out;
@@ -109,6 +109,9 @@ void metrics_hook(void *context);
 /* CONFIG RESETSTAT: counters start at zero again, here and in the executor. */
 void metrics_reset(struct metrics *metrics);
 
+/* What one io has done since the last reset; index 0: the executor's thread. */
+void metrics_thread_totals(const struct metrics *metrics, unsigned index, struct io_totals *ret_totals);
+
 /* ---- Answers -------------------------------------------------------------------------------------- */
 
 /* What one answer is made from. */
@@ -121,6 +124,7 @@ struct metric_source {
     struct io_totals io;      /* since the last reset */
     struct io_totals io_main; /* those of the executor's own thread, likewise */
     unsigned io_threads;
+    unsigned executor_load_percent;
     struct shm_totals shm;
     struct memory_figures memory; /* only when the answer has the memory section */
     struct rusage process;

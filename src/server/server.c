@@ -274,7 +274,8 @@ bool server_turn(struct server *server, uint64_t wait_ns)
     struct exec *exec = server->exec;
     if (server->state == SERVER_ENDED)
         return false;
-    if (exec_next_cron_ns(exec) <= clock_monotonic_ns(server->clock))
+    bool had_upkeep = exec_next_cron_ns(exec) <= clock_monotonic_ns(server->clock);
+    if (had_upkeep)
         exec_cron(exec);
     bool had_work = io_group_serve(server->io);
     if (unlikely(server->io_threads_pending))
@@ -286,7 +287,7 @@ bool server_turn(struct server *server, uint64_t wait_ns)
         go_on_stopping(server);
     if (server->state == SERVER_ENDED)
         return false;
-    loop_poll(server->loop, wait_time(server, had_work, wait_ns));
+    io_group_poll(server->io, had_work || had_upkeep, wait_time(server, had_work, wait_ns));
     return true;
 }
 

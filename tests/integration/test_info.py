@@ -140,6 +140,53 @@ def test_threads_section(r, server):
         assert sum(int(info[row].split("connections=")[1].split(",")[0]) for row in rows) >= 1
 
 
+def fields_of(row):
+    return {name: int(value) for name, value in (field.split("=") for field in row.split(","))}
+
+
+STAGES = [f"{name}_usec" for name in "receive direct take execute publish send upkeep poll".split()]
+
+
+@pytest.mark.skua_only("redis-server has no such section")
+def test_every_thread_tells_where_its_time_goes(r, server):
+    """Commands cost time somewhere; a thread's stages are its busy time, and idle time is spinning and sleep."""
+    names = ["executor", *(f"io_thread_{i}" for i in range(1, server.io_threads + 1))]
+
+    def rows():
+        info = r.info("threads")
+        return [fields_of(info[name]) for name in names]
+
+    r("CONFIG RESETSTAT")
+    for _ in range(50):
+        r.pipeline(*["INCR k"] * 50)
+    eventually(lambda: rows()[0]["execute_usec"] > 0 and sum(row["busy_usec"] for row in rows()) > 0, "busy time")
+    for row in rows():
+        # Each figure is cut to microseconds by itself.
+        assert abs(row["busy_usec"] - sum(row[stage] for stage in STAGES)) <= len(STAGES)
+        assert abs(row["idle_usec"] - row["spin_usec"] - row["sleep_usec"]) <= 2
+        assert row["preempted_usec"] >= 0
+    executor = rows()[0]
+    assert executor["requests"] >= 2500 and 0 <= executor["load_percent"] <= 100
+
+
+@pytest.mark.skua_only("redis-server has no such section")
+def test_counters_of_threads_begin_anew(r, server):
+    for _ in range(20):
+        r.pipeline(*["INCR k"] * 50)
+    r("CONFIG RESETSTAT")
+    info = r.info("threads")
+    assert fields_of(info["executor"])["requests"] < 1000
+    for i in range(1, server.io_threads + 1):
+        assert fields_of(info[f"io_thread_{i}"])["requests"] < 1000
+
+
+@pytest.mark.skua_only("redis-server has no such section")
+def test_an_executor_with_nothing_to_do_is_not_said_to_be_busy(r):
+    for _ in range(20):
+        r.pipeline(*["INCR k"] * 500)
+    eventually(lambda: fields_of(r.info("threads")["executor"])["load_percent"] <= 50, "the load to fall")
+
+
 def test_fields_that_tools_read(r):
     info = r.info("everything")
     expected = """redis_version redis_mode os arch_bits multiplexing_api gcc_version process_id run_id tcp_port

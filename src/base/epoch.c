@@ -71,23 +71,25 @@ static void bag_put(struct limbo *limbo, struct limbo_bag *bag)
 
 static void bag_release(struct limbo *limbo, struct limbo_bag *bag)
 {
+    limbo->releasing = true;
     for (uint32_t i = 0; i < bag->count; i++) {
         struct limbo_item *item = &bag->items[i];
         limbo->items--;
         limbo->bytes -= item->size;
         item->release(item->context, item->block, item->size);
     }
+    limbo->releasing = false;
     bag_put(limbo, bag);
 }
 
-/* P3. The addition is a full fence between what was taken out and the scan that follows. */
+/* P3: the fence stands between what was taken out and the scans that follow; the addition is a release for sections that see it. */
 static void seal(struct limbo *limbo)
 {
     struct limbo_bag *bag = limbo->open;
     if (!bag)
         return;
     limbo->open = NULL;
-    bag->epoch = atomic_fetch_add_explicit(&limbo->epoch->now, 1, memory_order_seq_cst);
+    bag->epoch = atomic_fetch_add_explicit(&limbo->epoch->now, 1, memory_order_release);
     atomic_thread_fence(memory_order_seq_cst);
     if (limbo->tail)
         limbo->tail->next = bag;
@@ -96,11 +98,20 @@ static void seal(struct limbo *limbo)
     limbo->tail = bag;
 }
 
-/* Releases the oldest bag if it may be. */
-static bool release_first(struct limbo *limbo, uint64_t oldest)
+/* Bags with an epoch below this one may be released. Bounded by what has been sealed before the scan: release functions may fill
+ * further bags, of which it says nothing. */
+static uint64_t releasable(const struct limbo *limbo)
+{
+    uint64_t now = atomic_load_explicit(&limbo->epoch->now, memory_order_relaxed);
+    uint64_t oldest = epoch_oldest(limbo->epoch);
+    return oldest < now ? oldest : now;
+}
+
+/* Releases the oldest bag if its epoch is below `limit`. */
+static bool release_first(struct limbo *limbo, uint64_t limit)
 {
     struct limbo_bag *bag = limbo->head;
-    if (!bag || bag->epoch >= oldest)
+    if (!bag || bag->epoch >= limit)
         return false;
     limbo->head = bag->next;
     if (!limbo->head)
@@ -111,11 +122,12 @@ static bool release_first(struct limbo *limbo, uint64_t oldest)
 
 bool limbo_step(struct limbo *limbo, unsigned bags_max)
 {
+    DEBUG_ASSERT(!limbo->releasing);
     seal(limbo);
-    uint64_t oldest = epoch_oldest(limbo->epoch);
-    while (bags_max > 0 && release_first(limbo, oldest))
+    uint64_t limit = releasable(limbo);
+    while (bags_max > 0 && release_first(limbo, limit))
         bags_max--;
-    return bags_max == 0 && limbo->head && limbo->head->epoch < oldest;
+    return bags_max == 0 && limbo->head && limbo->head->epoch < limit;
 }
 
 void limbo_add_slow(struct limbo *limbo, limbo_release_fn release, void *context, void *block, size_t size)
@@ -126,7 +138,12 @@ void limbo_add_slow(struct limbo *limbo, limbo_release_fn release, void *context
     bag->items[bag->count++] = (struct limbo_item){release, context, block, size};
     limbo->items++;
     limbo->bytes += size;
-    if (bag->count == LIMBO_BAG_ITEMS)
+    if (bag->count < LIMBO_BAG_ITEMS)
+        return;
+    /* What a release function adds waits for the next step, so that a long chain of blocks does not become a deep recursion. */
+    if (limbo->releasing)
+        seal(limbo);
+    else
         limbo_step(limbo, STEP_BAGS_SOON);
 }
 
@@ -139,9 +156,12 @@ void limbo_turn_on(struct limbo *limbo)
 
 bool limbo_turn_off(struct limbo *limbo)
 {
-    while (limbo_step(limbo, UINT32_MAX))
-        ;
-    if (limbo->head || limbo->open || epoch_oldest(limbo->epoch) != UINT64_MAX)
+    limbo_step(limbo, UINT32_MAX);
+    if (limbo->head || limbo->open)
+        return false;
+    /* Whoever enters later finds the gate closed: it was closed before this fence. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (epoch_oldest(limbo->epoch) != UINT64_MAX)
         return false;
     limbo->on = false;
     return true;

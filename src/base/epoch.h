@@ -10,8 +10,10 @@
  * P2  Entering is a store of the word, a full fence, then loads of the structure. Taking out is a store to the structure, a
  *     full fence, then a scan of the words. So either the scan sees the section, or the section sees the store.
  * P3  A bag is sealed with the epoch that was current when its last item had been taken out, and the epoch is raised then. It
- *     is released when no word is other than 0 and at or below the bag's epoch.
- * P4  While the limbo is off nobody may enter, and what is added is released at once. */
+ *     is released when a scan that came after the sealing finds no word other than 0 that is at or below the bag's epoch: a word
+ *     above it was stored by a section that saw the epoch raised, and so sees all that was taken out before.
+ * P4  While the limbo is off nobody may enter, and what is added is released at once.
+ * P5  Words are stored with release and scanned with acquire, so what a section has read comes before the release of it. */
 #ifndef SKUA_BASE_EPOCH_H
 #define SKUA_BASE_EPOCH_H
 
@@ -44,7 +46,8 @@ void epoch_expect(struct epoch *epoch, uint32_t index);
 ALWAYS_INLINE void epoch_enter(struct epoch *epoch, uint32_t index)
 {
     uint64_t now = atomic_load_explicit(&epoch->now, memory_order_relaxed);
-    atomic_store_explicit(&epoch->readers[index].entered, now, memory_order_seq_cst);
+    /* An old epoch keeps more than it has to. Release, because this may be what the scan sees of the section before (P5). */
+    atomic_store_explicit(&epoch->readers[index].entered, now, memory_order_release);
     atomic_thread_fence(memory_order_seq_cst); /* P2 */
 }
 
@@ -77,6 +80,7 @@ struct limbo_bag {
 struct limbo {
     struct epoch *epoch;
     bool on;                       /* P4 */
+    bool releasing;                /* a release function is being called */
     struct limbo_bag *open;        /* being filled; NULL: none */
     struct limbo_bag *head, *tail; /* sealed, oldest first */
     struct limbo_bag *free;        /* empty ones that are kept */
@@ -98,7 +102,8 @@ bool limbo_turn_off(struct limbo *limbo);
 void limbo_add_slow(struct limbo *limbo, limbo_release_fn release, void *context, void *block, size_t size);
 
 /* `release(context, block, size)` is called when nobody can be looking at the block any more; at once while the limbo is off. It
- * may add to the limbo. */
+ * may add to the limbo, but not call limbo_step. The block has been taken out before: no reader can find it any more that has not
+ * found it yet. */
 ALWAYS_INLINE void limbo_add(struct limbo *limbo, limbo_release_fn release, void *context, void *block,
                              size_t size)
 {

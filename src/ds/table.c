@@ -1,7 +1,8 @@
 /* The table's changes: insert, remove, and the splits and merges that follow from them. See table.h.
  *
  * Principal entry points: table_insert, table_remove, table_drain.
- * Threads: the table's owner. The order of stores is the one that T3 to T5 promise to readers elsewhere. */
+ * Threads: the table's owner. The order of stores is the one that T3 to T5 and T8 to T10 promise to readers elsewhere;
+ * tests/unit/ds/test_table_model.c goes through what they can see of it. */
 #include "ds/table.h"
 
 #include <string.h>
@@ -22,10 +23,14 @@ void table_init(struct table *table, const struct table_type *type, void *contex
 void table_done(struct table *table)
 {
     uint64_t bucket_count = table_bucket_count(table);
+    atomic_store_explicit(&table->bucket_count, 0, memory_order_release);
+    table_raise_generation(table);
     for (uint64_t index = 0; index < bucket_count && table->child_count; index++)
         table_chain_clear(table, table_bucket_at(table, index));
     table_segments_free(table);
-    table_init(table, table->type, table->context, table->heap);
+    table->item_count = 0;
+    table->due_cursor = 0;
+    table->due_opened = 0;
 }
 
 /* ---- Chains --------------------------------------------------------------------------------------- */
@@ -103,12 +108,14 @@ static bool chain_append(struct table *table, struct table_bucket *head, uint8_t
     return true;
 }
 
-/* The tail has one item left: it takes the place of the link, and the chain ends one bucket earlier. */
+/* The tail has one item left: it takes the place of the link, and the chain ends one bucket earlier. From the store of the slot to
+ * that of its bit nobody finds it. */
 static void chain_shorten(struct table *table, struct table_bucket *parent, struct table_bucket *tail)
 {
     unsigned slot = (unsigned)__builtin_ctz(bucket_present(tail));
-    table_raise_generation(table);
+    table_begin_gap(table);
     bucket_put(parent, LAST_SLOT, bucket_tag(tail, slot), bucket_slot(tail, slot));
+    table_end_gap(table);
     table_child_free(table, tail);
 }
 
@@ -340,8 +347,11 @@ bool table_drain(struct table *table, size_t buckets_max, table_visit_fn visit, 
         if (bucket_count >= 2)
             table_chain_prefetch_items(table_bucket_at(table, bucket_count - 2));
         table->item_count -= table_chain_count(head);
+        /* Nobody finds an item any more when it is handed out. */
         for (struct table_bucket *bucket = head; bucket; bucket = bucket_child(bucket)) {
-            for_each_slot(bucket_present(bucket), slot) visit((void *)bucket_slot(bucket, slot), context);
+            unsigned present = bucket_present(bucket);
+            bucket_set_meta(bucket, 0);
+            for_each_slot(present, slot) visit((void *)bucket_slot(bucket, slot), context);
         }
         table_chain_clear(table, head);
         bucket_count--;

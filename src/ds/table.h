@@ -11,19 +11,29 @@
  * touched by and by; a segment never moves while it is in use.
  *
  * Threads: one writer (the owner). Every store that publishes is a release store in an order that lets other
- * threads look things up at the same time (T3 to T5); until they do, everything runs on the owner.
+ * threads look things up at the same time (T3 to T5, T8 to T10). They call the functions with _shared in their names only,
+ * inside sections of the epoch whose limbo the table has.
  *
  * T1  bucket_count == 2^round_bits + split, 0 <= split < 2^round_bits.
  * T2  An item of hash h lies in the chain of bucket h & (2^(round_bits+1) - 1), or, where that is not below
  *     bucket_count, of h & (2^round_bits - 1).
- * T3  A slot's pointer is stored before its presence bit; removal clears the bit first.
+ * T3  A slot's pointer is stored before its presence bit; removal clears the bit first. An item counts as there from the
+ *     store of the bit on: a reader that found the bit, and then another item than the one that it belonged to, looks at
+ *     the bit again.
  * T4  A split inserts into the sibling before it clears the old place; `generation` is raised in between, so
  *     that only a miss needs to compare generations.
  * T5  Chains are dense: only the last bucket of a chain has free slots, and a child has at least two items. The
  *     hole that a removal leaves is filled from the end: inserted first, then `generation` is raised, then the
  *     old place is cleared.
  * T6  The due side array holds, for each bucket, a lower bound of the due time of the items in its chain.
- * T7  A bucket at or past bucket_count has no item, no child and no due time. */
+ * T7  A bucket at or past bucket_count has no item, no child and no due time.
+ * T8  What readers may follow (child buckets, segments of buckets) is out of their way before it is given to the limbo, and
+ *     stays as it is until it is released: a reader that is in a bucket that was taken out finds there what was in it. A
+ *     segment is zeroed before its address is stored, and has its address before bucket_count says that it is there.
+ * T9  The generation is raised between a change of bucket_count and the clearing of the place that readers with the other
+ *     count look into. It is odd while there is an item that cannot be found at all: a chain loses its last bucket.
+ * T10 A bucket that readers with an old bucket_count may still be looking at can be emptied and its memory discarded (it reads as
+ *     zeros then) at any time: an empty slot is passed over, and T9 tells that a miss there means nothing. */
 #ifndef SKUA_DS_TABLE_H
 #define SKUA_DS_TABLE_H
 
@@ -63,7 +73,7 @@ struct table_type {
 
 struct table {
     _Atomic uint64_t bucket_count; /* T1; together with the segments says where everything lies */
-    _Atomic uint64_t generation;   /* raised by every split, merge and clear */
+    _Atomic uint64_t generation;   /* raised by every move (T4, T5, T9) */
     uint64_t item_count;
     uint64_t child_count;
     uint64_t due_cursor; /* buckets that the sweep has yet to visit in this round */
@@ -87,10 +97,12 @@ struct table_position {
     uint64_t head_index; /* the bucket that the chain belongs to */
 };
 
-/* Takes no memory until the first insert. */
+/* Takes no memory until the first insert. The caller may set `limbo` then, before the first item is inserted. */
 void table_init(struct table *table, const struct table_type *type, void *context, struct heap *heap);
 
-/* Frees buckets, not items. Takes long on a large table that has not been drained. */
+/* Frees buckets, not items, and leaves the table empty. Takes long on a large table that has not been drained. Readers may be in
+ * the table: what they look at goes through the limbo, which after this refers to `heap` only, not to the table. The struct
+ * itself is the caller's, to be kept until the sections that found it have been left. */
 void table_done(struct table *table);
 
 ALWAYS_INLINE uint64_t table_size(const struct table *table)
@@ -210,7 +222,12 @@ enum table_seen {
 };
 
 /* As table_find, by a thread that is not the owner, inside a section of the epoch whose limbo the table has. A hit was there at
- * the moment when its slot was read; a miss means that the item was not there at some moment of the call (T4, T5). */
+ * some moment of the call, whatever the generation; a miss means that the item was not there at some moment of the call, because
+ * the generation was even and stood still (T4, T5, T9).
+ *
+ * Why a hit is true: the bit said that there was an item in this slot, and what the slot had then or got since is what is read
+ * (T3), so it is no pointer from before the section. If it is another than the bit was for, it had been put there after the bit
+ * had been cleared, and is there since the bit was set again: that is the second look. */
 ALWAYS_INLINE enum table_seen table_find_shared(const struct table *table, uint64_t hash,
                                                 table_equal_fn equal, const void *key, void **ret_item)
 {
@@ -223,9 +240,11 @@ ALWAYS_INLINE enum table_seen table_find_shared(const struct table *table, uint6
         for (unsigned set = table_candidates(meta, tag); set; set &= set - 1) {
             unsigned slot = (unsigned)__builtin_ctz(set);
             uintptr_t item = atomic_load_explicit(&bucket->slots[slot], memory_order_acquire);
-            if (likely(!(item & 1) && equal((const void *)item, key))) {
+            /* 0: the bucket was cleared after `meta` was read (T10). */
+            if (likely(item != 0 && !(item & 1) && equal((const void *)item, key))) {
+                uint64_t again = atomic_load_explicit(&bucket->meta, memory_order_relaxed);
                 *ret_item = (void *)item;
-                return TABLE_HIT;
+                return likely(again >> (TABLE_PRESENCE_SHIFT + slot) & 1) ? TABLE_HIT : TABLE_UNSURE;
             }
         }
         uintptr_t last = atomic_load_explicit(&bucket->slots[TABLE_SLOTS - 1], memory_order_acquire);
@@ -238,7 +257,7 @@ ALWAYS_INLINE enum table_seen table_find_shared(const struct table *table, uint6
     return likely(calm) ? TABLE_MISS : TABLE_UNSURE;
 }
 
-/* The stages before it. The item may be looked at inside the section. */
+/* The stages before it. The item, NULL when there is none, may be looked at inside the section. */
 ALWAYS_INLINE void table_prefetch_bucket_shared(const struct table *table, uint64_t hash)
 {
     uint64_t bucket_count = atomic_load_explicit(&table->bucket_count, memory_order_acquire);

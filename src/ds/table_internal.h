@@ -53,12 +53,27 @@ ALWAYS_INLINE uint8_t bucket_tag(const struct table_bucket *bucket, unsigned slo
     for (unsigned slot##_set = (present), slot;                                                              \
          slot##_set && (slot = (unsigned)__builtin_ctz(slot##_set), 1); slot##_set &= slot##_set - 1)
 
-/* Raised between the two stores of a move (T4, T5): whoever misses because of the second sees it. Even, but for the moment in
- * which something cannot be found (chain_shorten). */
-ALWAYS_INLINE void table_raise_generation(struct table *table)
+ALWAYS_INLINE void table_add_generation(struct table *table, uint64_t step)
 {
     uint64_t generation = atomic_load_explicit(&table->generation, memory_order_relaxed);
-    atomic_store_explicit(&table->generation, generation + 2, memory_order_release);
+    atomic_store_explicit(&table->generation, generation + step, memory_order_release);
+}
+
+/* Between the two stores of a move (T4, T5, T9): whoever misses because of the second sees it. */
+ALWAYS_INLINE void table_raise_generation(struct table *table)
+{
+    table_add_generation(table, 2);
+}
+
+/* Around stores between which something cannot be found (T9): makes the generation odd, and even again. */
+ALWAYS_INLINE void table_begin_gap(struct table *table)
+{
+    table_add_generation(table, 1);
+}
+
+ALWAYS_INLINE void table_end_gap(struct table *table)
+{
+    table_add_generation(table, 1);
 }
 
 ALWAYS_INLINE uint64_t table_bucket_count(const struct table *table)
@@ -71,7 +86,7 @@ ALWAYS_INLINE uint64_t table_bucket_count(const struct table *table)
 void table_chain_prefetch_items(const struct table_bucket *head);
 size_t table_chain_count(const struct table_bucket *head);
 
-/* Frees the children and makes the head empty. */
+/* Makes the head empty and frees the children, which keep their items and links for readers that are in them. */
 void table_chain_clear(struct table *table, struct table_bucket *head);
 
 /* ---- Memory (table_memory.c) ---------------------------------------------------------------------- */
@@ -87,6 +102,8 @@ void table_segments_free(struct table *table);
 
 /* A zeroed child bucket, NULL when memory is refused. */
 struct table_bucket *table_child_new(struct table *table);
+
+/* Of a child to which no bucket has a link any more (T8). */
 void table_child_free(struct table *table, struct table_bucket *child);
 
 /* The due bound of a bucket; TABLE_DUE_NONE where the side array does not exist. */

@@ -4,13 +4,18 @@
  * Small segments are one block of base/alloc.h. From MAPPED_MIN on a segment is address space that the system
  * fills with zeros when it is touched; it is counted (mem_account) and given back in pieces, so that neither a
  * step of growth nor one of shrinking costs more than one piece.
- * Threads: the table's owner.
+ * Threads: the table's owner. Readers elsewhere follow the addresses of segments and of child buckets, so these go
+ * through the limbo (T8), whose items know nothing of the table: it may be gone by then. A piece is discarded
+ * beneath readers: that takes nothing out of their sight that T7 had not, and what reads as zeros is an empty bucket (T10). Bounds
+ * are the owner's alone.
  *
  * S1  pieces[s] counts the pieces of segment s that were touched, from its start; one in a small segment.
- * S2  mapped_bytes is the sum of all pieces of mapped segments and of all small ones. */
+ * S2  mapped_bytes is the sum of all pieces of mapped segments and of all small ones. What waits in the limbo counts there,
+ *     no longer here, and as used memory until it is released. */
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/epoch.h"
 #include "base/map.h"
 #include "ds/table_internal.h"
 
@@ -23,6 +28,7 @@ struct area {
     uint32_t *pieces;
     size_t size;
     size_t piece_size;
+    struct limbo *limbo; /* NULL: nobody else looks at it */
 };
 
 static size_t segment_buckets(unsigned segment)
@@ -30,21 +36,21 @@ static size_t segment_buckets(unsigned segment)
     return (size_t)1 << (segment == 0 ? TABLE_FIRST_BITS : TABLE_FIRST_BITS + segment - 1);
 }
 
-static struct area area_of(void **base, uint32_t *pieces, size_t size)
+static struct area area_of(void **base, uint32_t *pieces, size_t size, struct limbo *limbo)
 {
-    return (struct area){base, pieces, size, size < MAPPED_MIN ? size : PIECE_SIZE};
+    return (struct area){base, pieces, size, size < MAPPED_MIN ? size : PIECE_SIZE, limbo};
 }
 
 static struct area area_of_buckets(struct table *table, unsigned segment)
 {
     return area_of((void **)&table->segments[segment], &table->pieces[segment],
-                   segment_buckets(segment) * sizeof(struct table_bucket));
+                   segment_buckets(segment) * sizeof(struct table_bucket), table->limbo);
 }
 
 static struct area area_of_bounds(struct table *table, unsigned segment)
 {
     return area_of((void **)&table->due_segments[segment], &table->due_pieces[segment],
-                   segment_buckets(segment) * sizeof(uint32_t));
+                   segment_buckets(segment) * sizeof(uint32_t), NULL);
 }
 
 static bool area_is_mapped(const struct area *area)
@@ -68,6 +74,36 @@ static void line_block_free(void *block)
     mem_free(((void **)block)[-1]);
 }
 
+/* ---- Release, perhaps long after the table has gone ------------------------------------------------ */
+
+static void release_mapping(void *context, void *base, size_t touched)
+{
+    map_free(base, (size_t)context);
+    mem_account(-(int64_t)touched);
+}
+
+static void release_block(void *context, void *block, size_t size)
+{
+    (void)context;
+    (void)size;
+    line_block_free(block);
+}
+
+static void release_child(void *heap, void *child, size_t size)
+{
+    heap_release(heap, child, size);
+}
+
+static void retire(struct limbo *limbo, limbo_release_fn release, void *context, void *block, size_t size)
+{
+    if (limbo)
+        limbo_add(limbo, release, context, block, size);
+    else
+        release(context, block, size);
+}
+
+/* ---- Areas ----------------------------------------------------------------------------------------- */
+
 /* Makes the bytes up to `end` usable. */
 static bool area_ensure(struct table *table, const struct area *area, size_t end)
 {
@@ -76,7 +112,7 @@ static bool area_ensure(struct table *table, const struct area *area, size_t end
             area_is_mapped(area) ? map_new(area->size, area->piece_size) : line_block_new(area->size);
         if (!base)
             return false;
-        *area->base = base;
+        __atomic_store_n(area->base, base, __ATOMIC_RELEASE);
         *area->pieces = 0;
     }
     while (*area->pieces * area->piece_size < end) {
@@ -101,18 +137,17 @@ static void area_drop_piece(struct table *table, const struct area *area)
 
 static void area_free(struct table *table, const struct area *area)
 {
-    if (!*area->base)
+    void *base = *area->base;
+    if (!base)
         return;
     size_t touched = *area->pieces * area->piece_size;
     table->mapped_bytes -= touched;
-    if (area_is_mapped(area)) {
-        mem_account(-(int64_t)touched);
-        map_free(*area->base, area->size);
-    } else {
-        line_block_free(*area->base);
-    }
-    *area->base = NULL;
     *area->pieces = 0;
+    __atomic_store_n(area->base, NULL, __ATOMIC_RELEASE);
+    if (area_is_mapped(area))
+        retire(area->limbo, release_mapping, (void *)area->size, base, touched);
+    else
+        retire(area->limbo, release_block, NULL, base, touched);
 }
 
 /* Drops at most one piece behind `end`, keeping one in reserve against a table that grows and shrinks. */
@@ -183,10 +218,7 @@ struct table_bucket *table_child_new(struct table *table)
 void table_child_free(struct table *table, struct table_bucket *child)
 {
     table->child_count--;
-    if (table->heap)
-        heap_release(table->heap, child, sizeof(*child));
-    else
-        line_block_free(child);
+    retire(table->limbo, table->heap ? release_child : release_block, table->heap, child, sizeof(*child));
 }
 
 bool table_due_set(struct table *table, uint64_t index, uint32_t due)

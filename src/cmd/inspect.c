@@ -75,6 +75,6 @@ int64_t inspect_reference_count(const struct entry *entry)
 {
     if (entry_encoding(entry) != ENTRY_INT)
         return 1;
-    int64_t value = *entry_word(entry);
+    int64_t value = entry_int(entry);
     return value >= 0 && value < SHARED_INTEGERS ? SHARED_REFERENCES : 1;
 }

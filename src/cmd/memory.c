@@ -89,7 +89,7 @@ void cmd_memory_usage(struct call *call, const struct args_memory_usage *args)
         reply_null(call->out);
         return;
     }
-    const struct table *table = &call->db->keys;
+    const struct table *table = call->db->keys;
     uint64_t keys = table_size(table) > TABLE_KEYS_MIN ? table_size(table) : TABLE_KEYS_MIN;
     size_t share = table_memory(table) / keys;
     reply_int(call->out, (int64_t)(whole_memory(call, key.entry) + share));
@@ -120,7 +120,7 @@ static uint64_t stats_databases(struct call *call)
 {
     uint64_t count = 0;
     for (uint32_t i = 0; i < call->exec->keyspace->db_count; i++) {
-        const struct table *table = &call->exec->keyspace->dbs[i].keys;
+        const struct table *table = call->exec->keyspace->dbs[i].keys;
         char name[32];
         if (table_size(table) == 0)
             continue;

@@ -47,7 +47,7 @@ void cmd_keys(struct call *call, const struct args_keys *args)
     struct reply_open open = reply_open(call->out);
     struct key_walk walk;
     key_walk_begin(&walk, call->db, keys_visit, &context);
-    sliced_expect(call, table_size(&call->db->keys));
+    sliced_expect(call, table_size(call->db->keys));
     while (key_walk_step(&walk) && sliced_pause(call, TABLE_LOAD))
         ;
     key_walk_end(&walk);
@@ -150,7 +150,7 @@ void cmd_scan(struct call *call, const struct args_scan *args)
     uint64_t buckets_left =
         wanted < UINT64_MAX / SCAN_BUCKETS_PER_KEY ? wanted * SCAN_BUCKETS_PER_KEY : UINT64_MAX;
     do {
-        cursor = table_scan(&call->db->keys, cursor, scan_visit, &walk);
+        cursor = table_scan(call->db->keys, cursor, scan_visit, &walk);
     } while (cursor != 0 && --buckets_left > 0 && walk.visited < wanted && sliced_pause(call, TABLE_LOAD));
     scan_answer(call, cursor, walk.matches, &walk.names);
     scan_remove_expired(call, &walk.expired);

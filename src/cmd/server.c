@@ -13,7 +13,7 @@
 
 void cmd_dbsize(struct call *call, const struct args_dbsize *args)
 {
-    reply_int(call->out, (int64_t)table_size(&call->db->keys));
+    reply_int(call->out, (int64_t)table_size(call->db->keys));
 }
 
 static void flush(struct call *call, struct db *db)

@@ -306,7 +306,7 @@ static bool rank_of_number(const struct target *target, uint64_t *ret_rank)
     double number;
     element_scratch scratch;
     if (target->string != NULL && entry_encoding(target->string) == ENTRY_INT)
-        number = (double)*entry_word(target->string);
+        number = (double)entry_int(target->string);
     else if (target->string == NULL && target->element.kind == ELEMENT_INT)
         number = (double)element_int(target->element);
     else if (!read_number(target_text(target, scratch), &number))

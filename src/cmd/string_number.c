@@ -3,18 +3,12 @@
  * Principal entry points: the cmd_ functions of gen/args.h. Threads: executor only.
  * An integer that is already stored as one changes in place, by one store of its word. */
 #include <math.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "exec/call.h"
 #include "exec/notify.h"
 #include "gen/args.h"
 #include "types/string.h"
-
-static void store_word(struct entry *entry, int64_t value)
-{
-    atomic_store_explicit((_Atomic int64_t *)entry_word(entry), value, memory_order_relaxed);
-}
 
 static void add(struct call *call, struct slice name, int64_t increment)
 {
@@ -31,7 +25,7 @@ static void add(struct call *call, struct slice name, int64_t increment)
         return;
     }
     if (key.entry != NULL && entry_encoding(key.entry) == ENTRY_INT) {
-        store_word(key.entry, value);
+        keyspace_set_int(call->exec->keyspace, key.entry, value);
     } else {
         struct entry_options options = call_entry_options(call, &key, true);
         if (!call_store(call, &key, entry_new_int(call->exec->heap, name, value, &options)))

@@ -60,7 +60,7 @@ static void touch(struct call *call, struct entry *entry)
 void call_fetch_keys(const struct call *call, const struct slice *names, uint32_t count, uint32_t step,
                      uint64_t *ret_hashes)
 {
-    const struct table *keys = &call->db->keys;
+    const struct table *keys = call->db->keys;
     bool writes = call->command->flags & CMD_WRITE;
     for (uint32_t i = 0; i < count; i++) {
         ret_hashes[i] = hash_name(call, names[i * step]);
@@ -87,6 +87,8 @@ bool call_read_key_hashed(struct call *call, struct slice name, uint64_t hash, s
     }
     call->exec->stats.keyspace_hits++;
     touch(call, ret_key->entry);
+    if (unlikely(call->exec->keyspace->has_readers) && call->command->direct != NULL)
+        keyspace_note_read(call->exec->keyspace, ret_key->entry);
     return true;
 }
 
@@ -287,7 +289,7 @@ void call_string_too_long(struct call *call)
 void call_reply_string(struct call *call, const struct entry *entry)
 {
     if (unlikely(entry_encoding(entry) == ENTRY_INT)) {
-        reply_bulk_int(call->out, *entry_word(entry));
+        reply_bulk_int(call->out, entry_int(entry));
         return;
     }
     struct slice bytes = entry_bytes(entry);

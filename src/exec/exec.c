@@ -373,7 +373,7 @@ static void window_fill(struct window *window, struct batch_cursor *cursor)
         }
         struct request *request = &run->requests[cursor->request++];
         if (request->has_key)
-            table_prefetch_bucket(&run->client->db->keys, request->key_hash);
+            table_prefetch_bucket(run->client->db->keys, request->key_hash);
         window->clients[window->count] = run->client;
         window->requests[window->count++] = request;
     }
@@ -405,7 +405,7 @@ static void window_fetch(const struct window *window)
     for (unsigned i = 0; i < window->count; i++) {
         items[i] = NULL;
         if (window->requests[i]->has_key)
-            items[i] = table_likely_item(&window->clients[i]->db->keys, window->requests[i]->key_hash);
+            items[i] = table_likely_item(window->clients[i]->db->keys, window->requests[i]->key_hash);
         if (!items[i])
             continue;
         prefetch(items[i]);

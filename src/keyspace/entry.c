@@ -134,19 +134,19 @@ struct entry *entry_copy(struct heap *heap, const struct entry *entry, struct sl
                          const struct entry_options *options)
 {
     struct entry_options all = *options;
-    all.edited = options->edited || (entry->flags & ENTRY_EDITED);
-    all.marks = entry->flags & ENTRY_MARKS;
+    all.edited = options->edited || (entry_flags(entry) & ENTRY_EDITED);
+    all.marks = entry_flags(entry) & ENTRY_MARKS;
     struct entry *copy =
         entry_block_new(heap, key, entry_type(entry), entry_encoding(entry), entry->inline_size, &all);
     if (!copy)
         return NULL;
     switch (entry_encoding(entry)) {
-    case ENTRY_INT: *entry_word(copy) = *entry_word(entry); break;
+    case ENTRY_INT: *entry_word(copy) = entry_int(entry); break;
     case ENTRY_INLINE: memcpy(entry_inline_data(copy), entry_bytes(entry).data, entry->inline_size); break;
     case ENTRY_LARGE: *entry_word(copy) = (int64_t)(uintptr_t)large_string_ref(entry_large(entry)); break;
     case ENTRY_PAGE:
         page_ref(entry_page(entry));
-        *entry_word(copy) = *entry_word(entry);
+        *entry_word(copy) = (int64_t)(uintptr_t)entry_page(entry); /* not open */
         break;
     case ENTRY_TREE: {
         struct collection *collection = entry_collection(entry);
@@ -167,8 +167,18 @@ struct entry *entry_copy(struct heap *heap, const struct entry *entry, struct sl
     return copy;
 }
 
+/* The references of those who may have read the value, of whom there are none any more. */
+static void drop_readers(struct heap *heap, struct entry *entry)
+{
+    if (entry_encoding(entry) == ENTRY_PAGE && entry_is_open(entry))
+        page_unref(heap, entry_page(entry));
+    if (entry_encoding(entry) == ENTRY_LARGE && entry_is_open(entry))
+        large_string_unref(entry_large(entry));
+}
+
 void entry_free(struct heap *heap, struct entry *entry)
 {
+    drop_readers(heap, entry);
     switch (entry_encoding(entry)) {
     case ENTRY_INT:
     case ENTRY_INLINE: break;

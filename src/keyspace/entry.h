@@ -5,16 +5,19 @@
  * Strings up to ENTRY_INLINE_MAX bytes lie in the block behind the key; integers lie in the word; everything
  * larger or more complex is reached through the word (a pointer to a reference-counted value). What the rows of
  * a collection mean is the business of types/.
- * Threads: the executor owns entries. A block that has been published in a table changes only in its access
- * clock, in its word (one aligned 8-byte store), in expire_ms (the same) and in its ENTRY_MARKS: whatever else changes
- * publishes another block.
+ * Threads: the executor owns entries; others may look at published ones as keyspace/shared.h says. A block that has been
+ * published in a table changes only in its access clock, in its word (one aligned 8-byte store), in expire_ms (the same) and
+ * in its ENTRY_MARKS, each by an atomic store: whatever else changes publishes another block.
  *
  * E1  The block's size follows from its header (entry_block_size), so it can be given back without looking up.
  * E2  has_expire <=> the expire field exists; ENTRY_NO_EXPIRE in it means that the TTL was taken away.
  * E3  inline_size counts the value bytes behind the key; 0 unless the encoding is ENTRY_INLINE.
  * E4  ENTRY_TIMED_FIELDS <=> the rows are those of a hash and in PAGE_TIMED_HASH leaves; their numbers are the moments at
  *     which the fields expire, ENTRY_NO_EXPIRE for never.
- * E5  A collection's due_ms is not later than any of these numbers. */
+ * E5  A collection's due_ms is not later than any of these numbers.
+ * E6  The word of ENTRY_PAGE and ENTRY_LARGE has ENTRY_OPEN in it <=> readers on other threads may follow it, and hold a
+ *     reference of what it points at, which is not the entry's own. So refs > 1, and whoever wants to change it in place makes
+ *     a copy. It goes into the word by keyspace_note_read, and out of it by keyspace_set_page or with the entry. */
 #ifndef SKUA_KEYSPACE_ENTRY_H
 #define SKUA_KEYSPACE_ENTRY_H
 
@@ -66,7 +69,7 @@ enum entry_flag {
 
 struct entry {
     uint8_t type_encoding; /* type in the low four bits */
-    uint8_t flags;
+    uint8_t flags;         /* read by entry_flags */
     uint8_t key_size;
     uint8_t clock_high; /* access clock, 24 bits: see keyspace.h */
     uint16_t clock_low;
@@ -123,16 +126,22 @@ ALWAYS_INLINE enum entry_encoding entry_encoding(const struct entry *entry)
     return (enum entry_encoding)(entry->type_encoding >> 4);
 }
 
+/* Relaxed, as the marks change while others look at the rest. */
+ALWAYS_INLINE unsigned entry_flags(const struct entry *entry)
+{
+    return __atomic_load_n(&entry->flags, __ATOMIC_RELAXED);
+}
+
 ALWAYS_INLINE bool entry_has_expire(const struct entry *entry)
 {
-    return entry->flags & ENTRY_HAS_EXPIRE;
+    return entry_flags(entry) & ENTRY_HAS_EXPIRE;
 }
 
 /* Offset of the word (or of the key where there is none). */
 ALWAYS_INLINE size_t entry_word_offset(const struct entry *entry)
 {
-    return sizeof(struct entry) + (entry->flags & ENTRY_HAS_EXPIRE ? 8 : 0) +
-           (entry->flags & ENTRY_LONG_KEY ? 8 : 0);
+    unsigned flags = entry_flags(entry);
+    return sizeof(struct entry) + (flags & ENTRY_HAS_EXPIRE ? 8 : 0) + (flags & ENTRY_LONG_KEY ? 8 : 0);
 }
 
 ALWAYS_INLINE int64_t *entry_expire_field(const struct entry *entry)
@@ -143,7 +152,8 @@ ALWAYS_INLINE int64_t *entry_expire_field(const struct entry *entry)
 /* Milliseconds since 1970, ENTRY_NO_EXPIRE when the key lives for ever. */
 ALWAYS_INLINE int64_t entry_expire_ms(const struct entry *entry)
 {
-    return entry_has_expire(entry) ? *entry_expire_field(entry) : ENTRY_NO_EXPIRE;
+    return entry_has_expire(entry) ? __atomic_load_n(entry_expire_field(entry), __ATOMIC_RELAXED)
+                                   : ENTRY_NO_EXPIRE;
 }
 
 /* When the first of its fields expires. Of an entry with ENTRY_TIMED_FIELDS. */
@@ -153,7 +163,7 @@ int64_t entry_fields_due_ms(const struct entry *entry);
 ALWAYS_INLINE int64_t entry_due_ms(const struct entry *entry)
 {
     int64_t due_ms = entry_expire_ms(entry);
-    if (unlikely(entry->flags & ENTRY_TIMED_FIELDS)) {
+    if (unlikely(entry_flags(entry) & ENTRY_TIMED_FIELDS)) {
         int64_t fields_due_ms = entry_fields_due_ms(entry);
         if (fields_due_ms < due_ms)
             due_ms = fields_due_ms;
@@ -166,14 +176,36 @@ ALWAYS_INLINE int64_t *entry_word(const struct entry *entry)
     return (int64_t *)((char *)entry + entry_word_offset(entry));
 }
 
+/* The integer of ENTRY_INT. */
+ALWAYS_INLINE int64_t entry_int(const struct entry *entry)
+{
+    return __atomic_load_n(entry_word(entry), __ATOMIC_RELAXED);
+}
+
+/* In the words of pages and large strings. */
+#define ENTRY_OPEN      ((uintptr_t)1) /* E6 */
+#define ENTRY_READ_ONCE ((uintptr_t)2) /* since the last change: keyspace_note_read */
+#define ENTRY_WORD_BITS (ENTRY_OPEN | ENTRY_READ_ONCE)
+
+ALWAYS_INLINE uintptr_t entry_address(const struct entry *entry)
+{
+    return (uintptr_t)__atomic_load_n(entry_word(entry), __ATOMIC_RELAXED) & ~ENTRY_WORD_BITS;
+}
+
 ALWAYS_INLINE struct large_string *entry_large(const struct entry *entry)
 {
-    return (struct large_string *)(uintptr_t)*entry_word(entry);
+    return (struct large_string *)entry_address(entry);
 }
 
 ALWAYS_INLINE struct page *entry_page(const struct entry *entry)
 {
-    return (struct page *)(uintptr_t)*entry_word(entry);
+    return (struct page *)entry_address(entry);
+}
+
+/* Of ENTRY_PAGE and ENTRY_LARGE: E6. */
+ALWAYS_INLINE bool entry_is_open(const struct entry *entry)
+{
+    return (uintptr_t)__atomic_load_n(entry_word(entry), __ATOMIC_RELAXED) & ENTRY_OPEN;
 }
 
 ALWAYS_INLINE struct collection *entry_collection(const struct entry *entry)
@@ -188,7 +220,7 @@ ALWAYS_INLINE struct object *entry_object(const struct entry *entry)
 
 ALWAYS_INLINE size_t entry_key_size(const struct entry *entry)
 {
-    if (likely(!(entry->flags & ENTRY_LONG_KEY)))
+    if (likely(!(entry_flags(entry) & ENTRY_LONG_KEY)))
         return entry->key_size;
     return *(uint64_t *)((char *)entry + entry_word_offset(entry) - 8);
 }
@@ -217,15 +249,19 @@ ALWAYS_INLINE struct slice entry_bytes(const struct entry *entry)
     return (struct slice){large->data, large->size};
 }
 
+/* Several threads may set it at about the same time, to about the same. A mixture of two settings is older than both only
+ * when the upper bits turn over, every eighteen hours: then the key is taken for one that was not used for so long, until it
+ * is used again. */
 ALWAYS_INLINE uint32_t entry_clock(const struct entry *entry)
 {
-    return (uint32_t)entry->clock_high << 16 | entry->clock_low;
+    return (uint32_t)__atomic_load_n(&entry->clock_high, __ATOMIC_RELAXED) << 16 |
+           __atomic_load_n(&entry->clock_low, __ATOMIC_RELAXED);
 }
 
 ALWAYS_INLINE void entry_set_clock(struct entry *entry, uint32_t clock)
 {
-    entry->clock_high = (uint8_t)(clock >> 16);
-    entry->clock_low = (uint16_t)clock;
+    __atomic_store_n(&entry->clock_high, (uint8_t)(clock >> 16), __ATOMIC_RELAXED);
+    __atomic_store_n(&entry->clock_low, (uint16_t)clock, __ATOMIC_RELAXED);
 }
 
 ALWAYS_INLINE void entry_set_marks(struct entry *entry, uint8_t marks)
@@ -242,7 +278,7 @@ typedef char entry_scratch[NUM_I64_TEXT_MAX];
 ALWAYS_INLINE struct slice entry_string(const struct entry *entry, entry_scratch scratch)
 {
     if (unlikely(entry_encoding(entry) == ENTRY_INT))
-        return (struct slice){scratch, num_format_i64(*entry_word(entry), scratch)};
+        return (struct slice){scratch, num_format_i64(entry_int(entry), scratch)};
     return entry_bytes(entry);
 }
 

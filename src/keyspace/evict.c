@@ -17,7 +17,7 @@ void evict_pool_clear(struct evict_pool *pool)
 
 static uint64_t evictable(const struct db *db, const struct evict_rules *rules)
 {
-    return rules->volatile_only ? db->volatile_count : table_size(&db->keys);
+    return rules->volatile_only ? db->volatile_count : table_size(db->keys);
 }
 
 static uint64_t evictable_everywhere(const struct keyspace *keyspace, const struct evict_rules *rules)
@@ -47,10 +47,10 @@ static struct entry *sample(struct db *db, const struct evict_rules *rules)
 {
     struct rng *rng = &db->keyspace->rng;
     if (!rules->volatile_only)
-        return table_random(&db->keys, rng);
+        return table_random(db->keys, rng);
     if (db->evict_cursor == 0)
-        db->evict_cursor = 1 + rng_below(rng, db->keys.bucket_count);
-    struct entry *entry = table_due_seek(&db->keys, &db->evict_cursor, SEEK_BUCKETS, is_volatile, rng);
+        db->evict_cursor = 1 + rng_below(rng, db->keys->bucket_count);
+    struct entry *entry = table_due_seek(db->keys, &db->evict_cursor, SEEK_BUCKETS, is_volatile, rng);
     if (entry != NULL)
         db->evict_cursor = 0; /* from anywhere, next time */
     return entry;
@@ -130,7 +130,7 @@ static bool pool_take(struct evict_pool *pool, const struct keyspace *keyspace,
     while (pool->count > 0) {
         const struct evict_candidate *best = &pool->candidates[--pool->count];
         struct hashed hashed = {keyspace, best->hash};
-        if (!table_locate(&best->db->keys, best->hash, has_hash, &hashed, &ret_victim->position))
+        if (!table_locate(best->db->keys, best->hash, has_hash, &hashed, &ret_victim->position))
             continue;
         ret_victim->db = best->db;
         ret_victim->hash = best->hash;

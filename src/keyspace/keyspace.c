@@ -25,6 +25,9 @@
 #define TRIM_STEP_SLABS    8
 #define FREE_STEP_PAGES    256 /* of a large collection: some tens of microseconds */
 
+#define LIMBO_STEP_BAGS 16                  /* 1,024 blocks, some tens of microseconds */
+#define LIMBO_SEAL_MAX  ((size_t)256 << 10) /* so many bytes do not wait for their bag to become full */
+
 #define FREE_ROWS_PAGES 16 /* of rows that go: more are left to keyspace_reclaim_step */
 
 #define RANDOM_TRIES_MAX 100
@@ -32,7 +35,7 @@
 /* A table that a flush has detached from its database. */
 struct detached {
     struct list_node node;
-    struct table table;
+    struct table *table;
     struct list_node walks; /* nothing is freed while somebody walks */
 };
 
@@ -73,6 +76,34 @@ static uint32_t item_due(const void *item, void *context)
 
 static const struct table_type db_table_type = {.hash = item_hash, .due = item_due};
 
+/* What readers may find, once it is published. */
+static struct table *new_table(struct keyspace *keyspace)
+{
+    struct table *table = mem_alloc(sizeof *table);
+    table_init(table, &db_table_type, keyspace, keyspace->heap);
+    table->limbo = &keyspace->limbo;
+    return table;
+}
+
+static void publish_table(struct db *db, struct table *table)
+{
+    __atomic_store_n(&db->keys, table, __ATOMIC_RELEASE);
+}
+
+static void release_struct(void *context, void *block, size_t size)
+{
+    (void)context;
+    (void)size;
+    mem_free(block);
+}
+
+/* Of a table without items, which no database has any more. */
+static void free_table(struct keyspace *keyspace, struct table *table)
+{
+    table_done(table);
+    limbo_add(&keyspace->limbo, release_struct, NULL, table, sizeof *table);
+}
+
 /* ---- Life ------------------------------------------------------------------------------------------ */
 
 struct keyspace *keyspace_new(uint32_t db_count, uint64_t hash_seed, int64_t now_ms,
@@ -99,7 +130,7 @@ struct keyspace *keyspace_new(uint32_t db_count, uint64_t hash_seed, int64_t now
         list_init(&db->walks);
         db->number = i;
         db->keyspace = keyspace;
-        table_init(&db->keys, &db_table_type, keyspace, keyspace->heap);
+        publish_table(db, new_table(keyspace));
     }
     return keyspace;
 }
@@ -110,11 +141,12 @@ void keyspace_free(struct keyspace *keyspace)
         return;
     for (uint32_t i = 0; i < keyspace->db_count; i++) {
         db_flush(&keyspace->dbs[i]);
-        table_done(&keyspace->dbs[i].keys);
+        free_table(keyspace, keyspace->dbs[i].keys);
     }
     while (!list_is_empty(&keyspace->draining) || !list_is_empty(&keyspace->collections) ||
            !list_is_empty(&keyspace->objects))
         keyspace_reclaim_step(keyspace);
+    limbo_done(&keyspace->limbo);
     heap_free(keyspace->heap);
     mem_free(keyspace->dbs);
     mem_free(keyspace);
@@ -124,6 +156,8 @@ void keyspace_set_time(struct keyspace *keyspace, int64_t now_ms)
 {
     keyspace->now_ms = now_ms;
     use_set_time(&keyspace->use, now_ms);
+    if (unlikely(keyspace->has_readers))
+        use_publish(&keyspace->use, &keyspace->use_shared);
 }
 
 /* ---- Change ---------------------------------------------------------------------------------------- */
@@ -150,13 +184,15 @@ ALWAYS_INLINE void note_withdrawn(struct db *db, const struct entry *entry)
 void db_note_due(struct db *db, uint64_t hash, int64_t due_ms)
 {
     if (due_ms != ENTRY_NO_EXPIRE)
-        table_due_note(&db->keys, hash, due_of_ms(db->keyspace, due_ms));
+        table_due_note(db->keys, hash, due_of_ms(db->keyspace, due_ms));
 }
 
 enum status db_insert(struct db *db, struct entry *entry, uint64_t hash)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
-    enum status status = table_insert(&db->keys, hash, entry);
+    keyspace_note_untracked(db->keyspace);
+    keyspace_count_step(db->keyspace);
+    enum status status = table_insert(db->keys, hash, entry);
     if (unlikely(status != ST_OK))
         return status;
     note_published(db, entry, hash);
@@ -170,7 +206,8 @@ void db_replace(struct db *db, const struct table_position *position, struct ent
     ASSERT_ROLE(ROLE_EXECUTOR);
     if (unlikely(!list_is_empty(&db->walks)))
         key_walks_replacing(&db->walks, table_item_at(position), entry, hash);
-    struct entry *old = table_replace(&db->keys, position, entry);
+    keyspace_count_step(db->keyspace);
+    struct entry *old = table_replace(db->keys, position, entry);
     note_withdrawn(db, old);
     note_published(db, entry, hash);
     keyspace_retire(db->keyspace, old);
@@ -181,7 +218,9 @@ struct entry *db_take(struct db *db, const struct table_position *position)
     ASSERT_ROLE(ROLE_EXECUTOR);
     if (unlikely(!list_is_empty(&db->walks)))
         key_walks_removing(&db->walks, table_item_at(position));
-    struct entry *entry = table_remove(&db->keys, position);
+    keyspace_note_untracked(db->keyspace);
+    keyspace_count_step(db->keyspace);
+    struct entry *entry = table_remove(db->keys, position);
     note_withdrawn(db, entry);
     return entry;
 }
@@ -198,6 +237,7 @@ enum status db_set_expire(struct db *db, const struct table_position *position, 
     struct entry *entry = table_item_at(position);
     if (entry_has_expire(entry)) {
         note_withdrawn(db, entry);
+        keyspace_count_step(db->keyspace);
         __atomic_store_n(entry_expire_field(entry), expire_ms, __ATOMIC_RELAXED);
         note_published(db, entry, hash);
         return ST_OK;
@@ -212,6 +252,8 @@ enum status db_set_expire(struct db *db, const struct table_position *position, 
     return ST_OK;
 }
 
+/* ---- Out of sight ---------------------------------------------------------------------------------- */
+
 /* On a worker: a value that does not count as used memory any more. */
 static void free_discounted(void *large)
 {
@@ -219,38 +261,133 @@ static void free_discounted(void *large)
     large_string_unref(large);
 }
 
+/* Gives one reference up. */
+static void release_large(struct keyspace *keyspace, struct large_string *large)
+{
+    if (!keyspace->workers || large->capacity < KEYSPACE_LAZY_FREE_MIN) {
+        large_string_unref(large);
+        return;
+    }
+    /* The reference travels with the value. What nobody else refers to is as good as free. */
+    keyspace->lazyfreed++;
+    if (atomic_load_explicit(&large->refs, memory_order_acquire) == 1) {
+        mem_account(-(int64_t)mem_usable_size(large));
+        worker_submit(keyspace->workers, free_discounted, large);
+    } else {
+        worker_submit(keyspace->workers, large_string_unref, large);
+    }
+}
+
+/* Of the limbo. */
+static void release_block(void *heap, void *block, size_t size)
+{
+    heap_release(heap, block, size);
+}
+
+static void release_readers_page(void *heap, void *page, size_t size)
+{
+    (void)size;
+    page_unref(heap, page);
+}
+
+static void release_readers_large(void *keyspace, void *large, size_t size)
+{
+    (void)size;
+    release_large(keyspace, large);
+}
+
+/* Many bytes do not wait for company. */
+static void wait_for_readers(struct keyspace *keyspace, limbo_release_fn release, void *context, void *block,
+                             size_t size)
+{
+    limbo_add(&keyspace->limbo, release, context, block, size);
+    keyspace->unsealed_bytes += size;
+    if (unlikely(keyspace->unsealed_bytes >= LIMBO_SEAL_MAX))
+        keyspace_limbo_step(keyspace);
+}
+
+/* The entry's block, of a published one. */
+ALWAYS_INLINE void retire_block(struct keyspace *keyspace, struct entry *entry)
+{
+    size_t size = entry_block_size(entry);
+    if (likely(!keyspace->has_readers))
+        heap_release(keyspace->heap, entry, size);
+    else
+        wait_for_readers(keyspace, release_block, keyspace->heap, entry, size);
+}
+
+/* The readers' reference of a page; of what only they refer to, the bytes are as good as free when they have gone on. */
+static void retire_readers_page(struct keyspace *keyspace, struct page *page)
+{
+    wait_for_readers(keyspace, release_readers_page, keyspace->heap, page,
+                     page_is_shared(page) ? 0 : page->size);
+}
+
+static void retire_page(struct keyspace *keyspace, struct entry *entry)
+{
+    struct page *page = entry_page(entry);
+    if (page == NULL)
+        return;
+    page_unref(keyspace->heap, page);
+    if (entry_is_open(entry))
+        retire_readers_page(keyspace, page);
+}
+
+static void retire_large(struct keyspace *keyspace, struct entry *entry)
+{
+    struct large_string *large = entry_large(entry);
+    if (likely(!entry_is_open(entry))) {
+        release_large(keyspace, large);
+        return;
+    }
+    large_string_unref(large); /* the entry's: not the last one */
+    bool is_shared = atomic_load_explicit(&large->refs, memory_order_relaxed) > 1;
+    wait_for_readers(keyspace, release_readers_large, keyspace, large, is_shared ? 0 : large->capacity);
+}
+
+NO_INLINE static void retire_value(struct keyspace *keyspace, struct entry *entry)
+{
+    switch (entry_encoding(entry)) {
+    case ENTRY_INT:
+    case ENTRY_INLINE: break;
+    case ENTRY_PAGE: retire_page(keyspace, entry); break;
+    case ENTRY_LARGE: retire_large(keyspace, entry); break;
+    /* Readers leave these alone. */
+    case ENTRY_TREE:
+        if (entry_collection(entry))
+            list_append(&keyspace->collections, &entry_collection(entry)->node);
+        break;
+    case ENTRY_OBJECT: keyspace_release_object(keyspace, entry_object(entry)); break;
+    }
+}
+
 void keyspace_retire(struct keyspace *keyspace, struct entry *entry)
 {
-    if (likely(entry_encoding(entry) <= ENTRY_INLINE)) { /* the entry is all */
-        heap_release(keyspace->heap, entry, entry_block_size(entry));
-        return;
+    if (unlikely(entry_encoding(entry) > ENTRY_INLINE)) /* else the entry is all */
+        retire_value(keyspace, entry);
+    retire_block(keyspace, entry);
+}
+
+void keyspace_set_page_slow(struct keyspace *keyspace, struct entry *entry, struct page *page)
+{
+    struct page *seen = entry_page(entry);
+    if (page == seen)
+        return; /* which has not changed: nobody changes what is shared */
+    __atomic_store_n(entry_word(entry), (int64_t)(uintptr_t)page, __ATOMIC_RELEASE);
+    retire_readers_page(keyspace, seen);
+}
+
+bool keyspace_limbo_step(struct keyspace *keyspace)
+{
+    if (likely(!keyspace->has_readers))
+        return false;
+    keyspace->unsealed_bytes = 0;
+    if (atomic_load_explicit(&keyspace->gate, memory_order_relaxed) & GATE_OFF &&
+        limbo_turn_off(&keyspace->limbo)) {
+        keyspace->has_readers = false;
+        return false;
     }
-    if (unlikely(entry_encoding(entry) == ENTRY_LARGE)) {
-        struct large_string *large = entry_large(entry);
-        if (keyspace->workers && large->capacity >= KEYSPACE_LAZY_FREE_MIN) {
-            /* The entry's reference travels with the value. What nobody else refers to is as good as free. */
-            keyspace->lazyfreed++;
-            if (atomic_load_explicit(&large->refs, memory_order_acquire) == 1) {
-                mem_account(-(int64_t)mem_usable_size(large));
-                worker_submit(keyspace->workers, free_discounted, large);
-            } else {
-                worker_submit(keyspace->workers, large_string_unref, large);
-            }
-            heap_release(keyspace->heap, entry, entry_block_size(entry));
-            return;
-        }
-    }
-    if (unlikely(entry_encoding(entry) == ENTRY_TREE) && entry_collection(entry)) {
-        list_append(&keyspace->collections, &entry_collection(entry)->node);
-        heap_release(keyspace->heap, entry, entry_block_size(entry));
-        return;
-    }
-    if (unlikely(entry_encoding(entry) == ENTRY_OBJECT)) {
-        keyspace_release_object(keyspace, entry_object(entry));
-        heap_release(keyspace->heap, entry, entry_block_size(entry));
-        return;
-    }
-    entry_free(keyspace->heap, entry);
+    return limbo_step(&keyspace->limbo, LIMBO_STEP_BAGS);
 }
 
 void keyspace_release_object(struct keyspace *keyspace, struct object *object)
@@ -268,17 +405,19 @@ void keyspace_retire_rows(struct keyspace *keyspace, struct tree *rows)
 uint64_t db_flush(struct db *db)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
-    uint64_t count = table_size(&db->keys);
+    uint64_t count = table_size(db->keys);
     if (count == 0)
         return 0;
     struct keyspace *keyspace = db->keyspace;
     struct detached *detached = mem_alloc(sizeof(*detached));
     detached->table = db->keys;
     list_init(&detached->walks);
-    key_walks_moved(&db->walks, &detached->walks, &detached->table);
+    key_walks_moved(&db->walks, &detached->walks);
     list_append(&keyspace->draining, &detached->node);
     keyspace->lazyfree_pending += count;
-    table_init(&db->keys, &db_table_type, keyspace, keyspace->heap);
+    keyspace_note_untracked(keyspace);
+    keyspace_count_step(keyspace);
+    publish_table(db, new_table(keyspace));
     db->volatile_count = 0;
     db->timed_count = 0;
     return count;
@@ -292,23 +431,25 @@ void keyspace_swap(struct keyspace *keyspace, uint32_t a, uint32_t b)
         return;
     struct db *first = &keyspace->dbs[a], *second = &keyspace->dbs[b];
     struct db before = *first;
-    first->keys = second->keys;
+    keyspace_begin_steps(keyspace);
+    publish_table(first, second->keys);
     first->volatile_count = second->volatile_count;
     first->timed_count = second->timed_count;
-    second->keys = before.keys;
+    publish_table(second, before.keys);
     second->volatile_count = before.volatile_count;
     second->timed_count = before.timed_count;
+    keyspace_end_steps(keyspace);
     struct list_node walks;
     list_init(&walks);
-    key_walks_moved(&first->walks, &walks, &second->keys);
-    key_walks_moved(&second->walks, &first->walks, &first->keys);
-    key_walks_moved(&walks, &second->walks, &second->keys);
+    key_walks_moved(&first->walks, &walks);
+    key_walks_moved(&second->walks, &first->walks);
+    key_walks_moved(&walks, &second->walks);
 }
 
 struct entry *db_random(struct db *db)
 {
     for (unsigned i = 0; i < RANDOM_TRIES_MAX; i++) {
-        struct entry *entry = table_random(&db->keys, &db->keyspace->rng);
+        struct entry *entry = table_random(db->keys, &db->keyspace->rng);
         if (!entry || !db_is_expired(db, entry))
             return entry;
     }
@@ -346,15 +487,15 @@ size_t keyspace_expire_step(struct keyspace *keyspace, keyspace_expired_fn expir
         bool around = true;
         if (db->volatile_count + db->timed_count > 0) {
             struct expire_visit visit = {db, expired, context};
-            uint64_t ahead = db->keys.due_cursor ? db->keys.due_cursor : db->keys.bucket_count;
-            uint64_t opened_before = db->keys.due_opened;
+            uint64_t ahead = db->keys->due_cursor ? db->keys->due_cursor : db->keys->bucket_count;
+            uint64_t opened_before = db->keys->due_opened;
             size_t handed = 0;
-            around = table_due_sweep(&db->keys, now, buckets_left, keys_left, visit_due, &visit, &handed);
+            around = table_due_sweep(db->keys, now, buckets_left, keys_left, visit_due, &visit, &handed);
             uint64_t cost =
-                ahead - db->keys.due_cursor + (db->keys.due_opened - opened_before) * TABLE_DUE_OPEN_COST;
+                ahead - db->keys->due_cursor + (db->keys->due_opened - opened_before) * TABLE_DUE_OPEN_COST;
             buckets_left -= cost < buckets_left ? cost : buckets_left;
             keys_left -= handed;
-            opened += db->keys.due_opened - opened_before;
+            opened += db->keys->due_opened - opened_before;
         }
         if (!around)
             break;
@@ -394,6 +535,8 @@ bool keyspace_has_garbage(const struct keyspace *keyspace)
 bool keyspace_reclaim_step(struct keyspace *keyspace)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
+    if (keyspace_limbo_step(keyspace))
+        return true;
     if (!list_is_empty(&keyspace->collections)) {
         struct collection *collection = list_entry(keyspace->collections.next, struct collection, node);
         list_remove(&collection->node);
@@ -414,9 +557,9 @@ bool keyspace_reclaim_step(struct keyspace *keyspace)
     }
     struct detached *detached = next_to_drain(keyspace);
     if (detached != NULL) {
-        if (table_drain(&detached->table, DRAIN_STEP_BUCKETS, visit_drained, keyspace)) {
+        if (table_drain(detached->table, DRAIN_STEP_BUCKETS, visit_drained, keyspace)) {
             list_remove(&detached->node);
-            table_done(&detached->table);
+            free_table(keyspace, detached->table);
             mem_free(detached);
         }
         return true;
@@ -430,9 +573,9 @@ size_t keyspace_memory(const struct keyspace *keyspace)
     heap_stats(keyspace->heap, &stats);
     size_t sum = stats.used_bytes;
     for (uint32_t i = 0; i < keyspace->db_count; i++)
-        sum += keyspace->dbs[i].keys.mapped_bytes; /* child buckets are the heap's */
+        sum += keyspace->dbs[i].keys->mapped_bytes; /* child buckets are the heap's */
     list_for_each(&keyspace->draining, node) sum +=
-        list_entry(node, struct detached, node)->table.mapped_bytes;
+        list_entry(node, struct detached, node)->table->mapped_bytes;
     return sum;
 }
 
@@ -473,8 +616,10 @@ static void visit_check(void *item, void *context)
     if (entry_block_size(entry) <= HEAP_BLOCK_MAX)
         ASSERT(heap_owner(entry) == visit->keyspace->heap);
     ASSERT(entry->inline_size == 0 || entry_encoding(entry) == ENTRY_INLINE);
-    if (entry_encoding(entry) == ENTRY_PAGE)
+    if (entry_encoding(entry) == ENTRY_PAGE) {
         page_check(entry_page(entry));
+        ASSERT(!entry_is_open(entry) || page_is_shared(entry_page(entry))); /* E6 */
+    }
     if (entry_encoding(entry) == ENTRY_TREE)
         tree_check(&entry_collection(entry)->rows);
     if (entry_encoding(entry) == ENTRY_TREE && entry_collection(entry)->has_index)
@@ -484,7 +629,8 @@ static void visit_check(void *item, void *context)
         entry_object(entry)->type->check(entry_object(entry));
     }
     if (entry_encoding(entry) == ENTRY_LARGE)
-        ASSERT(entry_large(entry)->refs > 0 && entry_large(entry)->size <= entry_large(entry)->capacity);
+        ASSERT(entry_large(entry)->refs > entry_is_open(entry) &&
+               entry_large(entry)->size <= entry_large(entry)->capacity);
 }
 
 void keyspace_check(const struct keyspace *keyspace)
@@ -493,16 +639,16 @@ void keyspace_check(const struct keyspace *keyspace)
     for (uint32_t i = 0; i < keyspace->db_count; i++) {
         const struct db *db = &keyspace->dbs[i];
         ASSERT(db->number == i && db->keyspace == keyspace);
-        table_check(&db->keys);
+        table_check(db->keys);
         struct check_visit visit = {keyspace, 0, 0};
         uint64_t cursor = 0;
         do {
-            cursor = table_scan(&db->keys, cursor, visit_check, &visit);
+            cursor = table_scan(db->keys, cursor, visit_check, &visit);
         } while (cursor);
         ASSERT(visit.volatile_count == db->volatile_count && visit.timed_count == db->timed_count);
     }
     list_for_each(&keyspace->draining, node) pending +=
-        table_size(&list_entry(node, struct detached, node)->table);
+        table_size(list_entry(node, struct detached, node)->table);
     ASSERT(pending == keyspace->lazyfree_pending);
     heap_check(keyspace->heap);
 }

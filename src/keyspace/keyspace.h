@@ -9,10 +9,11 @@
  * K1  Every entry in a database's table was allocated from the keyspace's heap.
  * K2  volatile_count is the number of entries with an expire time other than ENTRY_NO_EXPIRE.
  * K3  An entry that has been replaced or removed goes through keyspace_retire, never straight to entry_free:
- *     there is the one place where readers on other threads will be waited for.
- * K4  Flushing detaches the table and frees it in steps; the database is empty at once.
+ *     there is the one place where readers on other threads are waited for.
+ * K4  Flushing puts an empty table in the place of the old one, which is freed in steps; the database is empty at once.
  * K5  timed_count is the number of entries with ENTRY_TIMED_FIELDS. The table's due time of an entry follows from
- *     entry_due_ms: whoever lets a field expire earlier says so by db_note_due. */
+ *     entry_due_ms: whoever lets a field expire earlier says so by db_note_due.
+ * K6  has_readers <=> limbo.on. Without it no thread but the executor looks at anything here. */
 #ifndef SKUA_KEYSPACE_KEYSPACE_H
 #define SKUA_KEYSPACE_KEYSPACE_H
 
@@ -30,7 +31,8 @@
 struct worker_pool;
 
 struct db {
-    struct table keys;
+    /* Published by release stores: other threads load it (keyspace/shared.h), the executor just reads it. */
+    struct table *keys;
     uint32_t number;
     uint64_t volatile_count; /* K2 */
     uint64_t timed_count;    /* K5 */
@@ -56,13 +58,17 @@ struct keyspace {
     uint64_t lazyfreed;           /* items freed from them, and large values handed to workers */
     /* For readers on other threads: keyspace/shared.h. The first three belong to the executor. */
     struct limbo limbo;
-    uint32_t steps_depth; /* of keyspace_begin_steps */
-    bool has_readers;     /* some thread may read: limbo.on */
-    _Atomic uint32_t gate;
-    _Atomic uint64_t sequence;  /* odd: a change of several steps is under way */
-    _Atomic uint64_t untracked; /* raised by changes that pointers do not show: D6 */
-    struct epoch epoch;
+    size_t unsealed_bytes;       /* in the limbo since it was last looked through */
+    uint32_t steps_depth;        /* of keyspace_begin_steps */
+    uint32_t steps_made;         /* debug builds: keyspace_count_step */
+    bool has_readers;            /* K6 */
     struct worker_pool *workers; /* frees values over KEYSPACE_LAZY_FREE_MIN; NULL: freed in place */
+    _Atomic uint64_t untracked;  /* raised by changes that pointers do not show: D6 */
+    /* What every section looks at: changes seldom. */
+    _Atomic uint32_t gate CACHE_ALIGNED;
+    _Atomic uint64_t sequence; /* odd: a change of several steps is under way */
+    struct use_shared use_shared;
+    struct epoch epoch;
 };
 
 /* Values of at least this many bytes are freed by a worker. */
@@ -95,7 +101,7 @@ ALWAYS_INLINE uint64_t keyspace_hash(const struct keyspace *keyspace, struct sli
 ALWAYS_INLINE struct entry *db_locate(const struct db *db, struct slice key, uint64_t hash,
                                       struct table_position *ret_position)
 {
-    if (!table_locate(&db->keys, hash, entry_key_equal, &key, ret_position))
+    if (!table_locate(db->keys, hash, entry_key_equal, &key, ret_position))
         return NULL;
     return table_item_at(ret_position);
 }
@@ -103,13 +109,13 @@ ALWAYS_INLINE struct entry *db_locate(const struct db *db, struct slice key, uin
 /* At or past its time. */
 ALWAYS_INLINE bool db_is_expired(const struct db *db, const struct entry *entry)
 {
-    return unlikely(entry_has_expire(entry)) && *entry_expire_field(entry) <= db->keyspace->now_ms;
+    return unlikely(entry_has_expire(entry)) && entry_expire_ms(entry) <= db->keyspace->now_ms;
 }
 
 /* At or past its time, or some of its fields are. */
 ALWAYS_INLINE bool db_is_due(const struct db *db, const struct entry *entry)
 {
-    return unlikely(entry->flags & (ENTRY_HAS_EXPIRE | ENTRY_TIMED_FIELDS)) &&
+    return unlikely(entry_flags(entry) & (ENTRY_HAS_EXPIRE | ENTRY_TIMED_FIELDS)) &&
            entry_due_ms(entry) <= db->keyspace->now_ms;
 }
 
@@ -156,13 +162,19 @@ struct entry *db_random(struct db *db);
 
 /* ---- Readers on other threads (keyspace/shared.h) ------------------------------------------------- */
 
+/* The fence: who sees a step that follows sees that the sequence has changed. */
+ALWAYS_INLINE void keyspace_make_odd(struct keyspace *keyspace)
+{
+    uint64_t sequence = atomic_load_explicit(&keyspace->sequence, memory_order_relaxed);
+    atomic_store_explicit(&keyspace->sequence, sequence | 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+}
+
 /* Brackets a change that becomes visible in several steps: readers see all of it or nothing. May be nested. */
 ALWAYS_INLINE void keyspace_begin_steps(struct keyspace *keyspace)
 {
     if (keyspace->steps_depth++ == 0 && unlikely(keyspace->has_readers))
-        atomic_store_explicit(&keyspace->sequence,
-                              atomic_load_explicit(&keyspace->sequence, memory_order_relaxed) | 1,
-                              memory_order_seq_cst);
+        keyspace_make_odd(keyspace);
 }
 
 ALWAYS_INLINE void keyspace_end_steps(struct keyspace *keyspace)
@@ -172,13 +184,59 @@ ALWAYS_INLINE void keyspace_end_steps(struct keyspace *keyspace)
         atomic_store_explicit(&keyspace->sequence, sequence + 1, memory_order_release);
 }
 
-/* Notes a change that pointers do not show (D6), before it is made. */
+/* Notes a change that pointers do not show (D6), before it is made: who sees the change sees that it was noted. */
 ALWAYS_INLINE void keyspace_note_untracked(struct keyspace *keyspace)
 {
-    if (unlikely(keyspace->has_readers))
+    if (unlikely(keyspace->has_readers)) {
         atomic_store_explicit(&keyspace->untracked,
                               atomic_load_explicit(&keyspace->untracked, memory_order_relaxed) + 1,
-                              memory_order_release);
+                              memory_order_relaxed);
+        atomic_thread_fence(memory_order_release);
+    }
+}
+
+/* Debug builds count what others could see of a command: an entry that comes, goes or is replaced, an integer or a time to live
+ * that changes in place. Not so pages, which are closed before they change: who finds one closed has seen nothing. */
+ALWAYS_INLINE void keyspace_count_step(struct keyspace *keyspace)
+{
+#ifdef SKUA_DEBUG
+    keyspace->steps_made++;
+#else
+    (void)keyspace;
+#endif
+}
+
+/* Puts another integer into a published entry that holds one. */
+ALWAYS_INLINE void keyspace_set_int(struct keyspace *keyspace, struct entry *entry, int64_t value)
+{
+    keyspace_note_untracked(keyspace);
+    keyspace_count_step(keyspace);
+    __atomic_store_n(entry_word(entry), value, __ATOMIC_RELAXED);
+}
+
+void keyspace_set_page_slow(struct keyspace *keyspace, struct entry *entry, struct page *page);
+
+/* Puts what has become of its page into a published entry, NULL when something else owns it now. Readers do not see it, unless
+ * it is still the one that they may see. */
+ALWAYS_INLINE void keyspace_set_page(struct keyspace *keyspace, struct entry *entry, struct page *page)
+{
+    if (unlikely(entry_is_open(entry)))
+        keyspace_set_page_slow(keyspace, entry, page);
+    else
+        __atomic_store_n(entry_word(entry), (int64_t)(uintptr_t)page, __ATOMIC_RELEASE);
+}
+
+/* To be called when the executor has served a read that a reader could have served: the second one of a page, or of a large
+ * string, opens it (D10). */
+void keyspace_note_read(struct keyspace *keyspace, struct entry *entry);
+
+/* Releases some of what readers have gone on from. True: there is more at once. */
+bool keyspace_limbo_step(struct keyspace *keyspace);
+
+/* The limbo's share of used memory: it is as good as free. */
+ALWAYS_INLINE size_t keyspace_waiting_bytes(const struct keyspace *keyspace)
+{
+    return keyspace->limbo.bytes;
 }
 
 /* Says whether reader threads may enter, for these reasons (enum shared_gate). With GATE_OFF the limbo empties by and by. */
@@ -202,11 +260,12 @@ typedef void (*keyspace_expired_fn)(struct db *db, struct slice key, uint64_t ha
 size_t keyspace_expire_step(struct keyspace *keyspace, keyspace_expired_fn expired, void *context,
                             bool *ret_more);
 
-/* One bounded step of freeing large collections, objects and detached tables, and of giving empty slabs back. Returns
- * true when there is more. */
+/* One bounded step of freeing what readers have gone on from, large collections, objects and detached tables, and of giving empty
+ * slabs back. Returns true when there is more. To be called now and then even where nothing seems to be left. */
 bool keyspace_reclaim_step(struct keyspace *keyspace);
 
-/* Whether something is on its way out that keyspace_reclaim_step will turn into free memory. */
+/* Whether something is on its way out that keyspace_reclaim_step will turn into free memory. Not what waits for readers only:
+ * that is keyspace_waiting_bytes. */
 bool keyspace_has_garbage(const struct keyspace *keyspace);
 
 /* Sum over all databases: tables, entries in slabs. Large values are counted by mem_used only. */

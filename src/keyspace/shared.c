@@ -15,16 +15,47 @@ void keyspace_expect_reader(struct keyspace *keyspace, uint32_t index)
     epoch_expect(&keyspace->epoch, index);
 }
 
+static void turn_on(struct keyspace *keyspace)
+{
+    limbo_turn_on(&keyspace->limbo);
+    use_publish(&keyspace->use, &keyspace->use_shared);
+    keyspace->has_readers = true;
+    if (keyspace->steps_depth > 0)
+        keyspace_make_odd(keyspace); /* a transaction that began when nobody could read */
+}
+
 void keyspace_set_gate(struct keyspace *keyspace, uint32_t gate)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
     if (atomic_load_explicit(&keyspace->gate, memory_order_relaxed) == gate)
         return;
-    if (!(gate & GATE_OFF) && !keyspace->has_readers) {
-        limbo_turn_on(&keyspace->limbo);
-        keyspace->has_readers = true;
-    }
+    if (!(gate & GATE_OFF) && !keyspace->has_readers)
+        turn_on(keyspace);
     atomic_store_explicit(&keyspace->gate, gate, memory_order_seq_cst);
+    atomic_thread_fence(memory_order_seq_cst); /* either a section has seen it, or it is seen below */
+    keyspace_limbo_step(keyspace);
+}
+
+void keyspace_note_read(struct keyspace *keyspace, struct entry *entry)
+{
+    enum entry_encoding encoding = entry_encoding(entry);
+    if (encoding == ENTRY_LARGE &&
+        (entry_flags(entry) & ENTRY_EDITED || entry_large(entry)->size > KEYSPACE_OPEN_LARGE_MAX))
+        return;
+    if (encoding != ENTRY_LARGE && encoding != ENTRY_PAGE)
+        return;
+    uintptr_t word = (uintptr_t)*entry_word(entry), address = entry_address(entry);
+    if (word & ENTRY_OPEN)
+        return;
+    if (!(word & ENTRY_READ_ONCE)) {
+        __atomic_store_n(entry_word(entry), (int64_t)(word | ENTRY_READ_ONCE), __ATOMIC_RELAXED);
+        return;
+    }
+    if (encoding == ENTRY_PAGE)
+        page_ref((struct page *)address);
+    else
+        large_string_ref((struct large_string *)address);
+    __atomic_store_n(entry_word(entry), (int64_t)(address | ENTRY_OPEN), __ATOMIC_RELEASE);
 }
 
 /* ---- Sections -------------------------------------------------------------------------------------- */
@@ -55,7 +86,7 @@ bool shared_read_end(struct shared_read *read)
 
 static const struct table *keys_of(const struct shared_read *read, uint32_t db)
 {
-    return &read->keyspace->dbs[db].keys;
+    return __atomic_load_n(&read->keyspace->dbs[db].keys, __ATOMIC_ACQUIRE);
 }
 
 void shared_prefetch_bucket(const struct shared_read *read, uint32_t db, uint64_t hash)
@@ -106,12 +137,11 @@ bool shared_find_all(const struct shared_read *read, uint32_t db, const struct s
 
 /* ---- Values ---------------------------------------------------------------------------------------- */
 
-#define WORD_OPEN 1 /* D10 */
-
+/* D10, E6 */
 static uintptr_t open_word(const struct entry *entry)
 {
     uintptr_t word = (uintptr_t)__atomic_load_n(entry_word(entry), __ATOMIC_ACQUIRE);
-    return word & WORD_OPEN ? word & ~(uintptr_t)3 : 0;
+    return word & ENTRY_OPEN ? word & ~ENTRY_WORD_BITS : 0;
 }
 
 const struct page *shared_page(const struct entry *entry)
@@ -126,7 +156,5 @@ struct large_string *shared_large(const struct entry *entry)
 
 void shared_touch(const struct shared_read *read, struct entry *entry, uint32_t *seed)
 {
-    (void)read;
-    (void)entry;
-    (void)seed;
+    use_touch_shared(&read->keyspace->use_shared, seed, entry);
 }

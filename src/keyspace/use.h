@@ -6,7 +6,7 @@
  * it is about the logarithm of the uses; and it shrinks with the minutes in which the entry is not used. Which of the two
  * the clocks hold is decided for all entries at once; after a change the clocks stay as they are, and what they say is
  * nonsense until the entries are used again.
- * Threads: executor only.
+ * Threads: executor only, but for use_touch_shared.
  *
  * U1  `fresh` is what a clock is after a use now, where that does not depend on the entry; no clock has this value when uses
  *     are counted. */
@@ -25,6 +25,15 @@ struct use_rules {
     uint32_t decay_minutes; /* after which it shrinks by one; 0: never */
 };
 
+/* What readers on other threads need to know of it: relaxed. While it changes they may see some of it as it was before. */
+struct use_shared {
+    _Atomic uint32_t clock_now;
+    _Atomic uint32_t minute;
+    _Atomic uint32_t counts;
+    _Atomic uint32_t log_factor;
+    _Atomic uint32_t decay_minutes;
+};
+
 struct use {
     struct use_rules rules;
     uint32_t clock_now; /* seconds since 1970, 24 bits */
@@ -40,6 +49,13 @@ void use_set_time(struct use *use, int64_t now_ms);
 
 /* Notes a use of an entry whose clock is not `fresh`. */
 void use_touch(const struct use *use, struct rng *rng, struct entry *entry);
+
+/* Tells the others. The executor. */
+void use_publish(const struct use *use, struct use_shared *shared);
+
+/* As use_touch, on any thread, with a seed of its own; stores nothing where the clock is right. Two at a time may count as one
+ * use. */
+void use_touch_shared(const struct use_shared *shared, uint32_t *seed, struct entry *entry);
 
 /* Seconds since the last use; how often it was used lately, 0 to USE_FREQUENCY_MAX. Only one of the two has a meaning. */
 uint32_t use_idle_seconds(const struct use *use, const struct entry *entry);

@@ -18,7 +18,7 @@ static const struct table_type added_type = {.hash = item_hash};
 void key_walk_begin(struct key_walk *walk, struct db *db, key_visit_fn *visit, void *context)
 {
     *walk =
-        (struct key_walk){.keyspace = db->keyspace, .table = &db->keys, .visit = visit, .context = context};
+        (struct key_walk){.keyspace = db->keyspace, .table = db->keys, .visit = visit, .context = context};
     table_init(&walk->added, &added_type, db->keyspace, NULL);
     list_append(&db->walks, &walk->node);
 }
@@ -93,12 +93,11 @@ void key_walks_replacing(struct list_node *walks, struct entry *old, struct entr
     }
 }
 
-void key_walks_moved(struct list_node *walks, struct list_node *to, struct table *table)
+void key_walks_moved(struct list_node *walks, struct list_node *to)
 {
     while (!list_is_empty(walks)) {
         struct key_walk *walk = list_entry(walks->next, struct key_walk, node);
         list_remove(&walk->node);
         list_append(to, &walk->node);
-        walk->table = table;
     }
 }

@@ -51,7 +51,7 @@ void key_walks_removing(struct list_node *walks, struct entry *entry);
 /* An entry is about to be replaced by another one of the same key. */
 void key_walks_replacing(struct list_node *walks, struct entry *old, struct entry *entry, uint64_t hash);
 
-/* The table with these walks is at `table` now, and they are to be listed in `to`, which is empty. */
-void key_walks_moved(struct list_node *walks, struct list_node *to, struct table *table);
+/* Who has their table now has them in `to`, which is empty. */
+void key_walks_moved(struct list_node *walks, struct list_node *to);
 
 #endif

@@ -216,10 +216,10 @@ void metric_db(const struct metric_source *source, struct buf *ret_text)
     const struct keyspace *keyspace = source->exec->keyspace;
     for (uint32_t i = 0; i < keyspace->db_count; i++) {
         const struct db *db = &keyspace->dbs[i];
-        if (table_size(&db->keys) == 0)
+        if (table_size(db->keys) == 0)
             continue;
         double average_ms = db->volatile_count > 0 ? source->metrics->average_ttl_ms[i] : 0;
         buf_printf(ret_text, "db%" PRIu32 ":keys=%" PRIu64 ",expires=%" PRIu64 ",avg_ttl=%.0f\r\n", i,
-                   table_size(&db->keys), db->volatile_count, average_ms);
+                   table_size(db->keys), db->volatile_count, average_ms);
     }
 }

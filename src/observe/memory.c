@@ -67,8 +67,8 @@ void memory_measure(const struct exec *exec, struct memory_watch *watch, struct 
     figures.startup = watch->startup;
     figures.clients = client_bytes(exec);
     for (uint32_t i = 0; i < exec->keyspace->db_count; i++) {
-        figures.tables += table_memory(&exec->keyspace->dbs[i].keys);
-        figures.keys += table_size(&exec->keyspace->dbs[i].keys);
+        figures.tables += table_memory(exec->keyspace->dbs[i].keys);
+        figures.keys += table_size(exec->keyspace->dbs[i].keys);
     }
     uint64_t spare_chunks = exec->chunks ? exec->chunks->count * (uint64_t)CHUNK_BLOCK_SIZE : 0;
     figures.overhead = least(figures.startup + figures.clients + figures.tables + spare_chunks, figures.used);

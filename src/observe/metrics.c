@@ -139,9 +139,9 @@ static void sample_ttl_of(struct metrics *metrics, struct db *db)
         struct entry *entry = db_random(db);
         if (entry == NULL)
             break;
-        if (!entry_has_expire(entry) || *entry_expire_field(entry) == ENTRY_NO_EXPIRE)
+        if (entry_expire_ms(entry) == ENTRY_NO_EXPIRE)
             continue;
-        int64_t left_ms = *entry_expire_field(entry) - keyspace->now_ms;
+        int64_t left_ms = entry_expire_ms(entry) - keyspace->now_ms;
         sum += left_ms > 0 ? (double)left_ms : 0;
         count++;
     }

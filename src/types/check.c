@@ -106,7 +106,7 @@ static void check_collection(struct keyspace *keyspace, struct entry *entry, uin
 {
     struct collection_view view;
     ASSERT(entry_encoding(entry) == ENTRY_TREE || entry_encoding(entry) == ENTRY_PAGE);
-    ASSERT(*entry_word(entry) != 0);
+    ASSERT(entry_address(entry) != 0);
     collection_open(&view, keyspace, entry);
     ASSERT(tree_rows(view.rows) > 0 && view.rows->heap == keyspace->heap);
     struct rows_checked checked = choose_rows(view.rows, sample);

@@ -20,6 +20,7 @@ static const struct tree_type *const tree_types[] = {
 
 void collection_open(struct collection_view *view, struct keyspace *keyspace, struct entry *entry)
 {
+    view->keyspace = keyspace;
     if (entry_encoding(entry) == ENTRY_TREE) {
         view->rows = &entry_collection(entry)->rows;
         view->index = entry_collection(entry)->has_index ? &entry_collection(entry)->index : NULL;
@@ -27,7 +28,7 @@ void collection_open(struct collection_view *view, struct keyspace *keyspace, st
     }
     DEBUG_ASSERT(entry_encoding(entry) == ENTRY_PAGE);
     const struct tree_type *type = tree_types[entry_type(entry)];
-    if (unlikely(entry->flags & ENTRY_TIMED_FIELDS))
+    if (unlikely(entry_flags(entry) & ENTRY_TIMED_FIELDS))
         type = &timed_hash_tree;
     tree_init_page(&view->page, type, &keyspace->hash_seed, keyspace->heap, entry_page(entry));
     view->rows = &view->page;
@@ -38,6 +39,7 @@ void collection_open(struct collection_view *view, struct keyspace *keyspace, st
 void collection_begin(struct collection_view *view, struct keyspace *keyspace, enum entry_type type)
 {
     const struct tree_type *tree_type = tree_types[type];
+    view->keyspace = keyspace;
     tree_init_page(&view->page, tree_type, &keyspace->hash_seed, keyspace->heap,
                    page_new_roomy(keyspace->heap, tree_type->layout, BEGIN_SIZE));
     view->rows = &view->page;
@@ -76,7 +78,7 @@ enum collection_outcome collection_close(struct collection_view *view, struct en
         view->index = NULL;
     }
     if (in_page && rows->depth == 0)
-        __atomic_store_n(entry_word(entry), (int64_t)(uintptr_t)rows->root.page, __ATOMIC_RELEASE);
+        keyspace_set_page(view->keyspace, entry, rows->root.page);
     if (tree_rows(rows) == 0) {
         if (entry == NULL)
             tree_free_some(rows, 1);
@@ -94,7 +96,7 @@ enum collection_outcome collection_close(struct collection_view *view, struct en
         return COLLECTION_NOMEM;
     }
     if (in_page)
-        *entry_word(entry) = 0; /* its page is part of the tree now */
+        keyspace_set_page(view->keyspace, entry, NULL); /* its page is part of the tree now */
     *ret_entry = made;
     return COLLECTION_REPLACED;
 }

@@ -16,6 +16,7 @@
 
 /* Valid from opening to closing, or until the key changes in another way. Must not be moved. */
 struct collection_view {
+    struct keyspace *keyspace;
     struct tree *rows;
     struct tree *index;    /* of a large sorted set; NULL otherwise (types/zset.h) */
     struct tree new_index; /* what `index` points at until the entry has it */

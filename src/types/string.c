@@ -23,7 +23,7 @@ size_t string_size(const struct entry *entry)
 bool string_get_i64(const struct entry *entry, int64_t *ret_value)
 {
     if (likely(entry_encoding(entry) == ENTRY_INT)) {
-        *ret_value = *entry_word(entry);
+        *ret_value = entry_int(entry);
         return true;
     }
     return num_parse_i64(entry_bytes(entry), ret_value);
@@ -73,7 +73,7 @@ static bool is_editable(const struct entry *entry, size_t size)
     if (entry == NULL || entry_encoding(entry) != ENTRY_LARGE)
         return false;
     const struct large_string *large = entry_large(entry);
-    /* Acquire: whoever dropped the last other reference has finished reading. */
+    /* One that is open to readers has two references. Acquire: whoever dropped the last other reference has finished reading. */
     return size <= large->capacity && atomic_load_explicit(&large->refs, memory_order_acquire) == 1;
 }
 
@@ -84,6 +84,7 @@ static void edit_in_place(struct entry *old, size_t size, struct string_edit *re
     if (size > before)
         memset(large->data + before, 0, size - before);
     large->size = size;
+    __atomic_store_n(entry_word(old), (int64_t)(uintptr_t)large, __ATOMIC_RELAXED); /* not read since */
     *ret_edit = (struct string_edit){.data = large->data, .size = size, .size_before = before};
 }
 

@@ -140,7 +140,7 @@ static void test_rare_keys_with_a_time_to_live_are_found(void **state)
         db_remove(victim.db, &victim.position);
     }
     assert_false(choose(fixture, &rules, &(struct evict_victim){0}));
-    assert_int_equal(table_size(&fixture->keyspace->dbs[0].keys), 200000 - 4);
+    assert_int_equal(table_size(fixture->keyspace->dbs[0].keys), 200000 - 4);
 }
 
 static void test_each_database_gives_as_it_has(void **state)
@@ -154,8 +154,8 @@ static void test_each_database_gives_as_it_has(void **state)
         assert_true(choose(fixture, &rules, &victim));
         db_remove(victim.db, &victim.position);
     }
-    assert_in_range(table_size(&fixture->keyspace->dbs[0].keys), 1400, 1600);
-    assert_in_range(table_size(&fixture->keyspace->dbs[2].keys), 400, 600);
+    assert_in_range(table_size(fixture->keyspace->dbs[0].keys), 1400, 1600);
+    assert_in_range(table_size(fixture->keyspace->dbs[2].keys), 400, 600);
 }
 
 static bool is_even(const struct entry *entry, void *context)

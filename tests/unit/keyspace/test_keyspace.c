@@ -96,7 +96,7 @@ static void expect_model(struct model *model)
             present++;
             with_expire += key->expire_ms != ENTRY_NO_EXPIRE;
         }
-        assert_int_equal(table_size(&db->keys), present);
+        assert_int_equal(table_size(db->keys), present);
         assert_int_equal(db->volatile_count, with_expire);
     }
 }
@@ -216,7 +216,7 @@ static void random_step(struct model *model)
     }
     case 1:
         if (rng_below(&model->rng, 10) == 0) {
-            uint64_t size = table_size(&keyspace->dbs[d].keys);
+            uint64_t size = table_size(keyspace->dbs[d].keys);
             assert_int_equal(db_flush(&keyspace->dbs[d]), size);
             memset(model->keys[d], 0, sizeof(model->keys[d]));
         }
@@ -322,7 +322,7 @@ static void test_expiry_is_exact(void **state)
     }
     assert_in_range(steps, KEYS / 128, 10 * KEYS / 128);
     assert_int_equal(model->expired, KEYS);
-    assert_int_equal(table_size(&model->keyspace->dbs[1].keys), 0);
+    assert_int_equal(table_size(model->keyspace->dbs[1].keys), 0);
     expect_model(model);
     model_free(model);
 }
@@ -396,7 +396,7 @@ static void test_flush_is_at_once_and_frees_in_steps(void **state)
     assert_int_equal(db_flush(&keyspace->dbs[0]), KEYS);
     assert_int_equal(db_flush(&keyspace->dbs[0]), 0);
     memset(model->keys, 0, sizeof(model->keys));
-    assert_int_equal(table_size(&keyspace->dbs[0].keys), 0);
+    assert_int_equal(table_size(keyspace->dbs[0].keys), 0);
     assert_int_equal(keyspace->dbs[0].volatile_count, 0);
     assert_int_equal(keyspace->lazyfree_pending, KEYS);
     assert_true(keyspace_memory(keyspace) > full * 9 / 10);

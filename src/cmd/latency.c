@@ -105,19 +105,19 @@ static uint64_t octave_count(const struct durations *durations, unsigned octave)
 
 static bool reply_histogram(struct call *call, const struct command *command)
 {
-    const struct command_stats *stats = &call->exec->command_stats[command->id];
-    if (!stats->times)
+    struct command_times times;
+    if (!exec_command_times(call->exec, command->id, &times))
         return false;
     reply_bulk_string(call->out, command->full_name);
     reply_map(call->out, 2);
     reply_bulk_string(call->out, "calls");
-    reply_int(call->out, (int64_t)durations_count(&stats->times->execute));
+    reply_int(call->out, (int64_t)durations_count(&times.execute));
     reply_bulk_string(call->out, "histogram_usec");
     struct reply_open open = reply_open(call->out);
     uint64_t pairs = 0;
     uint64_t sum = 0;
     for (unsigned octave = 0; octave < DURATIONS_OCTAVES; octave++) {
-        uint64_t count = octave_count(&stats->times->execute, octave);
+        uint64_t count = octave_count(&times.execute, octave);
         sum += count;
         bool is_last_of_first = octave == HISTOGRAM_FIRST_OCTAVE && sum > 0;
         if (octave < HISTOGRAM_FIRST_OCTAVE || (!is_last_of_first && count == 0))

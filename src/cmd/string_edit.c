@@ -11,9 +11,6 @@
 #include "exec/notify.h"
 #include "gen/args.h"
 
-/* Parts of a large string from this size on go into the reply by reference. */
-#define RANGE_PINNED_MIN ENTRY_INLINE_MAX
-
 uint64_t string_limit(const struct call *call)
 {
     return atomic_load_explicit(&call->exec->config->proto_max_bulk_len, memory_order_relaxed);
@@ -66,10 +63,8 @@ static void reply_range(struct call *call, struct slice name, int64_t start, int
     }
     entry_scratch scratch;
     struct slice range = string_range(entry_string(key.entry, scratch), start, end);
-    if (range.size >= RANGE_PINNED_MIN && entry_encoding(key.entry) == ENTRY_LARGE)
-        reply_bulk_pinned(call->out, range, large_string_unref, large_string_ref(entry_large(key.entry)));
-    else
-        reply_bulk(call->out, range);
+    value_reply_bytes(call->out, range,
+                      entry_encoding(key.entry) == ENTRY_LARGE ? entry_large(key.entry) : NULL);
 }
 
 void cmd_getrange(struct call *call, const struct args_getrange *args)

@@ -44,6 +44,7 @@ void blame_reset(struct exec *exec)
         mem_free(exec->command_stats[i].times);
         exec->command_stats[i].times = NULL;
     }
+    exec_forget_direct_times(exec);
 }
 
 void blame_track(struct exec *exec, bool tracking)

@@ -9,9 +9,6 @@
 #include "exec/notify.h"
 #include "exec/watch.h"
 
-/* From this size on a string travels to the socket by reference instead of being copied into the reply. */
-#define REPLY_PINNED_MIN ENTRY_INLINE_MAX
-
 /* ---- Keys ----------------------------------------------------------------------------------------- */
 
 /* A large hash whose fields are due is left to active expiry. */
@@ -292,24 +289,6 @@ void call_reply_string(struct call *call, const struct entry *entry)
         reply_bulk_int(call->out, entry_int(entry));
         return;
     }
-    struct slice bytes = entry_bytes(entry);
-    if (unlikely(bytes.size >= REPLY_PINNED_MIN && entry_encoding(entry) == ENTRY_LARGE)) {
-        reply_bulk_pinned(call->out, bytes, large_string_unref, large_string_ref(entry_large(entry)));
-        return;
-    }
-    reply_bulk(call->out, bytes);
-}
-
-_Static_assert(ELEMENT_BYTES_MAX < REPLY_PINNED_MIN, "only blobs are long");
-
-void call_reply_element_slow(struct call *call, struct element element)
-{
-    element_scratch scratch;
-    struct slice text = element_text(element, scratch);
-    if (unlikely(text.size >= REPLY_PINNED_MIN)) {
-        element_ref(element);
-        reply_bulk_pinned(call->out, text, blob_unref, element_blob(element));
-        return;
-    }
-    reply_bulk(call->out, text);
+    value_reply_bytes(call->out, entry_bytes(entry),
+                      entry_encoding(entry) == ENTRY_LARGE ? entry_large(entry) : NULL);
 }

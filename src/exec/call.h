@@ -17,6 +17,7 @@
 #include "exec/client.h"
 #include "exec/command.h"
 #include "exec/exec.h"
+#include "exec/value.h"
 #include "keyspace/keyspace.h"
 #include "protocol/reply.h"
 #include "types/collection.h"
@@ -130,15 +131,10 @@ static inline int call_shown_size(struct slice word)
 /* Answers with the bytes of a string entry; large ones are not copied. */
 void call_reply_string(struct call *call, const struct entry *entry);
 
-void call_reply_element_slow(struct call *call, struct element element);
-
 /* Answers with an element as a bulk string; a long one is not copied. */
 ALWAYS_INLINE void call_reply_element(struct call *call, struct element element)
 {
-    if (likely(element.kind == ELEMENT_BYTES))
-        reply_bulk(call->out, slice_make(element.data, element.size));
-    else
-        call_reply_element_slow(call, element);
+    value_reply_element(call->out, element);
 }
 
 #endif

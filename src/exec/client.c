@@ -41,6 +41,7 @@ void client_close(struct client *client, enum close_how how)
         client_forget_block(client);
     client->flags = (client->flags | CLIENT_CLOSING) & ~(uint32_t)CLIENT_CLOSE_SENT;
     client->close_how = how;
+    client_update_direct(client); /* nothing more is read either */
     client_mark_dirty(client);
 }
 

@@ -58,6 +58,22 @@ static const char *or_empty(const char *text)
     return text ? text : "";
 }
 
+/* The client's last command: the executor does not hear of reads that the I/O thread answers. */
+static const struct command *last_command(const struct client *client)
+{
+    const struct command *direct = RELAXED(client->shared->direct_command);
+    return direct ? direct : client->last_command;
+}
+
+static int64_t idle_ms(const struct client *client)
+{
+    const struct exec *exec = client->exec;
+    int64_t idle_ms = exec->now_ms - client->active_ms;
+    uint64_t direct_ns = RELAXED(client->shared->direct_ns), now_ns = clock_monotonic_ns(exec->clock);
+    int64_t direct_ms = now_ns > direct_ns ? (int64_t)((now_ns - direct_ns) / 1000000) : 0;
+    return direct_ns != 0 && direct_ms < idle_ms ? direct_ms : idle_ms;
+}
+
 static void append_identity(const struct client *client, struct buf *text)
 {
     int64_t now_ms = client->exec->now_ms;
@@ -65,7 +81,7 @@ static void append_identity(const struct client *client, struct buf *text)
                client->shared->peer, client->shared->local, client->shared->descriptor,
                or_empty(client->name));
     buf_printf(text, " age=%lld idle=%lld flags=", (long long)(now_ms - client->created_ms) / 1000,
-               (long long)(now_ms - client->active_ms) / 1000);
+               (long long)idle_ms(client) / 1000);
     append_flags(client, text);
     buf_printf(text, " db=%u sub=%u psub=%u ssub=%u multi=%lld watch=%u", client->db->number,
                pubsub_client_count(client, PUBSUB_CHANNEL), pubsub_client_count(client, PUBSUB_PATTERN),
@@ -100,12 +116,14 @@ void client_describe(const struct client *client, struct buf *ret_text)
     const struct conn_shared *shared = client->shared;
     append_identity(client, ret_text);
     append_memory(client, ret_text);
+    const struct command *last = last_command(client);
     buf_printf(ret_text, " cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s",
-               client->last_command ? client->last_command->full_name : "NULL", client->user,
-               client->out.resp, or_empty(client->library_name), or_empty(client->library_version));
+               last ? last->full_name : "NULL", client->user, client->out.resp,
+               or_empty(client->library_name), or_empty(client->library_version));
     buf_printf(ret_text, " tot-net-in=%llu tot-net-out=%llu tot-cmds=%llu io-thread=%u",
                (unsigned long long)RELAXED(shared->bytes_in), (unsigned long long)RELAXED(shared->bytes_out),
-               (unsigned long long)client->commands, RELAXED(shared->io_thread));
+               (unsigned long long)(client->commands + RELAXED(shared->direct_reads)),
+               RELAXED(shared->io_thread));
     buf_printf(ret_text, " transport=%s", atomic_load_explicit(&shared->transport, memory_order_relaxed));
     if (strcmp(atomic_load_explicit(&shared->transport, memory_order_relaxed), "shm") == 0)
         buf_printf(ret_text, " shm-spins=%llu shm-parks=%llu shm-bells=%llu",

@@ -5,21 +5,24 @@
 struct direct;
 struct request;
 
-/* What became of a read, and why the executor got it: rows of INFO's direct reads. */
+/* What became of a read, and why the executor got it: fields of INFO's direct reads. */
 enum direct_outcome {
     DIRECT_ANSWERED,
     DIRECT_CLOSED,    /* the gate: a monitor, a pause, … or the option */
-    DIRECT_BUSY,      /* the connection has requests at the executor, or is in a mode */
+    DIRECT_MODE,      /* the connection is in a mode (D8), or none of its requests has been executed yet */
+    DIRECT_BEHIND,    /* the connection has requests before it that are at the executor */
+    DIRECT_BACKLOG,   /* the connection does not take its replies */
     DIRECT_STEPS,     /* a change of several steps was under way, twice */
     DIRECT_UNSURE,    /* the table was changing */
     DIRECT_EXPIRED,   /* the key or a field is at its time */
     DIRECT_NOT_OPEN,  /* the value may change in place */
-    DIRECT_TOO_LARGE, /* a large collection, too many keys, a long reply */
+    DIRECT_TOO_LARGE, /* a large collection, too many keys */
     DIRECT_NOT_PLAIN, /* wrong type or arguments, a miss that somebody wants to hear of */
     DIRECT_OUTCOME_COUNT,
 };
 
-/* Answers the request into direct->out, or leaves that as it was and says why not. Any I/O thread, inside a section. */
+/* Answers the request into direct->out, or leaves that as it was and says why not. Any I/O thread, inside a section. The number
+ * of arguments is what the command declares. */
 typedef enum direct_outcome (*direct_fn)(struct direct *direct, const struct request *request);
 
 #endif

@@ -70,6 +70,7 @@ struct exec *exec_new(const struct exec_options *options)
     exec->active_expire = true;
     evict_configure(exec);
     blame_init(exec);
+    direct_table_init(&exec->direct);
     exec->latency_ns = UINT64_MAX;
     exec->command_stats = mem_calloc(command_count, sizeof *exec->command_stats);
     exec->cpu_sample_interval_ticks = PAUSE_SAMPLE_NS;
@@ -92,6 +93,7 @@ void exec_free(struct exec *exec)
     table_done(&exec->clients_by_id);
     error_stats_done(exec);
     blame_reset(exec);
+    direct_table_done(&exec->direct);
     mem_free(exec->command_stats);
     blame_done(exec);
     keyspace_free(exec->keyspace);
@@ -131,6 +133,7 @@ struct client *exec_client_opened(struct exec *exec, struct port *port, struct c
         fatal("out of memory for a client");
     exec->client_count++;
     exec->stats.connections++;
+    client_update_direct(client);
     return client;
 }
 
@@ -244,6 +247,7 @@ static void flush_client(struct client *client)
 
 void exec_flush_output(struct exec *exec)
 {
+    exec_update_gate(exec); /* who hears of what closes it may rely on that */
     list_for_each(&exec->output_dirty, node) flush_client(list_entry(node, struct client, in_dirty));
 }
 
@@ -257,6 +261,7 @@ static void finish_run(struct client *client, struct run *run)
     run->link = NULL;
     if (reply_is_empty(&client->out))
         run->executed_ticks = 0; /* CLIENT REPLY OFF: there is no reply to watch */
+    client_update_direct(client);
     client->port->run_done(client->port, run);
 }
 
@@ -427,6 +432,7 @@ void exec_run_batch(struct exec *exec, struct run *const *runs, unsigned count)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
     set_time(exec);
+    exec_update_gate(exec);
     exec->stats.batches++;
     for (unsigned i = 0; i < count; i++)
         append_pending(runs[i]->client, runs[i]);

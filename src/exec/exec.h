@@ -20,6 +20,7 @@
 #include "exec/blame.h"
 #include "exec/client.h"
 #include "exec/deadlines.h"
+#include "exec/direct.h"
 #include "exec/hold.h"
 #include "exec/request.h"
 #include "keyspace/evict.h"
@@ -122,6 +123,7 @@ struct exec {
     struct sliced_table *sliced; /* long commands */
     struct hold_table holds;     /* the keys that they hold */
     unsigned notify_classes;     /* enabled keyspace events */
+    struct direct_table direct;  /* threads that read the keyspace */
     uint32_t monitor_count;
     bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
 

@@ -58,6 +58,11 @@ struct conn_shared {
     _Atomic uint64_t bytes_out;
     _Atomic uint32_t io_thread;
     struct waits waits; /* over shared memory */
+    /* Reads that it answered itself (exec/direct.h). */
+    _Atomic uint64_t direct_reads;
+    _Atomic uint64_t direct_ns; /* when it answered the last one, monotonic */
+    const struct command
+        *_Atomic direct_command; /* of the last request, if that was one of them; else NULL */
     /* Written by the executor. */
     _Atomic uint32_t direct; /* whether reads may be answered without it: DIRECT_MAY_READ … (exec/direct.h) */
     _Atomic bool authenticated; /* full request limits apply */

@@ -49,6 +49,7 @@ struct run {
     struct chunk *spare;     /* an empty standard chunk for the executor's replies, or NULL */
     uint16_t count;
     uint16_t next;
+    uint16_t direct_count; /* requests whose command has a direct form */
     uint16_t argument_count;
     struct slice *extra_arguments; /* memory for requests with many arguments, or NULL */
     struct request requests[RUN_REQUESTS];

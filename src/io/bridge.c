@@ -102,7 +102,7 @@ struct run *io_run_get(struct io *io)
         run->spare = NULL;
     }
     run->link = NULL;
-    run->count = run->next = run->argument_count = 0;
+    run->count = run->next = run->direct_count = run->argument_count = 0;
     run->extra_arguments = NULL;
     run->client = NULL;
     run->executed_ticks = run->report = 0;

@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "exec/exec.h"
 #include "exec/request.h"
+#include "io/direct.h"
 
 /* A request that is known to be longer than this gets memory step by step as its bytes arrive, so that announcing
  * a size costs a client as much as it costs the server. */
@@ -270,6 +271,7 @@ static bool add_request(struct conn *conn, struct run *run, const char *bytes, u
                                 .argv = argv,
                                 .argc = argc,
                                 .bytes = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX};
+    run->direct_count += command && command->direct;
     if (command && command->first_key > 0 && argc > (uint32_t)command->first_key) {
         request->has_key = true;
         request->key_hash = hash_slice(argv[command->first_key], conn->io->group->options.hash_seed);
@@ -294,6 +296,8 @@ static void submit(struct conn *conn, struct run *run)
     conn->io->follow_seed = conn->io->follow_seed * 1664525 + 1013904223;
     run->followed = (uint16_t)((conn->io->follow_seed >> 16) * run->count >> 16);
     run->stop = (uint16_t)(run->followed + 1);
+    if (atomic_load_explicit(&conn->shared.direct_command, memory_order_relaxed))
+        atomic_store_explicit(&conn->shared.direct_command, NULL, memory_order_relaxed);
     io_count(&conn->io->counters.requests, run->count);
     io_tell(conn->io, IO_RUN, run);
 }
@@ -388,6 +392,8 @@ void conn_parse(struct conn *conn)
         get_limits(conn, &limits);
         struct run *run = begin_run(conn);
         more = fill_run(conn, run, &limits);
+        if (run->direct_count > 0 && conn->io->direct)
+            conn_read_direct(conn, run);
         if (run->count)
             submit(conn, run);
         else

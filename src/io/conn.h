@@ -138,8 +138,10 @@ void conn_update_wants(struct conn *conn);
 /* Has the connection looked at when this turn's output is sent. */
 void conn_mark_unsent(struct conn *conn);
 
-/* A run has come back; output has been added; output has been sent. */
+/* A run has come back; requests were answered here (conn_read_direct), of which one of `command` stands for `weight`; output
+ * has been added; output has been sent. */
 void conn_watch_run(struct conn *conn, const struct run *run);
+void conn_watch_direct(struct conn *conn, unsigned command, uint64_t executed_ticks, unsigned weight);
 void conn_watch_output(struct conn *conn, uint64_t size);
 void conn_watch_sent(struct conn *conn);
 

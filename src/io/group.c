@@ -33,7 +33,7 @@ static struct io *io_new(struct io_group *group, unsigned index, struct loop *lo
     list_init(&io->stalled);
     list_init(&io->closing);
     list_init(&io->moving);
-    io->follow_seed = index;
+    io->follow_seed = io->touch_seed = index;
     io->reply_times = mem_calloc(command_count, sizeof *io->reply_times);
     pthread_mutex_init(&io->inbox_lock, NULL);
     if (index) {
@@ -160,6 +160,7 @@ static enum status start_thread(struct io_group *group, unsigned index)
         if (loop_new(&loop_options, &loop) != ST_OK)
             return ST_IO;
         io = group->ios[index] = io_new(group, index, loop);
+        io->direct = exec_expect_reader(group->options.exec, index);
         atomic_store_explicit(&group->io_count, index + 1, memory_order_release);
     }
     if (io->running)
@@ -229,6 +230,7 @@ enum status io_group_set_threads(struct io_group *group, unsigned count)
         return ST_OK;
     }
     atomic_store_explicit(&group->active, count, memory_order_release);
+    exec_set_reader_threads(group->options.exec, count);
     announce(group);
     return ST_OK;
 }
@@ -236,6 +238,11 @@ enum status io_group_set_threads(struct io_group *group, unsigned count)
 unsigned io_group_thread_count(const struct io_group *group)
 {
     return atomic_load_explicit(&group->active, memory_order_relaxed);
+}
+
+void io_group_set_direct_unsent_max(struct io_group *group, uint64_t bytes)
+{
+    atomic_store_explicit(&group->direct_unsent_max, bytes, memory_order_relaxed);
 }
 
 /* ---- End ------------------------------------------------------------------------------------------ */

@@ -133,8 +133,10 @@ struct io {
     _Atomic bool inbox_filled;
 
     struct io_counters counters;
-    struct work work;     /* io 0: the executor's */
-    uint32_t follow_seed; /* draws the request of a run whose reply is watched */
+    struct work work;               /* io 0: the executor's */
+    struct direct_counters *direct; /* of its direct reads; NULL: it makes none */
+    uint32_t touch_seed;            /* for the access clocks of what they read */
+    uint32_t follow_seed;           /* draws the request of a run whose reply is watched */
     _Atomic(struct durations *)
         *reply_times; /* by command id; the owner makes and fills them, the executor reads */
 };
@@ -154,8 +156,9 @@ struct io_group {
      * busy. It falls to 0 within IO_LOAD_NS after the executor has nothing to do. Executor writes, any thread reads. */
     _Atomic uint32_t executor_load_percent;
     struct io_load_mark {
-        uint64_t passed_ns, idle_ns; /* of the executor's totals */
-    } load_mark;                     /* where the present period of it began; executor */
+        uint64_t passed_ns, idle_ns;    /* of the executor's totals */
+    } load_mark;                        /* where the present period of it began; executor */
+    _Atomic uint64_t direct_unsent_max; /* with more unsent output the executor answers reads */
     /* What is to be closed, and may be in the inbox of an io just now. */
     pthread_mutex_t listeners_lock;
     struct listener *unwanted[IO_LISTENERS_MAX]; /* guarded by listeners_lock */

@@ -90,6 +90,10 @@ void io_group_stop_accepting(struct io_group *group);
 void io_group_close_all(struct io_group *group);
 uint64_t io_group_connection_count(const struct io_group *group);
 
+/* Connections with more unsent output than that have their reads answered by the executor, which enforces the limits of
+ * output. */
+void io_group_set_direct_unsent_max(struct io_group *group, uint64_t bytes);
+
 /* ---- Statistics ----------------------------------------------------------------------------------- */
 
 struct io_totals {

@@ -13,22 +13,33 @@
 
 #define WATCH_NO_END UINT64_MAX
 
-void conn_watch_run(struct conn *conn, const struct run *run)
+static void begin(struct conn *conn, const struct reply_watch *watch)
 {
-    if (run->executed_ticks == 0)
-        return;
     struct reply_watch *last = conn->watch_count ? &conn->watches[conn->watch_count - 1] : NULL;
     if (conn->watch_count == CONN_WATCHES_MAX) {
         /* It will be sent with the replies before it, or later: the last of those stands for it, of its own kind. */
-        if (run->report == 0 && last->command == run->reply_command)
-            last->weight = (uint16_t)(last->weight + run->count);
+        if (watch->report == 0 && last->command == watch->command)
+            last->weight = (uint16_t)(last->weight + watch->weight);
         return;
     }
-    conn->watches[conn->watch_count++] = (struct reply_watch){.executed_ticks = run->executed_ticks,
-                                                              .output_end = WATCH_NO_END,
-                                                              .report = run->report,
-                                                              .command = run->reply_command,
-                                                              .weight = run->count};
+    conn->watches[conn->watch_count] = *watch;
+    conn->watches[conn->watch_count++].output_end = WATCH_NO_END;
+}
+
+void conn_watch_run(struct conn *conn, const struct run *run)
+{
+    if (run->executed_ticks != 0)
+        begin(conn, &(struct reply_watch){.executed_ticks = run->executed_ticks,
+                                          .report = run->report,
+                                          .command = run->reply_command,
+                                          .weight = run->count});
+}
+
+void conn_watch_direct(struct conn *conn, unsigned command, uint64_t executed_ticks, unsigned weight)
+{
+    begin(conn, &(struct reply_watch){.executed_ticks = executed_ticks,
+                                      .command = (uint16_t)command,
+                                      .weight = (uint16_t)weight});
 }
 
 void conn_watch_output(struct conn *conn, uint64_t size)

@@ -24,15 +24,15 @@ static void summarise(const struct durations *durations, double ret_us[BLAME_FIG
 bool command_blame(const struct metrics *metrics, const struct command *command,
                    struct command_blame *ret_blame)
 {
-    const struct command_stats *stats = &metrics->exec->command_stats[command->id];
+    struct command_times times;
     struct durations replies = {0};
-    if (stats->times == NULL)
+    if (!exec_command_times(metrics->exec, command->id, &times))
         return false;
     if (metrics->io != NULL)
         io_group_add_reply_times(metrics->io, command->id, &replies);
-    ret_blame->calls = durations_count(&stats->times->execute);
-    summarise(&stats->times->queue, ret_blame->us[BLAME_QUEUE]);
-    summarise(&stats->times->execute, ret_blame->us[BLAME_EXECUTE]);
+    ret_blame->calls = durations_count(&times.execute);
+    summarise(&times.queue, ret_blame->us[BLAME_QUEUE]);
+    summarise(&times.execute, ret_blame->us[BLAME_EXECUTE]);
     summarise(&replies, ret_blame->us[BLAME_REPLY]);
     return true;
 }

@@ -12,15 +12,16 @@
 void metric_cmdstat(const struct metric_source *source, struct buf *ret_text)
 {
     for (uint32_t i = 0; i < command_count; i++) {
-        const struct command_stats *stats = &source->exec->command_stats[i];
-        if (stats->calls == 0 && stats->rejected == 0 && stats->failed == 0)
+        struct command_totals totals;
+        exec_command_totals(source->exec, i, &totals);
+        if (totals.calls == 0 && totals.rejected == 0 && totals.failed == 0)
             continue;
-        double per_call_us = stats->calls > 0 ? (double)stats->ns / 1000 / (double)stats->calls : 0;
+        double per_call_us = totals.calls > 0 ? (double)totals.ns / 1000 / (double)totals.calls : 0;
         buf_printf(ret_text,
                    "cmdstat_%s:calls=%" PRIu64 ",usec=%" PRIu64 ",usec_per_call=%.2f,rejected_calls=%" PRIu64
                    ",failed_calls=%" PRIu64 "\r\n",
-                   command_by_id[i]->full_name, stats->calls, stats->ns / 1000, per_call_us, stats->rejected,
-                   stats->failed);
+                   command_by_id[i]->full_name, totals.calls, totals.ns / 1000, per_call_us, totals.rejected,
+                   totals.failed);
     }
 }
 
@@ -50,12 +51,11 @@ void metric_latency_percentiles_usec(const struct metric_source *source, struct 
     if (!source->config->latency_tracking)
         return;
     for (uint32_t i = 0; i < command_count; i++) {
-        const struct command_stats *stats = &source->exec->command_stats[i];
-        if (stats->times == NULL)
+        struct command_times times;
+        if (!exec_command_times(source->exec, i, &times))
             continue;
         buf_printf(ret_text, "latency_percentiles_usec_%s:", command_by_id[i]->full_name);
-        write_percentiles(&source->config->latency_tracking_info_percentiles, &stats->times->execute,
-                          ret_text);
+        write_percentiles(&source->config->latency_tracking_info_percentiles, &times.execute, ret_text);
         buf_append_string(ret_text, "\r\n");
     }
 }

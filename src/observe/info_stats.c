@@ -89,7 +89,7 @@ void metric_total_connections_received(const struct metric_source *source, struc
 
 void metric_total_commands_processed(const struct metric_source *source, struct buf *ret_text)
 {
-    write_count(ret_text, source->exec->stats.commands);
+    write_count(ret_text, source->exec->stats.commands + source->direct.outcomes[DIRECT_ANSWERED]);
 }
 
 void metric_instantaneous_ops_per_sec(const struct metric_source *source, struct buf *ret_text)
@@ -181,12 +181,12 @@ void metric_expire_cycles(const struct metric_source *source, struct buf *ret_te
 
 void metric_keyspace_hits(const struct metric_source *source, struct buf *ret_text)
 {
-    write_count(ret_text, source->exec->stats.keyspace_hits);
+    write_count(ret_text, source->exec->stats.keyspace_hits + source->direct.hits);
 }
 
 void metric_keyspace_misses(const struct metric_source *source, struct buf *ret_text)
 {
-    write_count(ret_text, source->exec->stats.keyspace_misses);
+    write_count(ret_text, source->exec->stats.keyspace_misses + source->direct.misses);
 }
 
 void metric_total_error_replies(const struct metric_source *source, struct buf *ret_text)

@@ -180,7 +180,10 @@ void metrics_sample(struct metrics *metrics)
     double seconds = (double)(now_ns - metrics->last_sample_ns) / 1e9;
     struct io_totals totals = totals_of(metrics);
     metrics->last_sample_ns = now_ns;
-    sample_rate(&metrics->commands, metrics->exec->stats.commands, seconds);
+    struct direct_totals direct;
+    exec_direct_totals(metrics->exec, &direct);
+    sample_rate(&metrics->commands, metrics->exec->stats.commands + direct.outcomes[DIRECT_ANSWERED],
+                seconds);
     sample_rate(&metrics->bytes_in, totals.bytes_in, seconds);
     sample_rate(&metrics->bytes_out, totals.bytes_out, seconds);
     memory_watch_sample(&metrics->memory);
@@ -211,6 +214,7 @@ void metrics_reset(struct metrics *metrics)
     uint64_t dirty = exec->stats.dirty; /* rdb_changes_since_last_save goes on */
     exec->stats = (struct exec_stats){.dirty = dirty};
     reset_commands(exec);
+    exec_reset_direct(exec);
     if (metrics->io != NULL)
         io_group_forget_reply_times(metrics->io);
     error_stats_reset(exec);
@@ -259,6 +263,7 @@ static void collect(struct metrics *metrics, const bool *wanted, struct metric_s
     source.executor_load_percent = metrics->io != NULL ? io_group_executor_load(metrics->io) : 0;
     if (metrics->io != NULL)
         io_group_shm_totals(metrics->io, &source.shm);
+    exec_direct_totals(exec, &source.direct);
     if (wanted[METRIC_SECTION_MEMORY])
         memory_measure(exec, &metrics->memory, &source.memory);
     getrusage(RUSAGE_SELF, &source.process);

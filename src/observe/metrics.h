@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/slice.h"
+#include "exec/direct.h"
 #include "gen/metrics.h"
 #include "io/io.h"
 #include "observe/memory.h"
@@ -126,6 +127,7 @@ struct metric_source {
     unsigned io_threads;
     unsigned executor_load_percent;
     struct shm_totals shm;
+    struct direct_totals direct;  /* since the last reset */
     struct memory_figures memory; /* only when the answer has the memory section */
     struct rusage process;
     struct rusage thread; /* the executor's */

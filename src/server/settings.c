@@ -46,6 +46,22 @@ static bool apply_eviction(struct config *config, void *context, struct buf *ret
     return true;
 }
 
+/* Output that is produced without the executor stays below what it would close a client for. */
+#define DIRECT_UNSENT_MAX ((uint64_t)1 << 20)
+
+static bool apply_output_limits(struct config *config, void *context, struct buf *ret_error)
+{
+    struct server *server = context;
+    const struct config_output_limit *limit = &config->client_output_buffer_limit[CONFIG_OUTPUT_NORMAL];
+    uint64_t unsent_max = DIRECT_UNSENT_MAX;
+    if (limit->hard_bytes > 0 && limit->hard_bytes < unsent_max)
+        unsent_max = limit->hard_bytes;
+    if (limit->soft_bytes > 0 && limit->soft_bytes < unsent_max)
+        unsent_max = limit->soft_bytes;
+    io_group_set_direct_unsent_max(server->io, unsent_max);
+    return true;
+}
+
 static bool apply_maxclients(struct config *config, void *context, struct buf *ret_error)
 {
     const struct server *server = context;
@@ -112,6 +128,7 @@ void server_apply_settings(struct server *server)
         {CONFIG_OPTION_LFU_DECAY_TIME, apply_eviction, false},
         {CONFIG_OPTION_MAXCLIENTS, apply_maxclients, false},
         {CONFIG_OPTION_IO_THREADS, apply_io_threads, true},
+        {CONFIG_OPTION_CLIENT_OUTPUT_BUFFER_LIMIT, apply_output_limits, true},
         {CONFIG_OPTION_BIND, server_listen_again, false},
         {CONFIG_OPTION_PORT, server_listen_again, false},
     };

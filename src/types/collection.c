@@ -1,4 +1,4 @@
-/* Opening and closing collections. Entry: collection_open, collection_close. Threads: executor only. */
+/* Opening and closing collections. Entry: collection_open, collection_close. Threads: see collection.h. */
 #include "types/collection.h"
 
 #include <limits.h>
@@ -34,6 +34,15 @@ void collection_open(struct collection_view *view, struct keyspace *keyspace, st
     view->rows = &view->page;
     view->index = NULL;
     view->due_ms = COLLECTION_DUE_NOT_KNOWN;
+}
+
+void collection_look_at(struct collection_view *view, struct keyspace *keyspace, enum entry_type type,
+                        const struct page *page)
+{
+    const struct tree_type *tree_type = page->layout == PAGE_TIMED_HASH ? &timed_hash_tree : tree_types[type];
+    tree_init_page(&view->page, tree_type, &keyspace->hash_seed, keyspace->heap, (struct page *)page);
+    view->rows = &view->page;
+    view->index = NULL;
 }
 
 void collection_begin(struct collection_view *view, struct keyspace *keyspace, enum entry_type type)

@@ -4,7 +4,7 @@
  * A command opens the entry's rows, reads or changes them as a tree (ds/tree.h), and closes them: that puts back into
  * the entry what it now consists of, or makes the entry that can hold it.
  * Knows entries and memory, nothing of clients, commands and replies.
- * Threads: executor only. */
+ * Threads: executor only, but for collection_look_at. */
 #ifndef SKUA_TYPES_COLLECTION_H
 #define SKUA_TYPES_COLLECTION_H
 
@@ -30,6 +30,10 @@ struct collection_view {
 
 /* The rows of an entry that holds a collection. */
 void collection_open(struct collection_view *view, struct keyspace *keyspace, struct entry *entry);
+
+/* The rows of a small collection whose page is at hand, to read them only: on any thread, as long as the page stays as it is. */
+void collection_look_at(struct collection_view *view, struct keyspace *keyspace, enum entry_type type,
+                        const struct page *page);
 
 /* The rows of a collection that is not there yet: none. */
 void collection_begin(struct collection_view *view, struct keyspace *keyspace, enum entry_type type);

@@ -15,7 +15,7 @@ EXTRA = ["Commandstats", "Latencystats"]
 def titles(reply):
     """The headings of an answer, without those that only Skua has."""
     found = [line[2:] for line in reply.decode().split("\r\n") if line.startswith("# ")]
-    return [title for title in found if title not in ("Threads", "Shm", "Blame")]
+    return [title for title in found if title not in ("Threads", "Shm", "Blame", "Direct")]
 
 
 def test_default_sections(r):

@@ -124,10 +124,10 @@ static void check_field(struct fixture *fixture, const char *section, const char
 
 #define USUAL                                                                                                \
     "Server Clients Memory Persistence Stats Replication CPU Threads Shm Modules Errorstats Cluster "        \
-    "Keyspace "
+    "Keyspace Direct "
 #define ALL                                                                                                  \
     "Server Clients Memory Persistence Stats Replication CPU Threads Shm Modules Commandstats Errorstats "   \
-    "Latencystats Cluster Keyspace Blame "
+    "Latencystats Cluster Keyspace Blame Direct "
 
 static void test_sections(void **state)
 {

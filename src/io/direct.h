@@ -1,0 +1,11 @@
+/* Direct reads: requests that an I/O thread answers itself. See direct.c. */
+#ifndef SKUA_IO_DIRECT_H
+#define SKUA_IO_DIRECT_H
+
+#include "io/conn.h"
+
+/* Answers the first requests of a run that is about to be submitted, as far as it can, and takes them out of it. The run
+ * has requests of commands with direct forms, and the io counters for them. Owner thread. */
+void conn_read_direct(struct conn *conn, struct run *run);
+
+#endif

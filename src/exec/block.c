@@ -373,11 +373,13 @@ void block_serve_ready_slow(struct block_table *block)
     ASSERT_ROLE(ROLE_EXECUTOR);
     struct exec *exec = block->exec;
     uint64_t begin = pause_begin(exec);
+    keyspace_begin_steps(exec->keyspace);
     while (!list_is_empty(&block->ready)) {
         struct waited_key *key = list_entry(block->ready.next, struct waited_key, in_ready);
         list_remove(&key->in_ready);
         serve_key(block, key);
     }
+    keyspace_end_steps(exec->keyspace);
     exec->tick_mark = clock_ticks(exec->clock); /* the time was not that of the next command */
     pause_note(exec, "blocked-clients", clock_ticks_to_ns(exec->clock, exec->tick_mark - begin));
 }

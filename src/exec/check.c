@@ -26,6 +26,13 @@ void check_written_keys(const struct call *call)
     }
 }
 
+void check_steps_end(const struct call *call)
+{
+    const struct keyspace *keyspace = call->exec->keyspace;
+    if (keyspace->steps_made > 1)
+        BUG("%s is seen in %u steps", call->command->full_name, (unsigned)keyspace->steps_made);
+}
+
 void check_everything(const struct exec *exec)
 {
     if (keyspace_memory(exec->keyspace) <= CHECK_MEMORY_MAX)

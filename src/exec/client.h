@@ -88,6 +88,10 @@ struct client {
     /* Runs not finished yet, oldest first (L2). */
     struct run *pending_head;
     struct run *pending_tail;
+    /* Runs that have been executed and go back behind the output of the batch (N4), oldest first. While there are any, and the
+     * client is not moving, it is in output_dirty. */
+    struct run *executed_head;
+    struct run *executed_tail;
 
     struct list_node in_clients; /* exec->clients, in the order of ids */
     char *name;                  /* CLIENT SETNAME, or NULL */

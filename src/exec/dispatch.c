@@ -295,7 +295,9 @@ NO_INLINE static void run_sliced(struct call *call)
     struct exec *exec = call->exec;
     uint32_t errors = call->out->error_count;
     uint64_t begin_ticks = exec->tick_mark;
+    bool several = dispatch_begin_steps(call);
     enum sliced_outcome outcome = sliced_run(call);
+    dispatch_end_steps(call, several);
     uint64_t ns = take_time(call);
     if (likely(outcome == SLICED_ENDED)) {
         call_ended(call, errors, ns);
@@ -306,6 +308,16 @@ NO_INLINE static void run_sliced(struct call *call)
     }
 }
 
+/* Any number of keys may turn out to be one. */
+bool dispatch_takes_steps_slow(const struct call *call)
+{
+    const struct command *command = call->command;
+    if (command->keys != NULL || command->first_key == 0 || command->key_step == 0)
+        return true;
+    int64_t last = command->last_key >= 0 ? command->last_key : (int64_t)call->argc + command->last_key;
+    return last >= command->first_key + command->key_step;
+}
+
 ALWAYS_INLINE void run(struct call *call)
 {
     if (call->command->cost == COST_SLICEABLE && call->argc >= call->command->sliced_from &&
@@ -314,7 +326,9 @@ ALWAYS_INLINE void run(struct call *call)
         return;
     }
     uint32_t errors = call->out->error_count;
+    bool several = dispatch_begin_steps(call);
     call->command->run(call);
+    dispatch_end_steps(call, several);
     call_ended(call, errors, take_time(call));
 }
 
@@ -463,22 +477,28 @@ static void expire_fields(struct exec *exec, struct db *db, struct slice key, st
     }
 }
 
+static void expire_key(struct exec *exec, struct db *db, struct slice key, uint64_t hash,
+                       struct table_position *position)
+{
+    exec->stats.expired_keys++;
+    exec->stats.dirty++;
+    watch_touch(exec->watch, db, key);
+    notify_publish(exec, NOTIFY_EXPIRED, "expired", key, db);
+    block_key_lost(exec->block, db, entry_type(table_item_at(position)), key, hash);
+    db_remove(db, position);
+}
+
 void dispatch_expire_key(struct exec *exec, struct db *db, struct slice key, uint64_t hash)
 {
     struct table_position position;
     struct entry *entry = db_locate(db, key, hash, &position);
     if (entry == NULL)
         return;
-    if (!db_is_expired(db, entry)) {
+    /* Readers leave what is at its time to the executor: that it goes is no step that they could see. */
+    uint32_t steps = exec->keyspace->steps_made;
+    if (!db_is_expired(db, entry))
         expire_fields(exec, db, key, &position);
-        return;
-    }
-    if (hold_has(&exec->holds, key))
-        return;
-    exec->stats.expired_keys++;
-    exec->stats.dirty++;
-    watch_touch(exec->watch, db, key);
-    notify_publish(exec, NOTIFY_EXPIRED, "expired", key, db);
-    block_key_lost(exec->block, db, entry_type(entry), key, hash);
-    db_remove(db, &position);
+    else if (!hold_has(&exec->holds, key))
+        expire_key(exec, db, key, hash, &position);
+    exec->keyspace->steps_made = steps;
 }

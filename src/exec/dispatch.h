@@ -2,6 +2,7 @@
 #ifndef SKUA_EXEC_DISPATCH_H
 #define SKUA_EXEC_DISPATCH_H
 
+#include "exec/check.h"
 #include "exec/client.h"
 #include "exec/exec.h"
 #include "exec/request.h"
@@ -19,6 +20,29 @@ bool dispatch_must_pause_slow(const struct client *client, const struct command 
 static inline bool dispatch_must_pause(const struct client *client, const struct command *command)
 {
     return unlikely(client->exec->pause_until_ms != 0) && dispatch_must_pause_slow(client, command);
+}
+
+/* Whether what the call changes may become visible in several steps, so that it is to be bracketed (exec_begin_steps). */
+bool dispatch_takes_steps_slow(const struct call *call);
+
+/* Brackets the execution of a call, or of a slice of it: readers on other threads see all of a change or nothing. Returns what
+ * the end is to be told. */
+static inline bool dispatch_begin_steps(const struct call *call)
+{
+    const struct command *command = call->command;
+    bool several =
+        unlikely(!command->is_one_step && command->flags & CMD_WRITE) && dispatch_takes_steps_slow(call);
+    if (unlikely(several))
+        keyspace_begin_steps(call->exec->keyspace);
+    check_steps_begin(call->exec);
+    return several;
+}
+
+static inline void dispatch_end_steps(const struct call *call, bool several)
+{
+    check_steps_end(call);
+    if (unlikely(several))
+        keyspace_end_steps(call->exec->keyspace);
 }
 
 /* A command has ended that took `ns` in all: accounts for it. `errors` is what call->out had counted before. */

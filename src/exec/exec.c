@@ -137,6 +137,17 @@ struct client *exec_client_opened(struct exec *exec, struct port *port, struct c
     return client;
 }
 
+/* Runs that are linked, oldest first. */
+static void give_back(struct client *client, struct run *run)
+{
+    while (run) {
+        struct run *next = run->link;
+        run->link = NULL;
+        client->port->run_done(client->port, run);
+        run = next;
+    }
+}
+
 void exec_client_closed(struct exec *exec, struct client *client)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
@@ -152,12 +163,8 @@ void exec_client_closed(struct exec *exec, struct client *client)
     if (list_is_listed(&client->in_over_soft))
         list_remove(&client->in_over_soft);
     reply_drop(&client->out, exec->workers);
-    struct run *run = client->pending_head;
-    while (run) {
-        struct run *next = run->link;
-        client->port->run_done(client->port, run);
-        run = next;
-    }
+    give_back(client, client->executed_head);
+    give_back(client, client->pending_head);
     client->port->forgotten(client->port, client->conn);
 
     struct table_position position;
@@ -220,6 +227,17 @@ static void hand_over(struct client *client, struct chunk_list *bytes)
     enforce_output_limit(client, pending);
 }
 
+/* N4 */
+static void give_back_executed(struct client *client)
+{
+    struct run *run = client->executed_head;
+    if (!run)
+        return;
+    client->executed_head = client->executed_tail = NULL;
+    client_update_direct(client);
+    give_back(client, run);
+}
+
 static void flush_client(struct client *client)
 {
     if (unlikely(client->flags & CLIENT_MOVING))
@@ -234,6 +252,7 @@ static void flush_client(struct client *client)
         else
             chunk_list_clear(&bytes, client->exec->chunks); /* given by the run, and nothing was answered */
     }
+    give_back_executed(client);
     if (unlikely(client->flags & CLIENT_CLOSING)) {
         reply_drop(&client->out, client->exec->workers);
         if (list_is_listed(&client->in_dirty))
@@ -253,6 +272,7 @@ void exec_flush_output(struct exec *exec)
 
 /* ---- Runs ----------------------------------------------------------------------------------------- */
 
+/* The run goes back with the client's output. */
 static void finish_run(struct client *client, struct run *run)
 {
     client->pending_head = run->link;
@@ -261,8 +281,12 @@ static void finish_run(struct client *client, struct run *run)
     run->link = NULL;
     if (reply_is_empty(&client->out))
         run->executed_ticks = 0; /* CLIENT REPLY OFF: there is no reply to watch */
-    client_update_direct(client);
-    client->port->run_done(client->port, run);
+    if (client->executed_tail)
+        client->executed_tail->link = run;
+    else
+        client->executed_head = run;
+    client->executed_tail = run;
+    client_mark_dirty(client);
 }
 
 /* The request whose way is measured has been executed, or the last one, or both. */
@@ -446,8 +470,7 @@ void exec_run_batch(struct exec *exec, struct run *const *runs, unsigned count)
         window_fetch(now);
         window_fill(next, &cursor); /* its buckets travel while this window is executed */
         exec->tick_mark = pause_begin(exec);
-        /* A run may be finished and recycled inside the loop, so only the clients are looked at. A client
-         * that has to wait keeps its requests pending. */
+        /* A client that has to wait keeps its requests pending. */
         for (unsigned i = 0; i < now->count; i++) {
             if (likely(now->clients[i]->pending_head))
                 step(now->clients[i]);

@@ -1,8 +1,8 @@
 /* The executor's way back to a connection's I/O thread.
  *
  * With `io-threads 0` these are plain calls on the same thread; otherwise each puts a message into the return
- * ring of the I/O thread. Order is kept: what the executor says first happens first. None of them waits, and
- * none of them calls back into the executor.
+ * ring of the I/O thread. Order is kept: what the executor says first happens first; and what it has written into
+ * conn_shared before, the I/O thread sees. None of them waits, and none of them calls back into the executor.
  * Threads: executor. */
 #ifndef SKUA_EXEC_PORT_H
 #define SKUA_EXEC_PORT_H
@@ -29,6 +29,7 @@ struct port_rings {
 struct port {
     /* Bytes for the connection; the list is taken over and left empty. */
     void (*output)(struct port *port, struct conn *conn, struct chunk_list *bytes);
+    /* The run has been executed, and its output handed over (N4). */
     void (*run_done)(struct port *port, struct run *run);
     /* Asks the I/O thread to close. It answers with exec_client_closed like for any other end. */
     void (*close)(struct port *port, struct conn *conn, enum close_how how);

@@ -8,7 +8,10 @@
  * N1  next <= count; requests before `next` have been executed.
  * N2  Arguments point into the run's chunk (pinned by chunk->refs until the I/O thread recycles the run) or into
  *     `extra_arguments`.
- * N3  Runs of one connection are executed in the order in which they were handed over. */
+ * N3  Runs of one connection are executed and given back in the order in which they were handed over.
+ * N4  A run is given back behind all output that its requests have given so far. So when none of a connection's runs is at the
+ *     executor, its replies have been handed over, but for that of a client that waits (BLPOP), which conn_shared.direct says
+ *     before the run is given back. */
 #ifndef SKUA_EXEC_REQUEST_H
 #define SKUA_EXEC_REQUEST_H
 

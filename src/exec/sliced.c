@@ -355,7 +355,9 @@ static void resume(struct sliced *sliced)
     look_later(sliced);
     exec->executing = client; /* pushes to it follow the answer */
     exec->stats.slices++;
+    bool several = dispatch_begin_steps(&sliced->call);
     bool goes_on = fiber_resume(sliced->fiber);
+    dispatch_end_steps(&sliced->call, several);
     exec->executing = NULL;
     exec->tick_mark = clock_ticks(exec->clock);
     uint64_t ns = clock_ticks_to_ns(exec->clock, exec->tick_mark - begin);

@@ -83,10 +83,15 @@ void transaction_execute(struct call *call)
     watch_remove_all(call->exec->watch, client);
     client->flags &= ~(CLIENT_DIRTY_CAS | CLIENT_DIRTY_EXEC);
 
+    bool writes = transaction->flags_any & CMD_WRITE;
     client->flags |= CLIENT_EXECUTING;
     reply_array(call->out, transaction->count);
+    if (writes)
+        keyspace_begin_steps(call->exec->keyspace);
     for (uint32_t i = 0; i < transaction->count; i++)
         execute_queued(call, &transaction->commands[i]);
+    if (writes)
+        keyspace_end_steps(call->exec->keyspace);
     client->flags &= ~CLIENT_EXECUTING;
 
     client->transaction = transaction;

@@ -1,11 +1,12 @@
 /* How long replies take from the end of execution to the transport (exec/blame.h defines it).
  *
- * Principal entry points: conn_watch_run, conn_watch_output, conn_watch_sent; io_group_add_reply_times.
- * The executor says which reply of a run is to be watched; the run comes back before the bytes do (conn_run_done), so the
- * watch begins without knowing where the reply ends, and the next output of the connection tells.
+ * Principal entry points: conn_watch_run, conn_watch_direct, conn_watch_output, conn_watch_sent; io_group_add_reply_times.
+ * The executor says which reply of a run is to be watched; the run comes back behind its replies (conn_run_done), so the
+ * reply ends where the connection's output then does, and may have been sent already. Of direct reads it is told before their
+ * output: the next one tells where they end.
  * Threads: the owning io; io_group_*: executor.
  *
- * W1  watches[0 .. watch_count) are in the order of their runs; those without an end come last.
+ * W1  watches[0 .. watch_count) are in the order of their replies; those without an end come last.
  * W2  A reply is sent when the stream has taken the output up to watch->output_end. */
 #include "base/alloc.h"
 #include "exec/exec.h"
@@ -22,22 +23,26 @@ static void begin(struct conn *conn, const struct reply_watch *watch)
             last->weight = (uint16_t)(last->weight + watch->weight);
         return;
     }
-    conn->watches[conn->watch_count] = *watch;
-    conn->watches[conn->watch_count++].output_end = WATCH_NO_END;
+    conn->watches[conn->watch_count++] = *watch;
 }
 
 void conn_watch_run(struct conn *conn, const struct run *run)
 {
-    if (run->executed_ticks != 0)
-        begin(conn, &(struct reply_watch){.executed_ticks = run->executed_ticks,
-                                          .report = run->report,
-                                          .command = run->reply_command,
-                                          .weight = run->count});
+    if (run->executed_ticks == 0)
+        return;
+    begin(conn, &(struct reply_watch){.executed_ticks = run->executed_ticks,
+                                      .output_end = conn->output_total,
+                                      .report = run->report,
+                                      .command = run->reply_command,
+                                      .weight = run->count});
+    if (conn->output.bytes == 0 && conn->state != CONN_ENDED)
+        conn_watch_sent(conn);
 }
 
 void conn_watch_direct(struct conn *conn, unsigned command, uint64_t executed_ticks, unsigned weight)
 {
     begin(conn, &(struct reply_watch){.executed_ticks = executed_ticks,
+                                      .output_end = WATCH_NO_END,
                                       .command = (uint16_t)command,
                                       .weight = (uint16_t)weight});
 }

@@ -60,7 +60,7 @@ struct keyspace {
     struct limbo limbo;
     size_t unsealed_bytes;       /* in the limbo since it was last looked through */
     uint32_t steps_depth;        /* of keyspace_begin_steps */
-    uint32_t steps_made;         /* debug builds: keyspace_count_step */
+    uint32_t steps_made;         /* debug builds: outside of brackets (keyspace_count_step) */
     bool has_readers;            /* K6 */
     struct worker_pool *workers; /* frees values over KEYSPACE_LAZY_FREE_MIN; NULL: freed in place */
     _Atomic uint64_t untracked;  /* raised by changes that pointers do not show: D6 */
@@ -200,7 +200,7 @@ ALWAYS_INLINE void keyspace_note_untracked(struct keyspace *keyspace)
 ALWAYS_INLINE void keyspace_count_step(struct keyspace *keyspace)
 {
 #ifdef SKUA_DEBUG
-    keyspace->steps_made++;
+    keyspace->steps_made += keyspace->steps_depth == 0;
 #else
     (void)keyspace;
 #endif

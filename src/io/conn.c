@@ -86,6 +86,7 @@ static void enlist(struct conn *conn, struct io *io)
     io_count(&io->counters.connections, 1);
     atomic_store_explicit(&conn->shared.io_thread, io->index, memory_order_relaxed);
     io->lingering += conn->lingers;
+    conn->leaves = false;
 }
 
 static void delist(struct conn *conn)
@@ -93,6 +94,8 @@ static void delist(struct conn *conn)
     list_remove(&conn->in_conns);
     io_count(&conn->io->counters.connections, (uint64_t)-1);
     conn->io->lingering -= conn->lingers;
+    conn->io->leaving -= conn->leaves;
+    conn->io->spread_rests &= !conn->leaves;
     struct list_node *nodes[] = {&conn->in_ready, &conn->in_unsent, &conn->in_sending, &conn->in_stalled,
                                  &conn->in_moving};
     for (size_t i = 0; i < ARRAY_COUNT(nodes); i++)
@@ -623,6 +626,8 @@ void conn_move(struct conn *conn)
     if (conn->state != CONN_OPEN)
         return;
     conn->state = CONN_MOVING;
+    conn->leaves = true;
+    conn->io->leaving++;
     conn_update_wants(conn);
     list_append(&conn->io->moving, &conn->in_moving);
 }

@@ -69,6 +69,7 @@ struct conn {
     bool faulty;          /* a protocol error was found: nothing more is parsed */
     bool at_end;          /* the peer has said all that it will: closed once it has its answers */
     bool lingers;         /* at_end, hung up, or finishing: counted in io->lingering */
+    bool leaves;          /* has been asked to move: counted in io->leaving */
     bool send_blocked;    /* the stream takes nothing now */
     unsigned ready_events;
 

@@ -120,8 +120,10 @@ static void note_load(struct io_group *group)
 
 void io_group_poll(struct io_group *group, bool some, uint64_t wait_ns)
 {
-    if (io_poll(group->ios[0], some, wait_ns))
-        note_load(group);
+    if (!io_poll(group->ios[0], some, wait_ns))
+        return;
+    note_load(group);
+    io_follow_load(group);
 }
 
 bool io_group_must_go_on(const struct io_group *group)
@@ -190,9 +192,9 @@ static enum status start_thread(struct io_group *group, unsigned index)
  * number that was given up meanwhile. */
 static void drain_surplus(struct io_group *group)
 {
-    unsigned active = atomic_load_explicit(&group->active, memory_order_relaxed);
+    unsigned threads = atomic_load_explicit(&group->threads, memory_order_relaxed);
     unsigned count = atomic_load_explicit(&group->io_count, memory_order_relaxed);
-    for (unsigned i = active + 1; i < count; i++) {
+    for (unsigned i = threads + 1; i < count; i++) {
         struct io *io = group->ios[i];
         if (!io->running || io->draining_asked)
             continue;
@@ -201,21 +203,11 @@ static void drain_surplus(struct io_group *group)
     }
 }
 
-/* Every io looks at what it carries with the new number of threads in force. */
-static void announce(struct io_group *group)
-{
-    unsigned active = atomic_load_explicit(&group->active, memory_order_relaxed);
-    for (unsigned i = 0; i <= active; i++) {
-        io_ask(group->ios[i], IO_GIVE_LISTENERS, NULL);
-        io_ask(group->ios[i], IO_SPREAD, NULL);
-    }
-    drain_surplus(group);
-}
-
-enum status io_group_set_threads(struct io_group *group, unsigned count)
+enum status io_group_set_threads(struct io_group *group, unsigned count, bool always_active)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
-    unsigned before = atomic_load_explicit(&group->active, memory_order_relaxed);
+    unsigned before = atomic_load_explicit(&group->threads, memory_order_relaxed);
+    unsigned active = atomic_load_explicit(&group->active, memory_order_relaxed);
     if (count > IO_THREADS_MAX)
         return ST_RANGE;
     for (unsigned i = before + 1; i <= count; i++) {
@@ -225,17 +217,19 @@ enum status io_group_set_threads(struct io_group *group, unsigned count)
         if (status != ST_OK)
             return status;
     }
-    if (count == before) {
-        drain_surplus(group);
-        return ST_OK;
-    }
-    atomic_store_explicit(&group->active, count, memory_order_release);
-    exec_set_reader_threads(group->options.exec, count);
-    announce(group);
+    atomic_store_explicit(&group->threads, count, memory_order_relaxed);
+    io_set_active(group, always_active || active > count ? count : active);
+    io_follow_begin(group, !always_active);
+    drain_surplus(group);
     return ST_OK;
 }
 
 unsigned io_group_thread_count(const struct io_group *group)
+{
+    return atomic_load_explicit(&group->threads, memory_order_relaxed);
+}
+
+unsigned io_group_active_count(const struct io_group *group)
 {
     return atomic_load_explicit(&group->active, memory_order_relaxed);
 }
@@ -243,6 +237,11 @@ unsigned io_group_thread_count(const struct io_group *group)
 void io_group_set_direct_unsent_max(struct io_group *group, uint64_t bytes)
 {
     atomic_store_explicit(&group->direct_unsent_max, bytes, memory_order_relaxed);
+}
+
+uint64_t io_group_active_changes(const struct io_group *group)
+{
+    return atomic_load_explicit(&group->active_changes, memory_order_relaxed);
 }
 
 /* ---- End ------------------------------------------------------------------------------------------ */
@@ -266,6 +265,7 @@ void io_group_stop_accepting(struct io_group *group)
     pthread_mutex_lock(&group->listeners_lock);
     group->accepting = false;
     pthread_mutex_unlock(&group->listeners_lock);
+    group->follows_load = false;
     ask_all(group, IO_CLOSE_LISTENERS, NULL);
 }
 
@@ -314,7 +314,7 @@ static unsigned running_threads(const struct io_group *group)
 
 void io_group_free(struct io_group *group)
 {
-    (void)io_group_set_threads(group, 0);
+    (void)io_group_set_threads(group, 0, true);
     unsigned count = atomic_load_explicit(&group->io_count, memory_order_relaxed);
     while (io_group_connection_count(group) || running_threads(group)) {
         /* Repeated: a connection may have been on its way from one io to another. */

@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "base/ring.h"
 #include "exec/port.h"
+#include "io/follow.h"
 #include "io/io.h"
 #include "io/work.h"
 #include "loop/loop.h"
@@ -21,9 +22,13 @@
 #define IO_LISTENERS_MAX  32
 #define IO_CHUNKS_KEPT    256 /* free chunks that an io keeps */
 #define IO_RUNS_KEPT      256
-#define IO_BATCH_RUNS     32          /* runs executed together */
-#define IO_BATCH_REQUESTS 96          /* io 0 stops reading further connections at this many and executes */
-#define IO_LOAD_NS        10000000ull /* period of executor_load_percent */
+#define IO_BATCH_RUNS     32            /* runs executed together */
+#define IO_BATCH_REQUESTS 96            /* io 0 stops reading further connections at this many and executes */
+#define IO_LOAD_NS        10000000ull   /* period of executor_load_percent */
+#define IO_MOVE_BATCH     8             /* connections that an io asks the executor to move in one turn */
+#define IO_MOVE_LOOK      64            /* and those that it looks at for them */
+#define IO_MOVING_MAX     32            /* of one io on their way at a time */
+#define IO_IDLE_NS        1000000000ull /* how long a thread without connections sleeps */
 #define IO_TICK_NS        100000000ull
 #define IO_RETRY_NS       100000 /* how long a producer sleeps whose ring had no room for all */
 #define IO_SPIN_NS        40000  /* about one wake-up of a sleeping core */
@@ -61,7 +66,7 @@ enum io_request_kind {
     IO_TAKE_CONN,      /* struct conn: from another io */
     IO_TAKE_LISTENER,  /* struct listener */
     IO_GIVE_LISTENERS, /* hand all listeners to the group's acceptor */
-    IO_SPREAD,         /* move connections so that all ios carry the same */
+    IO_SPREAD,         /* move connections so that all active ios carry the same, and the others none */
     IO_DRAIN,          /* move everything away, then end the thread */
     IO_CLOSE_ALL,      /* close every connection after its output */
     IO_DROP_ALL,       /* close every connection now */
@@ -113,6 +118,10 @@ struct io {
     unsigned listener_count;
     uint64_t outstanding; /* runs at the executor */
     uint64_t lingering;   /* conns of `conns` that linger */
+    uint64_t leaving;     /* conns of `conns` that have been asked to move */
+    bool spreading;       /* has perhaps more conns than it should */
+    bool
+        spread_rests; /* none could be asked to move just now: again when one has left, or at the next tick */
     uint64_t unforgotten; /* conns reported as closed and not forgotten by the executor yet */
     uint64_t next_tick_ns;
     bool draining;
@@ -146,7 +155,8 @@ struct io_group {
     struct shm_host shm;
     struct io *ios[IO_THREADS_MAX + 1]; /* never freed before the group: another thread may hold one */
     _Atomic unsigned io_count;          /* ios that exist */
-    _Atomic unsigned active;            /* wanted I/O threads; 0: io 0 carries everything */
+    _Atomic unsigned threads;           /* wanted I/O threads: ios 1 to `threads` run, or are about to */
+    _Atomic unsigned active; /* of these, 1 to `active` carry connections; 0: io 0 carries everything */
     _Atomic unsigned next_target;
     _Atomic uint64_t next_client_id;
     _Atomic uint64_t rejected;
@@ -155,10 +165,16 @@ struct io_group {
     /* The executor's busy share of its last IO_LOAD_NS or so, 0 to 100; time in which it had no processor counts as
      * busy. It falls to 0 within IO_LOAD_NS after the executor has nothing to do. Executor writes, any thread reads. */
     _Atomic uint32_t executor_load_percent;
-    struct io_load_mark {
-        uint64_t passed_ns, idle_ns;    /* of the executor's totals */
-    } load_mark;                        /* where the present period of it began; executor */
     _Atomic uint64_t direct_unsent_max; /* with more unsent output the executor answers reads */
+    struct io_load_mark {
+        uint64_t passed_ns, idle_ns; /* of the executor's totals */
+    } load_mark;                     /* where the present period of it began; executor */
+    /* How `active` follows the load. Executor. */
+    bool follows_load;
+    struct follow follow;
+    uint64_t follow_at_ns;                               /* when the last sample was taken */
+    struct work_totals follow_marks[IO_THREADS_MAX + 1]; /* of each io, at that time */
+    _Atomic uint64_t active_changes;                     /* any thread reads */
     /* What is to be closed, and may be in the inbox of an io just now. */
     pthread_mutex_t listeners_lock;
     struct listener *unwanted[IO_LISTENERS_MAX]; /* guarded by listeners_lock */
@@ -187,6 +203,21 @@ struct io *io_acceptor(struct io_group *group);
 /* Any thread: a listener is to be closed; whether one is (then it is not noted any longer). */
 void io_note_unwanted(struct io_group *group, struct listener *listener);
 bool io_take_unwanted(struct io_group *group, struct listener *listener);
+
+/* ---- balance.c ------------------------------------------------------------------------------------- */
+
+/* The io that should carry the next connection. Any thread. */
+unsigned io_choose(struct io_group *group);
+/* Owner: from now on looks for connections that others should carry. */
+void io_spread(struct io *io);
+/* Owner, each turn while io->spreading: asks for some of them to be moved. True when there were any. */
+bool io_spread_step(struct io *io, bool tick);
+/* Executor: so many of the threads, which run, carry connections from now on. */
+void io_set_active(struct io_group *group, unsigned active);
+/* Executor: from now on `active` follows the load, or stays. */
+void io_follow_begin(struct io_group *group, bool follows_load);
+/* Executor, at times: has it follow. */
+void io_follow_load(struct io_group *group);
 
 /* ---- bridge.c -------------------------------------------------------------------------------------- */
 

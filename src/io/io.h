@@ -75,9 +75,10 @@ uint64_t io_group_spin_ns(const struct io_group *group);
  * room for all answers, or when others have to be told that it is no longer busy. */
 uint64_t io_group_wait_ns(const struct io_group *group);
 
-/* Changes the number of I/O threads; connections move by and by. ST_IO when a thread cannot be had, ST_AGAIN when
+/* Changes the number of I/O threads, and whether all of them are in use or as many as the load needs; connections move by
+ * and by. ST_IO when a thread cannot be had, ST_AGAIN when
  * one that is needed is still on its way out from an earlier change. Not from inside a command. */
-enum status io_group_set_threads(struct io_group *group, unsigned count);
+enum status io_group_set_threads(struct io_group *group, unsigned count, bool always_active);
 
 /* Closes one listener, wherever it is by now. */
 void io_group_close_listener(struct io_group *group, struct listener *listener);
@@ -121,5 +122,8 @@ void io_group_forget_reply_times(struct io_group *group);
 unsigned io_group_executor_load(const struct io_group *group);
 /* Running I/O threads (without io 0). Any thread. */
 unsigned io_group_thread_count(const struct io_group *group);
+/* Those of them that carry connections, and how often that number has changed. Any thread. */
+unsigned io_group_active_count(const struct io_group *group);
+uint64_t io_group_active_changes(const struct io_group *group);
 
 #endif

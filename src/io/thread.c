@@ -45,14 +45,8 @@ bool io_ask(struct io *io, enum io_request_kind kind, void *subject)
 
 void io_ask_some(struct io_group *group, enum io_request_kind kind, void *subject)
 {
-    for (;;) {
-        unsigned active = atomic_load_explicit(&group->active, memory_order_acquire);
-        unsigned index = 0;
-        if (active)
-            index = 1 + atomic_fetch_add_explicit(&group->next_target, 1, memory_order_relaxed) % active;
-        if (io_ask(group->ios[index], kind, subject))
-            return;
-    }
+    while (!io_ask(group->ios[io_choose(group)], kind, subject))
+        ;
 }
 
 struct io *io_acceptor(struct io_group *group)
@@ -126,23 +120,6 @@ static void close_listeners(struct io *io)
     }
 }
 
-/* Moves away what other ios should carry: everything when draining, else the part above an equal share. */
-static void spread(struct io *io)
-{
-    unsigned active = atomic_load_explicit(&io->group->active, memory_order_acquire);
-    uint64_t keep = 0;
-    if (!io->draining && (active == 0 || io->index != 0))
-        keep = atomic_load_explicit(&io->group->conn_count, memory_order_relaxed) / (active ? active : 1) + 1;
-    if (active == 0 && io->index == 0)
-        keep = UINT64_MAX;
-    uint64_t place = 0;
-    list_for_each(&io->conns, node)
-    {
-        if (place++ >= keep)
-            conn_move(list_entry(node, struct conn, in_conns));
-    }
-}
-
 static void close_all(struct io *io)
 {
     list_for_each(&io->conns, node) conn_finish(list_entry(node, struct conn, in_conns));
@@ -158,21 +135,19 @@ static void carry_out(struct io *io, const struct io_request *request)
     switch (request->kind) {
     case IO_TAKE_STREAM:
         conn_new(io, request->subject);
-        if (io->draining)
-            spread(io);
+        io_spread(io); /* it may have been on its way here since before others became active */
         break;
     case IO_TAKE_CONN:
         conn_arrive(request->subject, io);
-        if (io->draining)
-            spread(io);
+        io_spread(io);
         break;
     case IO_TAKE_LISTENER: take_listener(io, request->subject); break;
     case IO_GIVE_LISTENERS: give_listeners(io); break;
-    case IO_SPREAD: spread(io); break;
+    case IO_SPREAD: io_spread(io); break;
     case IO_DRAIN:
         io->draining = true;
         give_listeners(io);
-        spread(io);
+        io_spread(io);
         break;
     case IO_CLOSE_ALL:
         /* What the executor published before it asked still goes out: the inbox may have overtaken the ring. */
@@ -358,11 +333,14 @@ bool io_turn(struct io *io)
     if (io->index == 0)
         io_execute_batch(io->group);
     send_unsent(io);
-    if (io->now_ns >= io->next_tick_ns) {
+    bool tick = io->now_ns >= io->next_tick_ns;
+    if (tick) {
         io->next_tick_ns = io->now_ns + IO_TICK_NS;
         close_idle(io);
         close_lingering(io);
     }
+    if (unlikely(io->spreading))
+        some |= io_spread_step(io, tick);
     some |= ask_to_move(io);
     some |= report_closed(io);
     if (some)
@@ -375,7 +353,7 @@ bool io_must_go_on(const struct io *io)
 {
     if (unlikely(!list_is_empty(&io->stalled)) && io_has_room(io))
         return true;
-    if (unlikely(!list_is_empty(&io->sending)))
+    if (unlikely(!list_is_empty(&io->sending) || (io->spreading && !io->spread_rests)))
         return true;
     return io->index != 0 && ring_has_some(&io->from_exec);
 }
@@ -421,7 +399,9 @@ void *io_thread_main(void *argument)
         if (some)
             spin_until_ns = end_ns + (io->outstanding ? io_group_spin_ns(group) : 0);
         bool go_on = end_ns < spin_until_ns || io_must_go_on(io);
-        uint64_t wait_ns = io_has_room(io) ? IO_TICK_NS : IO_RETRY_NS;
+        uint64_t wait_ns = !io_has_room(io)            ? IO_RETRY_NS
+                           : list_is_empty(&io->conns) ? IO_IDLE_NS
+                                                       : IO_TICK_NS;
         io_poll(io, some, go_on ? 0 : wait_ns);
     }
     chunk_pool_done(&io->chunks_own);

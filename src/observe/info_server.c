@@ -99,7 +99,7 @@ void metric_config_file(const struct metric_source *source, struct buf *ret_text
 
 void metric_io_threads_active(const struct metric_source *source, struct buf *ret_text)
 {
-    buf_append_string(ret_text, source->io_threads > 0 ? "1" : "0");
+    buf_append_string(ret_text, source->io_threads_in_use > 0 ? "1" : "0");
 }
 
 /* ---- Replication ---------------------------------------------------------------------------------- */
@@ -167,6 +167,16 @@ void metric_executor_pause_max_by(const struct metric_source *source, struct buf
 {
     const char *cause = source->exec->stats.pause_max_by;
     buf_append_string(ret_text, cause != NULL ? cause : "");
+}
+
+void metric_io_threads_in_use(const struct metric_source *source, struct buf *ret_text)
+{
+    buf_printf(ret_text, "%u", source->io_threads_in_use);
+}
+
+void metric_io_threads_changes(const struct metric_source *source, struct buf *ret_text)
+{
+    buf_printf(ret_text, "%" PRIu64, source->io_threads_changes);
 }
 
 /* What both kinds of rows have. `text` ends with the last field. */

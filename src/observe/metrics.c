@@ -215,8 +215,10 @@ void metrics_reset(struct metrics *metrics)
     exec->stats = (struct exec_stats){.dirty = dirty};
     reset_commands(exec);
     exec_reset_direct(exec);
-    if (metrics->io != NULL)
+    if (metrics->io != NULL) {
         io_group_forget_reply_times(metrics->io);
+        metrics->io_threads_changes_origin = io_group_active_changes(metrics->io);
+    }
     error_stats_reset(exec);
     exec->keyspace->lazyfreed = 0;
     metrics->io_origin = totals_of(metrics);
@@ -260,9 +262,12 @@ static void collect(struct metrics *metrics, const bool *wanted, struct metric_s
     subtract_totals(&source.io, &metrics->io_origin);
     metrics_thread_totals(metrics, 0, &source.io_main);
     source.io_threads = metrics->io != NULL ? io_group_thread_count(metrics->io) : 0;
-    source.executor_load_percent = metrics->io != NULL ? io_group_executor_load(metrics->io) : 0;
-    if (metrics->io != NULL)
+    if (metrics->io != NULL) {
+        source.io_threads_in_use = io_group_active_count(metrics->io);
+        source.io_threads_changes = io_group_active_changes(metrics->io) - metrics->io_threads_changes_origin;
+        source.executor_load_percent = io_group_executor_load(metrics->io);
         io_group_shm_totals(metrics->io, &source.shm);
+    }
     exec_direct_totals(exec, &source.direct);
     if (wanted[METRIC_SECTION_MEMORY])
         memory_measure(exec, &metrics->memory, &source.memory);

@@ -82,7 +82,8 @@ struct metrics {
     char replication_id[METRICS_ID_SIZE + 1];
     char *executable;
     struct memory_watch memory;
-    struct io_totals io_origin;                          /* at the last metrics_reset */
+    struct io_totals io_origin; /* at the last metrics_reset */
+    uint64_t io_threads_changes_origin;
     struct io_totals thread_origins[IO_THREADS_MAX + 1]; /* of each io; [0]: the executor's thread */
     struct metric_rate commands;
     struct metric_rate bytes_in;
@@ -124,7 +125,8 @@ struct metric_source {
     uint64_t uptime_s;
     struct io_totals io;      /* since the last reset */
     struct io_totals io_main; /* those of the executor's own thread, likewise */
-    unsigned io_threads;
+    unsigned io_threads, io_threads_in_use;
+    uint64_t io_threads_changes; /* since the last reset */
     unsigned executor_load_percent;
     struct shm_totals shm;
     struct direct_totals direct;  /* since the last reset */

@@ -98,7 +98,7 @@ void server_update_io_threads(struct server *server)
 {
     unsigned wanted = (unsigned)server->config->io_threads;
     unsigned before = io_group_thread_count(server->io);
-    enum status status = io_group_set_threads(server->io, wanted);
+    enum status status = io_group_set_threads(server->io, wanted, server->config->io_threads_always_active);
     if (status == ST_AGAIN)
         return; /* a thread of an earlier change is still on its way out: next turn */
     server->io_threads_pending = false;
@@ -129,6 +129,7 @@ void server_apply_settings(struct server *server)
         {CONFIG_OPTION_MAXCLIENTS, apply_maxclients, false},
         {CONFIG_OPTION_IO_THREADS, apply_io_threads, true},
         {CONFIG_OPTION_CLIENT_OUTPUT_BUFFER_LIMIT, apply_output_limits, true},
+        {CONFIG_OPTION_IO_THREADS_ALWAYS_ACTIVE, apply_io_threads, false},
         {CONFIG_OPTION_BIND, server_listen_again, false},
         {CONFIG_OPTION_PORT, server_listen_again, false},
     };

@@ -111,7 +111,7 @@ class Server:
         if self.kind == REDIS:
             options |= {"save": '""', "appendonly": "no", "enable-debug-command": "yes"}
         else:
-            options |= {"io-threads": self.io_threads, "enable-debug-command": "yes"}
+            options |= {"io-threads": self.io_threads, "io-threads-always-active": "yes", "enable-debug-command": "yes"}
             if "SKUA_SLICE_US" in os.environ:  # 1: whatever may pause does, all the time
                 options |= {"slice-us": os.environ["SKUA_SLICE_US"]}
         options |= self.config

@@ -1,4 +1,4 @@
-"""I/O threads: many connections at once, order per connection, and changing their number under load."""
+"""I/O threads: many connections at once, order per connection, changing their number under load, and following it."""
 import random
 import socket
 import threading
@@ -257,6 +257,238 @@ def test_mixed_load_of_everything(server, connect):
     run_all([*[lambda number=number: data(number) for number in range(3)], transactions, subscriber, publisher, watcher,
              monitor])
     assert connect()("PING") == "PONG"
+
+
+# ---- The number in use follows the load -----------------------------------------------------------------------------
+
+
+def in_use(client):
+    return int(client.info("threads")["io_threads_in_use"])
+
+
+def threads_of_clients(client):
+    return {int(other["io-thread"]) for other in client.client_list()}
+
+
+def flood(server, stop):
+    """Sends short requests as fast as the server takes them: reading and parsing them is most of the work."""
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        def read():
+            while connection.recv(1 << 20):
+                pass
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        while not stop.is_set():
+            connection.sendall(b"PING\r\n" * 20000)
+        connection.shutdown(socket.SHUT_WR)
+        reader.join()
+
+
+@pytest.mark.once
+@pytest.mark.skua_only("it does not tell")
+def test_threads_are_used_when_there_is_work_for_them_and_only_then(start):
+    server = start(transport="tcp", io_threads="4", io_threads_always_active="no")
+    client = server.connect()
+    assert client("PING") == "PONG"
+    assert in_use(client) == 0 and threads_of_clients(client) == {0}
+    stop = threading.Event()
+    senders = [threading.Thread(target=flood, args=(server, stop)) for _ in range(4)]
+    for sender in senders:
+        sender.start()
+    try:
+        eventually(lambda: in_use(client) > 0, "threads for the load")
+        eventually(lambda: 0 not in threads_of_clients(client), "the clients to move to them")
+        assert client.info()["io_threads_active"] == "1"
+    finally:
+        stop.set()
+        for sender in senders:
+            sender.join()
+    eventually(lambda: in_use(client) == 0, "the threads to rest again")
+    eventually(lambda: threads_of_clients(client) == {0}, "the clients to come back")
+    assert client.info()["io_threads_active"] == "0" and client.info("threads")["io_threads"] == "4"
+    assert int(client.info("threads")["io_threads_changes"]) >= 2
+    assert client("CONFIG RESETSTAT") == "OK"
+    assert client.info("threads")["io_threads_changes"] == "0"
+
+
+@pytest.mark.once
+@pytest.mark.skua_only("it does not tell")
+def test_a_single_client_is_served_without_threads(start):
+    server = start(io_threads="4", io_threads_always_active="no")
+    client = server.connect()
+    for _ in range(300):
+        assert client("PING") == "PONG"
+    assert client.info("threads")["io_threads_changes"] == "0"
+
+
+@pytest.mark.once
+@pytest.mark.skua_only("it cannot change them at run time")
+def test_all_threads_or_as_many_as_are_needed_can_be_chosen_at_any_time(start):
+    server = start(io_threads="4", io_threads_always_active="no")
+    client = server.connect()
+    assert client("CONFIG GET io-threads-always-active") == [b"io-threads-always-active", b"no"]
+    for _ in range(2):
+        assert client("CONFIG SET io-threads-always-active yes") == "OK"
+        eventually(lambda: in_use(client) == 4, "all threads")
+        eventually(lambda: 0 not in threads_of_clients(client), "the client to move")
+        assert client("CONFIG SET io-threads-always-active no") == "OK"
+        eventually(lambda: in_use(client) == 0, "none, as nothing is to do")
+        eventually(lambda: threads_of_clients(client) == {0}, "the client to come back")
+    assert client("CONFIG SET io-threads 0 io-threads-always-active yes") == "OK"
+    assert client("PING") == "PONG" and in_use(client) == 0
+
+
+class Changes:
+    """Has threads come and go until it is stopped: all of four, as many as are needed, other numbers."""
+
+    STEPS = [("4", "yes"), ("4", "no"), ("2", "yes"), ("0", "yes"), ("3", "no"), ("3", "yes"), ("1", "yes"), ("4", "no")]
+
+    def __init__(self, server):
+        self.server = server
+        self.rounds = 0
+        self.stopped = threading.Event()
+
+    def __call__(self):
+        client = self.server.connect()
+        while not self.stopped.is_set():
+            count, always = self.STEPS[self.rounds % len(self.STEPS)]
+            assert client("CONFIG", "SET", "io-threads", count, "io-threads-always-active", always) == "OK"
+            self.rounds += 1
+            time.sleep(0.01)  # for others' requests to come in between; nothing depends on it
+
+    def until(self, function):
+        """`function` again and again until threads have come and gone for a while, at least three times."""
+        turns = 0
+        try:
+            while turns < 3 or self.rounds < len(self.STEPS) * 3:
+                function(turns)
+                turns += 1
+        finally:
+            self.stopped.set()
+
+
+@pytest.mark.once
+@pytest.mark.skua_only("it cannot change them at run time")
+@pytest.mark.parametrize("transport", ["tcp", "shm"])
+def test_replies_keep_their_order_while_threads_come_and_go(start, transport):
+    server = start(transport=transport, io_threads="4")
+    changes = Changes(server)
+    workers = [Worker(server.connect(), number, seed=5) for number in range(6)]
+
+    def work(worker):
+        while not changes.stopped.is_set():
+            worker.step()
+
+    run_all([changes, lambda: changes.until(lambda turn: workers[0].step()),
+             *[lambda worker=worker: work(worker) for worker in workers[1:]]])
+    assert changes.rounds >= 24
+
+
+@pytest.mark.once
+@pytest.mark.skua_only("it cannot change them at run time")
+def test_listing_and_killing_clients_while_threads_come_and_go(start):
+    server = start(transport="tcp", io_threads="4")
+    changes = Changes(server)
+
+    def look(turn):
+        client, victim = server.connect(), server.connect()
+        victim_id = victim("CLIENT ID")
+        victim.send_raw(b"PING\r\n" * 100)
+        found = [other for other in client.client_list() if other["id"] == str(victim_id)]
+        assert len(found) == 1 and 0 <= int(found[0]["io-thread"]) <= 4
+        assert client("CLIENT", "KILL", "ID", victim_id) == 1
+        with pytest.raises((EOFError, ConnectionResetError)):
+            for _ in range(101):
+                assert victim.reply() == "PONG"
+        assert str(victim_id) not in [other["id"] for other in client.client_list()]
+        client.close()
+
+    run_all([changes, lambda: changes.until(look)])
+
+
+@pytest.mark.once
+@pytest.mark.skua_only("it cannot change them at run time")
+def test_a_pause_holds_while_threads_come_and_go(start):
+    """Nothing is written between the reply to CLIENT PAUSE and CLIENT UNPAUSE, wherever the clients are."""
+    server = start(transport="tcp", io_threads="4")
+    changes = Changes(server)
+    control, writer = server.connect(), server.connect()
+    writer("SET n 0")
+
+    def pause(turn):
+        assert control("CLIENT PAUSE 100000 WRITE") == "OK"
+        writer.send("INCR n")
+        before = control("GET n")
+        for _ in range(20):
+            assert control("GET n") == before
+        assert control("CLIENT UNPAUSE") == "OK"
+        assert writer.reply() == int(before) + 1
+
+    run_all([changes, lambda: changes.until(pause)])
+
+
+@pytest.mark.once
+@pytest.mark.skua_only("it cannot change them at run time")
+def test_a_monitor_misses_nothing_while_threads_come_and_go(start):
+    server = start(transport="tcp", io_threads="4")
+    changes = Changes(server)
+    monitor, client = server.connect(), server.connect()
+    assert monitor("MONITOR") == "OK"
+
+    def see(turn):
+        words = [f"{turn}:{i}" for i in range(20)]
+        client.pipeline(*[("ECHO", word) for word in words])
+        seen = []
+        while len(seen) < len(words):
+            line = monitor.reply()
+            if '"ECHO"' in line:
+                seen.append(line.split('"')[3])
+        assert seen == words
+
+    run_all([changes, lambda: changes.until(see)])
+
+
+@pytest.mark.once
+@pytest.mark.skua_only("it cannot change them at run time")
+def test_full_rings_while_threads_come_and_go(start):
+    """More messages to many listeners than rings hold: each arrives, in order, wherever its listener is by then."""
+    server = start(transport="tcp", io_threads="4")
+    changes = Changes(server)
+    listeners = [server.connect() for _ in range(40)]
+    for listener in listeners:
+        listener("SUBSCRIBE news")
+    publisher = server.connect()
+
+    def publish(turn):
+        assert publisher.pipeline(*[("PUBLISH", "news", f"{turn}:{i}") for i in range(50)]) == [40] * 50
+        for listener in listeners:
+            assert listener.replies(50) == [[b"message", b"news", f"{turn}:{i}".encode()] for i in range(50)]
+
+    run_all([changes, lambda: changes.until(publish)])
+
+
+@pytest.mark.once
+@pytest.mark.skua_only("it cannot change them at run time")
+def test_shutdown_right_while_threads_come_and_go(start):
+    """Replies that are on their way are taken before the end, and the end is clean: start() checks it."""
+    for number in range(6):
+        server = start(transport="tcp", io_threads="4")
+        others = [server.connect() for _ in range(30)]
+        client = server.connect()
+        for other in others:
+            other.send_raw(encode("INCR", "n") * 50)
+        for i in range(number + 1):
+            count, always = Changes.STEPS[(number + i) % len(Changes.STEPS)]
+            client.send("CONFIG", "SET", "io-threads", count, "io-threads-always-active", always)
+        client.send("SHUTDOWN NOSAVE")
+        for other in others:
+            counts = []
+            with pytest.raises((EOFError, ConnectionResetError)):
+                while True:
+                    counts.append(other.reply())
+            assert counts == sorted(counts)
+        assert server.wait_exit() == 0
 
 
 def test_killing_connections_under_load(server, connect):

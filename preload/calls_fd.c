@@ -18,6 +18,7 @@
 #include "preload/join.h"
 #include "preload/real.h"
 #include "preload/rest.h"
+#include "preload/set.h"
 #include "preload/settings.h"
 #include "preload/stream.h"
 
@@ -56,8 +57,13 @@ EXPORTED int connect(int fd, const struct sockaddr *address, socklen_t size)
 static void forget(int fd)
 {
     struct slot *slot = slot_of(fd);
-    if (slot && atomic_load_explicit(&slot->epoll_fd, memory_order_relaxed) && conn_is_our_process())
-        atomic_store(&slot->epoll_fd, 0);
+    if (slot &&
+        (atomic_load_explicit(&slot->epoll_fd, memory_order_relaxed) ||
+         atomic_load_explicit(&slot->holder, memory_order_relaxed) ||
+         atomic_load_explicit(&slot->set, memory_order_relaxed) ||
+         atomic_load_explicit(&slot->is_copied, memory_order_relaxed)) &&
+        conn_is_our_process())
+        set_forget_fd(fd);
 }
 
 EXPORTED int close(int fd)
@@ -132,11 +138,13 @@ EXPORTED int shutdown(int fd, int how)
 /* The program has a further descriptor, a copy of `from`. */
 static int add_copy(int from, int fd, bool close_on_exec)
 {
-    if (fd < 0)
+    if (fd < 0 || !conn_is_our_process())
         return fd;
+    set_note_copy(from, fd);
     struct conn *conn = conn_of(from);
-    if (!conn || !conn_is_our_process())
+    if (!conn)
         return fd;
+    set_release_fd(from);
     if ((unsigned)fd >= CONN_FDS) {
         real.close(fd);
         return fail(EMFILE);
@@ -165,8 +173,7 @@ static int copy_onto(int from, int to, int flags, bool is_dup3)
 
 EXPORTED int dup(int fd)
 {
-    if (!is_ours(fd))
-        return real.dup(fd);
+    real_ready();
     return add_copy(fd, real.dup(fd), false);
 }
 
@@ -198,8 +205,6 @@ static int shadow_control(int fd, int what, long value)
 static int control(int fd, int what, long value)
 {
     switch (what) {
-    case F_DUPFD:
-    case F_DUPFD_CLOEXEC: return add_copy(fd, real.fcntl(fd, what, value), what == F_DUPFD_CLOEXEC);
     case F_GETFD: return atomic_load(&slot_of(fd)->close_on_exec) ? FD_CLOEXEC : 0;
     case F_SETFD: /* the kernel closes it in any case: no session gets through an exec */
         atomic_store(&slot_of(fd)->close_on_exec, value & FD_CLOEXEC);
@@ -208,13 +213,21 @@ static int control(int fd, int what, long value)
     }
 }
 
+static int control_any(int fd, int what, long value)
+{
+    if (what == F_DUPFD || what == F_DUPFD_CLOEXEC)
+        return add_copy(fd, real.fcntl(fd, what, value), what == F_DUPFD_CLOEXEC);
+    return is_ours(fd) ? control(fd, what, value) : real.fcntl(fd, what, value);
+}
+
 EXPORTED int fcntl(int fd, int what, ...)
 {
     va_list arguments;
     va_start(arguments, what);
     long value = va_arg(arguments, long);
     va_end(arguments);
-    return is_ours(fd) ? control(fd, what, value) : real.fcntl(fd, what, value);
+    real_ready();
+    return control_any(fd, what, value);
 }
 
 EXPORTED int fcntl64(int fd, int what, ...)
@@ -223,7 +236,8 @@ EXPORTED int fcntl64(int fd, int what, ...)
     va_start(arguments, what);
     long value = va_arg(arguments, long);
     va_end(arguments);
-    return is_ours(fd) ? control(fd, what, value) : real.fcntl(fd, what, value);
+    real_ready();
+    return control_any(fd, what, value);
 }
 
 EXPORTED int ioctl(int fd, unsigned long what, ...)

@@ -13,6 +13,7 @@
 
 #include "preload/conn.h"
 #include "preload/real.h"
+#include "preload/set.h"
 
 /* Reads and writes. False: another number. */
 static bool call_stream(long number, const long *a, long *ret_result)
@@ -66,10 +67,17 @@ static bool call_wait(long number, const long *a, long *ret_result)
         *ret_result = epoll_ctl((int)a[0], (int)a[1], (int)a[2], (struct epoll_event *)a[3]);
         return true;
     case SYS_epoll_pwait:
-        if (a[4] != 0)
-            return false;
-        *ret_result = epoll_pwait((int)a[0], (struct epoll_event *)a[1], (int)a[2], (int)a[3], NULL);
+        *ret_result =
+            epoll_pwait((int)a[0], (struct epoll_event *)a[1], (int)a[2], (int)a[3], (const sigset_t *)a[4]);
         return true;
+#ifdef SYS_epoll_pwait2
+    case SYS_epoll_pwait2:
+        if (!real.epoll_pwait2)
+            return false;
+        *ret_result = epoll_pwait2((int)a[0], (struct epoll_event *)a[1], (int)a[2],
+                                   (const struct timespec *)a[3], (const sigset_t *)a[4]);
+        return true;
+#endif
 #ifdef SYS_epoll_wait
     case SYS_epoll_wait:
         *ret_result = epoll_wait((int)a[0], (struct epoll_event *)a[1], (int)a[2], (int)a[3]);
@@ -91,6 +99,10 @@ EXPORTED long syscall(long number, ...)
         values[i] = va_arg(arguments, long);
     va_end(arguments);
     real_ready();
+#ifdef SYS_io_uring_setup
+    if (number == SYS_io_uring_setup)
+        set_refuse_all();
+#endif
     if (call_stream(number, values, &result) || call_fd(number, values, &result) ||
         call_wait(number, values, &result))
         return result;

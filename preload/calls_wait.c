@@ -7,6 +7,8 @@
 #include "preload/conn.h"
 #include "preload/fortify.h"
 #include "preload/real.h"
+#include "preload/set.h"
+#include "preload/set_wait.h"
 #include "preload/wait.h"
 
 static bool has_sessions(void)
@@ -38,6 +40,8 @@ EXPORTED int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *time
 {
     if (!has_sessions())
         return real.ppoll(fds, count, timeout, mask);
+    for (nfds_t i = 0; i < count; i++)
+        set_refuse(fds[i].fd);
     return wait_has_ours(fds, count) ? wait_poll(fds, count, timeout, mask)
                                      : poll_others(fds, count, timeout, mask);
 }
@@ -119,6 +123,8 @@ EXPORTED int pselect(int limit, fd_set *reads, fd_set *writes, fd_set *excepts,
     if (!has_sessions() || limit > FD_SETSIZE) /* greater sets, which some programs make, are the kernel's */
         return real.pselect(limit, reads, writes, excepts, timeout, mask);
     nfds_t count = to_list(limit, reads, writes, excepts, list);
+    for (nfds_t i = 0; i < count; i++)
+        set_refuse(list[i].fd);
     if (!wait_has_ours(list, count)) {
         wait_enter_set();
         int ready = real.pselect(limit, reads, writes, excepts, timeout, mask);
@@ -146,60 +152,30 @@ EXPORTED int select(int limit, fd_set *reads, fd_set *writes, fd_set *excepts, s
 
 /* ---- epoll -------------------------------------------------------------------------------------------------- */
 
-/* What was registered last for a descriptor that may yet become ours: see `slot`. */
+/* What was registered last for a descriptor that may yet become ours: see `slot`. A set in another set is looked at by who
+ * waits in that one. */
 EXPORTED int epoll_ctl(int set, int what, int fd, struct epoll_event *event)
 {
     real_ready();
+    if (conn_of(fd))
+        return set_control(set, what, fd, event);
     int result = real.epoll_ctl(set, what, fd, event);
     struct slot *slot = slot_of(fd);
-    if (result == 0 && slot && what != EPOLL_CTL_DEL && event) {
+    if (result != 0 || !slot)
+        return result;
+    if (what != EPOLL_CTL_DEL && event) {
         slot->event = *event;
         atomic_store(&slot->epoll_fd, set + 1);
-    } else if (result == 0 && slot) {
+        set_refuse(fd);
+    } else {
         atomic_store(&slot->epoll_fd, 0);
     }
     return result;
 }
 
-/* One wait, in three forms: with a time limit in ms (precise NULL) or a precise one (NULL in *precise: for ever). */
-struct set_wait {
-    int set, count;
-    struct epoll_event *events;
-    const sigset_t *mask;
-    bool is_precise, has_mask;
-    int timeout_ms;
-    const struct timespec *timeout;
-};
-
-static int ask_kernel(const struct set_wait *wait, bool at_once)
-{
-    static const struct timespec none = {0};
-    if (wait->is_precise)
-        return real.epoll_pwait2(wait->set, wait->events, wait->count, at_once ? &none : wait->timeout,
-                                 wait->mask);
-    int timeout_ms = at_once ? 0 : wait->timeout_ms;
-    return wait->has_mask ? real.epoll_pwait(wait->set, wait->events, wait->count, timeout_ms, wait->mask)
-                          : real.epoll_wait(wait->set, wait->events, wait->count, timeout_ms);
-}
-
 static int wait_in_set(const struct set_wait *wait)
 {
-    if (!has_sessions())
-        return ask_kernel(wait, false);
-    bool may_sleep = wait->is_precise
-                         ? !wait->timeout || wait->timeout->tv_sec > 0 || wait->timeout->tv_nsec > 0
-                         : wait->timeout_ms != 0;
-    if (atomic_load(&full_count) > 0)
-        wait_while_full(may_sleep ? (wait->is_precise ? -1 : wait->timeout_ms) : 0);
-    if (wait_before_set(may_sleep)) {
-        int ready = ask_kernel(wait, true);
-        if (ready != 0 || !may_sleep)
-            return ready;
-    }
-    wait_enter_set();
-    int ready = ask_kernel(wait, false);
-    wait_leave_set();
-    return ready;
+    return has_sessions() ? set_wait(wait) : set_wait_in_kernel(wait);
 }
 
 EXPORTED int epoll_wait(int set, struct epoll_event *events, int count, int timeout_ms)

@@ -137,7 +137,7 @@ struct conn *conn_new(void)
         conn->bell_fd = conn->event_fd = conn->shadow_fd = -1;
         conn->names = conn->users = conn->sleepers = conn->space_sleepers = 0;
         conn->nonblocking = conn->shut_read = conn->shut_write = false;
-        conn->armed = conn->signalled = conn->full = conn->has_taker = false;
+        conn->armed = conn->signalled = conn->full = conn->kept = conn->has_taker = false;
         conn->error = 0;
         atomic_store(&conn->quiet, false);
         atomic_store(&conn->watched, false);
@@ -299,7 +299,7 @@ static void lose(struct conn *conn)
     conn_close_hidden(conn->shadow_fd);
     conn->bell_fd = conn->event_fd = conn->shadow_fd = -1;
     atomic_store(&conn->quiet, false);
-    conn->full = false;
+    conn->full = conn->kept = false;
     if (conn->names == 0)
         atomic_store(&conn->id, 0);
 }

@@ -10,7 +10,8 @@
  * C3  Outside of this library's functions a connection rests: when its ring holds something, or it has ended, its
  *     eventfd is readable; else its park word says that it sleeps, and the kernel (or the watching thread) turns the
  *     server's bell into readability. So whoever looks at the descriptor by whatever system call, seen by us or not, is
- *     right. The one exception is a quiet connection (`quiet`): see preload/wait.h for who may have those.
+ *     right. There are two exceptions: a quiet connection (`quiet`, preload/rest.h) and one that is awake in an epoll set
+ *     that we look after (`kept`, preload/set.h).
  * C4  `users` counts threads which look at c's memory or sleep on its descriptors without the lock: nothing is unmapped
  *     or closed before the last of them has left.
  *
@@ -64,6 +65,7 @@ struct conn {
     bool armed;        /* the park word says sleep, and no bell was taken since */
     bool signalled;    /* the eventfd is known to be readable */
     bool full;         /* the program was told EAGAIN by a write and waits for space */
+    bool kept;         /* its set looks at it: see preload/set.h */
     bool has_taker;    /* a thread sleeps in a read of bell_fd: it alone takes bells */
     unsigned sleepers; /* threads asleep for this connection, as far as seen; see preload/wait.h */
     unsigned space_sleepers;
@@ -84,9 +86,18 @@ struct slot {
     _Atomic(struct conn *) conn;
     atomic_bool is_hidden;     /* one of our three */
     atomic_bool close_on_exec; /* what the program asked for, where conn is set */
-    /* Where the program has registered it before it was connected: the registration moves with it. */
+    atomic_bool is_copied;     /* by dup and the like, from it or to it */
+    /* Where the program has registered it, maybe before it was connected: the registration moves with it then. */
     atomic_int epoll_fd; /* plus 1; 0: nowhere */
     struct epoll_event event;
+    bool in_several; /* it was registered in several sets at a time */
+    /* See preload/set.h. */
+    atomic_uint set; /* for an epoll set with connections of ours: its number plus 1 */
+    atomic_uint
+        holder; /* for a connection that a set holds: the set's number plus 1. Under its lock, as what follows */
+    unsigned place;
+    uint32_t held_id; /* of the connection */
+    unsigned parks;   /* sleeps of its set since it last had news */
 };
 
 extern struct slot slots[CONN_FDS];

@@ -158,8 +158,8 @@ static bool swap(struct conn *conn, int fd)
         return false;
     int epoll_fd = atomic_load(&slot->epoll_fd) - 1;
     struct epoll_event event = slot->event;
-    if (epoll_fd >= 0)
-        real.epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, &event);
+    if (epoll_fd >= 0 && real.epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, &event) != 0)
+        epoll_fd = -1; /* that set was closed */
     atomic_store(&conn->state, CONN_OPEN);
     conn_add_name(conn, fd, close_on_exec);
     bool swapped = real.dup3(conn->event_fd, fd, O_CLOEXEC) == fd;

@@ -5,14 +5,32 @@
 
 #include "preload/conn.h"
 #include "preload/real.h"
+#include "preload/set.h"
 #include "preload/settings.h"
+
+static void before_fork(void)
+{
+    set_before_fork();
+    conn_before_fork();
+}
+
+static void after_fork_in_parent(void)
+{
+    conn_after_fork_in_parent();
+    set_after_fork_in_parent();
+}
+
+static void after_fork_in_child(void)
+{
+    conn_after_fork_in_child();
+    set_after_fork_in_child();
+}
 
 __attribute__((constructor)) static void start(void)
 {
     real_ready();
     settings_read();
-    if (settings.enabled &&
-        pthread_atfork(conn_before_fork, conn_after_fork_in_parent, conn_after_fork_in_child))
+    if (settings.enabled && pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child))
         settings.enabled = false; /* children would use their parents' sessions */
 }
 

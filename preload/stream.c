@@ -8,6 +8,7 @@
 
 #include "preload/real.h"
 #include "preload/rest.h"
+#include "preload/set.h"
 #include "preload/spin.h"
 #include "preload/wake.h"
 
@@ -49,6 +50,17 @@ static void settle(struct conn *conn)
         !conn->has_taker)
         rest_take_bell(conn);
     errno = error;
+}
+
+/* Who reads and writes leaves it at rest, but for one that its set looks at, which is told only of bells. */
+static void leave_behind(struct conn *conn)
+{
+    if (!conn->kept || conn->sleepers > 0) {
+        rest(conn);
+    } else if (atomic_load(&conn->state) == CONN_OPEN) {
+        wake_collect();
+        rest_look(conn);
+    }
 }
 
 /* Watches for news with the lock given up. False: nothing came, or the connection was closed. */
@@ -138,7 +150,7 @@ static int wait_for_data(struct conn *conn, struct spin_thread *self, int flags)
     }
     settle(conn);
     if (!blocks(conn, flags)) {
-        rest(conn);
+        leave_behind(conn);
         bool is_open = atomic_load(&conn->state) == CONN_OPEN;
         return is_open && !shm_has_data(&conn->session.end) ? -EAGAIN : 0;
     }
@@ -205,10 +217,13 @@ ssize_t stream_receive(int fd, const struct iovec *parts, int count, int flags)
     if (conn->names > 0 && !is_lost(conn)) {
         int error = errno;
         settle(conn);
-        rest(conn);
+        leave_behind(conn);
         errno = error;
     }
+    bool is_candidate = result > 0 && !conn->kept;
     conn_unlock(conn);
+    if (is_candidate)
+        set_consider(fd, self);
     return result;
 }
 
@@ -300,7 +315,7 @@ ssize_t stream_send(int fd, const struct iovec *parts, int count, int flags)
     struct spin_thread *self = spin_self();
     wake_collect();
     rest_look(conn);
-    bool stays_quiet = conn->trusted == self->id && conn->sleepers == 0 &&
+    bool stays_quiet = !conn->kept && conn->trusted == self->id && conn->sleepers == 0 &&
                        !shm_has_data(&conn->session.end) && atomic_load(&conn->state) == CONN_OPEN;
     if (stays_quiet)
         rest_go_quiet(conn);
@@ -315,7 +330,7 @@ ssize_t stream_send(int fd, const struct iovec *parts, int count, int flags)
     if (conn->names > 0) {
         settle(conn);
         if (!conn->armed && !atomic_load(&conn->quiet))
-            rest(conn);
+            leave_behind(conn);
     }
     conn_unlock(conn);
     if (result < 0 && error == EPIPE && !(flags & MSG_NOSIGNAL))

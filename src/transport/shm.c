@@ -8,10 +8,11 @@
  * | awake  | yes                  | disarmed      | hub_look                             | asleep, by cool: the loop is to   |
  * |        |                      |               |                                      | sleep, or too many are awake      |
  * | asleep | no                   | armed         | a bell, or the end, on the socket    | awake, by warm                    |
+ * | dozing | no                   | armed         | the same; and anybody else's bell    | awake, by warm; asleep, by cool   |
  * | idle   | no                   | disarmed      | nobody: the owner wants nothing      | awake, by shm_want                |
  *
- * H1  hub->awake[stream->place] is the stream, exactly while it is awake.
- * H2  Who goes to sleep has settled and armed (shm/end.h P1, P2). A stream that is asleep is watched by the kernel: its
+ * H1  hub->awake[stream->place] is the stream, exactly while it is awake; hub->dozing[stream->place], while it dozes.
+ * H2  Who goes to sleep has settled and armed (shm/end.h P1, P2). A stream that is asleep or dozes is watched by the kernel: its
  *     socket, where each new byte is told of (edge), and its peer's process.
  * H3  Nothing of what the peer can write is believed (shm/end.h), and nothing that it holds can make this side wait: a bell
  *     is one byte sent with MSG_DONTWAIT, and one that finds no room is not needed, for the peer has not taken those
@@ -24,7 +25,9 @@
  * stays away has cost that much for nothing: then the next 1, 4, 16, ... SKIPS_MAX times do not keep the loop awake, and
  * each time that pays halves that number. After a wake-up the time is doubled, for the client has one of its own to get
  * over. While one session keeps the loop awake all others stay awake with it: looking at one more costs less than the bell
- * that it would need. All of a thread's looking in vain together is kept below spin_percent of its time by a credit that
+ * that it would need. For the same reason those that went to sleep with the loop doze: the first bell of any of them wakes
+ * all, so that a client with many sessions that asks on one after the other does not ring for each; one that has slept
+ * DOZES_MAX times in a row without a byte sleeps alone from then on. All of a thread's looking in vain together is kept below spin_percent of its time by a credit that
  * grows with the time. */
 #include "transport/shm.h"
 
@@ -52,8 +55,10 @@
 
 #define SKIPS_MAX       256 /* a power of 4 */
 #define AWAKE_MAX       512 /* sessions that are looked at without need */
-#define BELLS_UNDRAINED 16  /* after so many the socket is read: see on_socket */
-#define DRAINS_MAX      64  /* reads at a time: each takes one message with descriptors, or many without */
+#define DOZING_MAX      128
+#define DOZES_MAX       4
+#define BELLS_UNDRAINED 16 /* after so many the socket is read: see on_socket */
+#define DRAINS_MAX      64 /* reads at a time: each takes one message with descriptors, or many without */
 #define CREDIT_MAX_NS   UINT64_C(2000000)
 /* Control blocks of sessions lie in different cache sets: at the same offset in their pages they would share one. */
 #define COLOURS (SHM_RING_OFFSET / SHM_CONTROL_SIZE)
@@ -80,11 +85,12 @@ struct shm_stream {
     struct stream_description description;
     bool has_ended; /* H4 */
     bool is_broken;
-    bool is_awake;
+    bool is_awake, is_dozing;
     bool is_expecting; /* it has sent or received, and stays awake for what follows */
     bool was_woken;    /* by a bell, since the last byte */
     bool is_waking;    /* the last byte was of that kind: its sender sleeps, or is about to wake up, too */
     uint32_t place;    /* H1 */
+    uint32_t dozes;    /* since the last byte */
     uint32_t skips, skips_next;
     uint32_t bells; /* heard since the socket was last read */
     uint64_t spin_until;
@@ -97,6 +103,8 @@ struct hub {
     const struct clock *clock;
     struct shm_stream **awake;
     uint32_t awake_count, awake_capacity;
+    uint32_t dozing_count;
+    struct shm_stream *dozing[DOZING_MAX];
     int64_t spin_us;     /* the option, as last seen, */
     uint64_t spin_ticks; /* and what it is in ticks */
     int64_t credit_ns;   /* for looking in vain */
@@ -122,11 +130,21 @@ static void count_own(_Atomic uint64_t *counter, uint64_t by)
 
 /* ---- Awake and asleep ------------------------------------------------------------------------------------------- */
 
+static void leave_dozing(struct shm_stream *self)
+{
+    struct hub *hub = self->hub;
+    hub->dozing[self->place] = hub->dozing[--hub->dozing_count];
+    hub->dozing[self->place]->place = self->place;
+    self->is_dozing = false;
+}
+
 static void warm(struct shm_stream *self)
 {
     struct hub *hub = self->hub;
     if (self->is_awake || !hub)
         return;
+    if (self->is_dozing)
+        leave_dozing(self);
     if (hub->awake_count == hub->awake_capacity) {
         hub->awake_capacity = hub->awake_capacity ? hub->awake_capacity * 2 : 64;
         hub->awake = mem_realloc(hub->awake, hub->awake_capacity * sizeof *hub->awake);
@@ -143,6 +161,23 @@ static void leave_list(struct shm_stream *self)
     hub->awake[self->place] = hub->awake[--hub->awake_count];
     hub->awake[self->place]->place = self->place;
     self->is_awake = false;
+}
+
+static void warm_dozing(struct hub *hub)
+{
+    while (hub->dozing_count > 0)
+        warm(hub->dozing[hub->dozing_count - 1]);
+}
+
+static void doze(struct shm_stream *self)
+{
+    struct hub *hub = self->hub;
+    if (self->dozes >= DOZES_MAX || hub->dozing_count == DOZING_MAX)
+        return;
+    self->dozes++;
+    self->is_dozing = true;
+    self->place = hub->dozing_count;
+    hub->dozing[hub->dozing_count++] = self;
 }
 
 static void ring(struct shm_stream *self)
@@ -274,8 +309,17 @@ static bool hub_rest(struct loop_poller *poller)
 {
     struct hub *hub = container_of(poller, struct hub, poller);
     bool resting = true;
-    for (uint32_t i = hub->awake_count; i-- > 0;)
-        resting &= cool(hub->awake[i]);
+    for (uint32_t i = hub->awake_count; i-- > 0;) {
+        struct shm_stream *self = hub->awake[i];
+        if (cool(self))
+            doze(self);
+        else
+            resting = false;
+    }
+    while (!resting && hub->dozing_count > 0) { /* the loop stays awake, and they with it */
+        hub->dozing[hub->dozing_count - 1]->dozes--;
+        warm(hub->dozing[hub->dozing_count - 1]);
+    }
     return resting;
 }
 
@@ -296,7 +340,7 @@ static void hub_waited(struct loop_poller *poller, uint64_t begin, uint64_t end,
 static void hub_free(struct loop_poller *poller)
 {
     struct hub *hub = container_of(poller, struct hub, poller);
-    ASSERT(hub->awake_count == 0);
+    ASSERT(hub->awake_count == 0 && hub->dozing_count == 0);
     mem_free(hub->awake);
     mem_free(hub);
 }
@@ -351,6 +395,7 @@ static void on_socket(struct loop_source *source, unsigned events)
     if (events & LOOP_READABLE) {
         count_own(&self->hub->counters.bells_heard, 1);
         self->was_woken = true;
+        warm_dozing(self->hub);
         /* An honest client seldom rings for who is awake; of one that always does the socket would be full one day. */
         if (self->is_awake || ++self->bells >= BELLS_UNDRAINED)
             drain_bells(self);
@@ -384,6 +429,7 @@ static enum status shm_recv(struct stream *stream, void *ret_bytes, size_t capac
     case SHM_DONE: break;
     }
     count_own(&self->hub->counters.bytes_in, *ret_size);
+    self->dozes = 0;
     if (self->is_expecting) {
         self->is_expecting = false;
         /* It has paid, or so it seems: the peer may have had this very processor meanwhile. */
@@ -466,6 +512,8 @@ static void shm_detach(struct stream *stream)
     settle(self);
     if (self->is_awake)
         leave_list(self);
+    if (self->is_dozing)
+        leave_dozing(self);
     self->is_expecting = false;
     loop_remove(self->loop, &self->socket);
     if (self->process.fd >= 0)

@@ -27,8 +27,8 @@
  * over. While one session keeps the loop awake all others stay awake with it: looking at one more costs less than the bell
  * that it would need. For the same reason those that went to sleep with the loop doze: the first bell of any of them wakes
  * all, so that a client with many sessions that asks on one after the other does not ring for each; one that has slept
- * DOZES_MAX times in a row without a byte sleeps alone from then on. All of a thread's looking in vain together is kept below spin_percent of its time by a credit that
- * grows with the time. */
+ * DOZES_MAX times in a row without a byte sleeps alone from then on. All of a thread's looking in vain together is kept
+ * below spin_percent of its time by a credit that grows with the time. */
 #include "transport/shm.h"
 
 #include <errno.h>

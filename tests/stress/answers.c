@@ -78,8 +78,9 @@ static void is(struct session *session, const struct answer *answer, unsigned in
                                            [PLACE_REGISTER_WAS] = FACT_REGISTER_WAS};
     if (!answer->known)
         was_seen(session, kinds[answer->place], answer->cell + index, 1, value);
-    else if (value != answer->value)
-        wrong(session, "a change answered with %" PRIu64 " and not %" PRIu64, value, answer->value);
+    else if (value != answer->value + index)
+        wrong(session, "the answer was %" PRIu64 " and not %" PRIu64 " (kind %u)", value,
+              answer->value + index, answer->kind);
 }
 
 static bool is_string(const struct item *item)
@@ -125,7 +126,7 @@ static void take_pairs(struct session *session, const struct answer *answer, con
         values[field] = items[i + 1].number;
     }
     for (unsigned field = 0; field < FIELDS; field++)
-        was_seen(session, FACT_IS, answer->cell + field, 1, values[field]);
+        is(session, answer, field, values[field]);
 }
 
 static void take_appended(struct session *session, const struct answer *answer, const struct item *item)
@@ -155,8 +156,8 @@ static void take_one(struct session *session, const struct answer *answer, const
             was_seen(session, FACT_COUNT, answer->cell, answer->span, item->number);
         break;
     case ANSWER_TYPE:
-        good = item->type == SKUA_STATUS;
-        if (good)
+        good = item->type == SKUA_STATUS && (!answer->known || strcmp(item->text, "none") != 0);
+        if (good && !answer->known)
             was_seen(session, FACT_ANY, answer->cell, answer->span, strcmp(item->text, "none") != 0);
         break;
     case ANSWER_TIME:

@@ -118,12 +118,12 @@ static void (*const reads[])(const struct view *view) = {
 };
 #define READ_COUNT (sizeof reads / sizeof reads[0])
 
-void read_something(struct session *session, struct world *world, uint32_t half)
+void read_something(struct session *session, struct world *world, uint32_t half, bool plain)
 {
     struct view view = {session, half * CELLS_OF_HALF};
     select_db(session, world_db(world, half));
     op_begin(session, world->number);
-    if (random_below(session->recorder, 25) == 0) {
+    if (!plain && random_below(session->recorder, 12) == 0) {
         transaction_begin(session);
         for (uint32_t count = 2 + random_below(session->recorder, 4); count > 0; count--)
             reads[any(&view, READ_COUNT)](&view);

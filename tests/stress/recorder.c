@@ -1,6 +1,8 @@
 /* Loads a server from many connections at once, writes down what they saw, and checks it; or checks a history that is given.
  *
  *     recorder --url URL [options]     records and checks
+ *     recorder --url URL --steady N    reads what never changes until its standard input ends, and looks at every answer;
+ *                                      with --load it makes that first
  *     recorder --check FILE            checks histories in text form, parted by lines of = ("-": standard input)
  *
  * Ends with 0 when all can be explained, 1 when not (each finding is told), 2 when the run itself failed. The last line of
@@ -14,12 +16,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "recorder.h"
 #include "shake.h"
 
 #define SESSIONS_MAX   64
+#define STEADY_MAX     100000
 #define DRAIN_LIMIT_NS (60 * 1000000000ull)
 
 uint64_t now_ns(void)
@@ -42,32 +46,53 @@ uint32_t random_below(struct recorder *recorder, uint32_t limit)
 
 /* ---- What a connection does next ------------------------------------------------------------------------ */
 
-/* A batch has one manner: all writes, all reads, or both, so that reads are answered while nothing else of the connection is under
- * way as well as while it is. */
+/* One operation on the shared database, or on a world. */
+static void make_op(struct session *session, bool write, bool plain)
+{
+    struct recorder *recorder = session->recorder;
+    if (session->view_shared && write)
+        write_shared(session);
+    else if (session->view_shared)
+        read_shared(session);
+    else if (write)
+        write_something(session);
+    else
+        read_something(session, &recorder->worlds[session->view_world], session->view_half, plain);
+}
+
+static void look_elsewhere(struct session *session)
+{
+    struct recorder *recorder = session->recorder;
+    session->view_shared = !recorder->options.flush_all && random_below(recorder, 4) == 0;
+    session->view_world = random_below(recorder, recorder->options.writers);
+    session->view_half = random_below(recorder, 2);
+}
+
+/* A batch has one manner. Plain: nothing but reads of one database, which need not wait for anything of their connection. Otherwise
+ * writes, or both with changes of database and transactions in between, so that reads find something before them. */
 static void make_batch(struct session *session)
 {
     struct recorder *recorder = session->recorder;
     uint32_t manner = random_below(recorder, 10),
              size = 1 + random_below(recorder, recorder->options.pipeline_max);
-    uint32_t writes = !session->own ? 0 : manner < 4 ? 100 : manner < 7 ? 40 : 0; /* of a hundred */
-    bool shared = !recorder->options.flush_all && random_below(recorder, 4) == 0;
-    struct world *world = &recorder->worlds[random_below(recorder, recorder->options.writers)];
-    uint32_t half = random_below(recorder, 2);
+    bool plain = manner >= (session->own ? 7 : 2);
+    uint32_t writes = !session->own || plain ? 0 : manner < 4 ? 100 : 40; /* of a hundred */
     if (random_below(recorder, 4) == 0)
         size = 1;
     recorder->batch_call = now_ns();
+    if (random_below(recorder, 8) == 0) {
+        look_elsewhere(session);
+        if (plain) { /* the reads come when this is done */
+            select_db(session, session->view_shared
+                                   ? 0
+                                   : world_db(&recorder->worlds[session->view_world], session->view_half));
+            return;
+        }
+    }
     for (uint32_t i = 0; i < size; i++) {
-        if (random_below(recorder, 16) == 0)
-            half = 1 - half;
-        bool write = random_below(recorder, 100) < writes;
-        if (shared && write)
-            write_shared(session);
-        else if (shared)
-            read_shared(session);
-        else if (write)
-            write_something(session);
-        else
-            read_something(session, world, half);
+        if (!plain && random_below(recorder, 16) == 0)
+            look_elsewhere(session);
+        make_op(session, random_below(recorder, 100) < writes, plain);
     }
 }
 
@@ -145,16 +170,34 @@ static bool receive_some(struct recorder *recorder)
     return true;
 }
 
+static bool told_to_stop(const struct recorder *recorder)
+{
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    return recorder->options.steady && poll(&input, 1, 0) != 0;
+}
+
 static bool record(struct recorder *recorder)
 {
     uint64_t end = now_ns() + recorder->options.seconds * 1000000000ull;
     bool good = connect_all(recorder);
-    while (good && recorder->started < recorder->options.ops && now_ns() < end && !recorder->findings) {
+    if (good && recorder->options.steady) {
+        if (recorder->options.load)
+            steady_load(&recorder->sessions[0]);
+        while (good && under_way(recorder) > 0)
+            good = receive_some(recorder);
+        printf("ready\n");
+        fflush(stdout);
+    }
+    while (good && recorder->started < recorder->options.ops && now_ns() < end && !recorder->findings &&
+           !told_to_stop(recorder)) {
         for (uint32_t i = 0; good && i < recorder->options.sessions; i++) {
             struct session *session = &recorder->sessions[i];
             if (!may_send(session))
                 continue;
-            make_batch(session);
+            if (recorder->options.steady)
+                steady_batch(session);
+            else
+                make_batch(session);
             good = session_take(session, SKUA_WRITE);
         }
         good = good && receive_some(recorder);
@@ -208,7 +251,8 @@ static int run(struct recorder *recorder)
     if (shake)
         shake_stop(shake);
     close_all(recorder);
-    unsigned findings = recorder->findings + (good ? check_history(&recorder->history, stdout) : 0);
+    unsigned findings = recorder->findings +
+                        (good && !recorder->options.steady ? check_history(&recorder->history, stdout) : 0);
     if (recorder->options.dump)
         dump(&recorder->history, recorder->options.dump);
     printf("%zu operations in %" PRIu64 " ms, checked in %" PRIu64 " ms: %u findings\n",
@@ -259,6 +303,8 @@ static const struct option names[] = {
     {"dump", required_argument, NULL, 'd'},
     {"shake", required_argument, NULL, 'k'},
     {"check", required_argument, NULL, 'C'},
+    {"steady", required_argument, NULL, 'y'},
+    {"load", no_argument, NULL, 'L'},
     {NULL, 0, NULL, 0},
 };
 
@@ -277,6 +323,8 @@ static bool set_option(struct options *options, int name, const char *value)
     case 'f': options->flush_all = true; return true;
     case 'd': options->dump = value; return true;
     case 'k': options->shake_pid = (int)number; return number > 0;
+    case 'L': options->load = true; return true;
+    case 'y': options->steady = (uint32_t)number; return number > 0 && number <= STEADY_MAX;
     default: return false;
     }
 }

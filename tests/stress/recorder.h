@@ -1,7 +1,7 @@
 /* The recorder: connections that load a server, know what each answer may be, and write down what they saw as facts.
  *
- * Principal entry points: say, op_begin, op_end (session.c), write_something (writes.c), read_something (reads.c), answer_take
- * (answers.c); recorder.c has the loop and the options.
+ * Principal entry points: say, op_begin, op_end (session.c), write_something (writes.c), read_something (reads.c), steady_batch
+ * (steady.c), answer_take (answers.c); recorder.c has the loop and the options.
  * Databases: 0 has what all change: counters c0 .., registers r0 .., and keys with a time, e0 ... Each world has two databases,
  * its halves, so that it can swap and flush them, with keys of the same names in all of them.
  * Threads: one, for all connections. */
@@ -87,7 +87,8 @@ struct answer {
     uint8_t place;
     uint8_t cell;
     uint8_t span;
-    bool known; /* the value must be `value`; otherwise it is a fact of the history */
+    bool
+        known; /* the value must be `value`, in an array those that follow it; otherwise it is a fact of the history */
     uint64_t value;
 };
 
@@ -120,8 +121,10 @@ struct session {
     struct recorder *recorder;
     struct skua_client *client;
     uint32_t number;
-    struct world *own; /* NULL: it only reads */
-    uint32_t db;       /* as the server will have it */
+    struct world *own;              /* NULL: it only reads */
+    uint32_t db;                    /* as the server will have it */
+    uint32_t view_world, view_half; /* what it reads for a while */
+    bool view_shared;
     bool in_transaction;
     struct queue inner;    /* answers inside of the EXEC to come */
     struct queue answers;  /* to come */
@@ -129,6 +132,7 @@ struct session {
     struct queue changes;  /* struct fact: of the operations under way */
     struct queue seen;     /* struct fact: of the oldest operation */
     uint32_t answers_left; /* of the oldest operation */
+    uint64_t done;         /* operations */
     struct item *items;    /* of the reply that is coming */
     size_t item_count, item_capacity;
 };
@@ -140,6 +144,8 @@ struct options {
     bool flush_all; /* instead of what all change; with one writer */
     const char *dump;
     int shake_pid;
+    uint32_t steady; /* keys of each kind that never change; 0: a history is recorded */
+    bool load;       /* they are to be made first */
 };
 
 struct recorder {
@@ -206,11 +212,20 @@ void answer_take(struct session *session);
 size_t value_text(uint64_t number, char *text);
 bool value_is(uint64_t number, const char *text, size_t length);
 
+/* ---- steady.c ---------------------------------------------------------------------------------------- */
+
+/* Makes what never changes, in databases 0 and 1. */
+void steady_load(struct session *session);
+
+/* A batch of reads of it; the first `writers` sessions put the same in its place again and again. */
+void steady_batch(struct session *session);
+
 /* ---- writes.c, reads.c ------------------------------------------------------------------------------- */
 
 uint32_t world_db(const struct world *world, uint32_t half);
 void write_something(struct session *session);
-void read_something(struct session *session, struct world *world, uint32_t half);
+/* `plain`: one command, and no transaction. */
+void read_something(struct session *session, struct world *world, uint32_t half, bool plain);
 void write_shared(struct session *session);
 void read_shared(struct session *session);
 

@@ -1,4 +1,5 @@
 /* A connection of the recorder: what was sent, what is to come, and the operations that this makes. See recorder.h. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,10 +145,7 @@ void wrong(struct session *session, const char *format, ...)
     va_list arguments;
     if (++session->recorder->findings > 10)
         return;
-    printf("FOUND: connection %u, operation %u: ", session->number,
-           session->number < session->recorder->history.conn_count
-               ? session->recorder->history.steps[session->number]
-               : 0);
+    printf("FOUND: connection %u, operation %" PRIu64 ": ", session->number, session->done);
     va_start(arguments, format);
     vprintf(format, arguments);
     va_end(arguments);
@@ -163,22 +161,28 @@ static void write_facts(struct history *history, struct queue *facts, size_t cou
     queue_drop(facts, count);
 }
 
+static void write_op(struct session *session, const struct pending *pending, uint64_t back)
+{
+    struct recorder *recorder = session->recorder;
+    history_add(&recorder->history, session->number, pending->call, back, pending->world);
+    write_facts(&recorder->history, &session->changes, pending->changes);
+    write_facts(&recorder->history, &session->seen, session->seen.count);
+    if (!pending->lives_ns)
+        return;
+    /* Nobody sends what ends its life: it has a connection of its own in the history. */
+    uint64_t end = back + pending->lives_ns + recorder->options.slack_ms * NS_PER_MS;
+    history_add(&recorder->history, recorder->options.sessions + session->own->number, pending->call + 1, end,
+                pending->world);
+    history_fact(&recorder->history, FACT_BECOMES, 0, 1, 0);
+    session->own->timed_until = end;
+}
+
 /* The oldest operation is complete. */
 static void op_back(struct session *session, uint64_t back)
 {
-    struct recorder *recorder = session->recorder;
-    struct pending pending = *(struct pending *)queue_front(&session->pendings, 0);
-    history_add(&recorder->history, session->number, pending.call, back, pending.world);
-    write_facts(&recorder->history, &session->changes, pending.changes);
-    write_facts(&recorder->history, &session->seen, session->seen.count);
-    if (pending
-            .lives_ns) { /* nobody sends what ends its life: it has a connection of its own in the history */
-        uint64_t end = back + pending.lives_ns + recorder->options.slack_ms * NS_PER_MS;
-        history_add(&recorder->history, recorder->options.sessions + session->own->number, pending.call + 1,
-                    end, pending.world);
-        history_fact(&recorder->history, FACT_BECOMES, 0, 1, 0);
-        session->own->timed_until = end;
-    }
+    if (!session->recorder->options.steady)
+        write_op(session, queue_front(&session->pendings, 0), back);
+    session->done++;
     queue_drop(&session->pendings, 1);
     if (session->pendings.count)
         session->answers_left = ((struct pending *)queue_front(&session->pendings, 0))->answers;

@@ -49,6 +49,8 @@ enum direct_outcome direct_mget(struct direct *direct, const struct request *req
     for (uint32_t i = 0; outcome == DIRECT_ANSWERED && i < count; i++)
         if (entries[i] != NULL && entry_type(entries[i]) == ENTRY_STRING)
             outcome = direct_string(entries[i], scratches[i], &strings[i]);
+    if (outcome == DIRECT_ANSWERED)
+        outcome = direct_still_holds(direct);
     if (outcome != DIRECT_ANSWERED)
         return outcome;
     reply_array(direct->out, count);

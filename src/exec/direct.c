@@ -73,7 +73,7 @@ enum direct_outcome direct_inspect_keys(struct direct *direct, const struct slic
     }
     for (uint32_t i = 0; i < count; i++)
         shared_prefetch_entry(read, direct->db, hashes[i]);
-    if (!shared_find_all(read, direct->db, names, hashes, count, ret_entries))
+    if (!shared_find_all(read, direct->db, names, hashes, count, ret_entries, &direct->mark))
         return DIRECT_UNSURE;
     for (uint32_t i = 0; i < count; i++) {
         enum direct_outcome outcome = judge(direct, ret_entries[i]);
@@ -81,6 +81,11 @@ enum direct_outcome direct_inspect_keys(struct direct *direct, const struct slic
             return outcome;
     }
     return DIRECT_ANSWERED;
+}
+
+enum direct_outcome direct_still_holds(const struct direct *direct)
+{
+    return likely(shared_still_holds(direct->read, direct->mark)) ? DIRECT_ANSWERED : DIRECT_UNSURE;
 }
 
 enum direct_outcome direct_read_keys(struct direct *direct, const struct slice *names, uint32_t count,

@@ -42,6 +42,7 @@ struct direct {
     const struct clock *clock;
     uint32_t hits, misses; /* of keys; count when the section ends well */
     uint32_t *seed;        /* for access clocks */
+    uint64_t mark;         /* of direct_inspect_keys */
 };
 
 /* Wall time in milliseconds, the same for all reads of a section. */
@@ -56,11 +57,15 @@ enum direct_outcome direct_inspect_key(struct direct *direct, struct slice name,
 
 #define DIRECT_KEYS_MAX 16 /* of one request */
 
-/* Looks several keys up as they were at one moment; otherwise as the functions above. More than DIRECT_KEYS_MAX are too many. */
+/* Looks several keys up as they were at one moment; otherwise as the functions above. More than DIRECT_KEYS_MAX are too many.
+ * Whoever reads the entries' values asks direct_still_holds afterwards. */
 enum direct_outcome direct_inspect_keys(struct direct *direct, const struct slice *names, uint32_t count,
                                         struct entry **ret_entries);
 enum direct_outcome direct_read_keys(struct direct *direct, const struct slice *names, uint32_t count,
                                      struct entry **ret_entries);
+
+/* Whether the values of the keys that were looked up last were theirs at that moment: an integer may have changed in place. */
+enum direct_outcome direct_still_holds(const struct direct *direct);
 
 /* The moment at which the entry expires, ENTRY_NO_EXPIRE for never. */
 int64_t direct_expire_ms(const struct entry *entry);

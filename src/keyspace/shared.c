@@ -117,10 +117,9 @@ enum shared_found shared_find(const struct shared_read *read, uint32_t db, struc
 }
 
 bool shared_find_all(const struct shared_read *read, uint32_t db, const struct slice *keys,
-                     const uint64_t *hashes, uint32_t count, struct entry **ret_entries)
+                     const uint64_t *hashes, uint32_t count, struct entry **ret_entries, uint64_t *ret_mark)
 {
-    struct keyspace *keyspace = read->keyspace;
-    uint64_t untracked = atomic_load_explicit(&keyspace->untracked, memory_order_acquire);
+    *ret_mark = atomic_load_explicit(&read->keyspace->untracked, memory_order_acquire);
     for (uint32_t i = 0; i < count; i++) {
         ret_entries[i] = NULL;
         if (shared_find(read, db, keys[i], hashes[i], &ret_entries[i]) == SHARED_UNSURE)
@@ -131,8 +130,14 @@ bool shared_find_all(const struct shared_read *read, uint32_t db, const struct s
         if (shared_find(read, db, keys[i], hashes[i], &again) == SHARED_UNSURE || again != ret_entries[i])
             return false;
     }
-    atomic_thread_fence(memory_order_acquire);
-    return atomic_load_explicit(&keyspace->untracked, memory_order_relaxed) == untracked;
+    return shared_still_holds(read, *ret_mark);
+}
+
+/* The one change that may have been noted before the mark and made behind it came before all that was noted since. */
+bool shared_still_holds(const struct shared_read *read, uint64_t mark)
+{
+    atomic_thread_fence(memory_order_acquire); /* what was read comes before this look */
+    return atomic_load_explicit(&read->keyspace->untracked, memory_order_relaxed) == mark;
 }
 
 /* ---- Values ---------------------------------------------------------------------------------------- */

@@ -60,9 +60,13 @@ enum shared_found {
 enum shared_found shared_find(const struct shared_read *read, uint32_t db, struct slice key, uint64_t hash,
                               struct entry **ret_entry);
 
-/* Looks `count` keys up as they were at one moment (D6); NULL in ret_entries for a missing one. False: ask the executor. */
+/* Looks `count` keys up as they were at one moment (D6); NULL in ret_entries for a missing one. False: ask the executor. Integers
+ * change in place: whoever has read some of the entries asks shared_still_holds afterwards, with the mark. */
 bool shared_find_all(const struct shared_read *read, uint32_t db, const struct slice *keys,
-                     const uint64_t *hashes, uint32_t count, struct entry **ret_entries);
+                     const uint64_t *hashes, uint32_t count, struct entry **ret_entries, uint64_t *ret_mark);
+
+/* Whether what has been read of the entries is what they were at that moment. */
+bool shared_still_holds(const struct shared_read *read, uint64_t mark);
 
 /* The rows of a small collection; NULL when readers may not look at them (D10): then the executor is to be asked. Inside a
  * section, of an entry with ENTRY_PAGE. */

@@ -250,8 +250,7 @@ ALWAYS_INLINE enum table_seen table_find_shared(const struct table *table, uint6
         uintptr_t last = atomic_load_explicit(&bucket->slots[TABLE_SLOTS - 1], memory_order_acquire);
         bucket = last & 1 ? (const struct table_bucket *)(last & ~(uintptr_t)1) : NULL;
     }
-    /* The loads above come before this one. */
-    atomic_thread_fence(memory_order_acquire);
+    /* Each load above is an acquire load, so this one comes last. */
     bool calm =
         atomic_load_explicit(&table->generation, memory_order_relaxed) == generation && !(generation & 1);
     return likely(calm) ? TABLE_MISS : TABLE_UNSURE;

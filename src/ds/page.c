@@ -196,19 +196,43 @@ static bool is_even_with(struct evenness *evenness, unsigned rows, unsigned elem
     return true;
 }
 
-/* That of the rows [from, to). */
+static bool is_row_even_with(struct evenness *evenness, unsigned rows, const struct page *page, unsigned row)
+{
+    unsigned elements = elements_of(page);
+    struct element found[2] = {page_element(page, row, 0), page_element(page, row, elements - 1)};
+    return is_even_with(evenness, rows, elements, found);
+}
+
+/* Whether the rows [from, to) of a page with wide ends are as those told. */
+static bool are_wide_rows_even_with(const struct evenness *evenness, const struct page *page, unsigned from,
+                                    unsigned to)
+{
+    const uint16_t *ends = page_wide_ends(page);
+    unsigned elements = elements_of(page), start = row_start(page, from);
+    for (unsigned i = from * elements; i < to * elements; i++) {
+        if (ends[i] - start != evenness->sizes[i % elements])
+            return false;
+        start = ends[i] & PAGE_END_MASK;
+    }
+    return true;
+}
+
+/* That of the rows [from, to). The last one is looked at early: what came last is most likely to differ. */
 static struct evenness evenness_of(const struct page *page, unsigned from, unsigned to)
 {
     struct evenness evenness = {.holds = !page->has_blobs};
-    unsigned elements = elements_of(page);
     if (page->even) {
-        memcpy(evenness.sizes, page_sizes(page), elements * sizeof evenness.sizes[0]);
+        memcpy(evenness.sizes, page_sizes(page), elements_of(page) * sizeof evenness.sizes[0]);
         return evenness;
     }
-    for (unsigned row = from; row < to && evenness.holds; row++) {
-        struct element found[2] = {page_element(page, row, 0), page_element(page, row, elements - 1)};
-        evenness.holds = is_even_with(&evenness, row - from, elements, found);
-    }
+    if (!evenness.holds || from == to)
+        return evenness;
+    evenness.holds =
+        is_row_even_with(&evenness, 0, page, from) && is_row_even_with(&evenness, 1, page, to - 1);
+    if (evenness.holds && !page->narrow)
+        evenness.holds = are_wide_rows_even_with(&evenness, page, from, to);
+    for (unsigned row = from + 1; page->narrow && evenness.holds && row < to; row++)
+        evenness.holds = is_row_even_with(&evenness, 1, page, row);
     return evenness;
 }
 
@@ -694,39 +718,65 @@ static void set_row(struct page *page, unsigned at, unsigned start, const struct
     }
 }
 
+/* Moves a page that has no room for a row to a block that has. */
+NO_INLINE static bool rebuild_for_row(struct heap *heap, struct page **page, const struct row *row,
+                                      unsigned bytes, bool at_front)
+{
+    struct growth growth = {
+        .rows = 1, .bytes = bytes, .at_front = at_front, .row = row, .number = &row->number};
+    uint64_t stored;
+    if (encode_number(*page, row->number, &stored) && !(*page)->roomy)
+        growth.number = NULL;
+    for (unsigned which = 0; which < elements_of(*page); which++)
+        growth.blob |= row->elements[which].kind == ELEMENT_BLOB;
+    return page_rebuild(heap, page, &growth);
+}
+
+/* Whether the row can be put into the page as its columns are. */
+ALWAYS_INLINE bool columns_take(const struct page *page, const struct row *row, uint64_t *ret_stored)
+{
+    if (!encode_number(page, row->number, ret_stored))
+        return false;
+    if (page->even)
+        return is_as_even(page, row);
+    for (unsigned which = 0; page->narrow && which < elements_of(page); which++)
+        if (row->elements[which].kind == ELEMENT_BLOB)
+            return false;
+    return true;
+}
+
 bool page_insert(struct heap *heap, struct page **page, unsigned at, const struct row *row)
 {
     struct page *target = *page;
     DEBUG_ASSERT(!page_is_shared(target) && at <= target->count);
-    struct growth growth = {.rows = 1, .at_front = at == 0 && target->layout == PAGE_LIST, .row = row};
-    for (unsigned which = 0; which < elements_of(target); which++) {
-        growth.bytes += row->elements[which].size;
-        growth.blob |= row->elements[which].kind == ELEMENT_BLOB;
-    }
+    unsigned bytes = row->elements[0].size, start;
+    if (elements_of(target) > 1)
+        bytes += row->elements[1].size;
     uint64_t stored;
-    bool encoded = encode_number(target, row->number, &stored);
-    bool fits = encoded && !(growth.blob && target->narrow) && (!target->even || is_as_even(target, row));
-    bool has_front =
-        fits && growth.at_front && target->first > 0 && target->begin >= text_floor(target) + growth.bytes;
+    bool fits = columns_take(target, row, &stored), at_front = at == 0 && target->layout == PAGE_LIST;
+    bool has_front = fits && at_front && target->first > 0 && target->begin >= text_floor(target) + bytes;
     bool has_back = fits && target->first + target->count < target->capacity &&
-                    row_start(target, target->count) + growth.bytes <= target->size;
+                    row_start(target, target->count) + bytes <= target->size;
     if (!has_back && !has_front) {
-        growth.number = encoded && !target->roomy ? NULL : &row->number;
-        if (!page_rebuild(heap, page, &growth))
+        if (!rebuild_for_row(heap, page, row, bytes, at_front))
             return false;
         target = *page;
-        has_front = growth.at_front;
+        has_front = at_front;
         if (!encode_number(target, row->number, &stored))
             BUG("a number has no place in the form that was chosen for it");
     }
     if (has_front) {
         target->first--;
-        target->begin = (uint16_t)(target->begin - growth.bytes);
+        start = target->begin = (uint16_t)(target->begin - bytes);
         target->count++;
     } else {
-        open_row(target, at, growth.bytes);
+        start = row_start(target, at);
+        if (at == target->count)
+            target->count++;
+        else
+            open_row(target, at, bytes);
     }
-    set_row(target, at, row_start(target, at), row, stored);
+    set_row(target, at, start, row, stored);
     return true;
 }
 

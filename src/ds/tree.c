@@ -14,6 +14,8 @@
 #define MERGE_CHILDREN    (TREE_FANOUT_MAX / 2)
 #define APPENDED_SIZE     1024 /* of a leaf behind a full one, to which rows are appended */
 #define LONG_ROW          128  /* pages with longer rows on average are divided in the middle */
+#define GUESS_COUNT_BITS  7    /* of TREE_FANOUT_MAX */
+#define GUESS_NEAR        6    /* children around a guess: those of the lines that a descent asks for */
 
 static bool order_less(struct tree_order a, struct tree_order b)
 {
@@ -174,28 +176,47 @@ static const struct page *first_page(const struct tree_child *child, unsigned le
     return child->page;
 }
 
-/* Hashes are spread evenly, so where one is between the bounds of a node tells nearly which child it belongs to. */
+/* Hashes are spread evenly, so where one is between the bounds of a node tells nearly which child it belongs to. In whole
+ * numbers of as many bits as a fast division takes: offset / width * count. */
 static unsigned guess_child(const struct tree_descent *descent, unsigned count)
 {
-    /* Halved, so that they are positive when signed, which is what processors convert without a branch. */
-    double width = (double)(int64_t)((descent->high - descent->low) >> 1) + 1;
-    double offset = (double)(int64_t)((descent->hash - descent->low) >> 1);
-    unsigned guess = (unsigned)(int)(offset / width * count);
-    return guess < count ? guess : count - 1; /* by rounding */
+    _Static_assert(TREE_FANOUT_MAX < 1u << GUESS_COUNT_BITS, "count and offset fit into 32 bits");
+    uint64_t width = (descent->high - descent->low) | 1;
+    unsigned shift = (unsigned)__builtin_clzll(width), down = 32 + GUESS_COUNT_BITS;
+    uint32_t offset = (uint32_t)((descent->hash - descent->low) << shift >> down);
+    unsigned guess = offset * count / (uint32_t)(width << shift >> down);
+    return guess < count ? guess : count - 1;
 }
 
-/* The child where the hash belongs: the last one whose separator is not above it. The descent goes on there. */
-static unsigned descend_to_hash(struct tree_descent *descent)
+/* The last child whose separator is not above the hash. Most often the guess is nearly right: those around it are counted
+ * without branches that nobody can predict. */
+static unsigned find_child(const struct tree_node *node, uint64_t hash, unsigned guess)
+{
+    const struct tree_child *children = node->children;
+    unsigned index = guess, last = node->count - 1u;
+    if (likely(last >= GUESS_NEAR)) {
+        unsigned first = guess > GUESS_NEAR / 2 ? guess - GUESS_NEAR / 2 + 1 : 1;
+        if (first > last + 1 - GUESS_NEAR)
+            first = last + 1 - GUESS_NEAR;
+        index = first - 1;
+        for (unsigned i = 0; i < GUESS_NEAR; i++)
+            index += children[first + i].separator.major <= hash;
+    }
+    while (index > 0 && hash < children[index].separator.major)
+        index--;
+    while (index < last && hash >= children[index + 1].separator.major)
+        index++;
+    return index;
+}
+
+/* Goes down to the child where the hash belongs, which is near the `guess`. */
+static unsigned descend_to_hash(struct tree_descent *descent, unsigned guess)
 {
     const struct tree_node *node = descent->child->node;
-    unsigned index = guess_child(descent, node->count), last = node->count - 1u;
-    while (index > 0 && descent->hash < node->children[index].separator.major)
-        index--;
-    while (index < last && descent->hash >= node->children[index + 1].separator.major)
-        index++;
+    unsigned index = find_child(node, descent->hash, guess);
     if (index > 0)
         descent->low = node->children[index].separator.major;
-    if (index < last)
+    if (index + 1u < node->count)
         descent->high = node->children[index + 1].separator.major - 1;
     descent->child = &node->children[index];
     return index;
@@ -206,8 +227,9 @@ static void seek_hash(const struct tree *tree, uint64_t hash, struct tree_place 
     struct tree_descent descent = {.child = &tree->root, .high = UINT64_MAX, .hash = hash};
     ret_place->separator = (struct tree_order){0, 0};
     for (unsigned level = 0; level < tree->depth; level++) {
-        ret_place->path[level].node = descent.child->node;
-        unsigned index = descend_to_hash(&descent);
+        struct tree_node *node = descent.child->node;
+        unsigned index = descend_to_hash(&descent, guess_child(&descent, node->count));
+        ret_place->path[level].node = node;
         ret_place->path[level].index = index;
         if (index > 0)
             ret_place->separator = descent.child->separator;
@@ -265,11 +287,11 @@ void tree_seek(const struct tree *tree, const struct tree_probe *probe, struct t
 }
 
 /* Goes down a level, and asks for the head of what is there. */
-static void descent_go_down(struct tree_descent *descent)
+static void descent_go_down(struct tree_descent *descent, unsigned guess)
 {
-    descend_to_hash(descent);
+    descend_to_hash(descent, guess);
     descent->levels--;
-    descent->has_count = false;
+    descent->has_guess = false;
     prefetch(descent->child->node);
 }
 
@@ -278,24 +300,44 @@ void tree_descent_begin(struct tree_descent *descent, const struct tree *tree, u
     *descent =
         (struct tree_descent){.child = &tree->root, .levels = tree->depth, .high = UINT64_MAX, .hash = hash};
     if (tree->depth > 0)
-        descent_go_down(descent);
+        descent_go_down(descent, guess_child(descent, tree->root.node->count));
 }
 
 const struct page *tree_descent_step(struct tree_descent *descent)
 {
     if (descent->levels == 0)
         return descent->child->page;
-    if (descent->has_count) {
-        descent_go_down(descent);
+    if (descent->has_guess) {
+        descent_go_down(descent, descent->guess);
         return descent->levels == 0 ? descent->child->page : NULL;
     }
     const struct tree_node *node = descent->child->node;
-    const struct tree_child *likely = &node->children[guess_child(descent, node->count)];
-    prefetch((const char *)likely - CACHE_LINE);
+    descent->guess = (uint8_t)guess_child(descent, node->count);
+    descent->has_guess = true;
+    const char *likely = (const char *)&node->children[descent->guess].separator;
+    prefetch(likely - CACHE_LINE);
     prefetch(likely);
-    prefetch((const char *)likely + CACHE_LINE);
-    descent->has_count = true;
+    prefetch(likely + CACHE_LINE);
     return NULL;
+}
+
+/* The child of the node below `parent` that holds its row `*position`, counted from the nearer end; the last one when it is
+ * behind all. The position becomes that in the child. */
+static unsigned child_at_position(const struct tree_child *parent, uint64_t *position)
+{
+    const struct tree_child *children = parent->node->children;
+    unsigned index = 0;
+    if (*position < parent->rows / 2) {
+        while (*position >= children[index].rows)
+            *position -= children[index++].rows;
+        return index;
+    }
+    index = parent->node->count - 1u;
+    uint64_t before = parent->rows - children[index].rows;
+    while (*position < before)
+        before -= children[--index].rows;
+    *position -= before;
+    return index;
 }
 
 void tree_at(const struct tree *tree, uint64_t position, struct tree_place *ret_place)
@@ -303,11 +345,9 @@ void tree_at(const struct tree *tree, uint64_t position, struct tree_place *ret_
     const struct tree_child *child = &tree->root;
     ret_place->separator = (struct tree_order){0, 0};
     for (unsigned level = 0; level < tree->depth; level++) {
-        const struct tree_node *node = child->node;
-        unsigned index = 0;
-        while (index + 1u < node->count && position >= node->children[index].rows)
-            position -= node->children[index++].rows;
-        ret_place->path[level].node = child->node;
+        struct tree_node *node = child->node;
+        unsigned index = child_at_position(child, &position);
+        ret_place->path[level].node = node;
         ret_place->path[level].index = index;
         child = &node->children[index];
         if (index > 0)

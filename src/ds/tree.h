@@ -113,7 +113,8 @@ void tree_seek(const struct tree *tree, const struct tree_probe *probe, struct t
 struct tree_descent {
     const struct tree_child *child; /* of tree->root or of a node that has been asked for */
     unsigned levels;                /* of nodes between it and the leaf, itself included */
-    bool has_count;                 /* the node's head has arrived, and the likely child has been asked for */
+    bool has_guess;                 /* the node's head has arrived, and the likely child has been asked for */
+    uint8_t guess;                  /* which one that is */
     uint64_t low;                   /* the hashes below it are in [low, high] */
     uint64_t high;
     uint64_t hash;

@@ -420,8 +420,11 @@ NO_INLINE static void window_fetch_rows(const struct window *window, const struc
         /* All have their trees' depth to go, most of them the same: who has arrived is dropped. */
         unsigned left = 0;
         for (unsigned i = 0; i < fetching; i++) {
-            if (members_fetch_step(&fetches[i]))
-                fetches[left++] = fetches[i];
+            if (!members_fetch_step(&fetches[i]))
+                continue;
+            if (left != i)
+                fetches[left] = fetches[i];
+            left++;
         }
         fetching = left;
     }

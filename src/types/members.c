@@ -51,6 +51,8 @@ static bool find_below(const struct tree *rows, const struct wanted *wanted, uin
     page_prefetch(ret_place->page);
     if (find_in_page(ret_place, wanted))
         return true;
+    if (likely(ret_place->separator.major != hash))
+        return false;
     /* Rows of the same hash may reach back over the leaves that begin with it. */
     struct tree_place before = *ret_place;
     while (before.separator.major == hash && tree_previous_page(rows, &before)) {

@@ -5,7 +5,7 @@
     bench/commands.py --only ZADD,HSET   some commands
     bench/commands.py --sizes large --rounds 3 --requests 100000
 
-Entry for others: measure_commands, table. Both servers share a core and take turns; what a command adds is taken out again
+Entry for others: measure_commands, section. Both servers share a core and take turns; what a command adds is taken out again
 by another one with the same seed, so every round finds the collections as the one before did. Figures are the server's time for
 each request, user and system together and user alone: what goes to the sockets is the kernel's and the same for both servers.
 The ratios are medians over the rounds. Needs two cores.
@@ -13,7 +13,6 @@ The ratios are medians over the rounds. Needs two cores.
 import argparse
 import contextlib
 import dataclasses
-import math
 import os
 import pathlib
 import statistics
@@ -26,7 +25,10 @@ import measure  # noqa: E402
 from harness.server import REDIS, SKUA  # noqa: E402
 
 GOAL = 0.5
+GOAL_COMMANDS = ("LPUSH", "LPOP", "SADD", "HSET", "ZADD", "ZRANGE", "XADD", "INCR", "MSET")  # the others take out again
 PIPELINE = 16
+ROUNDS, REQUESTS = 5, 500_000  # of each server's turn in a round
+BRIEF_ROUNDS, BRIEF_REQUESTS = 3, 200_000
 SMALL_KEYS, SMALL_ELEMENTS = 10_000, 50
 LARGE_ELEMENTS = 1_000_000
 PARTS = range(SMALL_ELEMENTS)
@@ -47,10 +49,6 @@ def small(fill, commands):
     return Workload("small", SMALL_KEYS, fill, commands)
 
 
-def large(fill, commands, keys=LARGE_ELEMENTS):
-    return Workload("large", keys, fill, commands)
-
-
 def words(*parts):
     """One list of words out of words and lists of them."""
     return [word for part in parts for word in (part if isinstance(part, list) else part.split())]
@@ -61,7 +59,7 @@ def each(form):
     return [word.replace("#", str(part)) for part in PARTS for word in form.split()]
 
 
-WORKLOADS = [
+SMALL_WORKLOADS = [
     small(words("RPUSH l:{key}", each("element:#")),
           {"LPUSH": words("LPUSH l:{key} element:{rand:1000000}"), "LPOP": words("LPOP l:{key}")}),
     small(words("SADD s:{key}", each("member:#")),
@@ -82,24 +80,37 @@ WORKLOADS = [
           {"XADD": words("XADD x:{key} * field value:{rand:1000}"), "XTRIM": words("XTRIM x:{key} MAXLEN 1")}),
     small(words("SET n:{key} 1000"), {"INCR": words("INCR n:{key}")}),
     small(words("SET m:{key} value"), {"MSET (10)": words("MSET", ["m:{key}", "value:{rand:1000}"] * 10)}),
-    large(words("RPUSH l element:{key}"),
-          {"LPUSH": words("LPUSH l element:{rand:1000000}"), "LPOP": words("LPOP l")}),
-    large(words("SADD s member:{key}"),
-          {"SADD": words("SADD s new:{key}"), "SREM": words("SREM s new:{key}")}),
-    large(words("HSET h field:{key} value:{rand:1000}"),
-          {"HSET (a field that is there)": words("HSET h field:{key} value:{rand:1000}"),
-           "HSET (a new field)": words("HSET h new:{key} value"), "HDEL": words("HDEL h new:{key}"),
-           "HGET": words("HGET h field:{key}")}),
-    large(words("ZADD z {rand:1000000} member:{key}"),
-          {"ZADD (another score)": words("ZADD z {rand:1000000} member:{key}"),
-           "ZADD (a new member)": words("ZADD z {rand:1000000} new:{key}"), "ZREM": words("ZREM z new:{key}"),
-           "ZSCORE": words("ZSCORE z member:{key}"),
-           "ZRANGE (100)": [words(f"ZRANGE z {at} {at + 99}") for at in range(SCATTER, LARGE_ELEMENTS, 64 * SCATTER)]}),
-    large(words("XADD x * field value:{rand:1000}"),
-          {"XADD": words("XADD x * field value:{rand:1000}"), "XTRIM": words(f"XTRIM x MAXLEN {LARGE_ELEMENTS}")}),
-    large(words("SET n:{key} 1000"), {"INCR": words("INCR n:{key}")}),
-    large(words("SET m:{key} value"), {"MSET (10)": words("MSET", ["m:{key}", "value:{rand:1000}"] * 10)}),
 ]
+
+
+def large_workloads(elements):
+    """The same of one collection of so many elements, or among so many keys."""
+    def large(fill, commands):
+        return Workload("large", elements, fill, commands)
+
+    return [
+        large(words("RPUSH l element:{key}"),
+              {"LPUSH": words("LPUSH l element:{rand:1000000}"), "LPOP": words("LPOP l")}),
+        large(words("SADD s member:{key}"),
+              {"SADD": words("SADD s new:{key}"), "SREM": words("SREM s new:{key}")}),
+        large(words("HSET h field:{key} value:{rand:1000}"),
+              {"HSET (a field that is there)": words("HSET h field:{key} value:{rand:1000}"),
+               "HSET (a new field)": words("HSET h new:{key} value"), "HDEL": words("HDEL h new:{key}"),
+               "HGET": words("HGET h field:{key}")}),
+        large(words("ZADD z {rand:1000000} member:{key}"),
+              {"ZADD (another score)": words("ZADD z {rand:1000000} member:{key}"),
+               "ZADD (a new member)": words("ZADD z {rand:1000000} new:{key}"), "ZREM": words("ZREM z new:{key}"),
+               "ZSCORE": words("ZSCORE z member:{key}"),
+               "ZRANGE (100)": [words(f"ZRANGE z {at} {at + 99}") for at in range(SCATTER, elements, 64 * SCATTER)]}),
+        large(words("XADD x * field value:{rand:1000}"),
+              {"XADD": words("XADD x * field value:{rand:1000}"), "XTRIM": words(f"XTRIM x MAXLEN {elements}")}),
+        large(words("SET n:{key} 1000"), {"INCR": words("INCR n:{key}")}),
+        large(words("SET m:{key} value"), {"MSET (10)": words("MSET", ["m:{key}", "value:{rand:1000}"] * 10)}),
+    ]
+
+
+def workloads(elements=LARGE_ELEMENTS):
+    return SMALL_WORKLOADS + large_workloads(elements)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,14 +134,26 @@ class Row:
 
     @property
     def user_ratios(self):
-        return [ours.user_us / theirs.user_us if theirs.user_us else math.nan
-                for ours, theirs in zip(self.ours, self.theirs)]
+        """Of the rounds that were long enough for ticks to show in."""
+        return [ours.user_us / theirs.user_us for ours, theirs in zip(self.ours, self.theirs) if theirs.user_us]
 
-    def medians(self):
-        """Total of ours, of theirs, their ratio; then the same of the user part."""
-        columns = [[cpu.total_us for cpu in self.ours], [cpu.total_us for cpu in self.theirs], self.ratios,
-                   [cpu.user_us for cpu in self.ours], [cpu.user_us for cpu in self.theirs], self.user_ratios]
-        return [statistics.median(column) for column in columns]
+    @property
+    def kernel_ratios(self):
+        """What the ratios would be if our own part took no time at all."""
+        return [(ours.total_us - ours.user_us) / theirs.total_us for ours, theirs in zip(self.ours, self.theirs)]
+
+    @property
+    def has_goal(self):
+        return self.name.split(" ")[0] in GOAL_COMMANDS
+
+    def figures(self):
+        """What a document keeps: medians over the rounds."""
+        columns = {"us": [cpu.total_us for cpu in self.ours], "peer_us": [cpu.total_us for cpu in self.theirs],
+                   "ratio": self.ratios, "user_us": [cpu.user_us for cpu in self.ours],
+                   "peer_user_us": [cpu.user_us for cpu in self.theirs], "user_ratio": self.user_ratios or [0],
+                   "kernel_ratio": self.kernel_ratios}
+        return {"name": self.name, "size": self.size, "has_goal": self.has_goal, "least": min(self.ratios),
+                "most": max(self.ratios)} | {name: statistics.median(column) for name, column in columns.items()}
 
 
 def knows(server, command):
@@ -154,7 +177,7 @@ def run(servers, workload, command, seed, requests):
     return {result["server"]: Cpu(result["cpu_us"], result["cpu_user_us"]) for result in document["results"]}
 
 
-def measure_workload(servers, workload, options, say):
+def measure_workload(servers, workload, rounds, requests, say):
     """Rows of all commands of a workload that both servers know. The servers begin in turns."""
     known = all(knows(server, workload.fill[0]) for server in servers.values())
     if not known:
@@ -163,64 +186,82 @@ def measure_workload(servers, workload, options, say):
     for server in servers.values():
         fill(server, workload)
     rows = [Row(name, workload.size, [], []) for name in workload.commands]
-    for turn in range(options.rounds):
+    for turn in range(rounds):
         order = list(servers.items())[::-1 if turn % 2 else 1]
         for row, command in zip(rows, workload.commands.values()):
-            cpu = run(order, workload, command, 1000 + turn, options.requests)
+            cpu = run(order, workload, command, 1000 + turn, requests)
             row.ours.append(cpu[SKUA])
             row.theirs.append(cpu[REDIS])
     for row in rows:
-        say(line(row))
+        say(line(row.figures()))
     return rows
 
 
-def line(row):
-    ours, theirs, ratio, user_ours, user_theirs, user_ratio = row.medians()
-    mark = "" if ratio <= GOAL else "  over the goal"
-    return (f"{row.size:5} {row.name:28} {ours:7.3f} {theirs:7.3f} us {ratio:6.2f}  "
-            f"({min(row.ratios):.2f} to {max(row.ratios):.2f})  user {user_ours:7.3f} {user_theirs:7.3f} us {user_ratio:6.2f}"
-            f"{mark}")
+def is_over(figures):
+    return figures["has_goal"] and figures["ratio"] > GOAL
+
+
+def line(figures):
+    return (f"{figures['size']:5} {figures['name']:28} {figures['us']:7.3f} {figures['peer_us']:7.3f} us {figures['ratio']:6.2f}  "
+            f"({figures['least']:.2f} to {figures['most']:.2f})  user {figures['user_us']:7.3f} {figures['peer_user_us']:7.3f} us "
+            f"{figures['user_ratio']:6.2f}  kernel alone {figures['kernel_ratio']:5.2f}" + ("  over the goal" if is_over(figures) else ""))
 
 
 def table(rows):
-    """The rows as text for a document."""
-    lines = ["| command | collections | Skua | Redis | ratio | Skua, user | Redis, user | ratio |",
-             "|---|---|--:|--:|--:|--:|--:|--:|"]
+    """The lines of a table, of what Row.figures gives."""
+    lines = ["| command | collections | Skua | Redis | ratio | Skua, user | Redis, user | ratio | kernel alone |",
+             "|---|---|--:|--:|--:|--:|--:|--:|--:|"]
     for row in rows:
-        ours, theirs, ratio, user_ours, user_theirs, user_ratio = row.medians()
-        lines.append(f"| {row.name} | {row.size} | {ours:.2f} µs | {theirs:.2f} µs | **{ratio:.2f}** "
-                     f"| {user_ours:.2f} µs | {user_theirs:.2f} µs | {user_ratio:.2f} |")
-    return "\n".join(lines)
+        lines.append(f"| {row['name']} | {row['size']} | {row['us']:.2f} µs | {row['peer_us']:.2f} µs | **{row['ratio']:.2f}** "
+                     f"| {row['user_us']:.2f} µs | {row['peer_user_us']:.2f} µs | {row['user_ratio']:.2f} "
+                     f"| {row['kernel_ratio']:.2f} |")
+    return lines
 
 
-def measure_commands(options, say):
-    """Rows of all chosen workloads, each on two fresh servers."""
+def section(measured):
+    """The lines of a document's section."""
+    rows = measured["rows"]
+    over = [f"{row['name']} ({row['size']})" for row in rows if is_over(row)]
+    lines = ["## Single commands", "",
+             f"CPU of the server for each request at pipeline {PIPELINE}, 50 connections, in turns: {SMALL_KEYS:,} collections of "
+             f"{SMALL_ELEMENTS} elements each, and one collection of {measured['elements']:,} (`bench/commands.py`; medians of "
+             f"{measured['rounds']} rounds of {measured['requests']:,} requests). *Kernel alone* is our system time against "
+             "all of Redis' time: what the ratio would be if our own part took no time at all.", "", *table(rows), "",
+             f"The goal is {GOAL} in total for {', '.join(GOAL_COMMANDS)}: "
+             + ("it is met by all." if not over else f"it is not met by {', '.join(over)}.")]
+    return lines
+
+
+def measure_commands(say, *, rounds=BRIEF_ROUNDS, requests=BRIEF_REQUESTS, only=(), sizes=("small", "large"),
+                     elements=LARGE_ELEMENTS):
+    """What section shows, as a document. Each workload runs on two fresh servers."""
     rows = []
-    for workload in WORKLOADS:
-        chosen = not options.only or any(name.split(" ")[0] in options.only for name in workload.commands)
-        if not chosen or workload.size not in options.sizes:
+    for workload in workloads(elements):
+        chosen = not only or any(name.split(" ")[0] in only for name in workload.commands)
+        if not chosen or workload.size not in sizes:
             continue
         with contextlib.ExitStack() as stack:
             servers = {kind: stack.enter_context(measure.pinned_server(kind)) for kind in (SKUA, REDIS)}
-            rows += measure_workload(servers, workload, options, say)
-    return rows
+            rows += measure_workload(servers, workload, rounds, requests, say)
+    return {"rounds": rounds, "requests": requests, "elements": elements, "rows": [row.figures() for row in rows]}
 
 
 def main():
     parser = argparse.ArgumentParser(description="CPU per request of single commands, beside redis-server")
-    parser.add_argument("--only", type=lambda text: text.upper().split(","), help="commands, separated by commas")
+    parser.add_argument("--only", type=lambda text: text.upper().split(","), default=(), help="commands, separated by commas")
     parser.add_argument("--sizes", type=lambda text: text.split(","), default=["small", "large"])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=500_000, help="of each server's turn in a round")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--requests", type=int, default=REQUESTS, help="of each server's turn in a round")
     parser.add_argument("--table", action="store_true", help="print the result once more, as Markdown")
     options = parser.parse_args()
     if len(os.sched_getaffinity(0)) < 2:
         sys.exit("bench/commands.py: needs two cores, one for the servers and one for the load")
     os.sched_setaffinity(0, {int(measure.LOAD_CORE)})
     print("CPU per request at pipeline 16, user and system, then user alone: Skua, Redis, ratio", flush=True)
-    rows = measure_commands(options, lambda text: print(text, flush=True))
+    measured = measure_commands(lambda text: print(text, flush=True), rounds=options.rounds, requests=options.requests,
+                                only=options.only, sizes=options.sizes)
     if options.table:
-        print(table(rows))
+        print("\n".join(section(measured)))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Writes what the benchmark found: a table (Markdown), a picture (SVG), the figures (JSON) and skua-bench's page (HTML).
 
 Entry: merged, write. All are made of skua-bench's JSON document, whose fields docs/benchmark-output.md describes, and of
-four more: `measures` (memory), `pause`, `waits` (GETs beside long commands) and `shm` (bench/shm.py). The picture has the look of the page, on light and dark ground.
+five more: `measures` (memory), `pause`, `waits` (GETs beside long commands), `shm` (bench/shm.py) and, with a peer,
+`single_commands` (bench/commands.py). The picture has the look of the page, on light and dark ground.
 """
 import json
 import pathlib
@@ -10,6 +11,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "dev" / "gen"), str(ROOT / "bench")]
 
+import commands  # noqa: E402
 import report_page  # noqa: E402
 import shm  # noqa: E402
 
@@ -156,6 +158,8 @@ def table(document):
         "[benchmark.json](benchmark.json), and [what skua-bench writes](benchmark-output.md) says how they come about.", "", "## Speed", "", *_speed_table(document)]
     if len(servers) > 1:
         lines += ["", "Ratios of paired rounds, with 95 % intervals:", "", *_ratio_table(document)]
+    if "single_commands" in document:
+        lines += ["", *commands.section(document["single_commands"])]
     lines += _memory_table(document)
     lines += ["", *_waits_table(document)]
     lines += ["", *shm.table(document["shm"])]

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """`make bench`: Skua beside Debian's redis-server, in turns. Writes docs/benchmark.{md,svg,json}, docs/memory.md, build/benchmark.html.
 
-    bench/run.py                the whole, under fifteen minutes and 8 GB of memory
+    bench/run.py                the whole, under twenty minutes and 8 GB of memory
     bench/run.py --quick        a tenth of the keys and of the time: shows only that it works
     bench/run.py --output DIR   results elsewhere, the page among them
 
@@ -17,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
 
 import collection_memory  # noqa: E402
+import commands  # noqa: E402
 import measure  # noqa: E402
 import pauses  # noqa: E402
 import report  # noqa: E402
@@ -97,6 +98,9 @@ def main():
     say(f"longest pause from {first:,} to {last:,} keys: {ms:.3f} ms {by}")
     document["waits"] = pauses.measure_pauses(kinds, 0.1 if options.quick else 1, say)
     document["shm"] = shm.measure_shm(kinds, options.quick, say)
+    if REDIS in kinds:
+        scale = {"rounds": 1, "requests": 20_000, "elements": 100_000} if options.quick else {}
+        document["single_commands"] = commands.measure_commands(say, **scale)
     collections = collection_memory.run(kinds, options.quick, say)
     if not options.output:
         collection_memory.write_page(collection_memory.PAGE, collection_memory.table(collections))

@@ -238,6 +238,10 @@ static void set_cpu(struct bench_result *result, const struct cpu_reading *befor
     result->has_server_cpu = true;
     user = after->server.user_s - before->server.user_s;
     sys = after->server.sys_s - before->server.sys_s;
+    if (sys < 0) { /* by a part of a tick */
+        user = user + sys > 0 ? user + sys : 0;
+        sys = 0;
+    }
     result->cpu_user_us = user * 1e6 / requests;
     result->cpu_sys_us = sys * 1e6 / requests;
     result->server_cores = (user + sys) / result->duration_s;

@@ -14,7 +14,8 @@ struct process_cpu {
     double user_s, sys_s; /* of all threads, also those that have ended */
 };
 
-/* False: there is no such process, or it cannot be looked at. As exact as the system's ticks, 10 ms as a rule. */
+/* False: there is no such process, or it cannot be looked at. The sum is exact; each part is as exact as the system's ticks,
+ * 10 ms as a rule, so that between two readings the smaller one may be less than nothing. */
 bool process_cpu(int64_t pid, struct process_cpu *ret_cpu);
 bool process_own_cpu(struct process_cpu *ret_cpu);
 

@@ -157,23 +157,24 @@ void cmd_persist(struct call *call, const struct args_persist *args)
 #define TTL_NO_KEY    (-2)
 #define TTL_NO_EXPIRE (-1)
 
-/* Rounded to the nearest unit, as clients expect of TTL. `origin_ms` is what the answer counts from. */
-static void reply_expiry(struct call *call, struct slice name, int64_t unit_ms, int64_t origin_ms)
+int64_t inspect_expiry(bool exists, int64_t expire_ms, int64_t unit_ms, int64_t origin_ms)
 {
-    struct key key;
-    if (!inspect_key(call, name, &key)) {
-        reply_int(call->out, TTL_NO_KEY);
-        return;
-    }
-    int64_t expire_ms = entry_expire_ms(key.entry);
-    if (expire_ms == ENTRY_NO_EXPIRE) {
-        reply_int(call->out, TTL_NO_EXPIRE);
-        return;
-    }
+    if (!exists)
+        return TTL_NO_KEY;
+    if (expire_ms == ENTRY_NO_EXPIRE)
+        return TTL_NO_EXPIRE;
     int64_t left_ms = expire_ms - origin_ms;
     if (left_ms < 0)
         left_ms = 0;
-    reply_int(call->out, left_ms / unit_ms + (left_ms % unit_ms * 2 >= unit_ms && unit_ms > 1));
+    return left_ms / unit_ms + (left_ms % unit_ms * 2 >= unit_ms && unit_ms > 1);
+}
+
+static void reply_expiry(struct call *call, struct slice name, int64_t unit_ms, int64_t origin_ms)
+{
+    struct key key;
+    bool exists = inspect_key(call, name, &key);
+    reply_int(call->out, inspect_expiry(exists, exists ? entry_expire_ms(key.entry) : ENTRY_NO_EXPIRE,
+                                        unit_ms, origin_ms));
 }
 
 void cmd_ttl(struct call *call, const struct args_ttl *args)

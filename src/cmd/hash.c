@@ -182,15 +182,20 @@ void cmd_hdel(struct call *call, const struct args_hdel *args)
 
 /* ---- Reading ----------------------------------------------------------------------------------------------- */
 
+void hash_reply_value(struct reply *reply, const struct tree *rows, int64_t now_ms, struct slice field)
+{
+    struct element value;
+    if (rows != NULL && hash_find(rows, now_ms, field, &value))
+        value_reply_element(reply, value);
+    else
+        reply_null(reply);
+}
+
 /* The hash may be missing: `key` has no entry then. */
 static void reply_value_of(struct call *call, const struct key *key, const struct collection_view *hash,
                            struct slice field)
 {
-    struct element value;
-    if (key->entry != NULL && hash_find(hash->rows, call->exec->now_ms, field, &value))
-        call_reply_element(call, value);
-    else
-        reply_null(call->out);
+    hash_reply_value(call->out, key->entry != NULL ? hash->rows : NULL, call->exec->now_ms, field);
 }
 
 void cmd_hget(struct call *call, const struct args_hget *args)

@@ -1,24 +1,15 @@
 /* Whole hashes: HGETALL, HKEYS, HVALS, HRANDFIELD, HSCAN. Single fields are in hash.c.
  *
  * Threads: executor only. */
+#include "cmd/hash.h"
 #include "cmd/scan.h"
 #include "exec/rows.h"
 #include "exec/sliced.h"
 #include "gen/args.h"
-#include "types/hash.h"
-
-/* What is told of a field. */
-enum part {
-    PART_FIELD = 1 << 0,
-    PART_VALUE = 1 << 1,
-};
 
 static void reply_parts(struct call *call, const struct page *page, unsigned row, unsigned parts)
 {
-    if (parts & PART_FIELD)
-        call_reply_element(call, page_element(page, row, 0));
-    if (parts & PART_VALUE)
-        call_reply_element(call, page_element(page, row, 1));
+    hash_reply_parts(call->out, page, row, parts);
 }
 
 typedef void reply_row_fn(struct call *call, const struct page *page, unsigned row, unsigned parts);
@@ -56,7 +47,7 @@ static void reply_whole(struct call *call, struct slice name, unsigned parts)
 {
     struct key key;
     struct collection_view hash;
-    enum reply_kind kind = parts == (PART_FIELD | PART_VALUE) ? REPLY_MAP : REPLY_ARRAY;
+    enum reply_kind kind = parts == (HASH_PART_FIELD | HASH_PART_VALUE) ? REPLY_MAP : REPLY_ARRAY;
     if (!call_read_collection(call, name, ENTRY_HASH, &key, &hash))
         return;
     uint64_t count = key.entry == NULL ? 0 : tree_rows(hash.rows);
@@ -76,17 +67,17 @@ static void reply_whole(struct call *call, struct slice name, unsigned parts)
 
 void cmd_hgetall(struct call *call, const struct args_hgetall *args)
 {
-    reply_whole(call, args->key, PART_FIELD | PART_VALUE);
+    reply_whole(call, args->key, HASH_PART_FIELD | HASH_PART_VALUE);
 }
 
 void cmd_hkeys(struct call *call, const struct args_hkeys *args)
 {
-    reply_whole(call, args->key, PART_FIELD);
+    reply_whole(call, args->key, HASH_PART_FIELD);
 }
 
 void cmd_hvals(struct call *call, const struct args_hvals *args)
 {
-    reply_whole(call, args->key, PART_VALUE);
+    reply_whole(call, args->key, HASH_PART_VALUE);
 }
 
 /* ---- Chance ------------------------------------------------------------------------------------------------ */
@@ -94,13 +85,13 @@ void cmd_hvals(struct call *call, const struct args_hvals *args)
 /* Begins an answer with so many fields, each alone or with its value: a flat array, or in RESP3 one of pairs. */
 static void begin_fields(struct call *call, uint64_t count, unsigned parts)
 {
-    bool flat = parts & PART_VALUE && call->out->resp == 2;
+    bool flat = parts & HASH_PART_VALUE && call->out->resp == 2;
     reply_array(call->out, flat ? 2 * count : count);
 }
 
 static void reply_field(struct call *call, const struct page *page, unsigned row, unsigned parts)
 {
-    if (parts & PART_VALUE && call->out->resp > 2)
+    if (parts & HASH_PART_VALUE && call->out->resp > 2)
         reply_array(call->out, 2);
     reply_parts(call, page, row, parts);
 }
@@ -164,7 +155,7 @@ static void reply_random_live(struct call *call, const struct tree *rows, int64_
         if (tree_rows(&live) > 0 && has_count)
             reply_random(call, &live, count, parts);
         else if (tree_rows(&live) > 0)
-            reply_field_at(call, &live, rng_below(&call->exec->rng, tree_rows(&live)), PART_FIELD);
+            reply_field_at(call, &live, rng_below(&call->exec->rng, tree_rows(&live)), HASH_PART_FIELD);
         else if (has_count)
             reply_array(call->out, 0);
         else
@@ -179,7 +170,7 @@ void cmd_hrandfield(struct call *call, const struct args_hrandfield *args)
     struct collection_view hash;
     bool has_count = args->has_options;
     int64_t count = args->options.count;
-    unsigned parts = args->options.withvalues ? PART_FIELD | PART_VALUE : PART_FIELD;
+    unsigned parts = args->options.withvalues ? HASH_PART_FIELD | HASH_PART_VALUE : HASH_PART_FIELD;
     if (!call_read_collection(call, args->key, ENTRY_HASH, &key, &hash))
         return;
     if (key.entry == NULL || (has_count && count == 0)) {
@@ -192,7 +183,7 @@ void cmd_hrandfield(struct call *call, const struct args_hrandfield *args)
     } else if (has_count) {
         reply_random(call, sliced_keep(call, hash.rows), count, parts);
     } else {
-        reply_field_at(call, hash.rows, rng_below(&call->exec->rng, tree_rows(hash.rows)), PART_FIELD);
+        reply_field_at(call, hash.rows, rng_below(&call->exec->rng, tree_rows(hash.rows)), HASH_PART_FIELD);
     }
 }
 
@@ -203,7 +194,7 @@ static unsigned scan_reply(struct call *call, const struct page *page, unsigned 
     if (unlikely(hash_row_is_over(page, row, call->exec->now_ms)))
         return 0;
     reply_parts(call, page, row, parts);
-    return parts & PART_VALUE ? 2 : 1;
+    return parts & HASH_PART_VALUE ? 2 : 1;
 }
 
 void cmd_hscan(struct call *call, const struct args_hscan *args)
@@ -217,5 +208,5 @@ void cmd_hscan(struct call *call, const struct args_hscan *args)
         .count = args->count,
     };
     scan_collection(call, &request, ENTRY_HASH, scan_reply,
-                    args->novalues ? PART_FIELD : PART_FIELD | PART_VALUE);
+                    args->novalues ? HASH_PART_FIELD : HASH_PART_FIELD | HASH_PART_VALUE);
 }

@@ -1,4 +1,4 @@
-/* Looking at a key without using it: what EXISTS, TYPE, TTL and OBJECT do. Executor only. */
+/* Looking at a key without using it: what EXISTS, TYPE, TTL and OBJECT do. Executor only, unless said. */
 #ifndef SKUA_CMD_INSPECT_H
 #define SKUA_CMD_INSPECT_H
 
@@ -10,7 +10,11 @@ bool inspect_key(struct call *call, struct slice name, struct key *ret_key);
 /* The same without the keymiss event, for commands that ask about the server's own view of a key. */
 bool inspect_key_silently(struct call *call, struct slice name, struct key *ret_key);
 
-/* The name of an entry's type, as TYPE and SCAN … TYPE know it. */
+/* What TTL and its relatives answer: rounded to the nearest unit, as clients expect. `origin_ms` is what the answer counts from.
+ * Any thread. */
+int64_t inspect_expiry(bool exists, int64_t expire_ms, int64_t unit_ms, int64_t origin_ms);
+
+/* The name of an entry's type, as TYPE and SCAN … TYPE know it. Any thread that may look at the entry. */
 const char *inspect_type_name(const struct entry *entry);
 
 /* The name of its encoding, as OBJECT ENCODING tells it. */

@@ -36,8 +36,7 @@ static void removed_from(struct call *call, const struct key *key, const char *e
         notify_publish(call->exec, NOTIFY_GENERIC, "del", key->name, call->db);
 }
 
-/* The position that an index means, negative ones counting from the end. False: outside of the list. */
-static bool resolve_index(const struct tree *rows, int64_t index, uint64_t *ret_position)
+bool list_resolve_index(const struct tree *rows, int64_t index, uint64_t *ret_position)
 {
     uint64_t size = tree_rows(rows);
     uint64_t position = index < 0 ? size + (uint64_t)index : (uint64_t)index;
@@ -47,9 +46,7 @@ static bool resolve_index(const struct tree *rows, int64_t index, uint64_t *ret_
     return true;
 }
 
-/* The positions from `start` to `stop`, both included, as far as they exist: *ret_count from *ret_first on. */
-static void resolve_range(uint64_t size, int64_t start, int64_t stop, uint64_t *ret_first,
-                          uint64_t *ret_count)
+void list_resolve_range(uint64_t size, int64_t start, int64_t stop, uint64_t *ret_first, uint64_t *ret_count)
 {
     int64_t signed_size = (int64_t)size;
     int64_t first = start < 0 ? start + signed_size : start, last = stop < 0 ? stop + signed_size : stop;
@@ -328,7 +325,7 @@ void cmd_lindex(struct call *call, const struct args_lindex *args)
         reply_null(call->out);
     } else if (!num_parse_i64(args->index, &index)) {
         call_not_integer(call);
-    } else if (!resolve_index(list.rows, index, &position)) {
+    } else if (!list_resolve_index(list.rows, index, &position)) {
         reply_null(call->out);
     } else {
         struct tree_place place;
@@ -345,7 +342,7 @@ void cmd_lrange(struct call *call, const struct args_lrange *args)
     if (!call_read_collection(call, args->key, ENTRY_LIST, &key, &list))
         return;
     if (key.entry != NULL)
-        resolve_range(tree_rows(list.rows), args->start, args->stop, &first, &count);
+        list_resolve_range(tree_rows(list.rows), args->start, args->stop, &first, &count);
     reply_array(call->out, count);
     if (count == 0)
         return;
@@ -440,7 +437,7 @@ void cmd_lset(struct call *call, const struct args_lset *args)
         call_not_integer(call);
         return;
     }
-    if (!resolve_index(list.rows, index, &position)) {
+    if (!list_resolve_index(list.rows, index, &position)) {
         reply_error(call->out, "ERR index out of range");
         return;
     }
@@ -557,7 +554,7 @@ void cmd_ltrim(struct call *call, const struct args_ltrim *args)
         return;
     if (key.entry != NULL) {
         uint64_t size = tree_rows(list.rows);
-        resolve_range(size, args->start, args->stop, &first, &count);
+        list_resolve_range(size, args->start, args->stop, &first, &count);
         if (count == 0)
             first = 0;
         /* Most lists are trimmed of what has just been pushed. */

@@ -1,4 +1,4 @@
-/* What the commands of lists share with those that wait for lists. Executor only. */
+/* What the commands of lists share with those that wait for lists, and with direct reads. Executor only, unless said. */
 #ifndef SKUA_CMD_LIST_H
 #define SKUA_CMD_LIST_H
 
@@ -16,5 +16,11 @@ void list_pop_some(struct call *call, struct key *key, struct collection_view *l
  * error. False, without an answer, when the source does not exist. */
 bool list_move(struct call *call, struct slice source, struct slice destination, bool from_head,
                bool to_head);
+
+/* The position that an index means, negative ones counting from the end. False: outside of the list. Any thread. */
+bool list_resolve_index(const struct tree *rows, int64_t index, uint64_t *ret_position);
+
+/* The positions from `start` to `stop`, both included, as far as they exist: *ret_count from *ret_first on. Any thread. */
+void list_resolve_range(uint64_t size, int64_t start, int64_t stop, uint64_t *ret_first, uint64_t *ret_count);
 
 #endif

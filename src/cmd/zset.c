@@ -139,18 +139,19 @@ void zset_edit_store(struct call *call, struct zset_edit *edit, struct slice nam
     reply_int(call->out, (int64_t)size);
 }
 
-void zset_reply_member(struct call *call, struct element member, uint64_t bits, bool with_score, bool nested)
+void zset_reply_member(struct reply *reply, struct element member, uint64_t bits, bool with_score,
+                       bool nested)
 {
     if (with_score && nested)
-        reply_array(call->out, 2);
-    call_reply_element(call, member);
+        reply_array(reply, 2);
+    value_reply_element(reply, member);
     if (with_score)
-        reply_double(call->out, zset_score_of(bits));
+        reply_double(reply, zset_score_of(bits));
 }
 
 static void reply_row(struct call *call, const struct page *page, unsigned row, bool with_score, bool nested)
 {
-    zset_reply_member(call, page_element(page, row, 0), page_number(page, row), with_score, nested);
+    zset_reply_member(call->out, page_element(page, row, 0), page_number(page, row), with_score, nested);
 }
 
 bool zset_reply_rows(struct call *call, const struct tree *rows, uint64_t first, uint64_t count, bool reverse,
@@ -174,10 +175,10 @@ bool zset_reply_rows(struct call *call, const struct tree *rows, uint64_t first,
     return true;
 }
 
-bool zset_reply_head(struct call *call, uint64_t count, bool with_scores)
+bool zset_reply_head(struct reply *reply, uint64_t count, bool with_scores)
 {
-    bool nested = with_scores && call->out->resp == 3;
-    reply_array(call->out, with_scores && !nested ? 2 * count : count);
+    bool nested = with_scores && reply->resp == 3;
+    reply_array(reply, with_scores && !nested ? 2 * count : count);
     return nested;
 }
 
@@ -393,20 +394,20 @@ void cmd_zcard(struct call *call, const struct args_zcard *args)
         reply_int(call->out, zset.rows == NULL ? 0 : (int64_t)tree_rows(zset.rows));
 }
 
-static void reply_score(struct call *call, const struct collection_view *zset, struct slice member)
+void zset_reply_score(struct reply *reply, const struct collection_view *zset, struct slice member)
 {
     double score;
     if (zset->rows != NULL && zset_score(zset, member, &score))
-        reply_double(call->out, score);
+        reply_double(reply, score);
     else
-        reply_null(call->out);
+        reply_null(reply);
 }
 
 void cmd_zscore(struct call *call, const struct args_zscore *args)
 {
     struct collection_view zset;
     if (zset_read(call, args->key, &zset))
-        reply_score(call, &zset, args->member);
+        zset_reply_score(call->out, &zset, args->member);
 }
 
 void cmd_zmscore(struct call *call, const struct args_zmscore *args)
@@ -416,30 +417,35 @@ void cmd_zmscore(struct call *call, const struct args_zmscore *args)
         return;
     reply_array(call->out, args->member_count);
     for (uint32_t i = 0; i < args->member_count; i++)
-        reply_score(call, &zset, args->member[i]);
+        zset_reply_score(call->out, &zset, args->member[i]);
+}
+
+void zset_reply_rank(struct reply *reply, const struct collection_view *zset, struct slice member,
+                     bool reverse, bool with_score)
+{
+    struct zset_found found;
+    if (zset->rows == NULL || !zset_find(zset, member, &found)) {
+        if (with_score)
+            reply_null_array(reply);
+        else
+            reply_null(reply);
+        return;
+    }
+    struct tree_place place;
+    zset_locate(zset, member, &found, &place);
+    uint64_t position = tree_position(zset->rows, &place);
+    if (with_score)
+        reply_array(reply, 2);
+    reply_int(reply, (int64_t)(reverse ? tree_rows(zset->rows) - 1 - position : position));
+    if (with_score)
+        reply_double(reply, zset_score_of(found.bits));
 }
 
 static void rank(struct call *call, struct slice name, struct slice member, bool reverse, bool with_score)
 {
     struct collection_view zset;
-    struct zset_found found;
-    if (!zset_read(call, name, &zset))
-        return;
-    if (zset.rows == NULL || !zset_find(&zset, member, &found)) {
-        if (with_score)
-            reply_null_array(call->out);
-        else
-            reply_null(call->out);
-        return;
-    }
-    struct tree_place place;
-    zset_locate(&zset, member, &found, &place);
-    uint64_t position = tree_position(zset.rows, &place);
-    if (with_score)
-        reply_array(call->out, 2);
-    reply_int(call->out, (int64_t)(reverse ? tree_rows(zset.rows) - 1 - position : position));
-    if (with_score)
-        reply_double(call->out, zset_score_of(found.bits));
+    if (zset_read(call, name, &zset))
+        zset_reply_rank(call->out, &zset, member, reverse, with_score);
 }
 
 void cmd_zrank(struct call *call, const struct args_zrank *args)
@@ -561,7 +567,7 @@ void cmd_zmpop(struct call *call, const struct args_zmpop *args)
 /* With a negative count as many are answered with as were asked for, however small the set: the declaration has a bound. */
 static void random_repeated(struct call *call, const struct tree *rows, uint64_t count, bool with_scores)
 {
-    bool nested = zset_reply_head(call, count, with_scores);
+    bool nested = zset_reply_head(call->out, count, with_scores);
     for (uint64_t i = 0; i < count && sliced_pause(call, 2); i++) {
         struct tree_place place;
         members_random(rows, &call->exec->rng, &place);
@@ -574,7 +580,7 @@ static void random_different(struct call *call, const struct tree *rows, uint64_
     uint64_t *positions = rows_choose(call, rows, count);
     if (positions == NULL)
         return;
-    bool nested = zset_reply_head(call, count, with_scores);
+    bool nested = zset_reply_head(call->out, count, with_scores);
     for (uint64_t i = 0; i < count && sliced_pause(call, 2); i++)
         zset_reply_rows(call, rows, positions[i], 1, false, with_scores, nested);
     rows_choice_done(call, positions);
@@ -602,7 +608,7 @@ void cmd_zrandmember(struct call *call, const struct args_zrandmember *args)
     } else if ((uint64_t)count >= tree_rows(zset.rows)) {
         uint64_t size = tree_rows(zset.rows);
         zset_reply_rows(call, zset.rows, 0, size, false, with_scores,
-                        zset_reply_head(call, size, with_scores));
+                        zset_reply_head(call->out, size, with_scores));
     } else {
         random_different(call, zset.rows, (uint64_t)count, with_scores);
     }

@@ -1,4 +1,4 @@
-/* What the commands of sorted sets share. Executor only. */
+/* What the commands of sorted sets share. Executor only, unless said. */
 #ifndef SKUA_CMD_ZSET_H
 #define SKUA_CMD_ZSET_H
 
@@ -74,16 +74,29 @@ void zset_edit_store(struct call *call, struct zset_edit *edit, struct slice nam
 /* Opens a sorted set to read it; a command that may pause keeps it. False after WRONGTYPE. True with rows == NULL when the key does not exist. */
 bool zset_read(struct call *call, struct slice name, struct collection_view *ret_view);
 
-/* Answers with a member, and its score (zset_bits) when that is wanted: one behind the other, or (`nested`) as an array
- * of two. */
-void zset_reply_member(struct call *call, struct element member, uint64_t bits, bool with_score, bool nested);
-
 /* Answers with `count` rows from the one at position `first` on, which exist, or (`reverse`) backwards from it. Only the
  * rows: the caller has written the array's head. False: the command has been told to end. */
 bool zset_reply_rows(struct call *call, const struct tree *rows, uint64_t first, uint64_t count, bool reverse,
                      bool with_scores, bool nested);
 
+/* ---- Answers, of the executor or of direct reads; `zset->rows` is NULL when the key does not exist --------- */
+
+/* Answers with the score of a member, or with its rank, from the other end with `reverse`. */
+void zset_reply_score(struct reply *reply, const struct collection_view *zset, struct slice member);
+void zset_reply_rank(struct reply *reply, const struct collection_view *zset, struct slice member,
+                     bool reverse, bool with_score);
+
+/* The rows that a range of ranks from `first` to `last` means, both included, in a set of `size` members: *ret_count from
+ * position *ret_first on. Negative ranks count from the end; with `reverse` rank 0 is the last row. */
+void zset_resolve_ranks(uint64_t size, int64_t first, int64_t last, bool reverse, uint64_t *ret_first,
+                        uint64_t *ret_count);
+
+/* Answers with a member, and its score (zset_bits) when that is wanted: one behind the other, or (`nested`) as an array
+ * of two. */
+void zset_reply_member(struct reply *reply, struct element member, uint64_t bits, bool with_score,
+                       bool nested);
+
 /* The head of an array of `count` rows: members, or members and scores, which RESP3 nests. */
-bool zset_reply_head(struct call *call, uint64_t count, bool with_scores);
+bool zset_reply_head(struct reply *reply, uint64_t count, bool with_scores);
 
 #endif

@@ -275,9 +275,9 @@ static void answer(struct call *call, const struct zset_request *request, bool w
     struct algebra algebra = {.call = call, .request = request, .count_max = UINT64_MAX};
     if (run(&algebra)) {
         const struct sort_item *items = algebra.found.items;
-        bool nested = zset_reply_head(call, algebra.count, with_scores);
+        bool nested = zset_reply_head(call->out, algebra.count, with_scores);
         for (uint64_t i = 0; i < algebra.count && sliced_pause(call, 1); i++)
-            zset_reply_member(call, sort_element(&items[i]), items[i].rank, with_scores, nested);
+            zset_reply_member(call->out, sort_element(&items[i]), items[i].rank, with_scores, nested);
     }
     algebra_done(&algebra);
 }

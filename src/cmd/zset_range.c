@@ -123,19 +123,26 @@ static struct span make_span(uint64_t first, uint64_t end)
     return (struct span){first, end > first ? end - first : 0};
 }
 
-static struct span span_of_ranks(const struct tree *rows, const struct range *range)
+void zset_resolve_ranks(uint64_t rows, int64_t first, int64_t last, bool reverse, uint64_t *ret_first,
+                        uint64_t *ret_count)
 {
-    int64_t size = (int64_t)tree_rows(rows), first = range->low.rank, last = range->high.rank;
+    int64_t size = (int64_t)rows;
     if (first < 0)
         first = first + size < 0 ? 0 : first + size;
     if (last < 0)
         last += size;
     if (last >= size)
         last = size - 1;
-    if (first > last)
-        return (struct span){0, 0};
-    uint64_t count = (uint64_t)(last - first) + 1;
-    return (struct span){range->reverse ? (uint64_t)(size - 1 - last) : (uint64_t)first, count};
+    *ret_count = first > last ? 0 : (uint64_t)(last - first) + 1;
+    *ret_first = first > last ? 0 : (uint64_t)(reverse ? size - 1 - last : first);
+}
+
+static struct span span_of_ranks(const struct tree *rows, const struct range *range)
+{
+    struct span span;
+    zset_resolve_ranks(tree_rows(rows), range->low.rank, range->high.rank, range->reverse, &span.first,
+                       &span.count);
+    return span;
 }
 
 static struct span span_of_scores(const struct tree *rows, const struct range *range)
@@ -270,7 +277,7 @@ static void answer(struct call *call, struct slice name, struct range *range, st
     struct span span;
     if (!find_span(call, zset.rows, range, &span))
         return;
-    bool nested = zset_reply_head(call, span.count, range->with_scores);
+    bool nested = zset_reply_head(call->out, span.count, range->with_scores);
     sliced_expect(call, span.count);
     zset_reply_rows(call, zset.rows, range->reverse ? span.first + span.count - 1 : span.first, span.count,
                     range->reverse, range->with_scores, nested);

@@ -1,4 +1,4 @@
-/* Answers with rows. Entry: rows_reply, rows_choose. Threads: executor only.
+/* Answers with rows. Entry: rows_reply, rows_choose. Threads: see rows.h.
  *
  * Rows are short: what each costs apart from its bytes decides. So the page's columns are read for several rows at once, and
  * short elements are written without a call. */
@@ -11,32 +11,33 @@
 
 #define STEP_ROWS 32 /* between two looks at the clock, and as many elements at once */
 
-ALWAYS_INLINE void reply_element(struct call *call, struct element element)
+ALWAYS_INLINE void reply_element(struct reply *reply, struct element element)
 {
     if (likely(element.kind == ELEMENT_BYTES && element.size <= REPLY_SHORT_MAX))
-        reply_bulk_short(call->out, element.data, element.size);
+        reply_bulk_short(reply, element.data, element.size);
     else if (element.kind == ELEMENT_INT)
-        reply_bulk_int(call->out, element_int(element));
+        reply_bulk_int(reply, element_int(element));
     else
-        call_reply_element(call, element);
+        value_reply_element(reply, element);
 }
 
 /* At most STEP_ROWS rows. */
-static void reply_some(struct call *call, const struct page *page, unsigned row, unsigned count, bool reverse)
+static void reply_some(struct reply *reply, const struct page *page, unsigned row, unsigned count,
+                       bool reverse)
 {
     struct element elements[STEP_ROWS];
     unsigned lowest = reverse ? row + 1 - count : row;
     for (unsigned i = 0; i < count; i++)
         elements[i] = page_element(page, lowest + i, 0);
     for (unsigned i = 0; i < count; i++)
-        reply_element(call, elements[reverse ? count - 1 - i : i]);
+        reply_element(reply, elements[reverse ? count - 1 - i : i]);
 }
 
-void rows_reply_page(struct call *call, const struct page *page, unsigned row, unsigned count, bool reverse)
+void rows_reply_page(struct reply *reply, const struct page *page, unsigned row, unsigned count, bool reverse)
 {
     while (count > 0) {
         unsigned step = count < STEP_ROWS ? count : STEP_ROWS;
-        reply_some(call, page, row, step, reverse);
+        reply_some(reply, page, row, step, reverse);
         row = reverse ? row - step : row + step;
         count -= step;
     }
@@ -57,7 +58,7 @@ bool rows_reply(struct call *call, const struct tree *rows, uint64_t first, uint
             unsigned step = here < STEP_ROWS ? here : STEP_ROWS;
             if (!sliced_pause(call, step))
                 return false;
-            reply_some(call, place.page, place.row, step, reverse);
+            reply_some(call->out, place.page, place.row, step, reverse);
             place.row = reverse ? place.row - step : place.row + step;
             here -= step;
         }

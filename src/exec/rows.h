@@ -1,7 +1,7 @@
 /* Answers with many rows of a collection: the loop behind LRANGE, ZRANGE and SMEMBERS; and choosing many of them.
  *
  * Principal entry points: rows_reply, rows_reply_page, rows_choose.
- * Threads: executor only. */
+ * Threads: executor only, unless said. */
 #ifndef SKUA_EXEC_ROWS_H
 #define SKUA_EXEC_ROWS_H
 
@@ -12,8 +12,9 @@
  * told to end. */
 bool rows_reply(struct call *call, const struct tree *rows, uint64_t first, uint64_t count, bool reverse);
 
-/* The same of rows of one page from `row` on, without a pause. */
-void rows_reply_page(struct call *call, const struct page *page, unsigned row, unsigned count, bool reverse);
+/* The same of rows of one page from `row` on, without a pause. Whoever may read the page. */
+void rows_reply_page(struct reply *reply, const struct page *page, unsigned row, unsigned count,
+                     bool reverse);
 
 /* Chooses `count` different ones of the rows, of which there are as many at least: their positions, ascending, for
  * rows_choice_done. Each choice is as likely as any other. NULL: after -OOM, or the command has been told to end. */

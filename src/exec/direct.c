@@ -42,8 +42,20 @@ static enum direct_outcome judge(struct direct *direct, const struct entry *entr
     return DIRECT_ANSWERED;
 }
 
-enum direct_outcome direct_inspect_key(struct direct *direct, struct slice name, uint64_t hash,
-                                       struct entry **ret_entry)
+/* Whether fields of a small hash are at their times: with the last one the key goes, too. `entry` may be NULL. */
+static enum direct_outcome judge_fields(struct direct *direct, const struct entry *entry)
+{
+    if (likely(entry == NULL || !(entry->flags & ENTRY_TIMED_FIELDS)) || entry_encoding(entry) != ENTRY_PAGE)
+        return DIRECT_ANSWERED;
+    const struct page *page = shared_page(entry);
+    if (page == NULL)
+        return DIRECT_NOT_OPEN;
+    bool is_due = page->layout == PAGE_TIMED_HASH && page_due_ms(page) <= direct_now_ms(direct);
+    return is_due ? DIRECT_EXPIRED : DIRECT_ANSWERED;
+}
+
+static enum direct_outcome find_key(struct direct *direct, struct slice name, uint64_t hash,
+                                    struct entry **ret_entry)
 {
     *ret_entry = NULL;
     if (unlikely(shared_find(direct->read, direct->db, name, hash, ret_entry) == SHARED_UNSURE))
@@ -51,17 +63,24 @@ enum direct_outcome direct_inspect_key(struct direct *direct, struct slice name,
     return judge(direct, *ret_entry);
 }
 
+enum direct_outcome direct_inspect_key(struct direct *direct, struct slice name, uint64_t hash,
+                                       struct entry **ret_entry)
+{
+    enum direct_outcome outcome = find_key(direct, name, hash, ret_entry);
+    return outcome == DIRECT_ANSWERED ? judge_fields(direct, *ret_entry) : outcome;
+}
+
 enum direct_outcome direct_read_key(struct direct *direct, struct slice name, uint64_t hash,
                                     struct entry **ret_entry)
 {
-    enum direct_outcome outcome = direct_inspect_key(direct, name, hash, ret_entry);
+    enum direct_outcome outcome = find_key(direct, name, hash, ret_entry);
     if (likely(outcome == DIRECT_ANSWERED && *ret_entry != NULL))
         shared_touch(direct->read, *ret_entry, direct->seed);
     return outcome;
 }
 
-enum direct_outcome direct_inspect_keys(struct direct *direct, const struct slice *names, uint32_t count,
-                                        struct entry **ret_entries)
+static enum direct_outcome find_keys(struct direct *direct, const struct slice *names, uint32_t count,
+                                     struct entry **ret_entries)
 {
     const struct shared_read *read = direct->read;
     uint64_t hashes[DIRECT_KEYS_MAX];
@@ -88,10 +107,19 @@ enum direct_outcome direct_still_holds(const struct direct *direct)
     return likely(shared_still_holds(direct->read, direct->mark)) ? DIRECT_ANSWERED : DIRECT_UNSURE;
 }
 
+enum direct_outcome direct_inspect_keys(struct direct *direct, const struct slice *names, uint32_t count,
+                                        struct entry **ret_entries)
+{
+    enum direct_outcome outcome = find_keys(direct, names, count, ret_entries);
+    for (uint32_t i = 0; outcome == DIRECT_ANSWERED && i < count; i++)
+        outcome = judge_fields(direct, ret_entries[i]);
+    return outcome;
+}
+
 enum direct_outcome direct_read_keys(struct direct *direct, const struct slice *names, uint32_t count,
                                      struct entry **ret_entries)
 {
-    enum direct_outcome outcome = direct_inspect_keys(direct, names, count, ret_entries);
+    enum direct_outcome outcome = find_keys(direct, names, count, ret_entries);
     for (uint32_t i = 0; outcome == DIRECT_ANSWERED && i < count; i++)
         if (ret_entries[i] != NULL)
             shared_touch(direct->read, ret_entries[i], direct->seed);

@@ -332,7 +332,7 @@ static void note_fault(struct conn *conn, struct run *run, const char *text)
 static void halt(struct conn *conn)
 {
     conn->halted = true;
-    if (conn->outstanding < runs_max(conn) && !list_is_listed(&conn->in_stalled))
+    if (!conn->awaits_answers && conn->outstanding < runs_max(conn) && !list_is_listed(&conn->in_stalled))
         list_append(&conn->io->stalled, &conn->in_stalled);
 }
 
@@ -356,35 +356,76 @@ static bool is_over(const struct conn *conn)
     return conn->at_end && conn->state == CONN_OPEN && conn->outstanding == 0 && !conn->halted;
 }
 
-/* Finds requests until the bytes end, the run is full or something is wrong. Returns false at the end of the
- * bytes (or of the connection's good faith). */
-static bool fill_run(struct conn *conn, struct run *run, const struct parser_limits *limits)
+/* Whether the request that has just been added is a read that had better wait for the answers to what is before it. An inline
+ * request cannot be parsed twice. */
+static bool must_wait(const struct conn *conn, const struct run *run, char first)
+{
+    const struct command *command = run->requests[run->count - 1].command;
+    bool is_behind = conn->outstanding > 0 || run->count > run->direct_count;
+    return command && command->direct && is_behind && first == '*' && conn_must_wait_for_direct(conn);
+}
+
+/* Takes back the request that has just been added: its arguments are the last. */
+static void take_back_request(struct run *run)
+{
+    const struct request *request = &run->requests[--run->count];
+    run->direct_count--;
+    if (request->argv == run->extra_arguments) {
+        mem_free(run->extra_arguments);
+        run->extra_arguments = NULL;
+    } else {
+        run->argument_count = (uint16_t)(run->argument_count - request->argc);
+    }
+}
+
+enum filled {
+    FILLED_RUN,   /* there may be more for another */
+    FILLED_ALL,   /* to the end of the bytes, or of the connection's good faith */
+    FILLED_SO_FAR /* the next request is to be answered directly, and waits */
+};
+
+/* Finds requests until the bytes end, the run is full or something is wrong. */
+static enum filled fill_run(struct conn *conn, struct run *run, const struct parser_limits *limits)
 {
     while (!is_run_full(run, limits)) {
         char *bytes = conn->input->data + conn->parsed;
         size_t size;
         const char *error;
         if (conn->parsed == conn->input->end)
-            return false;
+            return FILLED_ALL;
         switch (parser_next(&conn->parser, bytes, conn->input->end - conn->parsed, limits, &size, &error)) {
-        case PARSER_NEED_MORE: conn->wanted = size; return false;
-        case PARSER_ERROR: note_fault(conn, run, error); return false;
+        case PARSER_NEED_MORE: conn->wanted = size; return FILLED_ALL;
+        case PARSER_ERROR: note_fault(conn, run, error); return FILLED_ALL;
         case PARSER_REQUEST:
             conn->parsed += size;
             conn->wanted = 0;
             if (conn->parser.arg_count > 0 && !add_request(conn, run, bytes, size)) {
                 note_fault(conn, run, "ERR no memory for the arguments of this request");
-                return false;
+                return FILLED_ALL;
+            }
+            if (conn->parser.arg_count > 0 && unlikely(must_wait(conn, run, bytes[0]))) {
+                take_back_request(run);
+                conn->parsed -= size;
+                return FILLED_SO_FAR;
             }
         }
     }
-    return true;
+    return FILLED_RUN;
+}
+
+/* Parsing goes on when no run is outstanding any more; some run is. */
+static void await_answers(struct conn *conn)
+{
+    DEBUG_ASSERT(conn->outstanding > 0);
+    conn->awaits_answers = true;
+    io_count(&conn->io->direct->waits, 1);
+    halt(conn);
 }
 
 void conn_parse(struct conn *conn)
 {
     struct parser_limits limits;
-    conn->halted = false;
+    conn->halted = conn->awaits_answers = false;
     bool more = conn->input && !conn->faulty && !conn->upgrade;
     /* On io 0 a submitted run may be executed at once, and may end this very connection. */
     while (more && conn->state == CONN_OPEN) {
@@ -394,13 +435,16 @@ void conn_parse(struct conn *conn)
         }
         get_limits(conn, &limits);
         struct run *run = begin_run(conn);
-        more = fill_run(conn, run, &limits);
+        enum filled filled = fill_run(conn, run, &limits);
+        more = filled == FILLED_RUN;
         if (run->direct_count > 0 && conn->io->direct)
             conn_read_direct(conn, run);
         if (run->count)
             submit(conn, run);
         else
             io_run_put(conn->io, run);
+        if (unlikely(filled == FILLED_SO_FAR))
+            await_answers(conn);
     }
     tidy_input(conn);
     if (unlikely(conn->state != CONN_OPEN))
@@ -477,7 +521,7 @@ void conn_queue_output(struct conn *conn, struct chunk_list *bytes)
         chunk_list_drop(bytes, conn->io->chunks, conn->io->group->options.exec->workers);
         return;
     }
-    conn_watch_output(conn, bytes->bytes);
+    conn->output_total += bytes->bytes;
     chunk_list_move(&conn->output, bytes);
     conn_mark_unsent(conn);
 }
@@ -599,7 +643,8 @@ void conn_run_done(struct conn *conn, struct run *run)
     conn->io->outstanding--;
     conn_watch_run(conn, run);
     io_run_put(conn->io, run);
-    if (unlikely(conn->halted) && conn->state == CONN_OPEN && !list_is_listed(&conn->in_stalled))
+    bool goes_on = !conn->awaits_answers || conn->outstanding == 0;
+    if (unlikely(conn->halted) && goes_on && conn->state == CONN_OPEN && !list_is_listed(&conn->in_stalled))
         list_append(&conn->io->stalled, &conn->in_stalled);
     if (unlikely(is_over(conn) || conn->upgrade))
         conn_mark_unsent(conn);

@@ -66,6 +66,7 @@ struct conn {
     uint64_t wanted;      /* bytes that the request under way needs in all, as far as known */
     uint32_t outstanding; /* O1 */
     bool halted;          /* parsing waits for outstanding runs or for room in the ring */
+    bool awaits_answers;  /* halted until no run is outstanding: a read is to be direct (io/direct.h) */
     bool faulty;          /* a protocol error was found: nothing more is parsed */
     bool at_end;          /* the peer has said all that it will: closed once it has its answers */
     bool lingers;         /* at_end, hung up, or finishing: counted in io->lingering */
@@ -139,11 +140,10 @@ void conn_update_wants(struct conn *conn);
 /* Has the connection looked at when this turn's output is sent. */
 void conn_mark_unsent(struct conn *conn);
 
-/* A run has come back; requests were answered here (conn_read_direct), of which one of `command` stands for `weight`; output
- * has been added; output has been sent. */
+/* A run has come back; requests were answered here (conn_read_direct), their output is queued, and one of `command` stands for
+ * `weight` of them; output has been sent. */
 void conn_watch_run(struct conn *conn, const struct run *run);
 void conn_watch_direct(struct conn *conn, unsigned command, uint64_t executed_ticks, unsigned weight);
-void conn_watch_output(struct conn *conn, uint64_t size);
 void conn_watch_sent(struct conn *conn);
 
 /* The executor has forgotten it. */

@@ -1,13 +1,15 @@
 /* Direct reads: an I/O thread answers what it has parsed from the keyspace, while the executor changes that. Decision 009 has
  * the rules, exec/direct.h what commands provide.
  *
- * Principal entry points: conn_read_direct.
+ * Principal entry points: conn_read_direct, conn_must_wait_for_direct.
  * Threads: the owning io only; never io 0, whose thread is the executor's.
  *
  *     run:  [ read read read ... ][ first that cannot be answered, and everything behind it ]
  *            answered in sections  to the executor, as without direct reads
  *
  * F1  A request is answered here only if every request of the connection before it has been answered (D7).
+ *     With direct-reads-wait the connection's requests are not parsed beyond a read that follows requests at the executor
+ *     until those have been answered; only as long as there are any is it halted for that.
  * F2  What is answered here is answered whole: a section that does not count (D5) leaves no byte and no figure behind. */
 #include "io/direct.h"
 
@@ -208,13 +210,30 @@ static void follow_one(struct reading *reading, uint64_t arrived_ticks)
     conn_watch_direct(conn, command, reading->end_ticks, reading->done);
 }
 
+/* From this load of the executor on, waiting for its answers costs less than the reads that it is spared. */
+#define WAIT_LOAD_PERCENT 50
+
+bool conn_must_wait_for_direct(const struct conn *conn)
+{
+    const struct io_group *group = conn->io->group;
+    if (!conn->io->direct || atomic_load_explicit(&conn->shared.direct, memory_order_relaxed) == 0 ||
+        atomic_load_explicit(&group->options.exec->keyspace->gate, memory_order_relaxed) &
+            ~(uint32_t)GATE_KEY_MISS)
+        return false;
+    switch (atomic_load_explicit(&group->options.config->direct_reads_wait, memory_order_relaxed)) {
+    case CONFIG_DIRECT_READS_WAIT_YES: return true;
+    case CONFIG_DIRECT_READS_WAIT_NO: return false;
+    default: break;
+    }
+    return atomic_load_explicit(&group->executor_load_percent, memory_order_relaxed) > WAIT_LOAD_PERCENT;
+}
+
 /* Takes the answered requests out of the run, and sends the answers. */
 static void finish(struct reading *reading, struct run *run)
 {
     struct conn *conn = reading->conn;
     struct io *io = conn->io;
     struct chunk_list bytes = {0};
-    follow_one(reading, run->arrived_ticks);
     io_count(&io->counters.requests, reading->done);
     io_count(&io->direct->outcomes[DIRECT_ANSWERED], reading->done);
     io_count(&conn->shared.direct_reads, reading->done);
@@ -224,6 +243,7 @@ static void finish(struct reading *reading, struct run *run)
     reply_take(&reading->out, &bytes);
     atomic_fetch_add_explicit(&conn->shared.output_bytes, bytes.bytes, memory_order_relaxed);
     conn_queue_output(conn, &bytes);
+    follow_one(reading, run->arrived_ticks);
     run->count = (uint16_t)(run->count - reading->done);
     run->direct_count = (uint16_t)(run->direct_count - reading->done);
     memmove(run->requests, run->requests + reading->done, run->count * sizeof *run->requests);

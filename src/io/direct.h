@@ -8,4 +8,8 @@
  * has requests of commands with direct forms, and the io counters for them. Owner thread. */
 void conn_read_direct(struct conn *conn, struct run *run);
 
+/* Whether a read of the connection that follows requests at the executor is to wait for their answers, to be direct then. Owner
+ * thread. */
+bool conn_must_wait_for_direct(const struct conn *conn);
+
 #endif

@@ -1,18 +1,16 @@
 /* How long replies take from the end of execution to the transport (exec/blame.h defines it).
  *
- * Principal entry points: conn_watch_run, conn_watch_direct, conn_watch_output, conn_watch_sent; io_group_add_reply_times.
+ * Principal entry points: conn_watch_run, conn_watch_direct, conn_watch_sent; io_group_add_reply_times.
  * The executor says which reply of a run is to be watched; the run comes back behind its replies (conn_run_done), so the
- * reply ends where the connection's output then does, and may have been sent already. Of direct reads it is told before their
- * output: the next one tells where they end.
+ * reply ends where the connection's output then does, and may have been sent already. Of direct reads it is told behind their
+ * output, too.
  * Threads: the owning io; io_group_*: executor.
  *
- * W1  watches[0 .. watch_count) are in the order of their replies; those without an end come last.
+ * W1  watches[0 .. watch_count) are in the order of their replies.
  * W2  A reply is sent when the stream has taken the output up to watch->output_end. */
 #include "base/alloc.h"
 #include "exec/exec.h"
 #include "io/conn.h"
-
-#define WATCH_NO_END UINT64_MAX
 
 static void begin(struct conn *conn, const struct reply_watch *watch)
 {
@@ -42,16 +40,9 @@ void conn_watch_run(struct conn *conn, const struct run *run)
 void conn_watch_direct(struct conn *conn, unsigned command, uint64_t executed_ticks, unsigned weight)
 {
     begin(conn, &(struct reply_watch){.executed_ticks = executed_ticks,
-                                      .output_end = WATCH_NO_END,
+                                      .output_end = conn->output_total,
                                       .command = (uint16_t)command,
                                       .weight = (uint16_t)weight});
-}
-
-void conn_watch_output(struct conn *conn, uint64_t size)
-{
-    conn->output_total += size;
-    for (unsigned i = conn->watch_count; i-- > 0 && conn->watches[i].output_end == WATCH_NO_END;)
-        conn->watches[i].output_end = conn->output_total;
 }
 
 /* ---- Sent ----------------------------------------------------------------------------------------- */

@@ -9,6 +9,8 @@ from harness.resp import Error, eventually
 pytestmark = [pytest.mark.core, pytest.mark.threads,
               pytest.mark.skua_only("redis-server does not measure how long requests wait")]
 
+# A read that an I/O thread answers itself waits for nobody (test_direct_reads.py): here all are to go to the executor.
+CONFIG = {"direct-reads": "no"}
 FIGURES = [b"p50", b"p99", b"p999", b"max"]
 THRESHOLD_US = 20_000
 SLEEP_S = 0.3

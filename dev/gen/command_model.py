@@ -123,6 +123,7 @@ class Command:
     sliced_from: int  # words from which on a sliceable command runs in slices
     steps: "str | None"  # "one" or "several": what its change is made of; None: as its keys say
     direct: bool  # I/O threads may answer it: there is a function direct_<name>
+    stores: bool  # its argument "value" becomes the string in its key, as it stands
     flags: list
     own_categories: list
     tips: list
@@ -435,6 +436,7 @@ def _load_command(where, name, family, table, parent):
         complexity=check.text("complexity", required=True), cost=check.choice("cost", COSTS, required=True),
         sliced_from=check.take("sliced_from", int, 0),
         steps=check.choice("steps", ["one", "several"]), direct=check.take("direct", bool, False),
+        stores=check.take("stores", bool, False),
         flags=check.texts("flags", FLAGS), own_categories=check.texts("categories", CATEGORIES),
         tips=check.texts("tips"), history=_load_history(check), examples=_load_examples(check),
         reply2=check.text("reply2", required=needed), reply3=check.text("reply3"), errors=check.texts("errors"),
@@ -468,6 +470,8 @@ def _check_command(check, command, container):
         check.fail("'steps' belongs to commands that write")
     if command.direct and "readonly" not in command.flags:
         check.fail("'direct' belongs to commands that only read")
+    if command.stores and not ("write" in command.flags and any(arg.name == "value" for arg in command.args)):
+        check.fail("'stores' belongs to commands that write an argument 'value'")
     if command.alone and not container:
         check.fail("'alone' belongs to containers")
     if command.excess == "subcommand" and not command.parent:

@@ -120,11 +120,11 @@ def _run_function(command):
     return f"run_{command.c_name}" if has_function(command) else "NULL"
 
 
-def _member_argument(command):
-    """Index of the first word that is a member of a set or a field of a hash when no option stands before it; 0 if none."""
+def _argument_named(command, names):
+    """Index of the first word that is such an argument when no option stands before it; 0 if none."""
     index = command.words
     for arg in _without_blocks(command.args):
-        if arg.name in ("member", "field") and not arg.token and not arg.optional:
+        if arg.name in names and not arg.token and not arg.optional:
             return index
         index += arg.least()
     return 0
@@ -167,7 +167,9 @@ def _emit_row(out, command, parent):
             out.line(f".last_key = {last},")
             out.line(f".key_step = {step},")
             out.line(f".key_access = {access_bits(specs[0].access) if first else 0},")
-        out.line(f".member_arg = {_member_argument(command)},")
+        out.line(f".member_arg = {_argument_named(command, ('member', 'field'))},")
+        if command.stores:
+            out.line(f".value_arg = {_argument_named(command, ('value',))},")
         if needs_key_function(specs):
             out.line(f".keys = keys_{command.c_name},")
         out.line(f".is_one_step = {str(_takes_one_step(command, specs)).lower()},")

@@ -20,9 +20,11 @@
  * B1  free_count is the number of bits set in the slab's bitmap; blocks cached by a cursor are not among them.
  * B2  event_count is the free_count at which a slab changes its state in heap_release; NEVER while current.
  * B3  A slab is in exactly one list: PARTIAL in its class's, EMPTY and RETURNED in the heap's; others in none.
- * B4  Under AddressSanitizer exactly the bytes of live blocks are not poisoned. */
+ * B4  Under AddressSanitizer exactly the bytes of live blocks are not poisoned.
+ * B5  Counters that heap_stats of the first heap reads of its siblings are stored atomically (count). */
 #include "base/heap.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -69,6 +71,17 @@
 #define NEVER         UINT16_MAX
 #define INLINE_WORDS  4
 
+/* Whose a region is, by its address: the first heap's table, a slot for each region up to OWNER_SLOTS that follow each other.
+ * A slot holds the index of the heap, or OWNER_UNSURE where regions of two heaps share it: then the region itself knows. */
+#define REGION_SHIFT  26
+#define OWNER_SLOTS   1024
+#define OWNER_NONE    0
+#define OWNER_FIRST   1
+#define OWNER_SIBLING 2
+#define OWNER_UNSURE  UINT8_MAX
+
+#define BAG_BLOCKS 62
+
 enum slab_state { SLAB_UNUSED = 0, SLAB_CURRENT, SLAB_FULL, SLAB_PARTIAL, SLAB_EMPTY, SLAB_RETURNED };
 
 struct slab {
@@ -107,6 +120,22 @@ struct size_class {
     struct list_node partial;
 } CACHE_ALIGNED;
 
+/* Blocks on their way back to the sibling they came from. */
+struct bag {
+    struct bag *next;
+    uint64_t count;
+    void *blocks[BAG_BLOCKS];
+};
+
+/* What of a sibling two threads use. */
+struct returns {
+    _Atomic(struct bag *) full CACHE_ALIGNED; /* for the sibling's owner to take, newest first */
+    _Atomic(struct bag *) empty;              /* that have been taken */
+    struct bag *bag CACHE_ALIGNED;            /* being filled, or NULL; the owner of the first heap */
+    struct bag *spare;                        /* empty ones; the same */
+    bool attended;                            /* the same */
+};
+
 struct heap {
     struct size_class classes[CLASS_COUNT];
     int64_t accounted_bytes; /* told to mem_account */
@@ -118,7 +147,18 @@ struct heap {
     uint64_t bitmap_bytes; /* of bitmaps outside the records */
     struct list_node empty;
     struct list_node returned;
+    struct heap *first;    /* of a sibling; else NULL */
+    uint8_t index;         /* OWNER_FIRST, or a sibling's */
+    int64_t adopted_bytes; /* of the first heap: siblings' blocks that it counts */
+    struct returns returns;
+    /* Of the first heap. */
+    uint32_t sibling_count;
+    struct heap *siblings[HEAP_SIBLINGS_MAX];
+    _Atomic uint8_t owners[OWNER_SLOTS];
 };
+_Static_assert(OWNER_SIBLING + HEAP_SIBLINGS_MAX <= OWNER_UNSURE, "an index is a byte");
+_Static_assert(REGION_SIZE == (size_t)1 << REGION_SHIFT, "a slot for each region");
+_Static_assert(sizeof(struct bag) == 512, "as jemalloc has it");
 
 #define HEAP_MAP_SIZE ((sizeof(struct heap) + 4095) & ~(size_t)4095)
 
@@ -170,6 +210,26 @@ struct heap *heap_owner(const void *block)
     return region_of(block)->heap;
 }
 
+struct heap *heap_first(const void *block)
+{
+    struct heap *owner = heap_owner(block);
+    return owner->first ? owner->first : owner;
+}
+
+ALWAYS_INLINE size_t owner_slot(const void *block)
+{
+    return (uintptr_t)block >> REGION_SHIFT & (OWNER_SLOTS - 1);
+}
+
+ALWAYS_INLINE uint8_t owner_index(const struct heap *first, const void *block)
+{
+    return atomic_load_explicit(&first->owners[owner_slot(block)], memory_order_relaxed);
+}
+
+/* The only writer is the heap's owner. */
+#define count(counter, delta) __atomic_store_n(&(counter), (counter) + (delta), __ATOMIC_RELAXED)
+#define seen(counter)         __atomic_load_n(&(counter), __ATOMIC_RELAXED)
+
 /* ---- Life of a heap ------------------------------------------------------------------------------- */
 
 struct heap *heap_new(void)
@@ -178,6 +238,7 @@ struct heap *heap_new(void)
     if (!heap)
         fatal("no memory for a heap");
     mem_account((int64_t)HEAP_MAP_SIZE);
+    heap->index = OWNER_FIRST;
     list_init(&heap->empty);
     list_init(&heap->returned);
     for (unsigned i = 0; i < CLASS_COUNT; i++) {
@@ -193,19 +254,44 @@ struct heap *heap_new(void)
     return heap;
 }
 
+struct heap *heap_new_sibling(struct heap *first)
+{
+    ASSERT(!first->first && first->sibling_count < HEAP_SIBLINGS_MAX);
+    struct heap *sibling = heap_new();
+    sibling->first = first;
+    sibling->index = (uint8_t)(OWNER_SIBLING + first->sibling_count);
+    first->siblings[first->sibling_count++] = sibling;
+    return sibling;
+}
+
 static void bitmap_free(struct heap *heap, struct slab *slab)
 {
     if (slab->bitmap && slab->bitmap != slab->inline_bitmap) {
-        heap->bitmap_bytes -= heap->classes[slab->class_index].word_count * sizeof(uint64_t);
+        count(heap->bitmap_bytes, -(heap->classes[slab->class_index].word_count * sizeof(uint64_t)));
         mem_free(slab->bitmap);
     }
     slab->bitmap = NULL;
+}
+
+static void bags_free(struct bag *bag)
+{
+    while (bag) {
+        struct bag *next = bag->next;
+        mem_free(bag);
+        bag = next;
+    }
 }
 
 void heap_free(struct heap *heap)
 {
     if (!heap)
         return;
+    for (uint32_t i = 0; i < heap->sibling_count; i++)
+        heap_free(heap->siblings[i]);
+    mem_free(heap->returns.bag);
+    bags_free(heap->returns.spare);
+    bags_free(atomic_load_explicit(&heap->returns.full, memory_order_acquire));
+    bags_free(atomic_load_explicit(&heap->returns.empty, memory_order_acquire));
     while (heap->regions) {
         struct region *region = heap->regions;
         heap->regions = region->next;
@@ -214,11 +300,23 @@ void heap_free(struct heap *heap)
         UNPOISON(region, REGION_SIZE);
         map_free(region, REGION_SIZE);
     }
-    mem_account(-heap->accounted_bytes - (int64_t)HEAP_MAP_SIZE);
+    mem_account(-(heap->first ? 0 : heap->accounted_bytes) - (int64_t)HEAP_MAP_SIZE);
     map_free(heap, HEAP_MAP_SIZE);
 }
 
 /* ---- Slabs ---------------------------------------------------------------------------------------- */
+
+/* Notes whose the region is, for release by the owner of the first heap, who gets its blocks later than this. */
+static void owner_note(struct heap *heap, const struct region *region)
+{
+    struct heap *first = heap->first ? heap->first : heap;
+    _Atomic uint8_t *slot = &first->owners[owner_slot(region)];
+    uint8_t noted = OWNER_NONE;
+    if (!atomic_compare_exchange_strong_explicit(slot, &noted, heap->index, memory_order_relaxed,
+                                                 memory_order_relaxed) &&
+        noted != heap->index)
+        atomic_store_explicit(slot, OWNER_UNSURE, memory_order_relaxed);
+}
 
 static bool region_add(struct heap *heap)
 {
@@ -230,7 +328,8 @@ static bool region_add(struct heap *heap)
     region->used_slabs = 1;
     region->next = heap->regions;
     heap->regions = region;
-    heap->region_count++;
+    count(heap->region_count, 1);
+    owner_note(heap, region);
     return true;
 }
 
@@ -242,14 +341,14 @@ static struct slab *slab_take(struct heap *heap)
         struct slab *slab = list_entry(from->prev, struct slab, node);
         list_remove(&slab->node);
         if (slab->state == SLAB_EMPTY)
-            heap->empty_slabs--;
+            count(heap->empty_slabs, -1);
         else
-            heap->touched_slabs++;
+            count(heap->touched_slabs, 1);
         return slab;
     }
     if ((!heap->regions || heap->regions->used_slabs == REGION_SLABS) && !region_add(heap))
         return NULL;
-    heap->touched_slabs++;
+    count(heap->touched_slabs, 1);
     return (struct slab *)heap->regions + heap->regions->used_slabs++;
 }
 
@@ -259,7 +358,7 @@ static void slab_put_empty(struct heap *heap, struct slab *slab)
     bitmap_free(heap, slab);
     slab->state = SLAB_EMPTY;
     list_append(&heap->empty, &slab->node);
-    heap->empty_slabs++;
+    count(heap->empty_slabs, 1);
 }
 
 static struct slab *slab_new(struct heap *heap, unsigned class_index)
@@ -276,7 +375,7 @@ static struct slab *slab_new(struct heap *heap, unsigned class_index)
             slab_put_empty(heap, slab);
             return NULL;
         }
-        heap->bitmap_bytes += class->word_count * sizeof(uint64_t);
+        count(heap->bitmap_bytes, class->word_count * sizeof(uint64_t));
     }
     memset(slab->bitmap, 0xff, class->word_count * sizeof(uint64_t));
     if (class->block_count % WORD_BITS)
@@ -311,6 +410,8 @@ static NO_INLINE bool cursor_refill(struct heap *heap, unsigned class_index)
     struct size_class *class = &heap->classes[class_index];
     struct slab *slab = class->current;
     unsigned word = class->word + 1u;
+    if (heap->first)
+        heap_collect(heap);
     if (slab && slab->free_count < class->full_event) {
         slab->state = SLAB_FULL;
         slab->event_count = class->full_event;
@@ -339,14 +440,15 @@ static NO_INLINE bool cursor_refill(struct heap *heap, unsigned class_index)
 
 void heap_account(struct heap *heap)
 {
-    mem_account(heap->drift_bytes);
-    heap->accounted_bytes += heap->drift_bytes;
-    heap->drift_bytes = 0;
+    if (!heap->first)
+        mem_account(heap->drift_bytes);
+    count(heap->accounted_bytes, heap->drift_bytes);
+    count(heap->drift_bytes, -heap->drift_bytes);
 }
 
 ALWAYS_INLINE void heap_count(struct heap *heap, int64_t delta)
 {
-    heap->drift_bytes += delta;
+    count(heap->drift_bytes, delta);
     if (unlikely(heap->drift_bytes >= HEAP_ACCOUNT_STEP || heap->drift_bytes <= -HEAP_ACCOUNT_STEP))
         heap_account(heap);
 }
@@ -371,9 +473,11 @@ void *heap_alloc(struct heap *heap, size_t size)
     return block;
 }
 
-void heap_prefetch_release(const void *block)
+void heap_prefetch_release(const struct heap *heap, const void *block)
 {
-    prefetch_write(slab_of(block));
+    /* Of a sibling's block nothing is touched but the bag. */
+    if (likely(heap->sibling_count == 0) || owner_index(heap, block) == OWNER_FIRST)
+        prefetch_write(slab_of(block));
 }
 
 /* A slab's free_count has reached its event_count. */
@@ -391,17 +495,11 @@ static NO_INLINE void slab_event(struct heap *heap, struct slab *slab)
     slab_put_empty(heap, slab);
 }
 
-void heap_release(struct heap *heap, void *block, size_t size)
+/* Gives a block of this very heap back, without counting it. Returns its size. */
+ALWAYS_INLINE size_t slab_release(struct heap *heap, void *block)
 {
-    if (unlikely(size > HEAP_BLOCK_MAX)) {
-        mem_free(block);
-        return;
-    }
-    unsigned class_index = class_of(size);
-    struct size_class *class = &heap->classes[class_index];
     struct slab *slab = slab_of(block);
-    DEBUG_ASSERT(heap_owner(block) == heap);
-    ASSERT(slab->class_index == class_index);
+    struct size_class *class = &heap->classes[slab->class_index];
     uint64_t offset = (uintptr_t)block & (SLAB_SIZE - 1);
     unsigned index = (unsigned)(offset / 8 * class->reciprocal >> RECIPROCAL_SHIFT);
     uint64_t bit = (uint64_t)1 << index % WORD_BITS;
@@ -409,18 +507,120 @@ void heap_release(struct heap *heap, void *block, size_t size)
     ASSERT(!(*word & bit));
     *word |= bit;
     POISON(block, class->size);
-    heap_count(heap, -(int64_t) class->size);
     if (unlikely(++slab->free_count == slab->event_count))
         slab_event(heap, slab);
+    return class->size;
 }
 
-void heap_bag_release(struct heap *heap, struct heap_bag *bag)
+/* ---- Siblings ------------------------------------------------------------------------------------- */
+
+static void bag_push(_Atomic(struct bag *) *stack, struct bag *bag)
 {
-    for (uint32_t i = 0; i < bag->count; i++)
-        prefetch(slab_of(bag->items[i].block));
-    for (uint32_t i = 0; i < bag->count; i++)
-        heap_release(heap, bag->items[i].block, bag->items[i].size);
+    bag->next = atomic_load_explicit(stack, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(stack, &bag->next, bag, memory_order_release,
+                                                  memory_order_relaxed))
+        ;
+}
+
+/* Owner of the first heap: shows what has been collected so far. */
+static void bag_hand_over(struct heap *sibling)
+{
+    struct returns *returns = &sibling->returns;
+    if (returns->bag && returns->bag->count) {
+        bag_push(&returns->full, returns->bag);
+        returns->bag = NULL;
+    }
+}
+
+static struct bag *bag_begin(struct returns *returns)
+{
+    if (!returns->spare)
+        returns->spare = atomic_exchange_explicit(&returns->empty, NULL, memory_order_acquire);
+    struct bag *bag = returns->spare;
+    if (bag)
+        returns->spare = bag->next;
+    else
+        bag = mem_alloc(sizeof *bag);
+    bag->next = NULL;
     bag->count = 0;
+    return bag;
+}
+
+static NO_INLINE void release_sibling(struct heap *first, uint8_t index, void *block, size_t size)
+{
+    struct heap *sibling = index == OWNER_UNSURE ? heap_owner(block) : first->siblings[index - OWNER_SIBLING];
+    struct returns *returns = &sibling->returns;
+    int64_t block_size = first->classes[class_of(size)].size;
+    heap_count(first, -block_size);
+    first->adopted_bytes -= block_size;
+    POISON(block, (size_t)block_size);
+    if (!returns->attended) {
+        heap_count(sibling, -(int64_t)slab_release(sibling, block));
+        return;
+    }
+    if (!returns->bag)
+        returns->bag = bag_begin(returns);
+    returns->bag->blocks[returns->bag->count++] = block;
+    if (returns->bag->count == BAG_BLOCKS)
+        bag_hand_over(sibling);
+}
+
+void heap_adopt(struct heap *first, size_t size)
+{
+    int64_t block_size = first->classes[class_of(size)].size;
+    heap_count(first, block_size);
+    first->adopted_bytes += block_size;
+}
+
+void heap_disown(struct heap *first, size_t size)
+{
+    int64_t block_size = first->classes[class_of(size)].size;
+    heap_count(first, -block_size);
+    first->adopted_bytes -= block_size;
+}
+
+void heap_collect(struct heap *sibling)
+{
+    struct returns *returns = &sibling->returns;
+    if (!atomic_load_explicit(&returns->full, memory_order_relaxed))
+        return;
+    struct bag *bag = atomic_exchange_explicit(&returns->full, NULL, memory_order_acquire);
+    while (bag) {
+        struct bag *next = bag->next;
+        for (uint64_t i = 0; i < bag->count; i++)
+            prefetch_write(slab_of(bag->blocks[i]));
+        for (uint64_t i = 0; i < bag->count; i++)
+            heap_count(sibling, -(int64_t)slab_release(sibling, bag->blocks[i]));
+        bag_push(&returns->empty, bag);
+        bag = next;
+    }
+}
+
+void heap_attend(struct heap *sibling, bool attended)
+{
+    ASSERT(sibling->first);
+    sibling->returns.attended = attended;
+    bag_hand_over(sibling);
+    if (!attended)
+        heap_collect(sibling);
+}
+
+void heap_release(struct heap *heap, void *block, size_t size)
+{
+    if (unlikely(size > HEAP_BLOCK_MAX)) {
+        mem_free(block);
+        return;
+    }
+    if (unlikely(heap->sibling_count > 0)) {
+        uint8_t index = owner_index(heap, block);
+        if (index != OWNER_FIRST && (index != OWNER_UNSURE || heap_owner(block) != heap)) {
+            release_sibling(heap, index, block, size);
+            return;
+        }
+    }
+    DEBUG_ASSERT(heap_owner(block) == heap);
+    ASSERT(slab_of(block)->class_index == class_of(size));
+    heap_count(heap, -(int64_t)slab_release(heap, block));
 }
 
 /* ---- Upkeep --------------------------------------------------------------------------------------- */
@@ -445,29 +645,39 @@ static void let_go_of_idle_slabs(struct heap *heap)
 
 size_t heap_trim(struct heap *heap, size_t slabs_max)
 {
-    size_t count = 0;
+    size_t returned = 0;
+    for (uint32_t i = 0; i < heap->sibling_count; i++) {
+        struct heap *sibling = heap->siblings[i];
+        bag_hand_over(sibling);
+        if (!sibling->returns.attended)
+            returned += heap_trim(sibling, slabs_max - returned);
+    }
     let_go_of_idle_slabs(heap);
-    while (count < slabs_max && heap->empty_slabs > EMPTY_RESERVE) {
+    while (returned < slabs_max && heap->empty_slabs > EMPTY_RESERVE) {
         struct slab *slab = list_entry(heap->empty.next, struct slab, node);
         list_remove(&slab->node);
-        heap->empty_slabs--;
-        heap->touched_slabs--;
+        count(heap->empty_slabs, -1);
+        count(heap->touched_slabs, -1);
         map_discard(slab_start(slab), SLAB_SIZE);
         slab->state = SLAB_RETURNED;
         list_append(&heap->returned, &slab->node);
-        count++;
+        returned++;
     }
-    return count;
+    return returned;
 }
 
 void heap_stats(const struct heap *heap, struct heap_stats *ret_stats)
 {
     *ret_stats = (struct heap_stats){
         .used_bytes = (uint64_t)(heap->accounted_bytes + heap->drift_bytes),
-        .slab_bytes = heap->touched_slabs * (SLAB_SIZE + sizeof(struct slab)) + heap->bitmap_bytes,
-        .empty_bytes = heap->empty_slabs * SLAB_SIZE,
-        .reserved_bytes = heap->region_count * REGION_SIZE,
     };
+    for (uint32_t i = 0; i <= heap->sibling_count; i++) {
+        const struct heap *one = i == 0 ? heap : heap->siblings[i - 1];
+        ret_stats->slab_bytes +=
+            seen(one->touched_slabs) * (SLAB_SIZE + sizeof(struct slab)) + seen(one->bitmap_bytes);
+        ret_stats->empty_bytes += seen(one->empty_slabs) * SLAB_SIZE;
+        ret_stats->reserved_bytes += seen(one->region_count) * REGION_SIZE;
+    }
 }
 
 /* ---- Check ---------------------------------------------------------------------------------------- */
@@ -528,9 +738,12 @@ void heap_check(const struct heap *heap)
     for (unsigned i = 0; i < CLASS_COUNT; i++)
         partial += list_length(&heap->classes[i].partial);
     ASSERT(regions == heap->region_count);
-    ASSERT(totals.used_bytes == (uint64_t)(heap->accounted_bytes + heap->drift_bytes));
+    ASSERT((int64_t)totals.used_bytes == heap->accounted_bytes + heap->drift_bytes - heap->adopted_bytes);
     ASSERT(totals.touched == heap->touched_slabs);
     ASSERT(totals.empty == heap->empty_slabs && totals.empty == list_length(&heap->empty));
     ASSERT(totals.returned == list_length(&heap->returned));
     ASSERT(totals.partial == partial);
+    for (uint32_t i = 0; i < heap->sibling_count; i++)
+        if (!heap->siblings[i]->returns.attended)
+            heap_check(heap->siblings[i]);
 }

@@ -67,6 +67,14 @@ static inline void *ring_pop(struct ring *ring)
     return ring->slots[ring->head_private++ & ring->mask];
 }
 
+/* Consumer: what `ahead` calls of ring_pop later would take, NULL when nothing is known of it yet. For prefetching. */
+static inline void *ring_peek(const struct ring *ring, unsigned ahead)
+{
+    if (ring->tail_seen - ring->head_private <= ahead)
+        return NULL;
+    return ring->slots[(ring->head_private + ahead) & ring->mask];
+}
+
 /* Consumer: gives the slots of all popped pointers back. */
 static inline void ring_retire(struct ring *ring)
 {

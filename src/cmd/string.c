@@ -16,6 +16,9 @@ static struct entry *new_string(struct call *call, const struct key *key, struct
 {
     struct entry_options options = call_entry_options(call, key, false);
     options.expire_ms = expire_ms;
+    struct entry *built = call_take_built(call, options.clock, expire_ms);
+    if (built != NULL)
+        return built;
     return entry_new_string(call->exec->heap, key->name, value, &options);
 }
 

@@ -69,7 +69,7 @@ void call_fetch_keys(const struct call *call, const struct slice *names, uint32_
             continue;
         prefetch(entry);
         if (writes)
-            heap_prefetch_release(entry); /* as in the executor's window: exec.c */
+            heap_prefetch_release(call->exec->heap, entry); /* as in the executor's window: exec.c */
         else
             prefetch(entry + CACHE_LINE);
     }
@@ -191,6 +191,34 @@ bool call_store_collection(struct call *call, struct key *key, struct collection
     return false;
 }
 
+struct entry *call_take_built(struct call *call, uint32_t clock, int64_t expire_ms)
+{
+    struct entry *entry = call->built != NULL ? *call->built : NULL;
+    if (entry == NULL || entry_has_expire(entry) != (expire_ms != ENTRY_NO_EXPIRE))
+        return NULL;
+    *call->built = NULL;
+    call->client->pending_head->built_count--;
+    call->taken = entry;
+    heap_adopt(call->exec->heap, entry_block_size(entry));
+    entry_set_clock(entry, clock);
+    if (entry_has_expire(entry))
+        *entry_expire_field(entry) = expire_ms;
+    return entry;
+}
+
+/* An entry that could not be published. One that was built ahead goes back to its request, whose key lies in it. */
+static void give_back(struct call *call, struct entry *entry)
+{
+    if (entry == call->taken) {
+        *call->built = entry;
+        call->client->pending_head->built_count++;
+        call->taken = NULL;
+        heap_disown(call->exec->heap, entry_block_size(entry));
+    } else {
+        entry_free(call->exec->heap, entry);
+    }
+}
+
 bool call_store(struct call *call, struct key *key, struct entry *entry)
 {
     if (unlikely(!entry)) {
@@ -203,7 +231,7 @@ bool call_store(struct call *call, struct key *key, struct entry *entry)
             block_key_lost(call->exec->block, call->db, before, key->name, key->hash);
         db_replace(call->db, &key->position, entry, key->hash);
     } else if (unlikely(db_insert(call->db, entry, key->hash) != ST_OK)) {
-        entry_free(call->exec->heap, entry);
+        give_back(call, entry);
         call_oom(call);
         return false;
     } else if (unlikely(call->exec->notify_classes)) {

@@ -34,6 +34,8 @@ struct call {
     struct reply *out;
     uint64_t key_hash; /* of the first key, when has_key_hash */
     bool has_key_hash;
+    struct entry **built; /* where the block for its value is, which a reader may have built; NULL: nowhere */
+    struct entry *taken;  /* by call_take_built */
     struct sliced *sliced; /* while the command may pause: exec/sliced.h */
 };
 
@@ -96,6 +98,10 @@ bool call_store_collection(struct call *call, struct key *key, struct collection
  * the command (exec/block.h). On ST_NOMEM answers -OOM, frees the entry and
  * returns false. `entry` NULL means that building it failed: the same. */
 bool call_store(struct call *call, struct key *key, struct entry *entry);
+
+/* The block that was built for the call's value (exec/build.h), with this clock and time to live; NULL when there is none that
+ * fits. It is for call_store. */
+struct entry *call_take_built(struct call *call, uint32_t clock, int64_t expire_ms);
 
 /* Removes the key that was looked up. */
 void call_delete(struct call *call, struct key *key);

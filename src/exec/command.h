@@ -83,6 +83,9 @@ struct command {
     uint8_t key_access; /* enum key_access of the keys of the fast path */
     /* The argument that most likely is the first member or field that a collection is asked for; 0: there is none. */
     uint8_t member_arg;
+    /* The argument that becomes the string in the first key, as it stands; 0: there is none. Its block may be built ahead
+     * (exec/build.h). */
+    uint8_t value_arg;
     /* Of a command that writes: its change becomes visible to other threads in one step, so the keyspace's sequence need not
      * be odd meanwhile (keyspace/shared.h). */
     bool is_one_step;

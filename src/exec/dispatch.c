@@ -351,7 +351,7 @@ static void apply_reply_mode(struct client *client, bool muted, struct reply_mar
         client->flags |= CLIENT_REPLY_SKIP;
 }
 
-static void execute(struct client *client, const struct request *request)
+static void execute(struct client *client, struct request *request)
 {
     struct call call = {
         .exec = client->exec,
@@ -363,6 +363,7 @@ static void execute(struct client *client, const struct request *request)
         .out = &client->out,
         .key_hash = request->key_hash,
         .has_key_hash = request->has_key,
+        .built = &request->built,
     };
     client->last_command = request->command;
     client->commands++;
@@ -422,7 +423,7 @@ ALWAYS_INLINE bool is_to_be_executed(struct client *client, const struct request
     return true;
 }
 
-void dispatch_request(struct client *client, struct run *run, const struct request *request)
+void dispatch_request(struct client *client, struct run *run, struct request *request)
 {
     struct exec *exec = client->exec;
     client_mark_dirty(client);
@@ -432,7 +433,7 @@ void dispatch_request(struct client *client, struct run *run, const struct reque
         reply_give_chunk(&client->out, run->spare);
         run->spare = NULL;
     }
-    if (unlikely(request->fault)) {
+    if (unlikely(request->is_faulty)) {
         fault(client, request->fault);
         return;
     }

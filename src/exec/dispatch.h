@@ -9,7 +9,7 @@
 
 /* Checks and executes (or queues, or makes wait) a request of the client. Afterwards CLIENT_PAUSED says that it
  * must be executed again later. */
-void dispatch_request(struct client *client, struct run *run, const struct request *request);
+void dispatch_request(struct client *client, struct run *run, struct request *request);
 
 /* Deletes a key that is past its time, or takes such fields out of a hash, with everything that belongs to it (event,
  * watchers, statistics). A key that a long command holds stays as it is. */

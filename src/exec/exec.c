@@ -11,6 +11,7 @@
 #include "base/worker.h"
 #include "config/config.h"
 #include "exec/block.h"
+#include "exec/build.h"
 #include "exec/check.h"
 #include "exec/dispatch.h"
 #include "exec/error_stats.h"
@@ -143,6 +144,7 @@ static void give_back(struct client *client, struct run *run)
     while (run) {
         struct run *next = run->link;
         run->link = NULL;
+        build_release(client->exec->heap, run);
         client->port->run_done(client->port, run);
         run = next;
     }
@@ -281,6 +283,8 @@ static void finish_run(struct client *client, struct run *run)
     run->link = NULL;
     if (reply_is_empty(&client->out))
         run->executed_ticks = 0; /* CLIENT REPLY OFF: there is no reply to watch */
+    if (unlikely(run->built_count > 0))
+        build_release(client->exec->heap, run);
     if (client->executed_tail)
         client->executed_tail->link = run;
     else
@@ -374,14 +378,19 @@ static void append_pending(struct client *client, struct run *run)
     client->pending_tail = run;
 }
 
-/* The requests of one window, in order. */
+/* Requests are executed in windows, in order. What a window will read is asked for in stages, each while the window before is
+ * being executed, so that it has that long to arrive and no stage waits for what the one before has just asked for:
+ *
+ *   window_fill          the keys' buckets, and blocks that were built ahead (the requests themselves: exec_expect_run)
+ *   window_fetch_items   the entries that probably hold the keys
+ *   window_fetch_values  what they refer to, and the rows in question; just before the window is executed */
 struct window {
     unsigned count;
     struct client *clients[EXEC_WINDOW];
     struct request *requests[EXEC_WINDOW];
 };
 
-/* Where the window's filling has come to in the batch. */
+/* Where the windows' filling has come to in the batch. */
 struct batch_cursor {
     struct run *const *runs;
     unsigned run_count;
@@ -389,7 +398,6 @@ struct batch_cursor {
     unsigned request;
 };
 
-/* Takes the next requests of the batch and asks for their keys' buckets (first stage). */
 static void window_fill(struct window *window, struct batch_cursor *cursor)
 {
     window->count = 0;
@@ -401,10 +409,32 @@ static void window_fill(struct window *window, struct batch_cursor *cursor)
             continue;
         }
         struct request *request = &run->requests[cursor->request++];
-        if (request->has_key)
+        if (request->has_key) {
             table_prefetch_bucket(run->client->db->keys, request->key_hash);
+            if (request->built)
+                prefetch_write(request->built); /* another core wrote it, and its clock is set */
+        }
         window->clients[window->count] = run->client;
         window->requests[window->count++] = request;
+    }
+}
+
+/* NULL when the request has no key, or the key does not seem to exist. */
+ALWAYS_INLINE const struct entry *window_item(const struct window *window, unsigned index)
+{
+    const struct request *request = window->requests[index];
+    return request->has_key ? table_likely_item(window->clients[index]->db->keys, request->key_hash) : NULL;
+}
+
+static void window_fetch_items(const struct window *window)
+{
+    for (unsigned i = 0; i < window->count; i++) {
+        const struct entry *item = window_item(window, i);
+        if (!item)
+            continue;
+        prefetch(item);
+        if (window->requests[i]->command->flags & CMD_WRITE)
+            heap_prefetch_release(window->clients[i]->exec->heap, item);
     }
 }
 
@@ -430,22 +460,13 @@ NO_INLINE static void window_fetch_rows(const struct window *window, const struc
     }
 }
 
-/* The stages after it: the entries that probably hold the keys, what they refer to, and the rows in question. */
-static void window_fetch(const struct window *window)
+static void window_fetch_values(const struct window *window)
 {
     const struct entry *items[EXEC_WINDOW];
-    for (unsigned i = 0; i < window->count; i++) {
-        items[i] = NULL;
-        if (window->requests[i]->has_key)
-            items[i] = table_likely_item(window->clients[i]->db->keys, window->requests[i]->key_hash);
-        if (!items[i])
-            continue;
-        prefetch(items[i]);
-        if (window->requests[i]->command->flags & CMD_WRITE)
-            heap_prefetch_release(items[i]);
-    }
     bool some_trees = false;
     for (unsigned i = 0; i < window->count; i++) {
+        /* Found once more: it may have been replaced since it was asked for. */
+        items[i] = window_item(window, i);
         if (!items[i])
             continue;
         fetch_value(items[i], window->requests[i]);
@@ -453,6 +474,16 @@ static void window_fetch(const struct window *window)
     }
     if (some_trees)
         window_fetch_rows(window, items);
+}
+
+static void window_execute(struct exec *exec, const struct window *window)
+{
+    exec->tick_mark = pause_begin(exec);
+    /* A client that has to wait keeps its requests pending. */
+    for (unsigned i = 0; i < window->count; i++) {
+        if (likely(window->clients[i]->pending_head))
+            step(window->clients[i]);
+    }
 }
 
 void exec_run_batch(struct exec *exec, struct run *const *runs, unsigned count)
@@ -465,26 +496,34 @@ void exec_run_batch(struct exec *exec, struct run *const *runs, unsigned count)
         append_pending(runs[i]->client, runs[i]);
 
     struct batch_cursor cursor = {runs, count, 0, 0};
-    struct window windows[2];
-    struct window *now = &windows[0], *next = &windows[1];
+    struct window windows[3];
+    struct window *now = &windows[0], *next = &windows[1], *after = &windows[2];
     blame_batch_begin(exec, pause_begin(exec));
     window_fill(now, &cursor);
+    window_fill(next, &cursor);
+    window_fetch_items(now);
     while (now->count) {
-        window_fetch(now);
-        window_fill(next, &cursor); /* its buckets travel while this window is executed */
-        exec->tick_mark = pause_begin(exec);
-        /* A client that has to wait keeps its requests pending. */
-        for (unsigned i = 0; i < now->count; i++) {
-            if (likely(now->clients[i]->pending_head))
-                step(now->clients[i]);
-        }
+        window_fetch_items(next);
+        window_fill(after, &cursor);
+        window_fetch_values(now);
+        window_execute(exec, now);
         struct window *executed = now;
         now = next;
-        next = executed;
+        next = after;
+        after = executed;
     }
     resume_unblocked(exec);
     blame_batch_end(exec);
     exec_flush_output(exec);
+}
+
+void exec_expect_run(const struct run *run)
+{
+    const char *requests = (const char *)run->requests, *arguments = (const char *)run->arguments;
+    for (size_t at = 0; at < run->count * sizeof run->requests[0]; at += CACHE_LINE)
+        prefetch_write(requests + at);
+    for (size_t at = 0; at < run->argument_count * sizeof run->arguments[0]; at += CACHE_LINE)
+        prefetch(arguments + at);
 }
 
 /* ---- Upkeep --------------------------------------------------------------------------------------- */

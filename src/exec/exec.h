@@ -191,6 +191,9 @@ void exec_client_closed(struct exec *exec, struct client *client);
 void exec_client_departs(struct exec *exec, struct client *client);
 void exec_client_arrived(struct exec *exec, struct client *client, struct port *port);
 
+/* Asks for the run's requests, which another thread has written, before exec_run_batch. */
+void exec_expect_run(const struct run *run);
+
 /* Executes the runs in order (each client's own order is that of the array), fetching keys ahead across all of
  * them, and hands the replies to the ports. */
 void exec_run_batch(struct exec *exec, struct run *const *runs, unsigned count);

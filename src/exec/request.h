@@ -11,7 +11,8 @@
  * N3  Runs of one connection are executed and given back in the order in which they were handed over.
  * N4  A run is given back behind all output that its requests have given so far. So when none of a connection's runs is at the
  *     executor, its replies have been handed over, but for that of a client that waits (BLPOP), which conn_shared.direct says
- *     before the run is given back. */
+ *     before the run is given back.
+ * N5  A block that was built for a request is taken by its command, or released by the executor before the run is given back. */
 #ifndef SKUA_EXEC_REQUEST_H
 #define SKUA_EXEC_REQUEST_H
 
@@ -24,18 +25,23 @@
 #define RUN_REQUESTS  32
 #define RUN_ARGUMENTS 128 /* arguments that fit into the run itself */
 
-struct conn;
 struct client;
+struct conn;
+struct entry;
 
 struct request {
-    const struct command *command; /* NULL: unknown (or `fault` is set) */
+    const struct command *command; /* NULL: unknown, or faulty */
     const struct slice *argv;
     uint32_t argc;
     uint32_t bytes;    /* on the wire */
     uint64_t key_hash; /* of argv[command->first_key] when has_key */
+    union {
+        /* The block for the string that the command stores (exec/build.h), or NULL. The first key's slice lies in it. */
+        struct entry *built;
+        const char *fault; /* is_faulty: answer with this text (its code included) and close */
+    };
     bool has_key;
-    const char
-        *fault; /* protocol error: answer with this text (its code included) and close; always the last */
+    bool is_faulty; /* a protocol error; always the last */
 };
 
 struct run {
@@ -54,6 +60,7 @@ struct run {
     uint16_t next;
     uint16_t direct_count; /* requests whose command has a direct form */
     uint16_t argument_count;
+    uint16_t built_count;          /* requests with a block: N5 */
     struct slice *extra_arguments; /* memory for requests with many arguments, or NULL */
     struct request requests[RUN_REQUESTS];
     struct slice arguments[RUN_ARGUMENTS];

@@ -33,6 +33,8 @@
 #include "exec/exec.h"
 #include "io/conn.h"
 
+#define EXPECT_AHEAD 2 /* messages whose subjects are on their way from the other core */
+
 /* ---- Messages ------------------------------------------------------------------------------------- */
 
 static void *message_make(enum io_message message, void *subject)
@@ -102,7 +104,7 @@ struct run *io_run_get(struct io *io)
         run->spare = NULL;
     }
     run->link = NULL;
-    run->count = run->next = run->direct_count = run->argument_count = 0;
+    run->count = run->next = run->direct_count = run->argument_count = run->built_count = 0;
     run->extra_arguments = NULL;
     run->client = NULL;
     run->executed_ticks = run->report = 0;
@@ -142,9 +144,11 @@ void io_execute_batch(struct io_group *group)
     work_switch(work, stage);
 }
 
-static void batch_add(struct io_group *group, struct run *run)
+static void batch_add(struct io_group *group, struct io *io, struct run *run)
 {
     run->client = run->conn->client;
+    if (io->index != 0)
+        exec_expect_run(run);
     group->batch[group->batch_count++] = run;
     group->batch_requests += run->count;
     if (group->batch_count == IO_BATCH_RUNS)
@@ -173,7 +177,7 @@ static void executor_hear(struct io *io, enum io_message message, void *subject)
     struct exec *exec = group->options.exec;
     struct conn *conn = subject;
     if (message == IO_RUN) {
-        batch_add(group, subject);
+        batch_add(group, io, subject);
         return;
     }
     if (message == IO_REPLIED) {
@@ -196,6 +200,7 @@ static void executor_hear(struct io *io, enum io_message message, void *subject)
     case IO_EXITED:
         pthread_join(io->thread, NULL); /* it said so as its last act */
         io->running = false;
+        heap_attend(io->heap, false);
         break;
     default: BUG("io message %d", message);
     }
@@ -207,6 +212,9 @@ static bool executor_drain(struct io *io)
     unsigned taken = 0;
     void *message;
     while (taken < IO_RING_SLOTS && (message = ring_pop(&io->to_exec))) {
+        const void *later = ring_peek(&io->to_exec, EXPECT_AHEAD);
+        if (later)
+            prefetch_write(message_subject((void *)later));
         executor_hear(io, message_kind(message), message_subject(message));
         taken++;
     }

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/role.h"
 #include "config/config.h"
+#include "exec/build.h"
 #include "exec/exec.h"
 #include "exec/request.h"
 #include "io/direct.h"
@@ -278,6 +279,8 @@ static bool add_request(struct conn *conn, struct run *run, const char *bytes, u
     if (command && command->first_key > 0 && argc > (uint32_t)command->first_key) {
         request->has_key = true;
         request->key_hash = hash_slice(argv[command->first_key], conn->io->group->options.hash_seed);
+        if (conn->io->heap != NULL && command->value_arg > 0)
+            build_value(conn->io->heap, run, argv);
     }
     return true;
 }
@@ -325,7 +328,7 @@ static bool is_run_full(const struct run *run, const struct parser_limits *limit
 
 static void note_fault(struct conn *conn, struct run *run, const char *text)
 {
-    run->requests[run->count++] = (struct request){.fault = text};
+    run->requests[run->count++] = (struct request){.fault = text, .is_faulty = true};
     conn->faulty = true;
 }
 

@@ -39,6 +39,7 @@ static struct io *io_new(struct io_group *group, unsigned index, struct loop *lo
     if (index) {
         ring_init(&io->to_exec, IO_RING_SLOTS);
         ring_init(&io->from_exec, IO_RING_SLOTS);
+        io->heap = heap_new_sibling(group->options.exec->heap);
     }
     return io;
 }
@@ -176,9 +177,11 @@ static enum status start_thread(struct io_group *group, unsigned index)
     sigfillset(&all);
     crash_signals_remove(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    heap_attend(io->heap, true);
     int failed = pthread_create(&io->thread, NULL, io_thread_main, io);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed) {
+        heap_attend(io->heap, false);
         pthread_mutex_lock(&io->inbox_lock);
         io->inbox_closed = true;
         pthread_mutex_unlock(&io->inbox_lock);

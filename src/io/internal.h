@@ -7,6 +7,7 @@
 
 #include "base/chunk.h"
 #include "base/durations.h"
+#include "base/heap.h"
 #include "base/list.h"
 #include "base/ring.h"
 #include "exec/port.h"
@@ -105,6 +106,8 @@ struct io {
     /* Owner thread. */
     struct chunk_pool chunks_own;
     struct chunk_pool *chunks; /* io 0: the executor's, others: chunks_own */
+    struct heap
+        *heap; /* for the blocks that it builds: a sibling of the keyspace's; NULL: io 0, which builds none */
     struct run *free_runs;
     uint32_t free_run_count;
     struct list_node conns;

@@ -18,6 +18,8 @@
 #include "exec/exec.h"
 #include "io/conn.h"
 
+#define TRIM_TICK_SLABS 8 /* that go back to the system in each tick: half a megabyte */
+
 /* ---- Inbox ---------------------------------------------------------------------------------------- */
 
 bool io_ask(struct io *io, enum io_request_kind kind, void *subject)
@@ -338,6 +340,10 @@ bool io_turn(struct io *io)
         io->next_tick_ns = io->now_ns + IO_TICK_NS;
         close_idle(io);
         close_lingering(io);
+        if (io->heap) {
+            heap_collect(io->heap);
+            heap_trim(io->heap, TRIM_TICK_SLABS);
+        }
     }
     if (unlikely(io->spreading))
         some |= io_spread_step(io, tick);

@@ -614,7 +614,7 @@ static void visit_check(void *item, void *context)
     visit->volatile_count += entry_expire_ms(entry) != ENTRY_NO_EXPIRE;
     check_fields(entry, visit);
     if (entry_block_size(entry) <= HEAP_BLOCK_MAX)
-        ASSERT(heap_owner(entry) == visit->keyspace->heap);
+        ASSERT(heap_first(entry) == visit->keyspace->heap);
     ASSERT(entry->inline_size == 0 || entry_encoding(entry) == ENTRY_INLINE);
     if (entry_encoding(entry) == ENTRY_PAGE) {
         page_check(entry_page(entry));

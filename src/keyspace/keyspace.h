@@ -6,7 +6,8 @@
  * (exec/), which calls here.
  * Threads: executor only.
  *
- * K1  Every entry in a database's table was allocated from the keyspace's heap.
+ * K1  Every entry in a database's table was allocated from the keyspace's heap or, by the thread that parsed its command, from a
+ *     sibling of it (exec/build.h).
  * K2  volatile_count is the number of entries with an expire time other than ENTRY_NO_EXPIRE.
  * K3  An entry that has been replaced or removed goes through keyspace_retire, never straight to entry_free:
  *     there is the one place where readers on other threads are waited for.

@@ -125,7 +125,7 @@ static void check_collection(struct keyspace *keyspace, struct entry *entry, uin
 void entry_check(struct keyspace *keyspace, struct entry *entry, uint64_t sample)
 {
     if (entry_block_size(entry) <= HEAP_BLOCK_MAX)
-        ASSERT(heap_owner(entry) == keyspace->heap);
+        ASSERT(heap_first(entry) == keyspace->heap);
     ASSERT(entry->inline_size == 0 || entry_encoding(entry) == ENTRY_INLINE);
     ASSERT(entry_key_size(entry) <= ENTRY_KEY_SIZE_MAX);
     switch (entry_type(entry)) {

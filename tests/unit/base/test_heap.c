@@ -1,5 +1,7 @@
 /* Proves that the slab heap gives out blocks that do not overlap, takes them back, reuses empty slabs for other
  * sizes, counts what it uses, and that its bookkeeping holds after every phase of a random load. */
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/heap.h"
+#include "base/ring.h"
 #include "base/rng.h"
 
 #define MODEL_BLOCKS 20000
@@ -171,25 +174,144 @@ static void test_trim_is_bounded_and_keeps_a_reserve(void **state)
     heap_free(heap);
 }
 
-static void test_bag(void **state)
+/* A thread that takes blocks from its sibling heap and hands them to the owner of the first one. */
+struct lender {
+    struct heap *heap;
+    struct ring ring;
+    unsigned blocks;
+};
+
+#define LENT_BLOCKS 20000
+
+static size_t lent_size(unsigned i)
 {
-    (void)state;
-    struct heap *heap = heap_new();
-    struct heap_bag bag = {0};
-    bool full = false;
-    for (size_t i = 0; i < HEAP_BAG_MAX; i++) {
-        assert_false(full);
-        size_t size = i % 8 == 0 ? 5000 : 10 + i * 50;
-        full = heap_bag_add(&bag, heap_alloc(heap, size), size);
+    return i % 50 == 0 ? HEAP_BLOCK_MAX + 1 : 8 + i % 700;
+}
+
+static void *lend(void *argument)
+{
+    struct lender *lender = argument;
+    for (unsigned i = 0; i < lender->blocks; i++) {
+        unsigned char *block = heap_alloc(lender->heap, lent_size(i));
+        memset(block, (int)(i % 251), lent_size(i));
+        while (!ring_push(&lender->ring, block))
+            sched_yield();
+        ring_publish(&lender->ring);
     }
-    assert_true(full);
-    heap_bag_release(heap, &bag);
-    assert_int_equal(bag.count, 0);
+    return NULL;
+}
+
+static uint64_t used_bytes(const struct heap *heap)
+{
     struct heap_stats stats;
     heap_stats(heap, &stats);
-    assert_int_equal(stats.used_bytes, 0);
-    heap_check(heap);
-    heap_free(heap);
+    return stats.used_bytes;
+}
+
+/* Each block arrives whole, is released in another order than it was taken, and finds its way back. */
+static void borrow(struct heap *first, struct lender *lender)
+{
+    unsigned char *kept[64] = {0};
+    size_t sizes[64];
+    for (unsigned i = 0; i < lender->blocks; i++) {
+        unsigned char *block;
+        while (!(block = ring_pop(&lender->ring)))
+            sched_yield();
+        ring_retire(&lender->ring);
+        if (lent_size(i) <= HEAP_BLOCK_MAX)
+            heap_adopt(first, lent_size(i));
+        for (size_t at = 0; at < lent_size(i); at++)
+            assert_int_equal(block[at], i % 251);
+        unsigned place = i * 37 % 64;
+        if (kept[place])
+            heap_release(first, kept[place], sizes[place]);
+        kept[place] = block;
+        sizes[place] = lent_size(i);
+        heap_release(first, heap_alloc(first, 40), 40);
+    }
+    for (unsigned place = 0; place < 64; place++)
+        if (kept[place])
+            heap_release(first, kept[place], sizes[place]);
+}
+
+static void test_sibling(void **state)
+{
+    (void)state;
+    uint64_t before = mem_used();
+    struct heap *first = heap_new();
+    struct lender lender = {.heap = heap_new_sibling(first), .blocks = LENT_BLOCKS};
+    ring_init(&lender.ring, 16);
+    for (unsigned round = 0; round < 2; round++) { /* the thread ends, and another takes its place */
+        pthread_t thread;
+        heap_attend(lender.heap, true);
+        assert_int_equal(pthread_create(&thread, NULL, lend, &lender), 0);
+        borrow(first, &lender);
+        assert_int_equal(used_bytes(first), 0); /* at once, wherever the blocks are */
+        pthread_join(thread, NULL);
+        heap_attend(lender.heap, false);
+        heap_check(first);
+    }
+    heap_account(first);
+    ring_done(&lender.ring);
+    heap_free(first);
+    assert_int_equal(mem_used(), before);
+}
+
+/* What a bag has collected goes back by heap_trim, and a sibling without a thread gets its blocks at once. */
+static void test_sibling_bags(void **state)
+{
+    (void)state;
+    struct heap *first = heap_new(), *sibling = heap_new_sibling(first);
+    heap_attend(sibling, true);
+    void *block = heap_alloc(sibling, 500);
+    assert_ptr_equal(heap_owner(block), sibling);
+    assert_ptr_equal(heap_first(block), first);
+    assert_int_equal(used_bytes(first), 0);
+    heap_adopt(first, 500);
+    assert_int_equal(used_bytes(first), heap_block_size(500));
+    heap_disown(first, 500);
+    assert_int_equal(used_bytes(first), 0);
+    heap_adopt(first, 500);
+    heap_release(first, block, 500);
+    assert_int_equal(used_bytes(first), 0);
+    heap_collect(sibling);
+    assert_true(used_bytes(sibling) > 0); /* its own count: it has not got the block */
+    heap_trim(first, 1);
+    heap_collect(sibling);
+    heap_attend(sibling, false);
+    heap_check(first);
+
+    block = heap_alloc(sibling, 500);
+    heap_prefetch_release(first, block);
+    heap_adopt(first, 500);
+    heap_release(first, block, 500);
+    heap_check(first);
+    assert_int_equal(used_bytes(first), 0);
+    while (heap_trim(first, 1) > 0)
+        ;
+    heap_check(first);
+    heap_free(first);
+}
+
+/* Each block goes back to the one it came from. */
+static void test_many_siblings(void **state)
+{
+    (void)state;
+    struct heap *first = heap_new();
+    void *blocks[20];
+    for (unsigned i = 0; i < 20; i++) {
+        struct heap *sibling = heap_new_sibling(first);
+        blocks[i] = heap_alloc(sibling, 100 + i);
+    }
+    void *own = heap_alloc(first, 100);
+    for (unsigned i = 0; i < 20; i++) {
+        heap_adopt(first, 100 + i);
+        heap_release(first, blocks[i], 100 + i);
+    }
+    heap_release(first, own, 100);
+    heap_check(first);
+    assert_int_equal(used_bytes(first), 0);
+    heap_free(first);
 }
 
 static void test_refused_sizes(void **state)
@@ -221,7 +343,9 @@ int main(void)
         cmocka_unit_test(test_model),
         cmocka_unit_test(test_empty_slabs_serve_other_sizes),
         cmocka_unit_test(test_trim_is_bounded_and_keeps_a_reserve),
-        cmocka_unit_test(test_bag),
+        cmocka_unit_test(test_sibling),
+        cmocka_unit_test(test_sibling_bags),
+        cmocka_unit_test(test_many_siblings),
         cmocka_unit_test(test_refused_sizes),
         cmocka_unit_test(test_accounting),
     };

@@ -1,0 +1,55 @@
+/* Blocks built ahead, see build.h. Threads: as said there. */
+#include "exec/build.h"
+
+#include "base/bug.h"
+#include "keyspace/entry.h"
+
+#define ENTRY_HEAD_MAX 24 /* header, time to live, size of a long key or an integer */
+
+/* Whether the words are those of a command that gives the key a time to live: SETEX's stands before the value, SET's behind
+ * it. A wrong guess costs a block that is not used. */
+static bool has_time(const struct command *command, const struct slice *argv, uint32_t argc)
+{
+    uint32_t value = command->value_arg;
+    if (value > (uint32_t)command->first_key + 1)
+        return true;
+    if (likely(argc != value + 3) || argv[value + 1].size != 2)
+        return false;
+    char first = argv[value + 1].data[0] | 0x20, second = argv[value + 1].data[1] | 0x20;
+    return (first == 'e' || first == 'p') && second == 'x';
+}
+
+void build_value(struct heap *heap, struct run *run, struct slice *argv)
+{
+    struct request *request = &run->requests[run->count - 1];
+    const struct command *command = request->command;
+    if (command == NULL || command->value_arg == 0 || request->argc <= command->value_arg)
+        return;
+    struct slice *key = &argv[command->first_key];
+    struct slice value = argv[command->value_arg];
+    if (key->size > HEAP_BLOCK_MAX || value.size > HEAP_BLOCK_MAX ||
+        ENTRY_HEAD_MAX + key->size + value.size > HEAP_BLOCK_MAX)
+        return;
+    struct entry_options options = {.expire_ms =
+                                        has_time(command, argv, request->argc) ? 0 : ENTRY_NO_EXPIRE};
+    struct entry *entry = entry_new_string(heap, *key, value, &options);
+    if (unlikely(entry == NULL))
+        return;
+    request->built = entry;
+    run->built_count++;
+    *key = entry_key(entry);
+}
+
+void build_release(struct heap *heap, struct run *run)
+{
+    for (uint32_t i = 0; i < run->count && run->built_count > 0; i++) {
+        struct request *request = &run->requests[i];
+        if (request->is_faulty || request->built == NULL)
+            continue;
+        heap_adopt(heap, entry_block_size(request->built));
+        entry_free(heap, request->built);
+        request->built = NULL;
+        run->built_count--;
+    }
+    ASSERT(run->built_count == 0);
+}

@@ -348,9 +348,11 @@ static void awaken(struct shm_stream *self)
 static bool shm_stay_awake(struct stream *stream)
 {
     struct shm_stream *self = shm_of(stream);
-    if (!is_inherited(self))
-        awaken(self);
-    return self->may_watch;
+    if (is_inherited(self))
+        return self->may_watch;
+    awaken(self);
+    shm_tell_cpu(&self->session.end);
+    return self->may_watch && !shm_shares_cpu(&self->session.end);
 }
 
 /* Takes the bells, and finds out whether the server has gone. */
@@ -400,7 +402,8 @@ static inline void relax(void)
 }
 
 /* Watches the words for about as long as it would take to be woken, since an answer that comes meanwhile costs neither
- * side a system call. Not on one CPU, where the server could not run; not when it sleeps, for it must be woken first;
+ * side a system call. Not on one CPU, or on the server's, where it could not run; not when it sleeps, for it must be
+ * woken first;
  * and not for a while after it was in vain. */
 static bool watch(struct shm_stream *self, uint64_t wants)
 {
@@ -410,6 +413,9 @@ static bool watch(struct shm_stream *self, uint64_t wants)
         self->watch_skips--;
         return false;
     }
+    shm_tell_cpu(&self->session.end);
+    if (shm_shares_cpu(&self->session.end))
+        return false;
     int64_t end_ns = 0;
     for (;;) {
         for (unsigned looks = 0; looks < WATCH_LOOKS; looks++) {

@@ -29,9 +29,10 @@ bool spin_may(struct spin_thread *self)
     return true;
 }
 
-struct spin_watch spin_watch_of(const struct shm_end *end)
+struct spin_watch spin_watch_of(struct shm_end *end)
 {
-    return (struct spin_watch){&end->peer->tail, &end->peer->park, end->head};
+    shm_tell_cpu(end);
+    return (struct spin_watch){&end->peer->tail, &end->peer->park, &end->peer->cpu, end->head, end->told_cpu};
 }
 
 static uint64_t now_ns(void)
@@ -58,11 +59,13 @@ static bool has_news(const struct spin_watch *watches, size_t count)
     return false;
 }
 
-/* While nobody at the other end is awake there is nothing to wait for but a bell. */
+/* While nobody at the other end is awake there is nothing to wait for but a bell; and who has this very processor would
+ * have to wait for us. */
 static bool is_peer_awake(const struct spin_watch *watches, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if ((atomic_load_explicit(watches[i].park, memory_order_relaxed) & SHM_WANTS) == 0)
+        if ((atomic_load_explicit(watches[i].park, memory_order_relaxed) & SHM_WANTS) == 0 &&
+            atomic_load_explicit(watches[i].cpu, memory_order_relaxed) != watches[i].own_cpu)
             return true;
     return false;
 }

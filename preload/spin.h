@@ -2,7 +2,7 @@
  *
  * Entry points: spin_self, spin_may, spin_for.
  * Threads: each has its own state. Nobody spins for longer than settings.spin_ns, on one processor, or while the server
- * sleeps; after a spin in vain the next 1, 2, 4 ... SPIN_SKIPS_MAX waits sleep at once. */
+ * sleeps or shares the own processor; after a spin in vain the next 1, 2, 4 ... SPIN_SKIPS_MAX waits sleep at once. */
 #ifndef SKUA_PRELOAD_SPIN_H
 #define SKUA_PRELOAD_SPIN_H
 
@@ -24,8 +24,8 @@ struct spin_thread {
 /* A connection's end, as of when its lock was given up. */
 struct spin_watch {
     const _Atomic uint64_t *tail; /* the server's */
-    const _Atomic uint64_t *park;
-    uint64_t head;
+    const _Atomic uint64_t *park, *cpu;
+    uint64_t head, own_cpu; /* as the server has been told */
 };
 
 struct shm_end;
@@ -35,7 +35,8 @@ struct spin_thread *spin_self(void);
 /* Whether this wait may spin; counts the waits that may not. */
 bool spin_may(struct spin_thread *self);
 
-struct spin_watch spin_watch_of(const struct shm_end *end);
+/* Tells the server where we are. */
+struct spin_watch spin_watch_of(struct shm_end *end);
 
 /* Spins until one of them has data (true), or it does not pay any longer. */
 bool spin_for(struct spin_thread *self, const struct spin_watch *watches, size_t count);

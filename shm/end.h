@@ -1,6 +1,6 @@
 /* One end of a session of shared memory: bytes in, bytes out, and going to sleep without missing the bell.
  *
- * Entry points: shm_read, shm_write, shm_settle, shm_arm, shm_disarm.
+ * Entry points: shm_read, shm_write, shm_settle, shm_arm, shm_disarm; shm_tell_cpu, shm_shares_cpu.
  * Both ends use this, the server with the rings exchanged. Stands on libc alone.
  * Threads: an end belongs to one thread at a time. The peer is another process, which is not trusted: it can write
  * anything into its segment at any time. Each of its words is loaded once, checked, and then only the copy is used; a
@@ -32,6 +32,7 @@
 #ifndef SKUA_SHM_END_H
 #define SKUA_SHM_END_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,6 +42,9 @@
 
 /* Bytes are published in steps of this size, so that the reader copies while the writer goes on. */
 #define SHM_STEP ((size_t)16 << 10)
+
+/* Of so many times that both share a processor one is not said. */
+#define SHM_SHARED_TRY 256
 
 enum shm_answer {
     SHM_DONE,
@@ -59,6 +63,8 @@ struct shm_end {
     uint64_t settled_tail, settled_head; /* as of the last shm_settle */
     uint64_t sleeps;                     /* the number in the own park word */
     uint64_t rung_for;                   /* the peer's park word that was rung for last */
+    uint64_t told_cpu;                   /* the own cpu word */
+    uint64_t shared;                     /* times that it was the peer's */
 };
 
 /* `own` and `peer` are the control blocks, `out` and `in` the rings; all zero, as a new segment is. */
@@ -187,6 +193,25 @@ static inline bool shm_peer_sleeps(const struct shm_end *end)
     return (atomic_load_explicit(&end->peer->park, memory_order_relaxed) & SHM_WANTS) != 0;
 }
 
+/* Refreshes the own hint: before watching, and before sleeping. A few ns, and a store only where it has changed. */
+static inline void shm_tell_cpu(struct shm_end *end)
+{
+    uint64_t cpu = (uint64_t)(int64_t)(sched_getcpu() + 1);
+    if (cpu == end->told_cpu)
+        return;
+    end->told_cpu = cpu;
+    atomic_store_explicit(&end->own->cpu, cpu, memory_order_relaxed);
+}
+
+/* Whether both sides were last seen on one processor, after shm_tell_cpu: then watching keeps the peer from running. Now and
+ * then it is denied all the same, so that both want to run at a time, which is when a scheduler takes them apart. */
+static inline bool shm_shares_cpu(struct shm_end *end)
+{
+    if (end->told_cpu == 0 || atomic_load_explicit(&end->peer->cpu, memory_order_relaxed) != end->told_cpu)
+        return false;
+    return ++end->shared % SHM_SHARED_TRY != 0;
+}
+
 static inline void shm_disarm(struct shm_end *end)
 {
     atomic_store_explicit(&end->own->park, end->sleeps << SHM_SLEEP_SHIFT, memory_order_relaxed);
@@ -197,6 +222,7 @@ static inline void shm_disarm(struct shm_end *end)
 static inline bool shm_arm(struct shm_end *end, uint64_t wants)
 {
     end->sleeps++;
+    shm_tell_cpu(end);
     atomic_store_explicit(&end->own->park, end->sleeps << SHM_SLEEP_SHIFT | wants, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
     if (((wants & SHM_WANT_DATA) && shm_has_data(end)) || ((wants & SHM_WANT_SPACE) && shm_has_space(end))) {

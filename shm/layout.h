@@ -16,7 +16,9 @@
  * M4  Bytes [head, tail) belong to the reader, all others to the writer. A tail is stored with release after the bytes
  *     were written and loaded with acquire before they are read; a head is stored with release after the bytes were
  *     read and loaded with acquire before they are written over.
- * M5  park is how a side says that it sleeps, see shm/end.h. */
+ * M5  park is how a side says that it sleeps, see shm/end.h.
+ * M6  cpu is a hint, and reserved words are zero: whoever knows nothing of them does without. A peer that lies about it
+ *     makes this side look for its bytes in vain, within the limits that this side has for that anyway, or not at all. */
 #ifndef SKUA_SHM_LAYOUT_H
 #define SKUA_SHM_LAYOUT_H
 
@@ -47,7 +49,8 @@ struct shm_control {
     _Atomic uint64_t tail; /* bytes ever written into the ring of this segment */
     _Atomic uint64_t head; /* bytes ever read from the ring of the other segment */
     _Atomic uint64_t park;
-    uint64_t reserved[5];
+    _Atomic uint64_t cpu; /* the processor on which the owner was seen last, plus 1; 0: not told. M6 */
+    uint64_t reserved[4];
 };
 
 #define SHM_CONTROL_SIZE UINT64_C(64)

@@ -263,6 +263,9 @@ static void expect_more(struct shm_stream *self)
     }
     if (self->skips > 0 || spin_us <= 0 || self->host->has_one_processor || !has_credit(hub))
         return;
+    shm_tell_cpu(&self->end);
+    if (shm_shares_cpu(&self->end))
+        return;
     if (spin_us != hub->spin_us) {
         hub->spin_us = spin_us;
         hub->spin_ticks = clock_ns_to_ticks(hub->clock, (uint64_t)spin_us * 1000);

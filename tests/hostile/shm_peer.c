@@ -270,7 +270,7 @@ static int mode_words(struct peer *peer, uint64_t number)
 
 /* ---- Memory that changes all the time --------------------------------------------------------------------------- */
 
-enum { SPOIL_WORDS = 1, SPOIL_BYTES = 2, SPOIL_PARK = 4 };
+enum { SPOIL_WORDS = 1, SPOIL_BYTES = 2, SPOIL_PARK = 4, SPOIL_CPU = 8 };
 
 struct spoiler {
     struct peer *peer;
@@ -303,6 +303,8 @@ static void *spoil(void *context)
             atomic_store(random & 1 << 20 ? &control->tail : &control->head, odd_word(spoiler, random));
         if (spoiler->what & SPOIL_PARK)
             atomic_store(&control->park, random);
+        if (spoiler->what & SPOIL_CPU)
+            atomic_store(&control->cpu, random & 1 << 20 ? random : random % 4);
     }
     return NULL;
 }
@@ -353,13 +355,13 @@ static int mode_changing_bytes(struct peer *peer, uint64_t sessions)
 
 static int mode_changing_all(struct peer *peer, uint64_t sessions)
 {
-    return spoil_sessions(peer, SPOIL_BYTES | SPOIL_WORDS | SPOIL_PARK, sessions);
+    return spoil_sessions(peer, SPOIL_BYTES | SPOIL_WORDS | SPOIL_PARK | SPOIL_CPU, sessions);
 }
 
-/* A park word that is another each time makes the server ring for each reply; it says nothing false, and replies come. */
-static int mode_changing_park(struct peer *peer, uint64_t requests)
+/* What a peer may say at any time: requests are answered all the same. */
+static int talk_truly(struct peer *peer, unsigned what, uint64_t requests)
 {
-    struct spoiler spoiler = {.peer = peer, .what = SPOIL_PARK, .random = 5};
+    struct spoiler spoiler = {.peer = peer, .what = what, .random = 5};
     char reply[7];
     size_t done;
     pthread_t thread;
@@ -378,6 +380,18 @@ static int mode_changing_park(struct peer *peer, uint64_t requests)
     pthread_join(thread, NULL);
     peer_close(peer);
     return 0;
+}
+
+/* A park word that is another each time makes the server ring for each reply; it says nothing false. */
+static int mode_changing_park(struct peer *peer, uint64_t requests)
+{
+    return talk_truly(peer, SPOIL_PARK, requests);
+}
+
+/* Lies about the processor decide no more than whether the server looks for this session's bytes. */
+static int mode_changing_cpu(struct peer *peer, uint64_t requests)
+{
+    return talk_truly(peer, SPOIL_CPU, requests);
 }
 
 /* ---- Segments and the socket ------------------------------------------------------------------------------------ */
@@ -661,6 +675,7 @@ static const struct {
     {"changing-bytes", mode_changing_bytes, 100}, /* sessions */
     {"changing-all", mode_changing_all, 100},     /* sessions */
     {"changing-park", mode_changing_park, 2000},  /* requests */
+    {"changing-cpu", mode_changing_cpu, 2000},    /* requests */
     {"segments", mode_segments, 100},             /* holes */
     {"bell-flood", mode_bell_flood, 50000},       /* messages */
     {"garbage", mode_garbage, 1000},              /* messages */

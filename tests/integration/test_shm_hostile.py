@@ -90,7 +90,7 @@ def expect_success(process):
 @pytest.mark.parametrize("mode, number", [
     ("words", 0), ("words", 2),
     ("changing-words", 100 // SLOWER), ("changing-bytes", 100 // SLOWER), ("changing-all", 100 // SLOWER),
-    ("changing-park", 2000 // SLOWER),
+    ("changing-park", 2000 // SLOWER), ("changing-cpu", 2000 // SLOWER),
     ("segments", 100), ("bell-flood", 50_000 // SLOWER), ("garbage", 1000 // SLOWER),
 ])
 def test_what_a_peer_writes_harms_itself_only(peer, r, connect, sound, mode, number):

@@ -157,6 +157,26 @@ static void only_a_sleeper_that_wants_it_is_rung_for_and_once(void **state)
     assert_true(shm_settle(&pair->a)); /* the next */
 }
 
+/* The test may be moved to another processor at any time, so that the words are what is compared. */
+static void who_shares_a_processor_knows_it(void **state)
+{
+    struct pair *pair = *state;
+    unsigned shared = 0;
+    assert_false(shm_shares_cpu(&pair->a)); /* nothing was told */
+    shm_tell_cpu(&pair->a);
+    assert_true(pair->a.told_cpu > 0);
+    assert_int_equal(atomic_load(&pair->a.own->cpu), pair->a.told_cpu);
+    assert_false(shm_shares_cpu(&pair->a));
+    atomic_store(&pair->b.own->cpu, pair->a.told_cpu + 1);
+    assert_false(shm_shares_cpu(&pair->a));
+    atomic_store(&pair->b.own->cpu, pair->a.told_cpu);
+    for (unsigned i = 0; i < 10 * SHM_SHARED_TRY; i++)
+        shared += shm_shares_cpu(&pair->a);
+    assert_int_equal(shared, 10 * (SHM_SHARED_TRY - 1));
+    assert_true(shm_arm(&pair->b, SHM_WANT_DATA));
+    assert_int_equal(atomic_load(&pair->b.own->cpu), pair->b.told_cpu); /* who sleeps has told */
+}
+
 static void who_waits_for_space_is_not_rung_for_data(void **state)
 {
     struct pair *pair = *state;
@@ -194,6 +214,7 @@ int main(void)
         SPEC(a_head_that_overtakes_the_tail_is_refused),
         SPEC(a_head_that_goes_back_is_refused),
         SPEC(only_a_sleeper_that_wants_it_is_rung_for_and_once),
+        SPEC(who_shares_a_processor_knows_it),
         SPEC(who_waits_for_space_is_not_rung_for_data),
         SPEC(who_finds_something_does_not_sleep),
     };

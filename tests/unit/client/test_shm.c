@@ -310,6 +310,14 @@ static void a_loop_is_woken(void **state)
     assert_true(world->host.bells_rung > 0);
 }
 
+/* While the host was last seen on our own processor there is none to look on, but for one time in many. */
+static void stay_awake(const struct world *world)
+{
+    unsigned tries = 0;
+    while (!skua_stay_awake(world->client))
+        assert_true(++tries < 1000);
+}
+
 /* A loop that looks by itself is not rung for, and can go to sleep at any time. */
 static void a_loop_may_look_by_itself(void **state)
 {
@@ -318,7 +326,7 @@ static void a_loop_may_look_by_itself(void **state)
     struct answers answers = {0};
     for (unsigned i = 0; i < 3000; i++) {
         bool sleeps = i % 10 == 0;
-        assert_true(skua_stay_awake(world->client));
+        stay_awake(world);
         assert_int_equal(skua_submit_command(world->client, on_reply, &answers, "ECHO %u", i), SKUA_OK);
         assert_int_equal(skua_run(world->client, SKUA_WRITE), SKUA_OK);
         while (answers.answered <= i) {

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/bug.h"
 #include "base/epoch.h"
 #include "base/heap.h"
 #include "base/rng.h"
@@ -120,7 +121,7 @@ static struct table *keys_of(struct writer *writer)
 
 static void insert(struct writer *writer, struct table *table, uint64_t key)
 {
-    assert_int_equal(table_insert(table, hash_of(writer, key), item_new(writer, key)), ST_OK);
+    ASSERT(table_insert(table, hash_of(writer, key), item_new(writer, key)) == ST_OK);
 }
 
 static struct table *table_new(struct writer *writer)
@@ -274,14 +275,14 @@ static void run(uint64_t hash_mask, uint64_t changes)
 static void readers_beside_a_writer(void **state)
 {
     (void)state;
-    run(UINT64_MAX, 1500000);
+    run(UINT64_MAX, 3000000);
 }
 
 /* Only a few hundred different places: chains of many children. */
 static void readers_in_long_chains(void **state)
 {
     (void)state;
-    run(0x03000000000000ff, 300000);
+    run(0x03000000000000ff, 600000);
 }
 
 int main(void)

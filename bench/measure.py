@@ -1,12 +1,13 @@
 """What the benchmark measures: speed and CPU under skua-bench, memory per key, the executor's longest pause.
 
-Entry: pinned_server, load, speed, bytes_per_key, growth_pause.
+Entry: pinned_server, load, speed, open_loop, bytes_per_key, growth_pause.
 Servers run on one core, skua-bench on another; every figure is read from outside, except the pause, which only the
 executor itself can see.
 """
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import tempfile
 import time
@@ -51,6 +52,21 @@ def speed(servers, commands, pipeline, options):
     return skua_bench(*targets, "-c", CONNECTIONS, "-P", pipeline, "-r", options.keys, "-d", options.value_bytes,
                       "-t", ",".join(commands), "--duration", options.seconds, "--warm-up", options.warm_up,
                       "--rounds", options.rounds)
+
+
+def open_loop(servers, rates, options):
+    """GETs that are due at a fixed rate, whether the server keeps up or not, in rounds in which the servers take turns:
+    name -> medians over the rounds."""
+    fields = ("p50_us", "p99_us", "p999_us", "max_us")
+    rounds = {name: [] for name in servers}
+    for _ in range(options.rounds):
+        for name, server in servers.items():
+            document = skua_bench("-h", "127.0.0.1", "-p", server.port, "-c", CONNECTIONS, "-r", options.keys,
+                                  "-d", options.value_bytes, "-t", "get", "--rate", int(rates[name]), "--arrivals", "poisson",
+                                  "--duration", options.seconds, "--warm-up", options.warm_up)
+            rounds[name].append(document["results"][0])
+    return {name: {"rate": rates[name], **{field: statistics.median(result[field] for result in results) for field in fields}}
+            for name, results in rounds.items()}
 
 
 def settled_rss(server, timeout_s=30):

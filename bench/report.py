@@ -1,8 +1,9 @@
 """Writes what the benchmark found: a table (Markdown), a picture (SVG), the figures (JSON) and skua-bench's page (HTML).
 
 Entry: merged, write. All are made of skua-bench's JSON document, whose fields docs/benchmark-output.md describes, and of
-five more: `measures` (memory), `pause`, `waits` (GETs beside long commands), `shm` (bench/shm.py) and, with a peer,
-`single_commands` (bench/commands.py). The picture has the look of the page, on light and dark ground.
+seven more: `measures` (memory), `pause`, `waits` (GETs beside long commands), `half` (GETs at half load), `scaling`
+(bench/scaling.py), `shm` (bench/shm.py) and, with a peer, `single_commands` (bench/commands.py). The picture has the look of the
+page, on light and dark ground.
 """
 import json
 import pathlib
@@ -13,6 +14,7 @@ sys.path[:0] = [str(ROOT / "dev" / "gen"), str(ROOT / "bench")]
 
 import commands  # noqa: E402
 import report_page  # noqa: E402
+import scaling  # noqa: E402
 import shm  # noqa: E402
 
 PAGE = ROOT / "tools" / "bench"
@@ -97,6 +99,27 @@ def _ratio_table(document):
     return lines
 
 
+HALF_GOAL = 0.7  # p99.9, first server to second
+
+
+def _half_table(document):
+    servers = document["servers"]
+    lines = ["## Latency at half load", "",
+             f"GETs of {document['settings']['clients']} connections, one at a time each, that are due at random moments: at half of what the "
+             "server takes at most without pipelining, and at half of what the slowest takes. Latency counts from when a GET was due.", "",
+             _row(["due", "", "GETs/s", "p50", "p99", "p99.9"]), "|---|---|--:|--:|--:|--:|"]
+    for name, rows in document["half"].items():
+        for place, server in enumerate(servers):
+            row = rows[server["name"]]
+            lines.append(_row([name if place == 0 else "", _title(server), f"{row['rate']:,.0f}",
+                               *(_duration(row[field]) for field in ("p50_us", "p99_us", "p999_us"))]))
+    if len(servers) > 1:
+        ratios = {name: rows[servers[0]["name"]]["p999_us"] / rows[servers[1]["name"]]["p999_us"] for name, rows in document["half"].items()}
+        lines += ["", f"p99.9, {_title(servers[0])} : {_title(servers[1])}: "
+                  + ", ".join(f"**{ratio:.2f}** ({name})" for name, ratio in ratios.items()) + f"; the goal is {HALF_GOAL}."]
+    return lines
+
+
 def _memory_table(document):
     servers = document["servers"]
     compared = len(servers) > 1
@@ -158,6 +181,8 @@ def table(document):
         "[benchmark.json](benchmark.json), and [what skua-bench writes](benchmark-output.md) says how they come about.", "", "## Speed", "", *_speed_table(document)]
     if len(servers) > 1:
         lines += ["", "Ratios of paired rounds, with 95 % intervals:", "", *_ratio_table(document)]
+    lines += ["", *_half_table(document)]
+    lines += ["", *scaling.section(document["scaling"])]
     if "single_commands" in document:
         lines += ["", *commands.section(document["single_commands"])]
     lines += _memory_table(document)
@@ -306,12 +331,23 @@ def page(document):
     return head + json.dumps(document).replace("<", "\\u003c") + tail
 
 
+BULKY = ("histogram", "series", "commands")
+
+
+def thinned(value, without=BULKY):
+    """A document without its samples, wherever they are in it, and with as many digits as were measured."""
+    if isinstance(value, dict):
+        return {name: thinned(part, without) for name, part in value.items() if name not in without}
+    if isinstance(value, list):
+        return [thinned(part, without) for part in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
 def write(document, folder, page_folder):
-    """Writes all of it; returns the paths. Histograms and series are in the page only: the repository needs no such bulk."""
-    bulky = ("histogram", "series", "commands")
-    figures = {**document, "results": [{name: value for name, value in result.items() if name not in bulky}
-                                       for result in document["results"]]}
+    """Writes all of it; returns the paths. The repository needs no bulk: what the page alone draws is in the page only."""
+    figures = thinned(document) | {"shm": thinned(document["shm"], (*BULKY, "rounds"))}
     texts = {folder / "benchmark.md": table(document), folder / "benchmark.svg": picture(document),
+             folder / "scaling.svg": scaling.picture(document["scaling"]),
              folder / "benchmark.json": json.dumps(figures, indent=1) + "\n", page_folder / "benchmark.html": page(document)}
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ import commands  # noqa: E402
 import measure  # noqa: E402
 import pauses  # noqa: E402
 import report  # noqa: E402
+import scaling  # noqa: E402
 import shm  # noqa: E402
 from harness.server import REDIS, SKUA, program  # noqa: E402
 
@@ -46,13 +47,29 @@ def speed_and_memory(kinds, options, say):
         for kind, server in servers.items():
             memory[kind] = measure.bytes_per_key(server, options.keys, options.value_bytes)
             say(f"loaded {options.keys:,} keys into {kind}: {memory[kind]:.1f} bytes each")
+        half = None
         for pipeline in PIPELINES:
             session = measure.speed(servers, COMMANDS, pipeline, options)
             sessions.append((pipeline, session))
             for result in session["results"]:
                 cpu = f"{result['cpu_us']:6.2f} us" if result["cpu_us"] is not None else "-"
                 say(f"{result['test']} pipeline {pipeline:2} {result['server']:5} {result['rps']:11,.0f}/s {cpu}")
-    return report.merged(sessions), memory
+            if pipeline == 1:
+                half = half_load(servers, session, options, say)
+    return report.merged(sessions) | {"half": half}, memory
+
+
+def half_load(servers, session, options, say):
+    """How long GETs take at half of what saturates a server: at half of what each takes itself, and all at half of what the
+    slowest takes. name of the load -> server -> figures."""
+    rates = {result["server"]: result["rps"] / 2 for result in session["results"] if result["test"] == "GET"}
+    least = min(rates.values())
+    found = {"half of its own": {}, "the same for all": {}}
+    for name, load_rates in (("half of its own", rates), ("the same for all", dict.fromkeys(rates, least))):
+        for kind, result in measure.open_loop(servers, load_rates, options).items():
+            found[name][kind] = result
+            say(f"GET, {name}: {kind} at {result['rate']:,.0f}/s p99.9 {result['p999_us']:.0f} us")
+    return found
 
 
 def small_values(kinds, options, say):
@@ -97,6 +114,7 @@ def main():
     document["pause"] = {"first": first, "last": last, "ms": ms, "by": by}
     say(f"longest pause from {first:,} to {last:,} keys: {ms:.3f} ms {by}")
     document["waits"] = pauses.measure_pauses(kinds, 0.1 if options.quick else 1, say)
+    document["scaling"] = scaling.measure_scaling(kinds, scaling.quickly(options), say)
     document["shm"] = shm.measure_shm(kinds, options.quick, say)
     if REDIS in kinds:
         scale = {"rounds": 1, "requests": 20_000, "elements": 100_000} if options.quick else {}

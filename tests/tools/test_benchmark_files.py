@@ -1,6 +1,7 @@
 """What `make bench` writes for the repository: the table, the picture and the figures."""
 import json
 import re
+import subprocess
 import sys
 import xml.etree.ElementTree
 
@@ -8,11 +9,12 @@ import pytest
 
 from harness.bench_document import document
 from harness.browser import Browser
-from harness.server import ROOT
+from harness.server import ROOT, SKUA, Server
 
 sys.path.insert(0, str(ROOT / "bench"))
 import commands  # noqa: E402
 import report  # noqa: E402
+import scaling  # noqa: E402
 
 MEMORY = [{"title": "Memory per key", "note": "Growth of RSS.", "unit": "bytes",
            "rows": [{"name": "8-byte values", "values": {"skua": 47.25, "redis": 112.0}}]}]
@@ -46,10 +48,27 @@ SINGLE = {"rounds": 3, "requests": 1000, "elements": 100_000,
           "rows": [single("LPUSH", "small", 0.4), single("LPUSH", "large", 0.6), single("SREM", "large", 0.7)]}
 
 
+HALF = {"skua": {"rate": 75_000, "p50_us": 40, "p99_us": 80, "p999_us": 120},
+        "redis": {"rate": 60_000, "p50_us": 50, "p99_us": 90, "p999_us": 200}}
+
+
+def times(executor_ns, thread_ns, executed=1.0):
+    return {"executor_ns": executor_ns, "execute_ns": executor_ns / 2, "rings_ns": executor_ns / 4, "executed": executed,
+            "thread_ns": thread_ns, "receive_ns": 100, "direct_ns": 50, "send_ns": 200, "rps": 1e6}
+
+
+SCALING = {"keys": 3_000_000, "value_bytes": 512, "pipeline": 16, "clients": 50, "processors": 2,
+           "rows": {"80 % GET, 20 % SET, direct reads": times(130, 600, 0.75), "SET": times(125, 500), "GET, direct reads": times(0, 400, 0.0)},
+           "peers": {"redis-server 7.0": {"GET": {"main_ns": 2000, "rps": 4e5}, "80 % GET, 20 % SET": {"main_ns": 2100, "rps": 4e5}}}}
+
+
 def benchmark(servers=("skua", "redis")):
     sessions = [(pipeline, document(servers=servers)) for pipeline in (1, 16)]
     beside = {"single_commands": SINGLE} if "redis" in servers else {}
-    return report.merged(sessions) | {"measures": MEMORY, "pause": PAUSE, "waits": WAITS, "shm": SHM} | beside
+    half = {name: {server: HALF[server] for server in servers} for name in ("half of its own", "the same for all")}
+    peers = SCALING["peers"] if "redis" in servers else {}
+    return report.merged(sessions) | {"measures": MEMORY, "pause": PAUSE, "waits": WAITS, "shm": SHM, "half": half,
+                                      "scaling": SCALING | {"peers": peers}} | beside
 
 
 def test_sessions_become_one_document():
@@ -77,6 +96,58 @@ def test_the_table_has_both_servers_and_their_ratios():
     assert "| 16 KB | 20,000 | 25,000 | 800,000 | **32** |" in text
     assert "| redis-py, blocking | 10,000 | 30,000 | **3** |" in text
     assert "125,000 over shared memory (**1.25**)" in text
+
+
+def test_latency_at_half_load():
+    text = report.table(benchmark())
+    assert "| half of its own | Skua | 75,000 | 40 µs | 80 µs | 120 µs |" in text
+    assert "p99.9, Skua : Redis: **0.60** (half of its own), **0.60** (the same for all); the goal is 0.7." in text
+
+
+def test_the_bound_of_threads_and_executor():
+    text = report.table(benchmark())
+    assert "| SET | **125.0** | 62.5 | 31.2 | 100% | **500** | 100, 50, 200 | 4 | 8.0 M/s |" in text
+    assert "| GET, direct reads | **0.0** | 0.0 | 0.0 | 0% | **400** | 100, 50, 200 | – | grows with the threads |" in text
+    assert "| redis-server 7.0, GET | **2000** (user space) | | | | | | | 500 k/s |" in text
+    assert "| SET | 2.0 M | 4.0 M | 8.0 M | 8.0 M | 8.0 M | 8.0 M | 8.0 M |" in text
+    assert "| GET, direct reads | 2.5 M | 5.0 M | 10.0 M | 20.0 M | 40.0 M | 80.0 M | 160.0 M |" in text
+
+
+def test_the_plot_of_the_bound_has_a_line_for_each_load_and_each_peer():
+    root = xml.etree.ElementTree.fromstring(scaling.picture(SCALING))
+    words = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"SET: 8.0 M", "GET, direct reads: 160.0 M", "redis-server 7.0, GET: 500 k"} <= set(words)
+    heights = scaling.places([100, 101, 102, 99, 300], 14, 40, 310)
+    assert all(b - a >= 14 for a, b in zip(sorted(heights), sorted(heights)[1:])) and max(heights) <= 310
+
+
+@pytest.mark.parametrize("options", [(), ("--json", "out.json", "--svg", "out.svg")])
+def test_scaling_of_a_server_that_runs(tmp_path, options):
+    """As an operator checks it: figures come from the server's own counters, and its options are as before."""
+    with Server(SKUA, "tcp", 2) as server:
+        finished = subprocess.run([ROOT / "bench" / "scaling.py", "--url", f"redis://127.0.0.1:{server.port}", "--keys", "2000",
+                                   "--seconds", "0.3", "--rounds", "1", *options], capture_output=True, text=True, cwd=tmp_path)
+        assert finished.returncode == 0, finished.stderr
+        with server.connect() as client:
+            assert client("CONFIG GET io-threads-always-active")[1] == b"yes"
+            assert client("DBSIZE") == 2000
+    rows = {line.split(" | ")[0].strip("| "): line for line in finished.stdout.splitlines() if line.startswith("| ")}
+    assert {"SET", "GET", "80 % GET, 20 % SET"} <= set(rows)
+    if options:
+        figures = json.loads((tmp_path / "out.json").read_text())
+        assert figures["rows"]["SET"]["executor_ns"] > 0 and figures["rows"]["SET"]["thread_ns"] > 0
+        assert figures["rows"]["SET"]["executed"] > 0.9
+        xml.etree.ElementTree.parse(tmp_path / "out.svg")
+
+
+def test_scaling_needs_threads_to_measure():
+    with Server(SKUA, "tcp", 0) as server:
+        finished = subprocess.run([ROOT / "bench" / "scaling.py", "--url", f"redis://127.0.0.1:{server.port}"], capture_output=True, text=True)
+    assert finished.returncode != 0 and "no I/O threads" in finished.stderr
+
+
+def test_samples_are_thinned_wherever_they_are():
+    assert report.thinned({"a": [{"histogram": [1] * 1000, "rps": 1.23456789}], "series": []}) == {"a": [{"rps": 1.23457}]}
 
 
 def test_a_goal_that_is_missed_is_told():
@@ -116,15 +187,16 @@ def test_files_are_written_and_the_repository_gets_no_bulk(tmp_path):
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_the_picture_stays_inside_of_its_frame(tmp_path, dark):
+@pytest.mark.parametrize("drawn", [report.picture(benchmark()), scaling.picture(SCALING)], ids=["bars", "scaling"])
+def test_the_picture_stays_inside_of_its_frame(tmp_path, drawn, dark):
     """As GitHub shows it: an image, whose texts must not run over its edge or each other's column."""
-    (tmp_path / "benchmark.svg").write_text(report.picture(benchmark()))
+    (tmp_path / "benchmark.svg").write_text(drawn)
     with Browser() as browser:
         page = browser.open(tmp_path / "benchmark.svg", dark=dark)
         boxes = page.evaluate("[...document.querySelectorAll('text, rect')].map(each => { const box = each.getBBox(); "
                               "return [box.x, box.x + box.width, box.y + box.height, each.textContent]; })")
         colour = page.evaluate("getComputedStyle(document.querySelector('text')).fill")
-    height = float(re.search(r'height="(\d+)"', report.picture(benchmark()))[1])
+    height = float(re.search(r'height="(\d+)"', drawn)[1])
     for left, right, lower, words in boxes:
         assert left >= 0 and right <= report.WIDTH and lower <= height, words
     assert colour == ("rgb(228, 233, 237)" if dark else "rgb(27, 33, 39)")

@@ -339,6 +339,43 @@ def test_all_threads_or_as_many_as_are_needed_can_be_chosen_at_any_time(start):
     assert client("PING") == "PONG" and in_use(client) == 0
 
 
+def store_and_check(client, turn):
+    """Values by every command whose block a thread builds, and by some that do not use what was built."""
+    keys = range(100)
+    size = 10 + turn * 300
+    value = f"{turn}:" + "x" * size
+    replies = client.pipeline(*[("SET", f"plain{i}", value) for i in keys],
+                              *[("SET", f"timed{i}", value, "EX", 1000) for i in keys],
+                              *[("SETEX", f"timed{i}", 1000, i) for i in keys[::2]],
+                              *[("SET", f"plain{i}", "not stored", "NX") for i in keys],
+                              *[("SET", f"plain{i}", "not stored", "EX", "soon") for i in keys[:5]],
+                              ("MULTI",), *[("GETSET", f"plain{i}", value + "y") for i in keys[:20]], ("EXEC",))
+    assert replies[:350] == ["OK"] * 250 + [None] * 100
+    assert replies[-1] == [value.encode()] * 20
+    assert client("MGET", *[f"plain{i}" for i in keys]) == [(value + ("y" if i < 20 else "")).encode() for i in keys]
+    assert client("MGET", *[f"timed{i}" for i in keys]) == \
+        [(value if i % 2 else str(i)).encode() for i in keys]
+    assert all(900 < ttl <= 1000 for ttl in client.pipeline(*[("TTL", f"timed{i}") for i in keys]))
+    assert client("DEBUG CHECK") == "OK"
+
+
+@pytest.mark.once
+@pytest.mark.skua_only("it cannot change them at run time")
+def test_values_outlive_the_threads_that_built_them(start):
+    """Blocks are taken from heaps of the I/O threads, and go back whether or not the thread is still there."""
+    server = start(io_threads="4", enable_debug_command="local")
+    clients = [server.connect() for _ in range(4)]
+    for turn, count in enumerate(["4", "0", "3", "1", "0", "4"]):
+        assert clients[0]("CONFIG", "SET", "io-threads", count) == "OK"
+        for client in clients:
+            store_and_check(client, turn % 3)
+    for client in clients:
+        assert client("FLUSHALL") == "OK"
+    eventually(lambda: clients[0].info("memory")["lazyfree_pending_objects"] == "0", "all is freed")
+    assert clients[0]("DEBUG CHECK") == "OK"
+    server.stop()
+
+
 class Changes:
     """Has threads come and go until it is stopped: all of four, as many as are needed, other numbers."""
 

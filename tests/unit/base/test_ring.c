@@ -143,6 +143,22 @@ static void two_threads(void **state)
     ring_done(&ring);
 }
 
+static void what_comes_later_can_be_looked_at(void **state)
+{
+    struct ring ring;
+    ring_init(&ring, 4);
+    for (uintptr_t i = 1; i <= 3; i++)
+        assert_true(ring_push(&ring, (void *)i));
+    ring_publish(&ring);
+    assert_null(ring_peek(&ring, 0)); /* nothing is known before the first is taken */
+    assert_int_equal((uintptr_t)ring_pop(&ring), 1);
+    assert_int_equal((uintptr_t)ring_peek(&ring, 0), 2);
+    assert_int_equal((uintptr_t)ring_peek(&ring, 1), 3);
+    assert_null(ring_peek(&ring, 2));
+    assert_int_equal((uintptr_t)ring_pop(&ring), 2);
+    ring_done(&ring);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +166,7 @@ int main(void)
         cmocka_unit_test(a_full_ring_refuses_until_slots_are_retired),
         cmocka_unit_test(order_holds_around_the_end_of_the_slots),
         cmocka_unit_test(a_ring_of_one),
+        cmocka_unit_test(what_comes_later_can_be_looked_at),
         cmocka_unit_test(two_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -205,6 +205,9 @@ static bool table_split(struct table *table)
         table_due_set(table, bucket_count, TABLE_DUE_NONE);
         return false;
     }
+    if (MUTANT(MOVE_CLEARS_FIRST))
+        split_clear(table, head, bit);
+    MUTANT_PAUSE(MOVE_CLEARS_FIRST);
     atomic_store_explicit(&table->bucket_count, bucket_count + 1, memory_order_release);
     table_raise_generation(table);
     split_clear(table, head, bit);

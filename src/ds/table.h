@@ -45,6 +45,7 @@
 #include "base/bug.h"
 #include "base/heap.h"
 #include "base/macros.h"
+#include "base/mutant.h"
 #include "base/rng.h"
 #include "base/status.h"
 
@@ -235,6 +236,7 @@ ALWAYS_INLINE enum table_seen table_find_shared(const struct table *table, uint6
     uint64_t bucket_count = atomic_load_explicit(&table->bucket_count, memory_order_acquire);
     const struct table_bucket *bucket = table_bucket_at_shared(table, bucket_count, hash);
     uint8_t tag = table_tag_of(hash);
+    MUTANT_PAUSE(GENERATION_NOT_RAISED);
     while (bucket) {
         uint64_t meta = atomic_load_explicit(&bucket->meta, memory_order_acquire);
         for (unsigned set = table_candidates(meta, tag); set; set &= set - 1) {

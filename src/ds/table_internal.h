@@ -62,7 +62,8 @@ ALWAYS_INLINE void table_add_generation(struct table *table, uint64_t step)
 /* Between the two stores of a move (T4, T5, T9): whoever misses because of the second sees it. */
 ALWAYS_INLINE void table_raise_generation(struct table *table)
 {
-    table_add_generation(table, 2);
+    if (!MUTANT(GENERATION_NOT_RAISED))
+        table_add_generation(table, 2);
 }
 
 /* Around stores between which something cannot be found (T9): makes the generation odd, and even again. */

@@ -5,6 +5,7 @@
 #include "exec/direct.h"
 
 #include "base/alloc.h"
+#include "base/mutant.h"
 #include "base/role.h"
 #include "config/config.h"
 #include "exec/blame.h"
@@ -36,7 +37,8 @@ static enum direct_outcome judge(struct direct *direct, const struct entry *entr
         return unlikely(direct->read->gate & GATE_KEY_MISS) ? DIRECT_NOT_PLAIN : DIRECT_ANSWERED;
     }
     int64_t expire_ms = direct_expire_ms(entry);
-    if (unlikely(expire_ms != ENTRY_NO_EXPIRE) && expire_ms <= direct_now_ms(direct))
+    if (unlikely(expire_ms != ENTRY_NO_EXPIRE) && expire_ms <= direct_now_ms(direct) &&
+        !MUTANT(EXPIRED_ANSWERED))
         return DIRECT_EXPIRED;
     direct->hits++;
     return DIRECT_ANSWERED;
@@ -133,6 +135,7 @@ enum direct_outcome direct_string(const struct entry *entry, entry_scratch scrat
     switch (entry_encoding(entry)) {
     case ENTRY_INLINE: ret_string->bytes = entry_bytes(entry); return DIRECT_ANSWERED;
     case ENTRY_INT: {
+        MUTANT_PAUSE(UNTRACKED_NOT_NOTED);
         int64_t value = __atomic_load_n(entry_word(entry), __ATOMIC_RELAXED);
         ret_string->bytes = slice_make(scratch, num_format_i64(value, scratch));
         return DIRECT_ANSWERED;
@@ -228,7 +231,7 @@ void exec_set_reader_threads(struct exec *exec, unsigned count)
 static uint32_t gate_of_modes(const struct exec *exec)
 {
     uint32_t gate = 0;
-    if (exec->monitor_count > 0)
+    if (exec->monitor_count > 0 && !MUTANT(MONITOR_LEAVES_GATE))
         gate |= GATE_MONITOR;
     if (exec->pause_until_ms != 0 && !exec->pause_writes_only)
         gate |= GATE_PAUSE;

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/mutant.h"
 #include "base/role.h"
 #include "base/worker.h"
 #include "config/config.h"
@@ -236,7 +237,8 @@ static void give_back_executed(struct client *client)
     if (!run)
         return;
     client->executed_head = client->executed_tail = NULL;
-    client_update_direct(client);
+    if (!MUTANT(MODE_KEPT) || atomic_load(&client->shared->direct) == 0)
+        client_update_direct(client);
     give_back(client, run);
 }
 

@@ -2,6 +2,7 @@
 #include "exec/transaction.h"
 
 #include "base/alloc.h"
+#include "base/mutant.h"
 #include "exec/call.h"
 #include "exec/watch.h"
 
@@ -88,8 +89,11 @@ void transaction_execute(struct call *call)
     reply_array(call->out, transaction->count);
     if (writes)
         keyspace_begin_steps(call->exec->keyspace);
-    for (uint32_t i = 0; i < transaction->count; i++)
+    for (uint32_t i = 0; i < transaction->count; i++) {
         execute_queued(call, &transaction->commands[i]);
+        MUTANT_PAUSE(STEPS_NOT_MARKED);
+        MUTANT_PAUSE(STEPS_NOT_LOOKED_AT);
+    }
     if (writes)
         keyspace_end_steps(call->exec->keyspace);
     client->flags &= ~CLIENT_EXECUTING;

@@ -13,6 +13,7 @@
  * F2  What is answered here is answered whole: a section that does not count (D5) leaves no byte and no figure behind. */
 #include "io/direct.h"
 
+#include "base/mutant.h"
 #include "config/config.h"
 #include "exec/blame.h"
 #include "exec/direct.h"
@@ -179,7 +180,7 @@ static enum direct_outcome obstacle(const struct conn *conn, uint32_t word, uint
 {
     if (word == 0)
         return DIRECT_MODE;
-    if (conn->outstanding > 0)
+    if (conn->outstanding > 0 && !MUTANT(READS_OVERTAKE))
         return DIRECT_BEHIND;
     return conn->output.bytes > unsent_max ? DIRECT_BACKLOG : DIRECT_ANSWERED;
 }

@@ -25,6 +25,7 @@
 #include "base/hash.h"
 #include "base/heap.h"
 #include "base/list.h"
+#include "base/mutant.h"
 #include "ds/table.h"
 #include "keyspace/entry.h"
 #include "keyspace/use.h"
@@ -166,6 +167,8 @@ struct entry *db_random(struct db *db);
 /* The fence: who sees a step that follows sees that the sequence has changed. */
 ALWAYS_INLINE void keyspace_make_odd(struct keyspace *keyspace)
 {
+    if (MUTANT(STEPS_NOT_MARKED))
+        return;
     uint64_t sequence = atomic_load_explicit(&keyspace->sequence, memory_order_relaxed);
     atomic_store_explicit(&keyspace->sequence, sequence | 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
@@ -188,7 +191,7 @@ ALWAYS_INLINE void keyspace_end_steps(struct keyspace *keyspace)
 /* Notes a change that pointers do not show (D6), before it is made: who sees the change sees that it was noted. */
 ALWAYS_INLINE void keyspace_note_untracked(struct keyspace *keyspace)
 {
-    if (unlikely(keyspace->has_readers)) {
+    if (unlikely(keyspace->has_readers) && !MUTANT(UNTRACKED_NOT_NOTED)) {
         atomic_store_explicit(&keyspace->untracked,
                               atomic_load_explicit(&keyspace->untracked, memory_order_relaxed) + 1,
                               memory_order_relaxed);

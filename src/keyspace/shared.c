@@ -3,6 +3,7 @@
  * Threads: shared_*: a reader, inside a section of its own; keyspace_*: the executor. */
 #include "keyspace/shared.h"
 
+#include "base/mutant.h"
 #include "base/role.h"
 
 #define FIND_TRIES_MAX 3 /* a table that is split beneath every lookup is not waited for */
@@ -51,9 +52,9 @@ void keyspace_note_read(struct keyspace *keyspace, struct entry *entry)
         __atomic_store_n(entry_word(entry), (int64_t)(word | ENTRY_READ_ONCE), __ATOMIC_RELAXED);
         return;
     }
-    if (encoding == ENTRY_PAGE)
+    if (encoding == ENTRY_PAGE && !MUTANT(OPEN_PAGE_EDITED))
         page_ref((struct page *)address);
-    else
+    else if (encoding == ENTRY_LARGE)
         large_string_ref((struct large_string *)address);
     __atomic_store_n(entry_word(entry), (int64_t)(address | ENTRY_OPEN), __ATOMIC_RELEASE);
 }
@@ -79,7 +80,7 @@ bool shared_read_end(struct shared_read *read)
     atomic_thread_fence(memory_order_acquire); /* what was read comes before this look */
     uint64_t sequence = atomic_load_explicit(&read->keyspace->sequence, memory_order_relaxed);
     epoch_leave(&read->keyspace->epoch, read->reader);
-    return likely(sequence == read->sequence);
+    return likely(sequence == read->sequence) || MUTANT(STEPS_NOT_LOOKED_AT);
 }
 
 /* ---- Lookup ---------------------------------------------------------------------------------------- */
@@ -107,8 +108,12 @@ enum shared_found shared_find(const struct shared_read *read, uint32_t db, struc
 {
     for (unsigned i = 0; i < FIND_TRIES_MAX; i++) {
         void *item;
+        MUTANT_PAUSE(STEPS_NOT_LOOKED_AT);
         switch (table_find_shared(keys_of(read, db), hash, entry_key_equal, &key, &item)) {
-        case TABLE_HIT: *ret_entry = item; return SHARED_FOUND;
+        case TABLE_HIT:
+            *ret_entry = item;
+            MUTANT_PAUSE(LIMBO_RELEASES_AT_ONCE);
+            return SHARED_FOUND;
         case TABLE_MISS: return SHARED_MISSING;
         case TABLE_UNSURE: break;
         }
@@ -124,7 +129,10 @@ bool shared_find_all(const struct shared_read *read, uint32_t db, const struct s
         ret_entries[i] = NULL;
         if (shared_find(read, db, keys[i], hashes[i], &ret_entries[i]) == SHARED_UNSURE)
             return false;
+        MUTANT_PAUSE(KEYS_LOOKED_UP_ONCE);
     }
+    if (MUTANT(KEYS_LOOKED_UP_ONCE))
+        return true;
     for (uint32_t i = 0; i < count; i++) {
         struct entry *again = NULL;
         if (shared_find(read, db, keys[i], hashes[i], &again) == SHARED_UNSURE || again != ret_entries[i])

@@ -24,6 +24,7 @@ def server(request):
     with Server(kind, transport, threads, {"databases": 32}) as running:
         # Keys at their time stay where they are until somebody asks for them: that must not show.
         assert running.connect()("DEBUG SET-ACTIVE-EXPIRE 0") == "OK"
+        set_if_known(running, direct_reads="yes")
         yield running
 
 
@@ -54,7 +55,7 @@ def check_history(server, *options):
 
 @pytest.mark.parametrize("waits", ["yes", "no"])
 def test_a_history_of_many_connections_can_be_put_into_one_order(server, waits):
-    set_if_known(server, direct_reads="yes", direct_reads_wait=waits)
+    set_if_known(server, direct_reads_wait=waits)
     assert server.connect()("FLUSHALL") == "OK"
     check_history(server, "--seed", 1 + (waits == "yes"), "--connections", 8, "--writers", 3)
 

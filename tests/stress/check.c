@@ -204,10 +204,10 @@ static void place(struct check *check, uint32_t index, uint32_t first)
     }
     check->state[index] = state;
     uint32_t end = state;
-    while (end != UINT32_MAX && op_fits(check, op, end))
+    while (end <= last && op_fits(check, op, end))
         end = next_change(check, op, end);
-    if (end > check->worlds[op->world].count)
-        return;
+    if (end > last)
+        return; /* what comes after the last was sent after the operation had returned */
     for (uint32_t again = end; again <= last; again = next_change(check, op, again))
         if (op_fits(check, op, again))
             return;

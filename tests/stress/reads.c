@@ -21,23 +21,28 @@ static struct answer about(const struct view *view, enum answer_kind kind, uint3
 static void read_string(const struct view *view)
 {
     uint32_t key = any(view, STRINGS);
-    switch (any(view, 8)) {
-    case 0:
+    if (any(view, 5) == 0)
         say(view->session, about(view, ANSWER_PREFIX, CELL_STRING + key, 1), "GETRANGE s%u 0 11", key);
-        break;
-    case 1: say(view->session, about(view, ANSWER_TYPE, CELL_STRING + key, 1), "TYPE s%u", key); break;
-    case 2: say(view->session, about(view, ANSWER_TIME, CELL_STRING + key, 1), "PTTL s%u", key); break;
-    case 3: say(view->session, about(view, ANSWER_FLAG, CELL_STRING + key, 1), "EXISTS s%u", key); break;
-    default: say(view->session, about(view, ANSWER_TEXT, CELL_STRING + key, 1), "GET s%u", key); break;
-    }
+    else
+        say(view->session, about(view, ANSWER_TEXT, CELL_STRING + key, 1), "GET s%u", key);
 }
 
 static void read_strings(const struct view *view)
 {
+    if (any(view, 3) == 0)
+        say(view->session, about(view, ANSWER_TEXTS, CELL_STRING + 1, 2), "MGET s1 s2");
+    else
+        say(view->session, about(view, ANSWER_TEXTS, CELL_STRING, STRINGS), "MGET s0 s1 s2 s3");
+}
+
+static void read_key(const struct view *view)
+{
+    uint32_t key = any(view, STRINGS);
     switch (any(view, 4)) {
-    case 0: say(view->session, about(view, ANSWER_COUNT, CELL_STRING, STRINGS), "EXISTS s0 s1 s2 s3"); break;
-    case 1: say(view->session, about(view, ANSWER_TEXTS, CELL_STRING + 1, 2), "MGET s1 s2"); break;
-    default: say(view->session, about(view, ANSWER_TEXTS, CELL_STRING, STRINGS), "MGET s0 s1 s2 s3"); break;
+    case 0: say(view->session, about(view, ANSWER_TYPE, CELL_STRING + key, 1), "TYPE s%u", key); break;
+    case 1: say(view->session, about(view, ANSWER_TIME, CELL_STRING + key, 1), "PTTL s%u", key); break;
+    case 2: say(view->session, about(view, ANSWER_FLAG, CELL_STRING + key, 1), "EXISTS s%u", key); break;
+    default: say(view->session, about(view, ANSWER_COUNT, CELL_STRING, STRINGS), "EXISTS s0 s1 s2 s3"); break;
     }
 }
 
@@ -111,12 +116,31 @@ static void read_list(const struct view *view)
     }
 }
 
-/* As often as they stand here. */
-static void (*const reads[])(const struct view *view) = {
-    read_string, read_string, read_string, read_strings, read_strings, read_strings, read_number,
-    read_number, read_hash,   read_hash,   read_members, read_scores,  read_list,    read_appended,
+static const struct {
+    void (*make)(const struct view *view);
+    uint32_t weight;
+    char family;
+} reads[] = {
+    {read_string, 3, 's'}, {read_strings, 3, 's'}, {read_key, 2, 'k'},
+    {read_number, 2, 'n'}, {read_hash, 2, 'c'},    {read_members, 1, 'c'},
+    {read_scores, 1, 'c'}, {read_list, 1, 'c'},    {read_appended, 1, 'a'},
 };
 #define READ_COUNT (sizeof reads / sizeof reads[0])
+
+static uint32_t choose(const struct view *view)
+{
+    char focus = view->session->recorder->options.focus;
+    uint32_t sum = 0, i = 0;
+    for (; i < READ_COUNT; i++)
+        sum += !focus || reads[i].family == focus ? reads[i].weight : 0;
+    uint32_t left = any(view, sum);
+    for (i = 0;; i++) {
+        uint32_t weight = !focus || reads[i].family == focus ? reads[i].weight : 0;
+        if (left < weight)
+            return i;
+        left -= weight;
+    }
+}
 
 void read_something(struct session *session, struct world *world, uint32_t half, bool plain)
 {
@@ -126,10 +150,13 @@ void read_something(struct session *session, struct world *world, uint32_t half,
     if (!plain && random_below(session->recorder, 12) == 0) {
         transaction_begin(session);
         for (uint32_t count = 2 + random_below(session->recorder, 4); count > 0; count--)
-            reads[any(&view, READ_COUNT)](&view);
+            reads[choose(&view)].make(&view);
         transaction_end(session);
     } else {
-        reads[any(&view, READ_COUNT)](&view);
+        /* The same kind again and again for a while: one that cannot be answered directly makes those behind it wait. */
+        if (!plain || any(&view, 40) == 0)
+            session->view_read = choose(&view);
+        reads[session->view_read].make(&view);
     }
     op_end(session);
 }

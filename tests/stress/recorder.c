@@ -63,7 +63,8 @@ static void make_op(struct session *session, bool write, bool plain)
 static void look_elsewhere(struct session *session)
 {
     struct recorder *recorder = session->recorder;
-    session->view_shared = !recorder->options.flush_all && random_below(recorder, 4) == 0;
+    session->view_shared =
+        !recorder->options.flush_all && !recorder->options.focus && random_below(recorder, 4) == 0;
     session->view_world = random_below(recorder, recorder->options.writers);
     session->view_half = random_below(recorder, 2);
 }
@@ -75,7 +76,7 @@ static void make_batch(struct session *session)
     struct recorder *recorder = session->recorder;
     uint32_t manner = random_below(recorder, 10),
              size = 1 + random_below(recorder, recorder->options.pipeline_max);
-    bool plain = manner >= (session->own ? 7 : 2);
+    bool plain = manner >= (session->own ? 7 : recorder->options.focus ? 0 : 2);
     uint32_t writes = !session->own || plain ? 0 : manner < 4 ? 100 : 40; /* of a hundred */
     if (random_below(recorder, 4) == 0)
         size = 1;
@@ -291,21 +292,14 @@ static int check_file(const char *path)
 }
 
 static const struct option names[] = {
-    {"url", required_argument, NULL, 'u'},
-    {"connections", required_argument, NULL, 'c'},
-    {"writers", required_argument, NULL, 'w'},
-    {"pipeline", required_argument, NULL, 'p'},
-    {"ops", required_argument, NULL, 'o'},
-    {"seed", required_argument, NULL, 's'},
-    {"seconds", required_argument, NULL, 't'},
-    {"slack-ms", required_argument, NULL, 'l'},
-    {"flush-all", no_argument, NULL, 'f'},
-    {"dump", required_argument, NULL, 'd'},
-    {"shake", required_argument, NULL, 'k'},
-    {"check", required_argument, NULL, 'C'},
-    {"steady", required_argument, NULL, 'y'},
-    {"load", no_argument, NULL, 'L'},
-    {NULL, 0, NULL, 0},
+    {"url", required_argument, NULL, 'u'},     {"connections", required_argument, NULL, 'c'},
+    {"writers", required_argument, NULL, 'w'}, {"pipeline", required_argument, NULL, 'p'},
+    {"ops", required_argument, NULL, 'o'},     {"seed", required_argument, NULL, 's'},
+    {"seconds", required_argument, NULL, 't'}, {"slack-ms", required_argument, NULL, 'l'},
+    {"flush-all", no_argument, NULL, 'f'},     {"dump", required_argument, NULL, 'd'},
+    {"shake", required_argument, NULL, 'k'},   {"check", required_argument, NULL, 'C'},
+    {"steady", required_argument, NULL, 'y'},  {"load", no_argument, NULL, 'L'},
+    {"focus", required_argument, NULL, 'F'},   {NULL, 0, NULL, 0},
 };
 
 static bool set_option(struct options *options, int name, const char *value)
@@ -323,6 +317,7 @@ static bool set_option(struct options *options, int name, const char *value)
     case 'f': options->flush_all = true; return true;
     case 'd': options->dump = value; return true;
     case 'k': options->shake_pid = (int)number; return number > 0;
+    case 'F': options->focus = *value; return strchr("snc", *value) && strlen(value) == 1;
     case 'L': options->load = true; return true;
     case 'y': options->steady = (uint32_t)number; return number > 0 && number <= STEADY_MAX;
     default: return false;

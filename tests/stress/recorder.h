@@ -124,6 +124,7 @@ struct session {
     struct world *own;              /* NULL: it only reads */
     uint32_t db;                    /* as the server will have it */
     uint32_t view_world, view_half; /* what it reads for a while */
+    uint32_t view_read;             /* what kind of read, where it reads the same for a while */
     bool view_shared;
     bool in_transaction;
     struct queue inner;    /* answers inside of the EXEC to come */
@@ -145,7 +146,9 @@ struct options {
     const char *dump;
     int shake_pid;
     uint32_t steady; /* keys of each kind that never change; 0: a history is recorded */
-    bool load;       /* they are to be made first */
+    char
+        focus; /* only single commands of one family: 's' strings, 'n' numbers, 'c' collections; 0: everything */
+    bool load; /* they are to be made first */
 };
 
 struct recorder {

@@ -440,7 +440,7 @@ static void window_fetch_items(const struct window *window)
     }
 }
 
-/* The rows in question of collections that are trees. */
+/* The rows in question of collections. */
 NO_INLINE static void window_fetch_rows(const struct window *window, const struct entry *const *items)
 {
     struct members_fetch fetches[EXEC_WINDOW];
@@ -465,16 +465,16 @@ NO_INLINE static void window_fetch_rows(const struct window *window, const struc
 static void window_fetch_values(const struct window *window)
 {
     const struct entry *items[EXEC_WINDOW];
-    bool some_trees = false;
+    bool some_rows = false;
     for (unsigned i = 0; i < window->count; i++) {
         /* Found once more: it may have been replaced since it was asked for. */
         items[i] = window_item(window, i);
         if (!items[i])
             continue;
         fetch_value(items[i], window->requests[i]);
-        some_trees |= entry_encoding(items[i]) == ENTRY_TREE;
+        some_rows |= entry_encoding(items[i]) == ENTRY_TREE || entry_encoding(items[i]) == ENTRY_PAGE;
     }
-    if (some_trees)
+    if (some_rows)
         window_fetch_rows(window, items);
 }
 

@@ -4,7 +4,7 @@
 #include "exec/command.h"
 
 #define INLINE_LINES_MAX 16 /* of a string that lies in its entry */
-#define PAGE_LINES       4  /* header and columns of a small collection, and its first rows */
+#define PAGE_LINES       5  /* header and columns of a small collection, and its first rows */
 
 static void prefetch_lines(const void *from, size_t first, size_t end)
 {
@@ -33,12 +33,21 @@ bool fetch_rows_begin(const struct entry *entry, const struct request *request,
                       struct members_fetch *ret_fetch)
 {
     uint32_t member = request->command->member_arg;
-    if (entry_encoding(entry) != ENTRY_TREE || member == 0 || member >= request->argc)
+    if (member == 0 || member >= request->argc)
+        return false;
+    bool writes = request->command->flags & CMD_WRITE;
+    if (entry_encoding(entry) == ENTRY_PAGE) {
+        if (!entry_page(entry)->tagged) /* one with few rows, or without look-ups */
+            return false;
+        members_fetch_begin_page(ret_fetch, entry_page(entry), request->argv[member], writes);
+        return true;
+    }
+    if (entry_encoding(entry) != ENTRY_TREE)
         return false;
     const struct collection *collection = entry_collection(entry);
     const struct tree *rows = collection->has_index ? &collection->index : &collection->rows;
     if (!rows->type->scattered)
         return false;
-    members_fetch_begin(ret_fetch, rows, request->argv[member], request->command->flags & CMD_WRITE);
+    members_fetch_begin(ret_fetch, rows, request->argv[member], writes);
     return true;
 }

@@ -22,7 +22,7 @@ static inline void fetch_value(const struct entry *entry, const struct request *
         fetch_value_slow(entry, request);
 }
 
-/* Begins to look the request's member up in a large set, hash or sorted set, for members_fetch_step. False: it has none, or
+/* Begins to look the request's member up in a set, a hash or a large sorted set, for members_fetch_step. False: it has none, or
  * the entry is something else. Follows fetch_value. */
 bool fetch_rows_begin(const struct entry *entry, const struct request *request,
                       struct members_fetch *ret_fetch);

@@ -109,27 +109,43 @@ bool members_locate(const struct tree *rows, struct slice text, struct tree_plac
     return find_below(rows, &wanted, hash_of(rows, &wanted), ret_place);
 }
 
+static uint8_t tag_of(const struct wanted *wanted)
+{
+    return wanted->text.data != NULL ? element_tag_long(wanted->text) : element_tag(wanted->element);
+}
+
 void members_fetch_begin(struct members_fetch *fetch, const struct tree *rows, struct slice text, bool adds)
 {
     element_scratch scratch;
     struct wanted wanted = make_wanted(text, scratch);
     fetch->stage = MEMBERS_FETCH_LEAF;
     fetch->in_page.adds = adds;
-    fetch->in_page.tag = wanted.text.data != NULL ? element_tag_long(text) : element_tag(wanted.element);
+    fetch->in_page.tag = tag_of(&wanted);
     tree_descent_begin(&fetch->descent, rows, hash_of(rows, &wanted));
+}
+
+void members_fetch_begin_page(struct members_fetch *fetch, const struct page *page, struct slice text,
+                              bool adds)
+{
+    element_scratch scratch;
+    struct wanted wanted = make_wanted(text, scratch);
+    fetch->stage = MEMBERS_FETCH_ENDS;
+    fetch->leaf = page;
+    fetch->in_page.adds = adds;
+    fetch->in_page.tag = tag_of(&wanted);
 }
 
 bool members_fetch_step(struct members_fetch *fetch)
 {
-    const struct page *leaf = fetch->descent.child->page; /* once it is found */
     switch ((enum members_fetch_stage)fetch->stage) {
     case MEMBERS_FETCH_LEAF:
-        if (tree_descent_step(&fetch->descent) == NULL)
+        fetch->leaf = tree_descent_step(&fetch->descent);
+        if (fetch->leaf == NULL)
             return true;
         break;
-    case MEMBERS_FETCH_TAGS: page_fetch_tags(leaf); break;
-    case MEMBERS_FETCH_ENDS: page_fetch_ends(leaf, &fetch->in_page); break;
-    case MEMBERS_FETCH_ROWS: page_fetch_rows(leaf, &fetch->in_page); return false;
+    case MEMBERS_FETCH_TAGS: page_fetch_tags(fetch->leaf); break;
+    case MEMBERS_FETCH_ENDS: page_fetch_ends(fetch->leaf, &fetch->in_page); break;
+    case MEMBERS_FETCH_ROWS: page_fetch_rows(fetch->leaf, &fetch->in_page); return false;
     }
     fetch->stage++;
     return true;

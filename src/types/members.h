@@ -47,12 +47,16 @@ enum members_fetch_stage {
     MEMBERS_FETCH_ROWS, /* their elements, which is the end */
 };
 struct members_fetch {
-    struct tree_descent descent;
+    struct tree_descent descent; /* in MEMBERS_FETCH_LEAF */
+    const struct page *leaf;     /* after it */
     struct page_fetch in_page;
     uint8_t stage; /* enum members_fetch_stage: what the next step asks for */
 };
 /* `adds`: the member may be added if it is not there. */
 void members_fetch_begin(struct members_fetch *fetch, const struct tree *rows, struct slice text, bool adds);
+/* The same of a tagged page, whose header and tags have been asked for. */
+void members_fetch_begin_page(struct members_fetch *fetch, const struct page *page, struct slice text,
+                              bool adds);
 /* False: there is nothing left to ask for. */
 bool members_fetch_step(struct members_fetch *fetch);
 

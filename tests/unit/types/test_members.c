@@ -446,6 +446,43 @@ static void test_a_choice_is_refused_its_memory(void **state)
     assert_int_equal(members_choice_init(&choice, UINT64_MAX, UINT64_MAX), ST_NOMEM);
 }
 
+/* Whether a fetch has come to the row of a member, or to as many others with its tag as it looks at. */
+static bool notes_row(const struct members_fetch *fetch, const struct tree_place *place)
+{
+    bool noted = fetch->leaf == place->page && fetch->in_page.count == PAGE_FETCH_ROWS;
+    for (unsigned i = 0; i < fetch->in_page.count; i++)
+        noted |= fetch->leaf == place->page && fetch->in_page.rows[i] == place->row;
+    return noted;
+}
+
+/* In a tree by the way down, in a single page from there. */
+static void test_a_fetch_comes_to_the_row(void **state)
+{
+    static const unsigned counts[] = {PAGE_UNTAGGED_ROWS + 1, 60, MEMBERS};
+    for (unsigned i = 0; i < ARRAY_COUNT(counts); i++) {
+        struct fixture *fixture = set_up(&hash_tree, plain_text);
+        for (uint32_t member = 0; member < counts[i]; member++)
+            add(fixture, member);
+        for (uint32_t member = 0; member < counts[i]; member++) {
+            char text[TEXT_MAX];
+            struct slice wanted = plain_text(member, text);
+            struct tree_place place;
+            struct members_fetch fetch;
+            assert_true(members_locate(&fixture->tree, wanted, &place));
+            if (fixture->tree.depth == 0)
+                members_fetch_begin_page(&fetch, fixture->tree.root.page, wanted, member % 2);
+            else
+                members_fetch_begin(&fetch, &fixture->tree, wanted, member % 2);
+            unsigned steps = 0;
+            while (members_fetch_step(&fetch))
+                assert_in_range(++steps, 1, 2 * TREE_DEPTH_MAX + 3);
+            if (place.page->tagged)
+                assert_true(notes_row(&fetch, &place));
+        }
+        tear_down(fixture);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -453,6 +490,7 @@ int main(void)
         cmocka_unit_test(test_fields_are_a_set),
         cmocka_unit_test(test_members_of_one_hash_are_found),
         cmocka_unit_test(test_a_field_keeps_its_last_value),
+        cmocka_unit_test(test_a_fetch_comes_to_the_row),
         cmocka_unit_test(test_long_rows_between_short_ones),
         cmocka_unit_test(test_fields_expire_at_their_times),
         cmocka_unit_test(test_a_walk_meets_what_stays),

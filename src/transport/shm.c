@@ -397,10 +397,11 @@ static void on_socket(struct loop_source *source, unsigned events)
         self->has_ended = true;
     if (events & LOOP_READABLE) {
         count_own(&self->hub->counters.bells_heard, 1);
+        bool was_awake = self->is_awake;
         self->was_woken = true;
         warm_dozing(self->hub);
         /* An honest client seldom rings for who is awake; of one that always does the socket would be full one day. */
-        if (self->is_awake || ++self->bells >= BELLS_UNDRAINED)
+        if (was_awake || ++self->bells >= BELLS_UNDRAINED)
             drain_bells(self);
     }
     on_told(self);

@@ -98,8 +98,10 @@ void shared_prefetch_bucket(const struct shared_read *read, uint32_t db, uint64_
 const struct entry *shared_prefetch_entry(const struct shared_read *read, uint32_t db, uint64_t hash)
 {
     const struct entry *entry = table_likely_item_shared(keys_of(read, db), hash);
-    prefetch(entry);
-    prefetch((const char *)entry + CACHE_LINE);
+    if (entry) {
+        prefetch(entry);
+        prefetch((const char *)entry + CACHE_LINE);
+    }
     return entry;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/bug.h"
+#include "base/heap.h"
 #include "base/mutant.h"
 
 #define FREE_BAGS_MAX  64
@@ -73,6 +74,9 @@ static void bag_put(struct limbo *limbo, struct limbo_bag *bag)
 static void bag_release(struct limbo *limbo, struct limbo_bag *bag)
 {
     limbo->releasing = true;
+    /* What has waited is in no cache: most of it are blocks of a heap, of which only the bookkeeping is needed. */
+    for (uint32_t i = 0; i < bag->count; i++)
+        heap_prefetch_release(bag->items[i].block);
     for (uint32_t i = 0; i < bag->count; i++) {
         struct limbo_item *item = &bag->items[i];
         limbo->items--;

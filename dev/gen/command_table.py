@@ -135,7 +135,7 @@ def _takes_one_step(command, specs):
     if command.steps:
         return command.steps == "one"
     first, last, _ = legacy_range(specs)
-    return first > 0 and first == last and not needs_key_function(specs) and command.cost != "sliceable"
+    return first > 0 and first == last and all(spec.is_plain for spec in specs) and command.cost != "sliceable"
 
 
 def _without_blocks(args):

@@ -312,10 +312,9 @@ NO_INLINE static void run_sliced(struct call *call)
 bool dispatch_takes_steps_slow(const struct call *call)
 {
     const struct command *command = call->command;
-    if (command->keys != NULL || command->first_key == 0 || command->key_step == 0)
+    if (command->keys != NULL || command->first_key == 0 || command->last_key >= 0)
         return true;
-    int64_t last = command->last_key >= 0 ? command->last_key : (int64_t)call->argc + command->last_key;
-    return last >= command->first_key + command->key_step;
+    return (int64_t)call->argc + command->last_key >= command->first_key + command->key_step;
 }
 
 ALWAYS_INLINE void run(struct call *call)

@@ -75,8 +75,8 @@ static void bag_release(struct limbo *limbo, struct limbo_bag *bag)
 {
     limbo->releasing = true;
     /* What has waited is in no cache: most of it are blocks of a heap, of which only the bookkeeping is needed. */
-    for (uint32_t i = 0; i < bag->count; i++)
-        heap_prefetch_release(bag->items[i].block);
+    for (uint32_t i = 0; limbo->heap && i < bag->count; i++)
+        heap_prefetch_release(limbo->heap, bag->items[i].block);
     for (uint32_t i = 0; i < bag->count; i++) {
         struct limbo_item *item = &bag->items[i];
         limbo->items--;

@@ -61,6 +61,8 @@ uint64_t epoch_oldest(const struct epoch *epoch);
 
 /* ---- Limbo (the owner) ---------------------------------------------------------------------------- */
 
+struct heap; /* base/heap.h */
+
 typedef void (*limbo_release_fn)(void *context, void *block, size_t size);
 
 struct limbo_item {
@@ -79,9 +81,10 @@ struct limbo_bag {
 
 struct limbo {
     struct epoch *epoch;
-    bool on;                       /* P4 */
-    bool releasing;                /* a release function is being called */
-    struct limbo_bag *open;        /* being filled; NULL: none */
+    const struct heap *heap; /* of most of what waits: its bookkeeping is asked for ahead; NULL: of none */
+    bool on;                 /* P4 */
+    bool releasing;          /* a release function is being called */
+    struct limbo_bag *open;  /* being filled; NULL: none */
     struct limbo_bag *head, *tail; /* sealed, oldest first */
     struct limbo_bag *free;        /* empty ones that are kept */
     uint32_t free_count;

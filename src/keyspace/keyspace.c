@@ -119,6 +119,7 @@ struct keyspace *keyspace_new(uint32_t db_count, uint64_t hash_seed, int64_t now
     keyspace->workers = workers;
     epoch_init(&keyspace->epoch);
     limbo_init(&keyspace->limbo, &keyspace->epoch);
+    keyspace->limbo.heap = keyspace->heap;
     atomic_init(&keyspace->gate, GATE_OFF);
     rng_seed(&keyspace->rng, hash_seed);
     list_init(&keyspace->draining);

@@ -497,16 +497,23 @@ static void keys_that_are_looked_up_together(void **state)
     struct slice keys[] = {SLICE("one"), SLICE("none"), SLICE("two")};
     uint64_t hashes[ARRAY_COUNT(keys)];
     struct entry *entries[ARRAY_COUNT(keys)];
+    struct table_position position;
+    uint64_t mark;
     setup(&fixture);
     set(&fixture, "one", "1");
     set(&fixture, "two", "2");
     for (size_t i = 0; i < ARRAY_COUNT(keys); i++)
         hashes[i] = keyspace_hash(fixture.keyspace, keys[i]);
     assert_true(shared_read_begin(&read, fixture.keyspace, READER));
-    assert_true(shared_find_all(&read, 0, keys, hashes, ARRAY_COUNT(keys), entries));
+    assert_true(shared_find_all(&read, 0, keys, hashes, ARRAY_COUNT(keys), entries, &mark));
     assert_int_equal(entry_int(entries[0]), 1);
     assert_null(entries[1]);
     assert_int_equal(entry_int(entries[2]), 2);
+    assert_true(shared_still_holds(&read, mark));
+    set(&fixture, "two", "3"); /* another pointer */
+    assert_true(shared_still_holds(&read, mark));
+    keyspace_set_int(fixture.keyspace, find(&fixture, "one", &position), 5);
+    assert_false(shared_still_holds(&read, mark));
     assert_true(shared_read_end(&read));
     teardown(&fixture);
 }

@@ -308,7 +308,7 @@ static bool set_option(struct options *options, int name, const char *value)
     switch (name) {
     case 'u': options->url = value; return true;
     case 'c': options->sessions = (uint32_t)number; return number > 0 && number <= SESSIONS_MAX;
-    case 'w': options->writers = (uint32_t)number; return number > 0 && number <= WORLDS_MAX / 2;
+    case 'w': options->writers = (uint32_t)number; return number <= WORLDS_MAX / 2;
     case 'p': options->pipeline_max = (uint32_t)number; return number > 0 && number <= 10000;
     case 'o': options->ops = number; return number > 0;
     case 's': options->seed = number; return true;
@@ -347,10 +347,9 @@ int main(int argument_count, char **arguments)
             return 2;
         }
     }
-    if (!options->url || options->writers > options->sessions ||
+    if (!options->url || options->writers > options->sessions || (!options->writers && !options->steady) ||
         (options->flush_all && options->writers > 1)) {
-        fprintf(stderr,
-                "a URL is needed, not more writers than connections, and one writer for --flush-all\n");
+        fprintf(stderr, "a URL is needed, writers but not more than connections, and one for --flush-all\n");
         return 2;
     }
     status = run(recorder);

@@ -35,8 +35,8 @@ def table_is_sound(server, seed):
     client = server.connect()
     assert client("FLUSHALL") == "OK"
     try:
-        with readers(server, "unix", seed, "--load"):
-            for _ in range(4):
+        with readers(server, "unix", seed, 0, "--load"):
+            for _ in range(2):
                 grow_and_shrink(client)
     except AssertionError:
         return False

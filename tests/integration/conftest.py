@@ -6,7 +6,7 @@
     config        config(name=value, …): CONFIG SET now, the old values come back after the test
     start         start(option=value, …): a further server just for this test, stopped and checked afterwards
 
-The matrix is shm with io-threads 0, 1 and 4, tcp with 0 and 4, and unix:0, which differs from tcp in how a connection is
+The matrix is shm and tcp with io-threads 0, 1 and 4, and unix:0, which differs from tcp in how a connection is
 made and in nothing that happens to it later; SKUA_MATRIX="tcp:0,shm:4" or --matrix takes some cells,
 --server redis runs the specs on redis-server 7.0 instead, which shows that a spec tells the truth.
 
@@ -22,7 +22,11 @@ import pytest
 from harness.resp import eventually
 from harness.server import REDIS, SKUA, Server
 
-FULL_MATRIX = "tcp:0,tcp:4,unix:0,shm:0,shm:1,shm:4"
+FULL_MATRIX = "tcp:0,tcp:1,tcp:4,unix:0,shm:0,shm:1,shm:4"
+MODULES_MIN = 10  # of a cell in one process, after which threads must have answered reads
+
+
+DIRECT_READS = pytest.StashKey()
 
 
 def pytest_addoption(parser):
@@ -80,10 +84,31 @@ def server(request, cell):
     running.start()
     try:
         yield running
+        count_direct_reads(request.config, running, cell)
     except BaseException:
         running.kill()
         raise
     running.stop()
+
+
+def count_direct_reads(config, running, cell):
+    """Adds what this module's server has answered on its threads to what the cell's other servers have."""
+    if running.kind != SKUA or not running.io_threads or running.process.poll() is not None:
+        return
+    running.close_clients()
+    with running.connect(address=running.socket_path) as client:
+        info = client.info("direct")
+        running.clients.remove(client)
+    counted = config.stash.setdefault(DIRECT_READS, {}).setdefault(cell, [])
+    counted.append(int(info.get("direct_reads", 0)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def threads_answer_reads(pytestconfig):
+    """With I/O threads the specs must have been about what they do: reads were answered by them, in every cell."""
+    yield
+    for cell, counted in pytestconfig.stash.get(DIRECT_READS, {}).items():
+        assert len(counted) < MODULES_MIN or sum(counted) > 0, f"no read was answered by an I/O thread: {cell}"
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@
 Entry for others: measure_scaling (for bench/run.py), section, picture.
 
 With --url it stores `--keys` keys `scaling:…` in that server and reads and overwrites them; it switches `direct-reads` off
-and on for the comparison and leaves it as it was. The load comes from skua-bench on this machine.
+and on for the comparison, keeps all I/O threads active, and leaves these options as they were. The load comes from skua-bench on this machine.
 
 What is measured: INFO threads before and after each load tells how long the executor was busy and how long the I/O threads
 were, in CPU time, so waiting for a processor does not count. Divided by the requests this gives E, the executor's
@@ -88,17 +88,23 @@ def option(client, name):
 
 
 @contextlib.contextmanager
-def direct_reads(client, wanted):
-    """Switches them and back; yields whether they are as wanted."""
-    before = option(client, "direct-reads")
-    if before is None:
-        yield not wanted
-        return
-    reply = client("CONFIG", "SET", "direct-reads", "yes" if wanted else "no")
+def options_set(client, wanted):
+    """Sets those that the server has, and puts them back; yields whether all are as wanted."""
+    before = {name: option(client, name) for name in wanted}
+    replies = [client("CONFIG", "SET", name, value) for name, value in wanted.items() if before[name] is not None]
     try:
-        yield not isinstance(reply, Error)
+        yield None not in before.values() and not any(isinstance(reply, Error) for reply in replies)
     finally:
-        client("CONFIG", "SET", "direct-reads", before)
+        for name, value in before.items():
+            if value is not None:
+                client("CONFIG", "SET", name, value)
+
+
+def direct_reads(client, wanted):
+    """As they are when the executor is busy: reads behind writes in a pipeline wait for these, and spare it the read."""
+    if wanted:
+        return options_set(client, {"direct-reads": "yes", "direct-reads-wait": "yes"})
+    return options_set(client, {"direct-reads": "no"})
 
 
 def idle_share(client, seconds):
@@ -122,7 +128,7 @@ def store(target, options):
 def nanoseconds(target, client, workload, options, idle):
     """One load: figures a request, or None when the server cannot do it this way."""
     with direct_reads(client, workload.direct) as possible:
-        if not possible:
+        if workload.direct and not possible:
             return None
         time.sleep(SETTLE_S)
         before, begin = rows_of(client), time.monotonic()
@@ -148,19 +154,15 @@ def measure_server(target, client, options, say):
     """Workload -> figures, of a Skua that runs."""
     if not any(name.startswith("io_thread_") for name in rows_of(client)):
         raise SystemExit("bench/scaling.py: the server has no I/O threads: CONFIG SET io-threads 1")
-    always = option(client, "io-threads-always-active")
-    if always is not None:
-        client("CONFIG", "SET", "io-threads-always-active", "yes")
-    store(target, options)
-    idle = idle_share(client, 1)
     found = {workload: [] for workload in WORKLOADS}
-    for _ in range(options.rounds):
-        for workload, samples in found.items():
-            sample = nanoseconds(target, client, workload, options, idle)
-            if sample:
-                samples.append(sample)
-    if always is not None:
-        client("CONFIG", "SET", "io-threads-always-active", always)
+    with options_set(client, {"io-threads-always-active": "yes"}):
+        store(target, options)
+        idle = idle_share(client, 1)
+        for _ in range(options.rounds):
+            for workload, samples in found.items():
+                sample = nanoseconds(target, client, workload, options, idle)
+                if sample:
+                    samples.append(sample)
     rows = {workload.title: medians(samples) for workload, samples in found.items() if samples}
     for name, row in rows.items():
         say(f"scaling, {name}: executor {row['executor_ns']:.1f} ns, I/O thread {row['thread_ns']:.0f} ns a request")

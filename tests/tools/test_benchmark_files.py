@@ -34,9 +34,9 @@ def figures(p50_us, rps, cpu_us=0.5):
 
 WAYS = {"redis": figures(50, 20_000), "unix": figures(40, 25_000), "shm": figures(1, 800_000, 0.2)}
 SHM = {"awake": {"PING": WAYS}, "pipelined": WAYS, "values": {"16 KB": WAYS},
-       "parked": {way: {"p50_us": 90, "server_us": 20, "client_us": 21} for way in WAYS},
+       "parked": {way: {"p50_us": 90, "server_us": 20, "both_us": 41} for way in WAYS},
        "unmodified": {"redis-py, blocking": {"unix": 10_000, "shm": 30_000}},
-       "one core": {"unix": figures(9, 100_000), "shm": figures(7, 125_000)}}
+       "one core": {"unix": {"rps": 100_000, "both_us": 10}, "shm": {"rps": 125_000, "both_us": 8}}}
 
 
 def single(name, size, ratio):
@@ -95,7 +95,7 @@ def test_the_table_has_both_servers_and_their_ratios():
     assert "| Skua, shared memory | 800,000 | 0.200 µs | **0.4** |" in text
     assert "| 16 KB | 20,000 | 25,000 | 800,000 | **32** |" in text
     assert "| redis-py, blocking | 10,000 | 30,000 | **3** |" in text
-    assert "125,000 over shared memory (**1.25**)" in text
+    assert "125,000 a second and 8.00 µs of CPU a request over shared memory (**1.25** times the rate)" in text
 
 
 def test_latency_at_half_load():

@@ -215,6 +215,10 @@ static void run(struct serving *serving, const struct skua_reply *command)
     else if (strcmp(name, "NAP") == 0) {
         nap(number);
         say_text(serving, "+OK\r\n");
+    } else if (strcmp(name, "STAY") == 0) {
+        while (!is_stopped(serving) && !atomic_load(&serving->host->may_go_on))
+            nap(1000);
+        say_text(serving, "+OK\r\n");
     } else if (strcmp(name, "LATER") == 0) {
         say_text(serving, "+OK\r\n");
         nap(number);

@@ -7,7 +7,7 @@
  *   BULK n            n bytes, a bulk string         DIE               the end of the connection
  *   NAP us            +OK, asleep for us first       HALF              the beginning of a reply, and the end
  *   TAIL n, HEAD n    its word becomes so much larger, and it does nothing more
- *   HELLO             a map, as if it spoke RESP3
+ *   HELLO             a map, as if it spoke RESP3    STAY              +OK, when `may_go_on` has been set
  * It sleeps by the rules of shm/end.h, after `looks` looks in vain.
  * Threads: shm_host_start's caller; the host's own. */
 #ifndef SKUA_TESTS_SUPPORT_SHM_HOST_H
@@ -51,6 +51,7 @@ struct shm_host {
     int listener;
     pthread_t thread;
     atomic_bool stop;
+    atomic_bool may_go_on; /* who waits in STAY */
 
     /* What happened; to be read at any time. */
     atomic_uint connections, asked, bells_rung, bells_heard, lost_bells;

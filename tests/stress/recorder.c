@@ -334,7 +334,7 @@ int main(int argument_count, char **arguments)
                                 .ops = 200000,
                                 .seed = 1,
                                 .seconds = 60,
-                                .slack_ms = 500};
+                                .slack_ms = 2000};
     int name, status;
     while ((name = getopt_long(argument_count, arguments, "", names, NULL)) != -1) {
         if (name == 'C') {

@@ -183,13 +183,18 @@ static void *write_all(void *context)
 
 /* ---- The readers ------------------------------------------------------------------------------------ */
 
+/* A miss in a table that is not the one any more means nothing: it may have been drained since its address was loaded. (In the
+ * keyspace it is the sequence that tells.) */
 static enum table_seen find(struct reader *reader, uint64_t key, const struct item **ret_item)
 {
     struct writer *writer = reader->writer;
     void *item = NULL;
     enum table_seen seen = TABLE_UNSURE;
     for (unsigned i = 0; i < TRIES_MAX && seen == TABLE_UNSURE; i++) {
-        seen = table_find_shared(keys_of(writer), hash_of(writer, key), item_equal, &key, &item);
+        const struct table *table = keys_of(writer);
+        seen = table_find_shared(table, hash_of(writer, key), item_equal, &key, &item);
+        if (seen == TABLE_MISS && table != keys_of(writer))
+            seen = TABLE_UNSURE;
         reader->unsure += seen == TABLE_UNSURE;
     }
     *ret_item = item;

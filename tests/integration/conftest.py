@@ -6,7 +6,7 @@
     config        config(name=value, …): CONFIG SET now, the old values come back after the test
     start         start(option=value, …): a further server just for this test, stopped and checked afterwards
 
-The matrix is shm and tcp with io-threads 0, 1 and 4, and unix:0, which differs from tcp in how a connection is
+The matrix is shm with io-threads 0, 1 and 4, tcp with 0 and 4, and unix:0, which differs from tcp in how a connection is
 made and in nothing that happens to it later; SKUA_MATRIX="tcp:0,shm:4" or --matrix takes some cells,
 --server redis runs the specs on redis-server 7.0 instead, which shows that a spec tells the truth.
 
@@ -22,7 +22,7 @@ import pytest
 from harness.resp import eventually
 from harness.server import REDIS, SKUA, Server
 
-FULL_MATRIX = "tcp:0,tcp:1,tcp:4,unix:0,shm:0,shm:1,shm:4"
+FULL_MATRIX = "tcp:0,tcp:4,unix:0,shm:0,shm:1,shm:4"
 MODULES_MIN = 10  # of a cell in one process, after which threads must have answered reads
 
 

@@ -6,33 +6,33 @@
 #include "exec/direct.h"
 #include "gen/args.h"
 
+typedef enum direct_outcome (*look_up_fn)(struct direct *direct, const struct slice *names, uint32_t count,
+                                          struct entry **ret_entries);
+
 /* Answers with the number of keys that are there. */
-static void reply_count(struct direct *direct, struct entry *const *entries, uint32_t count)
+static enum direct_outcome count_keys(struct direct *direct, const struct request *request,
+                                      look_up_fn look_up)
 {
+    struct entry *entries[DIRECT_KEYS_MAX];
+    uint32_t count = request->argc - 1;
+    enum direct_outcome outcome = look_up(direct, request->argv + 1, count, entries);
+    if (outcome != DIRECT_ANSWERED)
+        return outcome;
     int64_t found = 0;
     for (uint32_t i = 0; i < count; i++)
         found += entries[i] != NULL;
     reply_int(direct->out, found);
+    return DIRECT_ANSWERED;
 }
 
 enum direct_outcome direct_exists(struct direct *direct, const struct request *request)
 {
-    struct entry *entries[DIRECT_KEYS_MAX];
-    uint32_t count = request->argc - 1;
-    enum direct_outcome outcome = direct_inspect_keys(direct, request->argv + 1, count, entries);
-    if (outcome == DIRECT_ANSWERED)
-        reply_count(direct, entries, count);
-    return outcome;
+    return count_keys(direct, request, direct_inspect_keys);
 }
 
 enum direct_outcome direct_touch(struct direct *direct, const struct request *request)
 {
-    struct entry *entries[DIRECT_KEYS_MAX];
-    uint32_t count = request->argc - 1;
-    enum direct_outcome outcome = direct_read_keys(direct, request->argv + 1, count, entries);
-    if (outcome == DIRECT_ANSWERED)
-        reply_count(direct, entries, count);
-    return outcome;
+    return count_keys(direct, request, direct_read_keys);
 }
 
 enum direct_outcome direct_type(struct direct *direct, const struct request *request)

@@ -264,6 +264,7 @@ void call_changed_in(struct call *call, struct db *db, unsigned event_class, con
 {
     struct exec *exec = call->exec;
     exec->stats.dirty++;
+    call->has_changed = true;
     watch_touch(exec->watch, db, key);
     if (unlikely(exec->notify_classes))
         notify_publish(exec, event_class, event, key, db);

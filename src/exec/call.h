@@ -37,6 +37,8 @@ struct call {
     struct entry **built; /* where the block for its value is, which a reader may have built; NULL: nowhere */
     struct entry *taken;  /* by call_take_built */
     struct sliced *sliced; /* while the command may pause: exec/sliced.h */
+    bool has_changed;      /* something: call_changed, call_propagate_always */
+    bool is_replaced;      /* what is written of it is not its own words: exec/propagate.h */
 };
 
 /* ---- Keys ----------------------------------------------------------------------------------------- */

@@ -67,6 +67,8 @@ enum client_flag {
     CLIENT_CLOSE_SENT = 1 << 15, /* the port has been told to close */
     CLIENT_UNBLOCKED = 1 << 16,  /* listed in exec->unblocked */
     CLIENT_SLICED = 1 << 17,     /* its command is long: exec/sliced.h */
+    CLIENT_PRIMARY = 1 << 18,    /* the link that this replica gets its data over */
+    CLIENT_REPLICA = 1 << 19,    /* gets the log of changes (repl/) */
 };
 
 struct client {

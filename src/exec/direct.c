@@ -239,6 +239,8 @@ static uint32_t gate_of_modes(const struct exec *exec)
         gate |= GATE_SLOW_LOG;
     if (atomic_load_explicit(&exec->shutdown_requested, memory_order_relaxed) != EXEC_SHUTDOWN_NONE)
         gate |= GATE_SHUTDOWN;
+    if (exec->hindrances & (EXEC_LOADING | EXEC_STALE_REPLICA))
+        gate |= GATE_LOADING;
     if (exec->notify_classes & NOTIFY_KEY_MISS)
         gate |= GATE_KEY_MISS;
     return gate;

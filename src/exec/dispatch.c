@@ -5,8 +5,8 @@
  * Threads: executor only.
  *
  * The order of the checks is the order in which Redis makes them, because clients see which error wins:
- * protocol fault, unknown command, arity, authentication, what MULTI forbids, memory, subscriber mode, MONITOR,
- * pause, queueing, keys that a long command holds. */
+ * protocol fault, unknown command, arity, authentication, what MULTI forbids, memory, hindrances (exec_hindrance), subscriber mode,
+ * MONITOR, pause, queueing, keys that a long command holds. */
 #include "exec/dispatch.h"
 
 #include <stdarg.h>
@@ -142,6 +142,40 @@ static void refuse_memory(struct client *client, const struct command *command)
     refuse(client, command, "OOM command not allowed when used memory > 'maxmemory'.");
 }
 
+/* What the hindrances that there are mean for a command. True: it was refused. The words are the protocol's. */
+NO_INLINE static bool is_hindered(struct client *client, const struct command *command)
+{
+    unsigned hindrances = client->exec->hindrances;
+    unsigned flags = flags_of(client, command);
+    const char *text = NULL;
+    if (client->flags & CLIENT_PRIMARY)
+        return false;
+    if (flags & CMD_WRITE || strcmp(command->full_name, "ping") == 0) {
+        if (hindrances & EXEC_SAVE_FAILS)
+            text =
+                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to "
+                "disk. Commands that may modify the data set are disabled, because this instance is "
+                "configured to report errors during writes if RDB snapshotting fails "
+                "(stop-writes-on-bgsave-error option). Please check the Redis logs for details about the "
+                "RDB error.";
+        else if (hindrances & EXEC_LOG_FAILS)
+            text = "MISCONF Errors writing to the AOF file: No space left on device";
+    }
+    if (!text && flags & CMD_WRITE) {
+        if (hindrances & EXEC_TOO_FEW_REPLICAS)
+            text = "NOREPLICAS Not enough good replicas to write.";
+        else if (hindrances & EXEC_READ_ONLY_REPLICA)
+            text = "READONLY You can't write against a read only replica.";
+    }
+    if (!text && hindrances & EXEC_STALE_REPLICA && !(flags & CMD_STALE))
+        text = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+    if (!text && hindrances & EXEC_LOADING && !(flags & CMD_LOADING))
+        text = "LOADING Redis is loading the dataset in memory";
+    if (text)
+        refuse(client, command, "%s", text);
+    return text != NULL;
+}
+
 static bool is_allowed(struct client *client, const struct command *command)
 {
     struct exec *exec = client->exec;
@@ -157,6 +191,8 @@ static bool is_allowed(struct client *client, const struct command *command)
         refuse_memory(client, command);
         return false;
     }
+    if (unlikely(exec->hindrances) && is_hindered(client, command))
+        return false;
     if (unlikely(client->subscriptions && client->out.resp == 2 && client_subscription_count(client) > 0 &&
                  !is_allowed_in_subscriber_mode(command))) {
         refuse(client, command,
@@ -270,6 +306,8 @@ ALWAYS_INLINE void call_ended(struct call *call, uint32_t errors, uint64_t ns)
     if (unlikely(call->out->error_count != errors))
         note_errors(call, stats, errors);
     account(call, stats, ns);
+    if (unlikely(exec->propagate.log != NULL) && call->has_changed)
+        propagate_call_end(call);
     if (unlikely(exec->monitor_count))
         tell_monitors(call);
 }
@@ -369,6 +407,7 @@ static void execute(struct client *client, struct request *request)
     client->exec->executing = client;
     client->exec->blame.request.begin_ticks = client->exec->tick_mark;
     run(&call);
+    propagate_end_unit(client->exec);
     client->exec->executing = NULL;
 }
 
@@ -386,7 +425,8 @@ static bool is_unhindered(const struct client *client)
 {
     const struct exec *exec = client->exec;
     return client->authenticated && !(client->flags & (CLIENT_IN_TRANSACTION | CLIENT_MONITOR)) &&
-           client->subscriptions == NULL && exec->pause_until_ms == 0 && !hold_is_any(&exec->holds);
+           client->subscriptions == NULL && exec->hindrances == 0 && exec->pause_until_ms == 0 &&
+           !hold_is_any(&exec->holds);
 }
 
 /* Returns false when the request was refused, queued or must wait. */
@@ -485,6 +525,7 @@ static void expire_key(struct exec *exec, struct db *db, struct slice key, uint6
     watch_touch(exec->watch, db, key);
     notify_publish(exec, NOTIFY_EXPIRED, "expired", key, db);
     block_key_lost(exec->block, db, entry_type(table_item_at(position)), key, hash);
+    propagate_deleted(exec, db, key);
     db_remove(db, position);
 }
 

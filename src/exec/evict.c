@@ -67,6 +67,8 @@ static void evict_key(struct exec *exec, const struct evict_victim *victim)
     watch_touch(exec->watch, victim->db, key);
     notify_publish(exec, NOTIFY_EVICTED, "evicted", key, victim->db);
     block_key_lost(exec->block, victim->db, entry_type(victim->entry), key, victim->hash);
+    propagate_deleted(exec, victim->db, key);
+    propagate_end_unit(exec); /* of its own: the command that room is made for may yet be refused */
     db_remove(victim->db, &victim->position);
 }
 

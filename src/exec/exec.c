@@ -70,6 +70,7 @@ struct exec *exec_new(const struct exec_options *options)
     exec->sliced = sliced_table_new(exec);
     hold_table_init(&exec->holds, exec);
     exec->active_expire = true;
+    propagate_select_again(exec);
     evict_configure(exec);
     blame_init(exec);
     direct_table_init(&exec->direct);
@@ -97,9 +98,18 @@ void exec_free(struct exec *exec)
     blame_reset(exec);
     direct_table_done(&exec->direct);
     mem_free(exec->command_stats);
+    buf_done(&exec->propagate.unit);
+    if (exec->propagate.log)
+        changelog_free(exec->propagate.log);
     blame_done(exec);
     keyspace_free(exec->keyspace);
     mem_free(exec);
+}
+
+void exec_set_hindrance(struct exec *exec, enum exec_hindrance reason, bool applies)
+{
+    exec->hindrances = applies ? exec->hindrances | reason : exec->hindrances & ~(unsigned)reason;
+    exec_update_gate(exec);
 }
 
 /* Reads the clocks once for everything that follows. */
@@ -533,6 +543,7 @@ void exec_expect_run(const struct run *run)
 static void expired_by_sweep(struct db *db, struct slice key, uint64_t hash, void *context)
 {
     dispatch_expire_key(context, db, key, hash);
+    propagate_end_unit(context);
 }
 
 /* Returns true when there is more to do at once. */

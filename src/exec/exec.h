@@ -22,6 +22,7 @@
 #include "exec/deadlines.h"
 #include "exec/direct.h"
 #include "exec/hold.h"
+#include "exec/propagate.h"
 #include "exec/request.h"
 #include "keyspace/evict.h"
 #include "keyspace/keyspace.h"
@@ -31,7 +32,9 @@ struct call;
 struct config;
 struct exec_post;
 struct log;
+struct persist;
 struct pubsub;
+struct repl;
 struct sliced_table;
 struct watch_table;
 struct worker_pool;
@@ -91,6 +94,16 @@ enum exec_shutdown {
     EXEC_SHUTDOWN_NOW,
 };
 
+/* Why sound requests are refused: each bit is one reason, in the order in which dispatch looks at them. */
+enum exec_hindrance {
+    EXEC_SAVE_FAILS = 1 << 0,        /* stop-writes-on-bgsave-error: writes are refused */
+    EXEC_LOG_FAILS = 1 << 1,         /* the append-only file cannot be written: the same */
+    EXEC_TOO_FEW_REPLICAS = 1 << 2,  /* min-replicas-to-write: the same */
+    EXEC_READ_ONLY_REPLICA = 1 << 3, /* the same, but for what comes from the primary */
+    EXEC_STALE_REPLICA = 1 << 4,     /* replica-serve-stale-data no: what is not CMD_STALE is refused */
+    EXEC_LOADING = 1 << 5,           /* what is not CMD_LOADING is refused */
+};
+
 struct exec {
     const struct clock *clock;
     struct config *config; /* config/config.h: the executor owns it, others read shared options only */
@@ -123,6 +136,10 @@ struct exec {
     struct sliced_table *sliced; /* long commands */
     struct hold_table holds;     /* the keys that they hold */
     unsigned notify_classes;     /* enabled keyspace events */
+    unsigned hindrances;         /* enum exec_hindrance */
+    struct propagate propagate;  /* what is written into the log of changes */
+    struct persist *persist;     /* files: persist/, NULL in a simulation without them */
+    struct repl *repl;           /* replication: repl/, the same */
     struct direct_table direct;  /* threads that read the keyspace */
     uint32_t monitor_count;
     bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
@@ -176,6 +193,9 @@ struct exec_options {
 struct exec *exec_new(const struct exec_options *options);
 void exec_free(struct exec *exec);
 
+/* Sets or clears one reason (enum exec_hindrance). */
+void exec_set_hindrance(struct exec *exec, enum exec_hindrance reason, bool applies);
+
 /* ---- From the I/O side ---------------------------------------------------------------------------- */
 
 /* A connection has been accepted. */
@@ -210,6 +230,13 @@ void exec_request_ended(struct client *client);
 
 /* Hands over whatever pushes and late replies have been written outside of a batch. */
 void exec_flush_output(struct exec *exec);
+
+/* Writes what the unit under way has gathered into the log of changes (exec/propagate.h, P1). */
+ALWAYS_INLINE void propagate_end_unit(struct exec *exec)
+{
+    if (unlikely(exec->propagate.unit_count > 0))
+        propagate_end_unit_slow(exec);
+}
 
 /* Executes one command as if the client had sent it (EXEC's queue; scripts later). */
 void exec_call(struct call *call);

@@ -304,6 +304,8 @@ enum sliced_outcome sliced_run(struct call *call)
     fiber_start(sliced->fiber, run_command, sliced);
     if (unlikely(fiber_resume(sliced->fiber)))
         return SLICED_GOES_ON;
+    call->has_changed = sliced->call.has_changed;
+    call->is_replaced = sliced->call.is_replaced;
     release_kept(sliced);
     struct list_node *again = sliced->try_again_in;
     if (unlikely(again != NULL)) {

@@ -89,11 +89,13 @@ void transaction_execute(struct call *call)
     reply_array(call->out, transaction->count);
     if (writes)
         keyspace_begin_steps(call->exec->keyspace);
+    propagate_begin_transaction(call->exec);
     for (uint32_t i = 0; i < transaction->count; i++) {
         execute_queued(call, &transaction->commands[i]);
         MUTANT_PAUSE(STEPS_NOT_MARKED);
         MUTANT_PAUSE(STEPS_NOT_LOOKED_AT);
     }
+    propagate_end_transaction(call->exec);
     if (writes)
         keyspace_end_steps(call->exec->keyspace);
     client->flags &= ~CLIENT_EXECUTING;

@@ -24,7 +24,7 @@ enum shared_gate {
     GATE_MONITOR = 1 << 1,  /* somebody wants to see every command */
     GATE_PAUSE = 1 << 2,    /* CLIENT PAUSE of everything */
     GATE_SLOW_LOG = 1 << 3, /* every command is to be logged */
-    GATE_LOADING = 1 << 4,
+    GATE_LOADING = 1 << 4,  /* what there is may not be shown: loading, or a replica without its primary */
     GATE_SHUTDOWN = 1 << 5,
     GATE_KEY_MISS = 1 << 6, /* does not close it: only that missing keys are to be reported by the executor */
 };

@@ -22,6 +22,8 @@
 #include "observe/metrics.h"
 #include "observe/monitor.h"
 #include "observe/slowlog.h"
+#include "persist/persist.h"
+#include "repl/repl.h"
 #include "server/internal.h"
 
 #define CHUNKS_KEPT  1024
@@ -112,6 +114,15 @@ static void wake_loop(void *loop)
     loop_wake(loop);
 }
 
+/* Every 100 milliseconds. */
+static void cron(void *observe)
+{
+    struct server *server = container_of(observe, struct server, observe);
+    metrics_hook(observe);
+    persist_cron(server->exec->persist);
+    repl_cron(server->exec->repl);
+}
+
 static void start_parts(struct server *server, const struct server_options *options)
 {
     uint64_t seeds[2] = {options->seed, options->seed ^ 0x5bd1e9955bd1e995ull};
@@ -140,7 +151,9 @@ static void start_parts(struct server *server, const struct server_options *opti
     };
     server->io = io_group_new(&io_options);
     server->observe.metrics = metrics_new(server->exec, server->io);
-    server->exec->hooks.cron = metrics_hook;
+    server->exec->hooks.cron = cron;
+    persist_new(server->exec);
+    repl_new(server->exec, server->io);
     server->exec->wake = wake_loop;
     server->exec->wake_context = server->loop;
     server_apply_settings(server);
@@ -318,6 +331,8 @@ void server_free(struct server *server)
             server->exec->workers = server->exec->keyspace->workers = NULL;
     }
     if (server->exec) {
+        repl_free(server->exec->repl);
+        persist_free(server->exec->persist);
         exec_free(server->exec);
         observe_done(server);
     }

@@ -62,6 +62,13 @@ static bool apply_output_limits(struct config *config, void *context, struct buf
     return true;
 }
 
+static bool apply_backlog(struct config *config, void *context, struct buf *ret_error)
+{
+    struct server *server = context;
+    propagate_apply_history(server->exec);
+    return true;
+}
+
 static bool apply_maxclients(struct config *config, void *context, struct buf *ret_error)
 {
     const struct server *server = context;
@@ -130,6 +137,7 @@ void server_apply_settings(struct server *server)
         {CONFIG_OPTION_IO_THREADS, apply_io_threads, true},
         {CONFIG_OPTION_CLIENT_OUTPUT_BUFFER_LIMIT, apply_output_limits, true},
         {CONFIG_OPTION_IO_THREADS_ALWAYS_ACTIVE, apply_io_threads, false},
+        {CONFIG_OPTION_REPL_BACKLOG_SIZE, apply_backlog, false},
         {CONFIG_OPTION_BIND, server_listen_again, false},
         {CONFIG_OPTION_PORT, server_listen_again, false},
     };

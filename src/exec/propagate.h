@@ -1,0 +1,106 @@
+/* What is written into the log of changes: the requests that make the same changes elsewhere.
+ *
+ * Principal entry points: propagate_set_need (who reads the log), call_propagate, call_propagate_nothing (commands), propagate_deleted (expiry, eviction),
+ * propagate_call_end, propagate_end_unit (dispatch), propagate_is_on (everybody).
+ * A command that has changed something (call_changed) is written as its client sent it, unless the command says otherwise:
+ * what depends on the clock, on chance or on state that the other side need not have is written as its effect (SPOP as SREM,
+ * EXPIRE as PEXPIREAT, XADD with the id that it gave, BLPOP as LPOP, …).
+ *
+ * P1  A unit is what must become true together: one command that a client has sent, EXEC with all that it ran, a blocked client that is
+ *     served, one key that expired by itself. Its requests are gathered and written when it ends: one as it is, several, and
+ *     whatever EXEC ran, between MULTI and EXEC. So no reader of the log sees the middle of a unit.
+ * P2  What has been gathered is written before any other unit gathers, and before output of this batch is handed over.
+ * P3  A SELECT precedes a request whose database is not the one of the request before; the first one in a log always has one.
+ * P4  Requests stand in the order of their effects: a key that is found expired by a command is deleted before the command's own
+ *     request.
+ * P5  While nobody needs a log (exec->propagate.log is NULL) a command pays one comparison.
+ * P6  A replica writes nothing by itself: what it applies is appended as it came (repl/), and is_applying is set meanwhile.
+ *
+ * Threads: executor only. */
+#ifndef SKUA_EXEC_PROPAGATE_H
+#define SKUA_EXEC_PROPAGATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/macros.h"
+#include "base/slice.h"
+#include "changelog/changelog.h"
+
+struct call;
+struct db;
+struct exec;
+
+#define PROPAGATE_NO_DB UINT32_MAX
+
+/* What the log is needed for. */
+enum propagate_need {
+    PROPAGATE_FILE = 1 << 0,    /* the append-only file */
+    PROPAGATE_BACKLOG = 1 << 1, /* replicas, and history for those that come back */
+};
+
+struct propagate {
+    struct changelog *log; /* NULL <=> needs == 0 */
+    unsigned needs;        /* enum propagate_need */
+    uint64_t offset;       /* where a log that is made next begins */
+    struct buf unit;       /* requests of the unit under way, in RESP */
+    uint32_t unit_count;
+    uint32_t db;         /* the database of the last request written or gathered, PROPAGATE_NO_DB: unknown */
+    bool in_transaction; /* EXEC is running: the unit is one, however few requests it has */
+    bool is_applying;    /* P6 */
+};
+
+/* Whether changes are to be written: a log is there, and they do not come from one. */
+bool propagate_is_on(const struct exec *exec);
+
+/* Has changes written from now on, or says that they need not be. The first need makes the log, which begins at
+ * `propagate.offset`, the last one that ends forgets it (its cursors have been closed); history is kept for PROPAGATE_BACKLOG
+ * only. Between two units. */
+void propagate_set_need(struct exec *exec, enum propagate_need need, bool is_needed);
+
+/* The position behind everything that has been written: Redis's master_repl_offset. */
+uint64_t propagate_offset(const struct exec *exec);
+
+/* What follows is another history, which begins at `offset`: a replica's, or that of a file that was loaded. No cursors. */
+void propagate_restart(struct exec *exec, uint64_t offset);
+
+/* The option repl-backlog-size has changed. */
+void propagate_apply_history(struct exec *exec);
+
+/* Has the next request preceded by SELECT: a reader begins here. */
+void propagate_select_again(struct exec *exec);
+
+/* ---- For commands --------------------------------------------------------------------------------- */
+
+/* Has this request written in place of the call's own words; called several times, all of them, in order. `words[0]` is the
+ * command's name. The words are copied. */
+void call_propagate(struct call *call, const struct slice *words, uint32_t count);
+
+/* Has nothing written for the call, although it has changed something. */
+void call_propagate_nothing(struct call *call);
+
+/* Has the call's own words written although no key has changed (PUBLISH, …). */
+void call_propagate_always(struct call *call);
+
+/* ---- Outside of calls ----------------------------------------------------------------------------- */
+
+/* Gathers a request for the unit under way; without a command, the caller ends the unit. */
+void propagate_words(struct exec *exec, const struct db *db, const struct slice *words, uint32_t count);
+
+/* The same for a key that has expired or was evicted: DEL. */
+void propagate_deleted(struct exec *exec, const struct db *db, struct slice key);
+
+/* ---- For dispatch --------------------------------------------------------------------------------- */
+
+/* A call has ended, which has changed something or asked to be written: P4. */
+void propagate_call_end(struct call *call);
+
+/* EXEC begins and ends to run its queue. */
+void propagate_begin_transaction(struct exec *exec);
+void propagate_end_transaction(struct exec *exec);
+
+/* Of propagate_end_unit (exec/exec.h). */
+void propagate_end_unit_slow(struct exec *exec);
+
+#endif

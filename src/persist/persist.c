@@ -1,0 +1,25 @@
+/* What lives on disk. Rules in persist.h. Threads: executor. */
+#include "persist/persist.h"
+
+#include "base/alloc.h"
+#include "exec/exec.h"
+
+struct persist *persist_new(struct exec *exec)
+{
+    struct persist *persist = mem_calloc(1, sizeof *persist);
+    persist->exec = exec;
+    exec->persist = persist;
+    return persist;
+}
+
+void persist_free(struct persist *persist)
+{
+    if (persist == NULL)
+        return;
+    persist->exec->persist = NULL;
+    mem_free(persist);
+}
+
+void persist_cron(struct persist *persist)
+{
+}

@@ -1,0 +1,104 @@
+/* A snapshot: all databases as they were at one position of the log, as a stream of bytes in Redis's RDB format, while clients go
+ * on changing them. No fork.
+ *
+ * Principal entry points: snapshot_begin, snapshot_cancel (executor); the sink's functions (a worker).
+ *
+ *   executor                                    worker                         sink (file, links, base of the append-only file)
+ *   --------                                    ------                         ----
+ *   snapshot_begin: the cut                     header
+ *   step: walks keys, fills a batch   --job-->  encodes the batch, compresses
+ *   change of an unvisited key:                 fills a block, when full  -->  take(block)
+ *     visits it first                           ...
+ *   <--post-- batch is done: gives references back
+ *   last batch                                  end of file, checksum    -->   take(last block)
+ *   <--post-- ended(outcome)
+ *
+ * S1  The cut is made between two units of the executor (exec/propagate.h); `position` is the log's position then. What the sink
+ *     gets is the state at that position, exactly: no change after it, none before it missing.
+ * S2  Whoever changes an entry that has not been visited, by replacing it, taking it out or in place, has it visited first
+ *     (keyspace/walk.h). An entry is visited once.
+ * S3  What a visit takes is either copied (integers, short strings) or a reference: of a large string, of a collection's pages and trees, of
+ *     a stream. Whoever changes what is referenced makes a copy first; that is the rule of those structures, not of snapshots.
+ * S4  The executor's part of a batch is bounded (SNAPSHOT_STEP_*) and begins when requests that are ready have been executed.
+ * S5  At most SNAPSHOT_BATCHES_MAX batches are on their way: when the worker or the sink is slow, the walk pauses; what then
+ *     costs memory is only what is replaced meanwhile. Past the budget the snapshot is given up: writes go on.
+ * S6  References are given back on the executor.
+ *
+ * | from      | to        | by                                                       |
+ * |-----------|-----------|----------------------------------------------------------|
+ * | -         | walking   | snapshot_begin                                           |
+ * | walking   | finishing | the last key has been visited                            |
+ * | walking   | ending    | snapshot_cancel, an error of the sink, the budget        |
+ * | finishing | ending    | the last block was taken, or one of the above            |
+ * | ending    | gone      | all batches are back: `ended` is called, then it is freed |
+ *
+ * Several snapshots may run at once, each with its own walk and sink. */
+#ifndef SKUA_PERSIST_SNAPSHOT_H
+#define SKUA_PERSIST_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "base/status.h"
+
+struct exec;
+struct snapshot;
+
+/* Bytes of the stream, counted by reference. */
+struct snapshot_block {
+    _Atomic uint32_t refs;
+    uint64_t start; /* how many bytes of the stream were before it */
+    size_t size;
+    char data[];
+};
+
+#define SNAPSHOT_BLOCK_SIZE ((size_t)256 << 10) /* the last one of a stream may be smaller */
+
+/* Any thread. The second matches chunk's release callback. */
+struct snapshot_block *snapshot_block_ref(struct snapshot_block *block);
+void snapshot_block_unref(void *block);
+
+/* Where the stream goes. */
+struct snapshot_sink {
+    void *context;
+    /* On a worker, one call at a time, in order: the next bytes; a reference is taken to keep them. May write to a file and wait for
+     * that. Not ST_OK: the snapshot ends with this status. */
+    enum status (*take)(void *context, struct snapshot_block *block);
+    /* On the executor, once: it is over. ST_OK: everything was taken; ST_LIMIT: given up for its budget; ST_EOF: cancelled; else
+     * what `take` said. */
+    void (*ended)(void *context, enum status outcome);
+};
+
+struct snapshot_options {
+    unsigned version; /* of the format: 10 or 11 */
+    bool compress;
+    bool checksum;
+    bool aof_base;        /* says so in the file */
+    bool has_replication; /* the next two are written: */
+    const char *replication_id;
+    uint64_t replication_offset; /* what the reader goes on from; as a rule snapshot_position */
+};
+
+/* Makes the cut. NULL: refused, as memory is short. Not from inside a command that changes something. */
+struct snapshot *snapshot_begin(struct exec *exec, const struct snapshot_options *options,
+                                const struct snapshot_sink *sink);
+
+/* The log's position at the cut. */
+uint64_t snapshot_position(const struct snapshot *snapshot);
+
+/* Holds the walk while the sink has enough. */
+void snapshot_pause(struct snapshot *snapshot, bool pause);
+
+/* Asks for the end; `ended` will be called, not from in here. */
+void snapshot_cancel(struct snapshot *snapshot);
+
+struct snapshot_progress {
+    uint64_t keys_done, keys_total; /* total: as at the cut */
+    uint64_t bytes;                 /* encoded */
+    uint64_t began_ns;              /* monotonic */
+    uint64_t held_bytes;            /* about what it keeps that would otherwise be free */
+};
+void snapshot_progress(const struct snapshot *snapshot, struct snapshot_progress *ret_progress);
+
+#endif

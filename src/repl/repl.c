@@ -1,0 +1,58 @@
+/* What both sides of replication need. Rules in repl.h. Threads: executor. */
+#include "repl/repl.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/rng.h"
+#include "exec/exec.h"
+
+static void make_id(struct repl *repl, char ret_id[static REPL_ID_SIZE + 1])
+{
+    for (unsigned i = 0; i < REPL_ID_SIZE; i++)
+        ret_id[i] = "0123456789abcdef"[rng_below(&repl->exec->rng, 16)];
+    ret_id[REPL_ID_SIZE] = 0;
+}
+
+static void forget_second(struct repl *repl)
+{
+    memset(repl->second_id, '0', REPL_ID_SIZE);
+    repl->second_id[REPL_ID_SIZE] = 0;
+    repl->second_offset = -1;
+}
+
+struct repl *repl_new(struct exec *exec, struct io_group *io)
+{
+    struct repl *repl = mem_calloc(1, sizeof *repl);
+    repl->exec = exec;
+    repl->io = io;
+    exec->repl = repl;
+    repl_new_history(repl);
+    return repl;
+}
+
+void repl_free(struct repl *repl)
+{
+    if (repl == NULL)
+        return;
+    repl->exec->repl = NULL;
+    mem_free(repl);
+}
+
+void repl_cron(struct repl *repl)
+{
+}
+
+void repl_new_history(struct repl *repl)
+{
+    make_id(repl, repl->id);
+    forget_second(repl);
+}
+
+/* A replica asks for what comes behind its offset, so it may have all of the old history and ask for the first byte after. */
+void repl_shift_history(struct repl *repl)
+{
+    memcpy(repl->second_id, repl->id, sizeof repl->id);
+    repl->second_offset = (int64_t)propagate_offset(repl->exec) + 1;
+    make_id(repl, repl->id);
+}

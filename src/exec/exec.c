@@ -6,6 +6,7 @@
 #include "exec/exec.h"
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mutant.h"
 #include "base/role.h"
@@ -49,6 +50,7 @@ struct exec *exec_new(const struct exec_options *options)
     exec->log = options->log;
     exec->chunks = options->chunks;
     exec->workers = options->workers;
+    exec->files = options->files ? options->files : file_system_real();
     exec->now_us = clock_wall_us(exec->clock);
     exec->now_ms = exec->now_us / 1000;
     rng_seed(&exec->rng, options->seed);

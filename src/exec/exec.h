@@ -31,6 +31,7 @@ struct block_table; /* exec/block.h */
 struct call;
 struct config;
 struct exec_post;
+struct file_system;
 struct log;
 struct persist;
 struct pubsub;
@@ -113,6 +114,7 @@ struct exec {
     struct log *log;
     struct rng rng;
     struct worker_pool *workers;
+    const struct file_system *files; /* base/file.h: what workers touch files with */
 
     int64_t now_ms; /* wall time, read once per batch */
     int64_t now_us;
@@ -185,7 +187,8 @@ struct exec_options {
     struct config *config;
     struct log *log;
     struct chunk_pool *chunks;
-    struct worker_pool *workers; /* may be NULL */
+    struct worker_pool *workers;     /* may be NULL */
+    const struct file_system *files; /* NULL: the machine's */
     uint64_t seed;
     uint64_t hash_seed;
 };

@@ -132,6 +132,25 @@ void chunk_list_clear(struct chunk_list *list, struct chunk_pool *pool)
     }
 }
 
+void chunk_list_consume(struct chunk_list *list, uint64_t size, struct chunk_pool *pool)
+{
+    list->bytes -= size;
+    while (size > 0) {
+        struct chunk *chunk = list->head;
+        uint64_t part = chunk->end - chunk->start;
+        if (size < part) {
+            chunk->start += size;
+            return;
+        }
+        size -= part;
+        list->head = chunk->next;
+        list->count--;
+        if (!list->head)
+            list->tail = NULL;
+        chunk_put(pool, chunk);
+    }
+}
+
 /* On a worker: a list that has no pool. */
 static void free_chunks(void *head)
 {

@@ -74,6 +74,8 @@ void chunk_list_append(struct chunk_list *list, struct chunk *chunk);
 /* Moves everything of `from` behind `to`. */
 void chunk_list_move(struct chunk_list *to, struct chunk_list *from);
 void chunk_list_clear(struct chunk_list *list, struct chunk_pool *pool);
+/* Takes the first `size` bytes, which are there, off the list; chunks that are empty then go back. */
+void chunk_list_consume(struct chunk_list *list, uint64_t size, struct chunk_pool *pool);
 
 /* So many chunks are given back by a worker: a megabyte or so. */
 #define CHUNK_DROP_MIN 64

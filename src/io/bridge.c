@@ -197,6 +197,7 @@ static void executor_hear(struct io *io, enum io_message message, void *subject)
         break;
     case IO_MOVE: executor_let_go(group, io, conn); break;
     case IO_ADOPTED: executor_adopt(group, io, conn); break;
+    case IO_LINK: io_executor_hear_link(subject); break;
     case IO_EXITED:
         pthread_join(io->thread, NULL); /* it said so as its last act */
         io->running = false;
@@ -309,6 +310,14 @@ static void port_forgotten(struct port *port, struct conn *conn)
         answer(io, IO_FORGOTTEN, conn);
 }
 
+void io_answer_link(struct io *io, struct io_link_message *message)
+{
+    if (io->index == 0)
+        io_hear_link(message);
+    else
+        answer(io, IO_LINK, message);
+}
+
 const struct port io_port = {
     .output = port_output,
     .run_done = port_run_done,
@@ -365,6 +374,7 @@ static void io_hear(struct io *io, enum io_message message, void *subject)
     case IO_FORGOTTEN: conn_free(subject); break;
     case IO_MOVED: conn_depart(subject); break;
     case IO_UPGRADE: conn_upgrade(((struct io_upgrade *)subject)->conn, subject); break;
+    case IO_LINK: io_hear_link(subject); break;
     default: BUG("executor message %d", message);
     }
 }

@@ -533,21 +533,7 @@ void conn_queue_output(struct conn *conn, struct chunk_list *bytes)
 static void consume_output(struct conn *conn, uint64_t size)
 {
     count_sent(conn, size);
-    conn->output.bytes -= size;
-    while (size > 0) {
-        struct chunk *chunk = conn->output.head;
-        uint64_t part = chunk->end - chunk->start;
-        if (size < part) {
-            chunk->start += size;
-            return;
-        }
-        size -= part;
-        conn->output.head = chunk->next;
-        conn->output.count--;
-        if (!conn->output.head)
-            conn->output.tail = NULL;
-        chunk_put(conn->io->chunks, chunk);
-    }
+    chunk_list_consume(&conn->output, size, conn->io->chunks);
 }
 
 /* The first bytes of the output, at most `size`. */

@@ -27,6 +27,8 @@ static struct io *io_new(struct io_group *group, unsigned index, struct loop *lo
     chunk_pool_init(&io->chunks_own, IO_CHUNKS_KEPT);
     io->chunks = index ? &io->chunks_own : group->options.exec->chunks;
     list_init(&io->conns);
+    list_init(&io->links);
+    list_init(&io->links_ready);
     list_init(&io->ready);
     list_init(&io->unsent);
     list_init(&io->sending);
@@ -319,7 +321,7 @@ void io_group_free(struct io_group *group)
 {
     (void)io_group_set_threads(group, 0, true);
     unsigned count = atomic_load_explicit(&group->io_count, memory_order_relaxed);
-    while (io_group_connection_count(group) || running_threads(group)) {
+    while (io_group_connection_count(group) || group->links_known || running_threads(group)) {
         /* Repeated: a connection may have been on its way from one io to another. */
         ask_all(group, IO_DROP_ALL, NULL);
         while (io_group_serve(group))

@@ -44,6 +44,7 @@ enum io_message {
     IO_ADOPTED = 4, /* struct conn: has arrived at another io */
     IO_EXITED = 5,  /* struct io: the thread is ending, last message */
     IO_REPLIED = 6, /* struct io_report: a reply that the executor asked about has been sent */
+    IO_LINK = 7,    /* struct io_link_message, in both directions: link.c */
     /* executor -> I/O thread */
     IO_RUN_DONE = 0,    /* struct run */
     IO_OUTPUT = 1,      /* struct chunk: head of a list, for conn `route` */
@@ -87,6 +88,8 @@ struct io_upgrade {
     struct port_rings rings;
 };
 
+struct io_link_message;
+
 struct io_report {
     uint64_t report;
     uint64_t reply_ns;
@@ -111,12 +114,14 @@ struct io {
     struct run *free_runs;
     uint32_t free_run_count;
     struct list_node conns;
-    struct list_node ready;   /* conns with readiness not looked at */
-    struct list_node unsent;  /* conns with output to send */
-    struct list_node sending; /* conns that have had their share of a turn, and go on in the next */
-    struct list_node stalled; /* conns whose parsing waits for room in the ring */
-    struct list_node closing; /* conns to be reported as closed at the end of the turn */
-    struct list_node moving;  /* conns that are to ask the executor for a move */
+    struct list_node ready;       /* conns with readiness not looked at */
+    struct list_node unsent;      /* conns with output to send */
+    struct list_node sending;     /* conns that have had their share of a turn, and go on in the next */
+    struct list_node stalled;     /* conns whose parsing waits for room in the ring */
+    struct list_node closing;     /* conns to be reported as closed at the end of the turn */
+    struct list_node moving;      /* conns that are to ask the executor for a move */
+    struct list_node links;       /* outgoing: link.c */
+    struct list_node links_ready; /* those with readiness not looked at */
     struct listener *listeners[IO_LISTENERS_MAX];
     unsigned listener_count;
     uint64_t outstanding; /* runs at the executor */
@@ -136,7 +141,9 @@ struct io {
     struct io_overflow from_exec_overflow;
 
     pthread_t thread;
-    bool running;        /* executor */
+    bool running; /* executor */
+    _Atomic uint32_t
+        link_count; /* outgoing links that it has, or that are on their way to it; the executor adds, the owner subtracts */
     bool draining_asked; /* executor */
 
     pthread_mutex_t inbox_lock;
@@ -183,6 +190,7 @@ struct io_group {
     struct listener *unwanted[IO_LISTENERS_MAX]; /* guarded by listeners_lock */
     unsigned unwanted_count;                     /* guarded by listeners_lock */
     bool accepting;                              /* guarded by listeners_lock */
+    uint32_t links_known;                        /* outgoing links that have not been forgotten; executor */
     /* The executor's batch under construction. */
     struct run *batch[IO_BATCH_RUNS];
     unsigned batch_count;
@@ -241,6 +249,19 @@ void io_execute_batch(struct io_group *group);
 /* Executor: makes what was answered visible to the threads. */
 void io_bridge_publish(struct io_group *group);
 void io_overflow_done(struct io_overflow *overflow);
+
+/* Executor: what it says to an outgoing link. */
+void io_answer_link(struct io *io, struct io_link_message *message);
+
+/* ---- link.c ---------------------------------------------------------------------------------------- */
+
+/* Owner: looks at links that are ready. True when there were some. */
+bool io_serve_links(struct io *io);
+/* Owner: ends all of them. */
+void io_drop_links(struct io *io);
+/* Owner: what the executor says to one. Executor: what one says to it. The message is freed. */
+void io_hear_link(struct io_link_message *message);
+void io_executor_hear_link(struct io_link_message *message);
 
 struct run *io_run_get(struct io *io);
 void io_run_put(struct io *io, struct run *run);

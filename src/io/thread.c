@@ -130,6 +130,7 @@ static void close_all(struct io *io)
 static void drop_all(struct io *io)
 {
     list_for_each(&io->conns, node) conn_end(list_entry(node, struct conn, in_conns));
+    io_drop_links(io);
 }
 
 static void carry_out(struct io *io, const struct io_request *request)
@@ -148,6 +149,7 @@ static void carry_out(struct io *io, const struct io_request *request)
     case IO_SPREAD: io_spread(io); break;
     case IO_DRAIN:
         io->draining = true;
+        io_drop_links(io);
         give_listeners(io);
         io_spread(io);
         break;
@@ -332,6 +334,8 @@ bool io_turn(struct io *io)
         some |= serve_ready(io);
         some |= resume_stalled(io);
     }
+    if (unlikely(!list_is_empty(&io->links_ready)))
+        some |= io_serve_links(io);
     if (io->index == 0)
         io_execute_batch(io->group);
     send_unsent(io);
@@ -359,7 +363,8 @@ bool io_must_go_on(const struct io *io)
 {
     if (unlikely(!list_is_empty(&io->stalled)) && io_has_room(io))
         return true;
-    if (unlikely(!list_is_empty(&io->sending) || (io->spreading && !io->spread_rests)))
+    if (unlikely(!list_is_empty(&io->sending) || !list_is_empty(&io->links_ready) ||
+                 (io->spreading && !io->spread_rests)))
         return true;
     return io->index != 0 && ring_has_some(&io->from_exec);
 }
@@ -380,7 +385,7 @@ static bool may_exit(struct io *io)
 {
     if (!io->draining || !list_is_empty(&io->conns) || !list_is_empty(&io->closing) || io->outstanding ||
         io->to_exec_overflow.count || atomic_load_explicit(&io->counters.connections, memory_order_relaxed) ||
-        io->listener_count || io->unforgotten)
+        io->listener_count || io->unforgotten || atomic_load_explicit(&io->link_count, memory_order_acquire))
         return false;
     pthread_mutex_lock(&io->inbox_lock);
     bool empty = io->inbox_head == NULL;

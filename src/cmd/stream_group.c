@@ -54,6 +54,7 @@ void group_publish(struct call *call, struct group_view *view)
     if (view->draft != NULL) {
         struct key *key = &view->key;
         key->entry = db_locate(call->db, key->name, key->hash, &key->position);
+        db_note_change(call->db, key->entry, key->hash);
         stream_exchange(call->exec->keyspace, key->entry, view->draft);
         view->draft = NULL;
     }

@@ -40,6 +40,27 @@ uint64_t table_scan(const struct table *table, uint64_t cursor, table_visit_fn v
     return table_scan_order(table_scan_order(cursor | ~mask) + 1);
 }
 
+void table_scan_prefetch(const struct table *table, uint64_t cursor, unsigned buckets_ahead,
+                         unsigned items_ahead)
+{
+    uint64_t bucket_count = table_bucket_count(table);
+    if (bucket_count == 0)
+        return;
+    unsigned bits = 63 - (unsigned)__builtin_clzll(bucket_count);
+    uint64_t mask = ((uint64_t)1 << bits) - 1;
+    /* A step adds one at the top of the reversed bucket number; past the end it begins anew, which does no harm here. */
+    uint64_t step = bits ? (uint64_t)1 << (64 - bits) : 0;
+    uint64_t order = table_scan_order(cursor & mask);
+    uint64_t bucket = table_scan_order(order + step * buckets_ahead) & mask;
+    uint64_t items = table_scan_order(order + step * items_ahead) & mask;
+    prefetch(table_bucket_at(table, bucket));
+    table_chain_prefetch_items(table_bucket_at(table, items));
+    if (bucket + mask + 1 < bucket_count)
+        prefetch(table_bucket_at(table, bucket + mask + 1));
+    if (items + mask + 1 < bucket_count)
+        table_chain_prefetch_items(table_bucket_at(table, items + mask + 1));
+}
+
 /* ---- Random --------------------------------------------------------------------------------------- */
 
 static void *chain_item(const struct table_bucket *head, size_t number)

@@ -37,6 +37,10 @@ static bool locate_hashed(struct call *call, struct slice name, uint64_t hash, s
         if (ret_key->entry && db_is_expired(call->db, ret_key->entry))
             ret_key->entry = NULL; /* held (exec/hold.h), and not to be seen */
     }
+    /* Who looks a key up and may write to it may change it in place. */
+    if (unlikely(ret_key->entry && !list_is_empty(&call->db->walks)) &&
+        call->command->flags & (CMD_WRITE | CMD_MAY_REPLICATE))
+        db_note_change(call->db, ret_key->entry, hash);
     return ret_key->entry != NULL;
 }
 

@@ -503,6 +503,7 @@ static void expire_fields(struct exec *exec, struct db *db, struct slice key, st
     struct collection_view hash;
     int64_t due_ms;
     bool is_large = entry_encoding(entry) == ENTRY_TREE;
+    db_note_change(db, entry, keyspace_hash(exec->keyspace, key));
     collection_open(&hash, exec->keyspace, entry);
     uint64_t count = is_large ? hash_expire_some(entry_collection(entry), exec->keyspace->now_ms)
                               : hash_expire(hash.rows, exec->keyspace->now_ms, &due_ms);

@@ -211,6 +211,7 @@ void sliced_commit_key(struct call *call, struct key *key)
     if (sliced->is_long)
         key->entry = db_locate(call->db, key->name, key->hash, &key->position);
     ASSERT(key->entry != NULL); /* held until now */
+    db_note_change(call->db, key->entry, key->hash);
 }
 
 /* ---- Blocks that grow --------------------------------------------------------------------------------------- */

@@ -214,6 +214,11 @@ void db_replace(struct db *db, const struct table_position *position, struct ent
     keyspace_retire(db->keyspace, old);
 }
 
+void db_note_change_slow(struct db *db, struct entry *entry, uint64_t hash)
+{
+    key_walks_changing(&db->walks, entry, hash);
+}
+
 struct entry *db_take(struct db *db, const struct table_position *position)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
@@ -237,6 +242,7 @@ enum status db_set_expire(struct db *db, const struct table_position *position, 
     ASSERT_ROLE(ROLE_EXECUTOR);
     struct entry *entry = table_item_at(position);
     if (entry_has_expire(entry)) {
+        db_note_change(db, entry, hash);
         note_withdrawn(db, entry);
         keyspace_count_step(db->keyspace);
         __atomic_store_n(entry_expire_field(entry), expire_ms, __ATOMIC_RELAXED);

@@ -140,6 +140,16 @@ struct entry *db_take(struct db *db, const struct table_position *position);
 enum status db_set_expire(struct db *db, const struct table_position *position, uint64_t hash,
                           int64_t expire_ms);
 
+void db_note_change_slow(struct db *db, struct entry *entry, uint64_t hash);
+
+/* To be called before something in a published entry changes in place: its value, whatever that consists of (not who only looks
+ * at it first), or its time to live. The functions above do so themselves. One comparison while nobody walks (keyspace/walk.h). */
+ALWAYS_INLINE void db_note_change(struct db *db, struct entry *entry, uint64_t hash)
+{
+    if (unlikely(!list_is_empty(&db->walks)))
+        db_note_change_slow(db, entry, hash);
+}
+
 /* Tells that a field of the published entry of this hash now expires at `due_ms`. */
 void db_note_due(struct db *db, uint64_t hash, int64_t due_ms);
 

@@ -1,17 +1,21 @@
-/* A walk over the keys of a database as they were when it began, while the database changes.
+/* A walk over the entries of a database as they were when it began, while the database changes.
  *
  * Principal entry points: key_walk_begin, key_walk_step, key_walk_end.
- * Each entry that was there at the start is visited once: in its turn, or just before it is taken out. Entries that come
- * later are not visited. Nothing is copied; a change costs one comparison while nobody walks.
+ * Each entry that was there at the start is visited once, with the value and the time to live that it had then: in its turn, or
+ * ahead of it, just before it is taken out, replaced or changed in place. Entries that come later are not visited. Nothing is
+ * copied; a change costs one comparison while nobody walks.
  *
  * Keys are walked in the order of their hashes read from the lowest bit on, which is that of table_scan: so what has been
  * visited follows from a key's hash and the walk's position alone, however the table grows and shrinks.
  *
  * V1  An entry of the table has been visited if its place in that order is before the walk's position.
- * V2  `added` has those entries of the table that came after the start and whose place is not before the position. All
- *     other such entries were there at the start.
+ * V2  `settled` has those entries of the table whose place is not before the position and that are not to be visited: they came
+ *     after the start, or took the place of one that was visited ahead of its turn, or were changed after they were. All other such
+ *     entries were there at the start and are as they were then.
  * V3  A walk stays with its table: with SWAPDB it moves to the other database, with a flush it goes on in what was
  *     detached, which is not freed before the walk has ended.
+ * V4  Whoever changes a published entry in place, its value or its time to live, tells db_note_change first. The access clock is
+ *     no part of what is kept: a walk finds it as it is then.
  * Threads: executor only. */
 #ifndef SKUA_KEYSPACE_WALK_H
 #define SKUA_KEYSPACE_WALK_H
@@ -29,7 +33,7 @@ struct key_walk {
     bool is_over;
     key_visit_fn *visit;
     void *context;
-    struct table added; /* V2 */
+    struct table settled; /* V2 */
 };
 
 void key_walk_begin(struct key_walk *walk, struct db *db, key_visit_fn *visit, void *context);
@@ -47,6 +51,9 @@ void key_walks_inserted(struct list_node *walks, struct entry *entry, uint64_t h
 
 /* An entry is about to be taken out. */
 void key_walks_removing(struct list_node *walks, struct entry *entry);
+
+/* An entry is about to change in place. */
+void key_walks_changing(struct list_node *walks, struct entry *entry, uint64_t hash);
 
 /* An entry is about to be replaced by another one of the same key. */
 void key_walks_replacing(struct list_node *walks, struct entry *old, struct entry *entry, uint64_t hash);

@@ -1,6 +1,8 @@
 /* Slab heap, see heap.h.
  *
- * A region is 64 MB of address space, aligned to its size, cut into slabs of 64 KB. The first slab of a region
+ * A region is 64 MB of address space, aligned to its size, cut into slabs of 64 KB. Slabs that were never used are taken out of
+ * one piece of 2 MB after the other; a large heap has a worker touch the next ones (base/ahead.h), and while that is not done it
+ * goes on with the one behind. The first slab of a region
  * holds one record of 64 bytes for each of the others (and the region's own in the place of its first), so a
  * block's record is found by arithmetic, and freeing a cold block touches its record only. A slab serves one
  * class of sizes; a bit set in its bitmap is a free block.
@@ -21,12 +23,15 @@
  * B2  event_count is the free_count at which a slab changes its state in heap_release; NEVER while current.
  * B3  A slab is in exactly one list: PARTIAL in its class's, EMPTY and RETURNED in the heap's; others in none.
  * B4  Under AddressSanitizer exactly the bytes of live blocks are not poisoned.
- * B5  Counters that heap_stats of the first heap reads of its siblings are stored atomically (count). */
+ * B5  Never used are the slabs in [fresh, fresh_end), those of the pieces asked for, and those behind used_slabs of the
+ *     newest region.
+ * B6  Counters that heap_stats of the first heap reads of its siblings are stored atomically (count). */
 #include "base/heap.h"
 
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/ahead.h"
 #include "base/alloc.h"
 #include "base/bug.h"
 #include "base/list.h"
@@ -52,6 +57,7 @@
 #define SLAB_SHIFT   16
 #define SLAB_SIZE    ((size_t)1 << SLAB_SHIFT)
 #define REGION_SLABS (REGION_SIZE / SLAB_SIZE)
+#define PIECE_SLABS  (AHEAD_SIZE / SLAB_SIZE)
 #define WORD_BITS    64
 #define LAST_BIT     ((uint64_t)1 << 63)
 
@@ -69,6 +75,7 @@
 #define FULL_SHARE    64 /* measured: smaller costs memory, larger time */
 #define EMPTY_RESERVE 16 /* empty slabs that heap_trim leaves */
 #define NEVER         UINT16_MAX
+#define ASKED_MAX     2 /* pieces: one alone would be late wherever the worker has to wait for a processor */
 #define INLINE_WORDS  4
 
 /* Whose a region is, by its address: the first heap's table, a slot for each region up to OWNER_SLOTS that follow each other.
@@ -99,7 +106,7 @@ struct slab {
 struct region {
     struct heap *heap;
     struct region *next;
-    uint32_t used_slabs; /* slabs [1, used_slabs) have been handed out at least once */
+    uint32_t used_slabs; /* the pieces of slabs [0, used_slabs) have been taken, or asked for */
 };
 
 _Static_assert(sizeof(struct slab) == CACHE_LINE, "a record is one line");
@@ -140,9 +147,16 @@ struct heap {
     struct size_class classes[CLASS_COUNT];
     int64_t accounted_bytes; /* told to mem_account */
     int64_t drift_bytes;     /* used_bytes - accounted_bytes */
-    struct region *regions;  /* newest first; only that one has slabs never used */
+    struct region *regions;  /* newest first */
     uint64_t region_count;
-    uint64_t touched_slabs; /* all but RETURNED and never used ones */
+    struct slab *fresh; /* B5 */
+    struct slab *fresh_end;
+    bool fresh_is_touched;
+    struct ahead *ahead; /* of a sibling too; NULL: none */
+    size_t ahead_from;
+    struct ahead_piece *asked[ASKED_MAX]; /* oldest first, then NULL */
+    uint64_t ready_slabs;                 /* fresh ones that a worker has touched */
+    uint64_t touched_slabs;               /* all but RETURNED and never used ones */
     uint64_t empty_slabs;
     uint64_t bitmap_bytes; /* of bitmaps outside the records */
     struct list_node empty;
@@ -259,9 +273,23 @@ struct heap *heap_new_sibling(struct heap *first)
     ASSERT(!first->first && first->sibling_count < HEAP_SIBLINGS_MAX);
     struct heap *sibling = heap_new();
     sibling->first = first;
+    sibling->ahead = first->ahead;
+    sibling->ahead_from = first->ahead_from;
     sibling->index = (uint8_t)(OWNER_SIBLING + first->sibling_count);
     first->siblings[first->sibling_count++] = sibling;
     return sibling;
+}
+
+void heap_set_ahead(struct heap *heap, struct ahead *ahead, size_t from)
+{
+    ASSERT(!heap->first && heap->sibling_count == 0);
+    heap->ahead = ahead;
+    heap->ahead_from = from;
+}
+
+struct ahead *heap_ahead(const struct heap *heap)
+{
+    return heap->ahead;
 }
 
 static void bitmap_free(struct heap *heap, struct slab *slab)
@@ -292,6 +320,8 @@ void heap_free(struct heap *heap)
     bags_free(heap->returns.spare);
     bags_free(atomic_load_explicit(&heap->returns.full, memory_order_acquire));
     bags_free(atomic_load_explicit(&heap->returns.empty, memory_order_acquire));
+    for (unsigned i = 0; i < ASKED_MAX && heap->asked[i]; i++)
+        ahead_end(heap->asked[i]);
     while (heap->regions) {
         struct region *region = heap->regions;
         heap->regions = region->next;
@@ -325,7 +355,7 @@ static bool region_add(struct heap *heap)
         return false;
     POISON((char *)region + SLAB_SIZE, REGION_SIZE - SLAB_SIZE);
     region->heap = heap;
-    region->used_slabs = 1;
+    region->used_slabs = 0;
     region->next = heap->regions;
     heap->regions = region;
     count(heap->region_count, 1);
@@ -333,7 +363,69 @@ static bool region_add(struct heap *heap)
     return true;
 }
 
-/* A slab without a class: an empty one, one that was given back, or the next of the newest region. */
+/* The next piece of the newest region, in slabs; NULL when it has none. */
+static struct slab *piece_reserve(struct heap *heap)
+{
+    struct region *region = heap->regions;
+    if (!region || region->used_slabs == REGION_SLABS)
+        return NULL;
+    struct slab *first = (struct slab *)region + region->used_slabs;
+    region->used_slabs += PIECE_SLABS;
+    return first;
+}
+
+/* Has a worker touch the next pieces. The first of a region cannot be among them: it has the records. */
+static void pieces_ask(struct heap *heap)
+{
+    if (!heap->ahead || heap->touched_slabs * SLAB_SIZE < heap->ahead_from)
+        return;
+    for (unsigned i = 0; i < ASKED_MAX; i++) {
+        struct slab *first = heap->asked[i] ? NULL : piece_reserve(heap);
+        if (!first)
+            continue;
+        heap->asked[i] = ahead_ask(heap->ahead, slab_start(first));
+        if (!heap->asked[i]) {
+            heap->regions->used_slabs -= PIECE_SLABS;
+            return;
+        }
+    }
+}
+
+/* A piece that has been touched; NULL when there is none yet. */
+static struct slab *piece_ready(struct heap *heap)
+{
+    struct ahead_piece *oldest = heap->asked[0];
+    if (!oldest || !ahead_is_ready(oldest))
+        return NULL;
+    struct slab *first = slab_of(ahead_start(oldest));
+    ahead_end(oldest);
+    memmove(&heap->asked[0], &heap->asked[1], (ASKED_MAX - 1) * sizeof heap->asked[0]);
+    heap->asked[ASKED_MAX - 1] = NULL;
+    return first;
+}
+
+/* Gets fresh slabs. */
+static bool piece_take(struct heap *heap)
+{
+    struct slab *first = piece_ready(heap);
+    heap->fresh_is_touched = first != NULL;
+    if (first)
+        count(heap->ready_slabs, PIECE_SLABS);
+    else
+        first = piece_reserve(heap);
+    if (!first && region_add(heap))
+        first = piece_reserve(heap);
+    if (!first)
+        return false;
+    heap->fresh = first;
+    heap->fresh_end = first + PIECE_SLABS;
+    if (first == (struct slab *)region_of(first))
+        heap->fresh++; /* the records lie in it */
+    pieces_ask(heap);
+    return true;
+}
+
+/* A slab without a class: an empty one, one that was given back, or a fresh one. */
 static struct slab *slab_take(struct heap *heap)
 {
     struct list_node *from = !list_is_empty(&heap->empty) ? &heap->empty : &heap->returned;
@@ -346,10 +438,11 @@ static struct slab *slab_take(struct heap *heap)
             count(heap->touched_slabs, 1);
         return slab;
     }
-    if ((!heap->regions || heap->regions->used_slabs == REGION_SLABS) && !region_add(heap))
+    if (heap->fresh == heap->fresh_end && !piece_take(heap))
         return NULL;
     count(heap->touched_slabs, 1);
-    return (struct slab *)heap->regions + heap->regions->used_slabs++;
+    count(heap->ready_slabs, -(uint64_t)heap->fresh_is_touched);
+    return heap->fresh++;
 }
 
 /* Puts a slab without blocks among the empty ones. */
@@ -674,7 +767,8 @@ void heap_stats(const struct heap *heap, struct heap_stats *ret_stats)
     for (uint32_t i = 0; i <= heap->sibling_count; i++) {
         const struct heap *one = i == 0 ? heap : heap->siblings[i - 1];
         ret_stats->slab_bytes +=
-            seen(one->touched_slabs) * (SLAB_SIZE + sizeof(struct slab)) + seen(one->bitmap_bytes);
+            (seen(one->touched_slabs) + seen(one->ready_slabs)) * (SLAB_SIZE + sizeof(struct slab)) +
+            seen(one->bitmap_bytes);
         ret_stats->empty_bytes += seen(one->empty_slabs) * SLAB_SIZE;
         ret_stats->reserved_bytes += seen(one->region_count) * REGION_SIZE;
     }
@@ -688,16 +782,20 @@ struct check_totals {
     uint64_t empty;
     uint64_t returned;
     uint64_t partial;
+    uint64_t unused;
 };
 
 static void check_slab(const struct heap *heap, const struct slab *slab, struct check_totals *totals)
 {
     const struct size_class *class = &heap->classes[slab->class_index];
+    if (slab->state == SLAB_UNUSED) {
+        totals->unused++;
+        return;
+    }
     totals->touched += slab->state != SLAB_RETURNED;
     totals->empty += slab->state == SLAB_EMPTY;
     totals->returned += slab->state == SLAB_RETURNED;
     totals->partial += slab->state == SLAB_PARTIAL;
-    ASSERT(slab->state != SLAB_UNUSED);
     if (slab->state == SLAB_EMPTY || slab->state == SLAB_RETURNED) {
         ASSERT(!slab->bitmap);
         return;
@@ -743,6 +841,12 @@ void heap_check(const struct heap *heap)
     ASSERT(totals.empty == heap->empty_slabs && totals.empty == list_length(&heap->empty));
     ASSERT(totals.returned == list_length(&heap->returned));
     ASSERT(totals.partial == partial);
+    uint64_t fresh = (uint64_t)(heap->fresh_end - heap->fresh);
+    uint64_t unused = fresh;
+    for (unsigned i = 0; i < ASKED_MAX && heap->asked[i]; i++)
+        unused += PIECE_SLABS;
+    ASSERT(totals.unused == unused); /* B5 */
+    ASSERT(heap->ready_slabs == (heap->fresh_is_touched ? fresh : 0));
     for (uint32_t i = 0; i < heap->sibling_count; i++)
         if (!heap->siblings[i]->returns.attended)
             heap_check(heap->siblings[i]);

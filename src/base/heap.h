@@ -27,11 +27,14 @@
 #define HEAP_BLOCK_MAX    4096
 #define HEAP_ACCOUNT_STEP ((int64_t)64 << 10)
 
+struct ahead;
 struct heap;
 
 struct heap_stats {
-    uint64_t used_bytes;     /* sum of the sizes of live blocks, rounded up to their class */
-    uint64_t slab_bytes;     /* memory of all slabs that were touched and not given back, with bookkeeping */
+    uint64_t used_bytes; /* sum of the sizes of live blocks, rounded up to their class */
+    uint64_t
+        slab_bytes; /* memory of all slabs that were touched and not given back, with bookkeeping; those that a worker
+                              * has touched (heap_set_ahead) from when the piece is taken */
     uint64_t empty_bytes;    /* part of slab_bytes in slabs without a live block: heap_trim gives it back */
     uint64_t reserved_bytes; /* address space taken */
 };
@@ -39,6 +42,11 @@ struct heap_stats {
 #define HEAP_SIBLINGS_MAX 128
 
 struct heap *heap_new(void);
+
+/* Once `from` bytes of slabs have been touched, a worker touches fresh ones before they are needed. `ahead` (which may be NULL)
+ * outlives the heap. The owner, before there are siblings, which will do the same. */
+void heap_set_ahead(struct heap *heap, struct ahead *ahead, size_t from);
+struct ahead *heap_ahead(const struct heap *heap);
 
 /* Every block is gone with it, and with its siblings, whether released or not. No other thread uses them any more. */
 void heap_free(struct heap *heap);

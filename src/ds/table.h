@@ -72,6 +72,8 @@ struct table_type {
     uint32_t (*due)(const void *item, void *context);
 };
 
+struct ahead_piece;
+
 struct table {
     _Atomic uint64_t bucket_count; /* T1; together with the segments says where everything lies */
     _Atomic uint64_t generation;   /* raised by every move (T4, T5, T9) */
@@ -89,6 +91,8 @@ struct table {
         *due_segments[TABLE_SEGMENTS]; /* bounds, inverted so that zero says never; NULL: never for all */
     uint32_t pieces[TABLE_SEGMENTS];   /* pieces of each segment that are in use: see table_memory.c */
     uint32_t due_pieces[TABLE_SEGMENTS];
+    struct ahead_piece *asked; /* memory for buckets to come that a worker touches; NULL: none */
+    uint32_t put_off;          /* splits that did not wait for it */
 };
 
 /* Where an item lies. Valid until the next insert, remove or maintenance step. */

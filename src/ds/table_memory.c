@@ -3,7 +3,8 @@
  * Principal entry points: table_segment_ensure, table_segment_release, table_due_set, table_memory.
  * Small segments are one block of base/alloc.h. From MAPPED_MIN on a segment is address space that the system
  * fills with zeros when it is touched; it is counted (mem_account) and given back in pieces, so that neither a
- * step of growth nor one of shrinking costs more than one piece.
+ * step of growth nor one of shrinking costs more than one piece. Of large segments a worker touches the next 2 MB in the meantime
+ * (base/ahead.h); growth that gets there first is put off until it has done so.
  * Threads: the table's owner. Readers elsewhere follow the addresses of segments and of child buckets, so these go
  * through the limbo (T8), whose items know nothing of the table: it may be gone by then. A piece is discarded
  * beneath readers: that takes nothing out of their sight that T7 had not, and what reads as zeros is an empty bucket (T10). Bounds
@@ -14,6 +15,7 @@
  *     no longer here, and as used memory until it is released. */
 #include <string.h>
 
+#include "base/ahead.h"
 #include "base/alloc.h"
 #include "base/epoch.h"
 #include "base/map.h"
@@ -21,6 +23,9 @@
 
 #define MAPPED_MIN ((size_t)64 << 10)
 #define PIECE_SIZE ((size_t)64 << 10) /* taken and given back at once: tens of microseconds at most */
+
+#define AHEAD_FROM  ((size_t)16 << 20) /* segments of this size: below, it would show in the memory per key */
+#define PUT_OFF_MAX 4096 /* splits: after so many that have waited for a worker memory is used as it is */
 
 /* A segment of buckets or of bounds, seen as bytes. */
 struct area {
@@ -108,8 +113,9 @@ static void retire(struct limbo *limbo, limbo_release_fn release, void *context,
 static bool area_ensure(struct table *table, const struct area *area, size_t end)
 {
     if (!*area->base) {
-        void *base =
-            area_is_mapped(area) ? map_new(area->size, area->piece_size) : line_block_new(area->size);
+        void *base = area_is_mapped(area)
+                         ? map_new(area->size, area->size >= AHEAD_SIZE ? AHEAD_SIZE : area->piece_size)
+                         : line_block_new(area->size);
         if (!base)
             return false;
         __atomic_store_n(area->base, base, __ATOMIC_RELEASE);
@@ -137,9 +143,13 @@ static void area_drop_piece(struct table *table, const struct area *area)
 
 static void area_free(struct table *table, const struct area *area)
 {
-    void *base = *area->base;
+    char *base = *area->base;
     if (!base)
         return;
+    if (table->asked && (uintptr_t)ahead_start(table->asked) - (uintptr_t)base < area->size) {
+        ahead_end(table->asked);
+        table->asked = NULL;
+    }
     size_t touched = *area->pieces * area->piece_size;
     table->mapped_bytes -= touched;
     *area->pieces = 0;
@@ -158,6 +168,41 @@ static void area_trim(struct table *table, const struct area *area, size_t end)
         area_drop_piece(table, area);
 }
 
+/* ---- Ahead of growth ------------------------------------------------------------------------------- */
+
+/* Has a worker touch what comes after the 2 MB from `offset` of the segment on. */
+static void ask_for_next(struct table *table, unsigned segment, size_t offset)
+{
+    offset += AHEAD_SIZE;
+    if (offset == segment_buckets(segment) * sizeof(struct table_bucket)) {
+        struct area above = area_of_buckets(table, ++segment);
+        offset = 0;
+        if (segment >= TABLE_SEGMENTS || !area_ensure(table, &above, 0) || *above.pieces > 0)
+            return;
+    }
+    table->asked = ahead_ask(heap_ahead(table->heap), (char *)table->segments[segment] + offset);
+}
+
+/* A piece is about to be used that ends at `end`. False: a worker is touching it, so not yet. */
+static bool ahead_allows(struct table *table, unsigned segment, size_t end)
+{
+    size_t offset = (end - 1) & ~(AHEAD_SIZE - 1);
+    if (table->asked && ahead_start(table->asked) == (char *)table->segments[segment] + offset) {
+        if (!ahead_is_ready(table->asked) && table->put_off < PUT_OFF_MAX) {
+            table->put_off++;
+            return false;
+        }
+        ahead_end(table->asked);
+        table->asked = NULL;
+        table->put_off = 0;
+    }
+    if (!table->asked && table->heap && heap_ahead(table->heap))
+        ask_for_next(table, segment, offset);
+    return true;
+}
+
+/* ---- For the table --------------------------------------------------------------------------------- */
+
 bool table_segment_ensure(struct table *table, uint64_t index)
 {
     uint64_t offset;
@@ -169,6 +214,8 @@ bool table_segment_ensure(struct table *table, uint64_t index)
         size_t segment_size = segment_buckets(segment) * sizeof(struct table_bucket);
         if (likely(segment_size < MAPPED_MIN || end <= table->pieces[segment] * PIECE_SIZE))
             return true;
+        if (segment_size >= AHEAD_FROM && !ahead_allows(table, segment, end))
+            return false;
     }
     struct area area = area_of_buckets(table, segment);
     return area_ensure(table, &area, end);

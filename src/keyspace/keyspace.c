@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/ahead.h"
 #include "base/alloc.h"
 #include "base/bug.h"
 #include "base/role.h"
@@ -104,6 +105,9 @@ static void free_table(struct keyspace *keyspace, struct table *table)
     limbo_add(&keyspace->limbo, release_struct, NULL, table, sizeof *table);
 }
 
+/* Bytes of slabs: with less, what lies ready would show in the memory per key, and addresses are translated fast anyway. */
+#define AHEAD_FROM ((size_t)128 << 20)
+
 /* ---- Life ------------------------------------------------------------------------------------------ */
 
 struct keyspace *keyspace_new(uint32_t db_count, uint64_t hash_seed, int64_t now_ms,
@@ -111,7 +115,9 @@ struct keyspace *keyspace_new(uint32_t db_count, uint64_t hash_seed, int64_t now
 {
     ASSERT(db_count > 0);
     struct keyspace *keyspace = mem_calloc(1, sizeof(*keyspace));
+    keyspace->ahead = ahead_new(workers);
     keyspace->heap = heap_new();
+    heap_set_ahead(keyspace->heap, keyspace->ahead, AHEAD_FROM);
     keyspace->dbs = mem_calloc(db_count, sizeof(*keyspace->dbs));
     keyspace->db_count = db_count;
     keyspace->hash_seed = hash_seed;
@@ -149,6 +155,7 @@ void keyspace_free(struct keyspace *keyspace)
         keyspace_reclaim_step(keyspace);
     limbo_done(&keyspace->limbo);
     heap_free(keyspace->heap);
+    ahead_free(keyspace->ahead);
     mem_free(keyspace->dbs);
     mem_free(keyspace);
 }

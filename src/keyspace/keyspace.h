@@ -45,6 +45,7 @@ struct db {
 
 struct keyspace {
     struct heap *heap;
+    struct ahead *ahead; /* of heap and tables */
     struct db *dbs;
     uint32_t db_count;
     uint64_t hash_seed;

@@ -147,6 +147,26 @@ void metric_keyspace_table_bytes(const struct metric_source *source, struct buf 
     write_bytes(ret_text, source->memory.tables);
 }
 
+void metric_memory_ahead_bytes(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, source->memory.ahead.touched_bytes);
+}
+
+void metric_memory_ahead_huge_bytes(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, source->memory.ahead.huge_bytes);
+}
+
+void metric_memory_ahead_waiting_bytes(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, source->memory.ahead.waiting_bytes);
+}
+
+void metric_memory_ahead_usec(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, source->memory.ahead.busy_ns / 1000);
+}
+
 /* ---- Limits and the machine ----------------------------------------------------------------------- */
 
 static uint64_t system_bytes(void)

@@ -76,9 +76,10 @@ void memory_measure(const struct exec *exec, struct memory_watch *watch, struct 
     figures.process = resident_bytes();
 
     heap_stats(exec->keyspace->heap, &figures.slabs);
+    ahead_figures(exec->keyspace->ahead, &figures.ahead);
     allocator_figures(&figures.allocator);
     figures.allocator.allocated += figures.slabs.used_bytes;
     figures.allocator.active += figures.slabs.slab_bytes;
-    figures.allocator.resident += figures.slabs.slab_bytes;
+    figures.allocator.resident += figures.slabs.slab_bytes + figures.ahead.waiting_bytes;
     *ret_figures = figures;
 }

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "base/ahead.h"
 #include "base/heap.h"
 #include "observe/allocator.h"
 
@@ -35,6 +36,7 @@ struct memory_figures {
     uint64_t keys;    /* number */
     uint64_t process; /* resident set of the process as the system counts it */
     struct heap_stats slabs;
+    struct ahead_figures ahead;
     struct allocator_figures allocator; /* general allocator and slabs together */
 };
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/ahead.h"
 #include "base/alloc.h"
 #include "base/crash.h"
 #include "base/log.h"
@@ -326,6 +327,8 @@ void server_free(struct server *server)
         io_group_free(server->io); /* whoever has not taken its last replies by now does not get them */
     }
     if (server->workers) { /* first: what they finish may still be handed to the executor */
+        if (server->exec)
+            ahead_set_on(server->exec->keyspace->ahead, false);
         worker_pool_free(server->workers);
         if (server->exec)
             server->exec->workers = server->exec->keyspace->workers = NULL;

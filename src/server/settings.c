@@ -2,6 +2,7 @@
  *
  * An option that is simply read where it is needed is not here.
  * Threads: executor. */
+#include "base/ahead.h"
 #include "base/log.h"
 #include "exec/evict.h"
 #include "exec/notify.h"
@@ -43,6 +44,13 @@ static bool apply_eviction(struct config *config, void *context, struct buf *ret
 {
     struct server *server = context;
     evict_configure(server->exec);
+    return true;
+}
+
+static bool apply_huge_pages(struct config *config, void *context, struct buf *ret_error)
+{
+    struct server *server = context;
+    ahead_set_on(server->exec->keyspace->ahead, config->huge_pages);
     return true;
 }
 
@@ -133,6 +141,7 @@ void server_apply_settings(struct server *server)
         {CONFIG_OPTION_MAXMEMORY_POLICY, apply_eviction, true},
         {CONFIG_OPTION_LFU_LOG_FACTOR, apply_eviction, false},
         {CONFIG_OPTION_LFU_DECAY_TIME, apply_eviction, false},
+        {CONFIG_OPTION_HUGE_PAGES, apply_huge_pages, true},
         {CONFIG_OPTION_MAXCLIENTS, apply_maxclients, false},
         {CONFIG_OPTION_IO_THREADS, apply_io_threads, true},
         {CONFIG_OPTION_CLIENT_OUTPUT_BUFFER_LIMIT, apply_output_limits, true},

@@ -10,10 +10,12 @@
 
 #include <cmocka.h>
 
+#include "base/ahead.h"
 #include "base/alloc.h"
 #include "base/heap.h"
 #include "base/ring.h"
 #include "base/rng.h"
+#include "base/worker.h"
 
 #define MODEL_BLOCKS 20000
 #define MODEL_STEPS  200000
@@ -123,6 +125,48 @@ static void test_model(void **state)
     heap_check(heap);
     heap_free(heap);
     assert_int_equal(mem_used(), used_before);
+}
+
+/* Pieces that a worker touches come and go at any moment of a load, also when nobody waits for them. */
+static void test_slabs_touched_ahead(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 12000, SIZE = 4096 };
+    static unsigned char *blocks[BLOCKS];
+    struct worker_pool *workers = worker_pool_new(1);
+    struct ahead *ahead = ahead_new(workers);
+    struct heap *heap = heap_new();
+    heap_set_ahead(heap, ahead, (size_t)4 << 20);
+    assert_ptr_equal(heap_ahead(heap), ahead);
+    ahead_set_on(ahead, true);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        blocks[i] = heap_alloc(heap, SIZE);
+        assert_non_null(blocks[i]);
+        blocks[i][0] = blocks[i][SIZE - 1] = (unsigned char)i;
+        while (i % 1000 == 999 && worker_pending(workers) > 0)
+            sched_yield();
+        if (i % 100 == 0)
+            heap_check(heap);
+    }
+    struct ahead_figures figures;
+    ahead_figures(ahead, &figures);
+    assert_true(figures.touched_bytes >= 4 * AHEAD_SIZE);
+    struct heap_stats stats;
+    heap_stats(heap, &stats);
+    assert_true(stats.slab_bytes >= (uint64_t)BLOCKS * SIZE);
+    assert_true(stats.slab_bytes <= (uint64_t)BLOCKS * SIZE * 101 / 100 + AHEAD_SIZE);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        assert_int_equal(blocks[i][0], (unsigned char)i);
+        assert_int_equal(blocks[i][SIZE - 1], (unsigned char)i);
+        heap_release(heap, blocks[i], SIZE);
+    }
+    heap_trim(heap, SIZE_MAX);
+    heap_check(heap);
+    heap_free(heap);
+    ahead_figures(ahead, &figures);
+    assert_int_equal(figures.waiting_bytes, 0);
+    ahead_free(ahead);
+    worker_pool_free(workers);
 }
 
 static void test_empty_slabs_serve_other_sizes(void **state)
@@ -341,6 +385,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_size),
         cmocka_unit_test(test_model),
+        cmocka_unit_test(test_slabs_touched_ahead),
         cmocka_unit_test(test_empty_slabs_serve_other_sizes),
         cmocka_unit_test(test_trim_is_bounded_and_keeps_a_reserve),
         cmocka_unit_test(test_sibling),

@@ -9,7 +9,9 @@
 
 #include <cmocka.h>
 
+#include "base/ahead.h"
 #include "base/alloc.h"
+#include "base/worker.h"
 #include "ds/table.h"
 
 #define ITEMS 60000
@@ -461,6 +463,57 @@ static void test_candidates(void **state)
     }
 }
 
+static uint64_t number_hash(const void *item, void *context)
+{
+    return hash_of(context, *(const uint64_t *)item);
+}
+
+static bool number_equal(const void *item, const void *key)
+{
+    return *(const uint64_t *)item == *(const uint64_t *)key;
+}
+
+static const struct table_type number_type = {.hash = number_hash};
+
+/* Large enough that a worker touches memory for buckets to come: growth that would not wait for it goes on later. */
+static void test_growth_with_memory_touched_ahead(void **state)
+{
+    (void)state;
+    enum { COUNT = 1700000 };
+    struct fixture fixture = {.hash_mask = UINT64_MAX};
+    struct worker_pool *workers = worker_pool_new(1);
+    struct ahead *ahead = ahead_new(workers);
+    struct heap *heap = heap_new();
+    heap_set_ahead(heap, ahead, SIZE_MAX); /* the table only */
+    ahead_set_on(ahead, true);
+    uint64_t *numbers = mem_alloc(COUNT * sizeof *numbers);
+    struct table table;
+    table_init(&table, &number_type, &fixture, heap);
+    for (uint64_t i = 0; i < COUNT; i++) {
+        numbers[i] = i;
+        assert_int_equal(table_insert(&table, hash_of(&fixture, i), &numbers[i]), ST_OK);
+    }
+    struct ahead_figures figures;
+    ahead_figures(ahead, &figures);
+    assert_true(figures.touched_bytes + figures.waiting_bytes >= 2 * AHEAD_SIZE);
+    table_check(&table);
+    for (uint64_t i = 0; i < COUNT; i += 7)
+        assert_ptr_equal(table_find(&table, hash_of(&fixture, i), number_equal, &i), &numbers[i]);
+    for (uint64_t i = 0; i < COUNT; i++) {
+        struct table_position position;
+        assert_true(table_locate(&table, hash_of(&fixture, i), number_equal, &i, &position));
+        table_remove(&table, &position);
+    }
+    assert_int_equal(table_size(&table), 0);
+    table_done(&table);
+    ahead_figures(ahead, &figures);
+    assert_int_equal(figures.waiting_bytes, 0);
+    heap_free(heap);
+    mem_free(numbers);
+    worker_pool_free(workers);
+    ahead_free(ahead);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -478,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_sweep_corrects_bounds),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_shrinking_gives_memory_back),
+        cmocka_unit_test(test_growth_with_memory_touched_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 #include "exec/sliced.h"
 #include "gen/args.h"
 #include "rdb/encode.h"
+#include "types/digest.h"
 
 /* DEBUG SLEEP takes no longer, so that a typing error does not cost a day. */
 #define SLEEP_MAX_S 3600
@@ -45,7 +46,7 @@ static bool is_enabled(const struct call *call)
 /* ---- Subcommands ---------------------------------------------------------------------------------- */
 
 /* The executor really stands still: this is for tests of what others see of a slow command. A signal ends it. */
-static void debug_sleep(struct call *call, const struct slice *argv)
+static void debug_sleep(struct call *call, const struct slice *argv, uint32_t argc)
 {
     double seconds;
     if (!num_parse_double(argv[0], &seconds)) {
@@ -85,7 +86,7 @@ static enum status serialized_size(struct call *call, const struct entry *entry,
     return status;
 }
 
-static void debug_object(struct call *call, const struct slice *argv)
+static void debug_object(struct call *call, const struct slice *argv, uint32_t argc)
 {
     struct key key;
     if (!call_peek_key(call, argv[0], &key)) {
@@ -106,7 +107,7 @@ static void debug_object(struct call *call, const struct slice *argv)
     reply_status(call->out, text);
 }
 
-static void debug_set_long_commands(struct call *call, const struct slice *argv)
+static void debug_set_long_commands(struct call *call, const struct slice *argv, uint32_t argc)
 {
     int64_t value;
     if (!num_parse_i64(argv[0], &value)) {
@@ -117,7 +118,7 @@ static void debug_set_long_commands(struct call *call, const struct slice *argv)
     reply_ok(call->out);
 }
 
-static void debug_set_active_expire(struct call *call, const struct slice *argv)
+static void debug_set_active_expire(struct call *call, const struct slice *argv, uint32_t argc)
 {
     int64_t value;
     if (!num_parse_i64(argv[0], &value)) {
@@ -129,24 +130,58 @@ static void debug_set_active_expire(struct call *call, const struct slice *argv)
 }
 
 /* Aborts on a contradiction. */
-static void debug_check(struct call *call, const struct slice *argv)
+static void debug_check(struct call *call, const struct slice *argv, uint32_t argc)
 {
     keyspace_check(call->exec->keyspace);
     reply_ok(call->out);
 }
 
-static void debug_help(struct call *call, const struct slice *argv);
+static void reply_digest(struct call *call, const struct digest *digest)
+{
+    char text[DIGEST_TEXT_SIZE];
+    digest_format(digest, text);
+    reply_status(call->out, text);
+}
+
+/* In one go, as Redis does it, some 60 ns for each key, element and byte of 64: nobody can ask for it unless
+ * enable-debug-command allows to hold the executor up anyway. */
+static void debug_digest(struct call *call, const struct slice *argv, uint32_t argc)
+{
+    struct digest digest;
+    digest_keyspace(call->exec->keyspace, &digest);
+    reply_digest(call, &digest);
+}
+
+/* The digest of each key's value; zeros where there is no key. */
+static void debug_digest_value(struct call *call, const struct slice *argv, uint32_t argc)
+{
+    reply_array(call->out, argc);
+    for (uint32_t i = 0; i < argc; i++) {
+        struct key key;
+        struct digest digest = {0};
+        if (call_peek_key(call, argv[i], &key))
+            digest_value(call->exec->keyspace, key.entry, &digest);
+        reply_digest(call, &digest);
+    }
+}
+
+static void debug_help(struct call *call, const struct slice *argv, uint32_t argc);
+
+#define ANY_ARGUMENTS UINT32_MAX
 
 struct subcommand {
     const char *name;
-    uint32_t argument_count;
-    const char *arguments; /* for DEBUG HELP */
+    uint32_t argument_count; /* or ANY_ARGUMENTS */
+    const char *arguments;   /* for DEBUG HELP */
     const char *help;
-    void (*run)(struct call *call, const struct slice *argv);
+    void (*run)(struct call *call, const struct slice *argv, uint32_t argc);
 };
 
 static const struct subcommand subcommands[] = {
     {"check", 0, "", "Walk through the whole keyspace and stop the server on a contradiction.", debug_check},
+    {"digest", 0, "", "Show a digest of all databases, which is the same for the same data.", debug_digest},
+    {"digest-value", ANY_ARGUMENTS, " [<key> ...]", "Show a digest of the value of each key.",
+     debug_digest_value},
     {"object", 1, " <key>", "Show how the value of a key is kept.", debug_object},
     {"set-long-commands", 1, " <0|1>", "Stop or resume commands that run in slices, after their first one.",
      debug_set_long_commands},
@@ -156,7 +191,7 @@ static const struct subcommand subcommands[] = {
     {"help", 0, "", "Show these lines.", debug_help},
 };
 
-static void debug_help(struct call *call, const struct slice *argv)
+static void debug_help(struct call *call, const struct slice *argv, uint32_t argc)
 {
     reply_array(call->out, 1 + 2 * ARRAY_COUNT(subcommands));
     reply_status(call->out, "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
@@ -180,8 +215,6 @@ static const char *const unsupported[] = {
     "crash-and-abort",
     "crash-and-recover",
     "dict-resizing",
-    "digest",
-    "digest-value",
     "drop-cluster-packet-filter",
     "error",
     "htstats",
@@ -224,9 +257,10 @@ void cmd_debug(struct call *call, const struct args_debug *args)
         return;
     }
     for (size_t i = 0; i < ARRAY_COUNT(subcommands); i++) {
-        if (args->argument_count == subcommands[i].argument_count &&
+        uint32_t wanted = subcommands[i].argument_count;
+        if ((wanted == ANY_ARGUMENTS || wanted == args->argument_count) &&
             slice_equal_nocase(args->subcommand, subcommands[i].name)) {
-            subcommands[i].run(call, args->argument);
+            subcommands[i].run(call, args->argument, args->argument_count);
             return;
         }
     }

@@ -5,6 +5,7 @@ Entry: Duel.run (one sequence), shrink (the shortest sequence that still shows a
 A step is (connection, words). Each server has three connections: 0 speaks RESP2, 1 speaks RESP3, "s" subscribes to
 keyspace events and to channels and is read after each other step.
 """
+from harness.digest import digest_of_key
 from harness.resp import Client, Incomplete, Reader, encode
 
 from .rules import explain
@@ -138,7 +139,7 @@ class Duel:
         ours, theirs = (contents(server.address) for server in self.servers)
         for key in sorted(set(ours) | set(theirs)):
             a, b = ours.get(key), theirs.get(key)
-            if a is None or b is None or a[:2] != b[:2] or abs(a[2] - b[2]) > 5000:
+            if a is None or b is None or a[:3] != b[:3] or abs(a[3] - b[3]) > 5000:
                 raise Difference(number, [b"(contents of)", str(key).encode()], a, b)
 
 
@@ -154,7 +155,7 @@ VALUE_OF = {
 
 
 def contents(address):
-    """Every key of the databases in use: (database, key) -> (type, value, time to live)."""
+    """Every key of the databases in use: (database, key) -> (type, value, digest, time to live)."""
     found = {}
     with Client(address) as client:
         for database in DATABASES:
@@ -164,14 +165,17 @@ def contents(address):
             for key in keys:
                 kind = client("TYPE", key)
                 value = client(*VALUE_OF[kind](key))
+                digest = digest_of_key(client, key)
                 if kind == "set":
                     value = sorted(value)
                 elif kind == "hash":
                     value = sorted(zip(value[::2], value[1::2]))
                 elif kind == "zset":
                     # The double counts, not its digits: see the rule "digits-of-scores".
+                    if b"-0" in value[1::2]:
+                        digest = None  # of Redis's minus zero: "digits-of-scores", too
                     value = list(zip(value[::2], map(float, value[1::2])))
-                found[database, key] = (kind, value, client("PTTL", key))
+                found[database, key] = (kind, value, digest, client("PTTL", key))
     return found
 
 

@@ -211,7 +211,7 @@ void cmd_restore(struct call *call, const struct args_restore *args)
     sliced_commit(call);
     call_peek_key(call, args->key, &key);
     struct entry_options options = {.expire_ms = expire_ms_of(call, args), .clock = clock_of(call, args)};
-    if (options.expire_ms <= call->exec->now_ms) {
+    if (options.expire_ms <= call->exec->keyspace->now_ms) {
         rdb_value_drop(&value, call->exec->keyspace);
         restore_expired(call, &key);
         return;

@@ -101,7 +101,7 @@ static void set_expiry(struct call *call, const struct expiry *expiry)
         reply_int(call->out, 0);
         return;
     }
-    if (wanted_ms <= call->exec->now_ms) {
+    if (wanted_ms <= call->exec->keyspace->now_ms) {
         call_delete(call, &key);
         call_changed(call, NOTIFY_GENERIC, "del", expiry->key);
     } else if (db_set_expire(call->db, &key.position, key.hash, wanted_ms) != ST_OK) {

@@ -159,7 +159,7 @@ static bool open_hash(struct call *call, struct slice name, struct opened *ret_o
 {
     ret_opened->is_new = false;
     ret_opened->mark = reply_mark(call->out);
-    ret_opened->now_ms = call->exec->now_ms;
+    ret_opened->now_ms = call->exec->keyspace->now_ms;
     return call_write_collection(call, name, ENTRY_HASH, &ret_opened->key, &ret_opened->hash);
 }
 
@@ -429,7 +429,8 @@ static void reply_times(struct call *call, struct slice name, int64_t unit_ms, i
     for (uint32_t i = 0; i < fields.count; i++) {
         struct tree_place place;
         int64_t answer = FIELD_MISSING;
-        if (key.entry != NULL && hash_locate(hash.rows, call->exec->now_ms, fields.words[i], &place)) {
+        if (key.entry != NULL &&
+            hash_locate(hash.rows, call->exec->keyspace->now_ms, fields.words[i], &place)) {
             int64_t expire_ms = hash_time(hash.rows, &place), left_ms = expire_ms - origin_ms;
             answer = left_ms / unit_ms + (left_ms % unit_ms != 0);
             if (expire_ms == ENTRY_NO_EXPIRE)

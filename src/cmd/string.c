@@ -246,7 +246,7 @@ static void change_expire(struct call *call, struct key *key, int64_t expire_ms)
     /* The value is written before the change, which may move it, and taken back if the change fails. */
     struct reply_mark mark = reply_mark(call->out);
     call_reply_string(call, key->entry);
-    if (expire_ms != ENTRY_NO_EXPIRE && expire_ms <= call->exec->now_ms) {
+    if (expire_ms != ENTRY_NO_EXPIRE && expire_ms <= call->exec->keyspace->now_ms) {
         call_delete(call, key);
         call_changed(call, NOTIFY_GENERIC, "del", key->name);
         return;

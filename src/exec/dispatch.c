@@ -230,6 +230,8 @@ static bool must_queue(const struct client *client, const struct command *comman
 /* What waits for EXEC counts as a part of the query buffer, as in Redis. */
 static void enforce_query_limit(struct client *client)
 {
+    if (client->flags & CLIENT_PRIMARY)
+        return;
     if (likely(client->transaction->memory <= (uint64_t)client->exec->config->client_query_buffer_limit))
         return;
     log_write(client->exec->log, LOG_WARNING,
@@ -491,6 +493,21 @@ void dispatch_request(struct client *client, struct run *run, struct request *re
         apply_reply_mode(client, muted, before);
     client_take_deferred(client);
     block_serve_ready(exec->block);
+}
+
+void dispatch_applied(struct client *client, struct request *request)
+{
+    struct exec *exec = client->exec;
+    uint32_t errors = client->out.error_count;
+    client->flags |= CLIENT_EXECUTING; /* nothing is sliced, nothing waits */
+    if (unlikely(!is_well_formed(client, request)))
+        error_stats_count(exec, client->out.error_code, client->out.error_count - errors);
+    else if (unlikely(must_queue(client, request->command)))
+        queue(client, request);
+    else if (likely(!hold_must_wait(&exec->holds, client, request->command, request->argv, request->argc)))
+        execute(client, request);
+    client->flags &= ~(uint32_t)CLIENT_EXECUTING;
+    client_take_deferred(client);
 }
 
 /* ---- Expiry --------------------------------------------------------------------------------------- */

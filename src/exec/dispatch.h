@@ -11,6 +11,10 @@
  * must be executed again later. */
 void dispatch_request(struct client *client, struct run *run, struct request *request);
 
+/* The same for what is applied (exec/apply.h): nothing hinders it, and it is not sliced. Afterwards CLIENT_PAUSED says that it waits for
+ * a key that is held, and must be executed again. Serves nobody. */
+void dispatch_applied(struct client *client, struct request *request);
+
 /* Deletes a key that is past its time, or takes such fields out of a hash, with everything that belongs to it (event,
  * watchers, statistics). A key that a long command holds stays as it is. */
 void dispatch_expire_key(struct exec *exec, struct db *db, struct slice key, uint64_t hash);

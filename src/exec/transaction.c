@@ -37,9 +37,11 @@ enum status transaction_queue(struct client *client, const struct command *comma
     struct transaction *transaction = client->transaction;
     if (client->flags & (CLIENT_DIRTY_CAS | CLIENT_DIRTY_EXEC))
         return ST_OK; /* EXEC will fail: what for keep it */
-    if (transaction->count >= TRANSACTION_COMMANDS_MAX)
+    if (transaction->count >= TRANSACTION_COMMANDS_MAX && !(client->flags & CLIENT_PRIMARY))
         return ST_LIMIT;
     if (transaction->count == transaction->capacity) {
+        if (transaction->capacity > UINT32_MAX / 2)
+            return ST_LIMIT;
         uint32_t capacity = transaction->capacity ? transaction->capacity * 2 : 8;
         struct queued_command *commands =
             mem_try_realloc(transaction->commands, capacity * sizeof *transaction->commands);

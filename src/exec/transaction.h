@@ -14,7 +14,7 @@
 #include "exec/client.h"
 #include "exec/command.h"
 
-/* More than this in one transaction is refused. */
+/* More than this in one transaction is refused, but from a primary or a file: they had been allowed. */
 #define TRANSACTION_COMMANDS_MAX (1u << 20)
 
 struct queued_command {

@@ -173,3 +173,74 @@ def stream_node(ms, seq, names, entries, deleted=0, alive=None):
             pairs = entry[3]
             items += [gone, entry[0], entry[1], len(pairs) // 2, *pairs, 4 + len(pairs)]
     return string(stream_key(ms, seq)) + string(listpack(items))
+
+
+# ---- Files ----------------------------------------------------------------------------------------------
+
+OP_FUNCTION, OP_FUNCTION_OLD, OP_MODULE_AUX = 0xF5, 0xF6, 0xF7
+OP_IDLE, OP_FREQUENCY, OP_AUX, OP_SIZES, OP_EXPIRE_MS, OP_EXPIRE_S, OP_DB, OP_END = range(0xF8, 0x100)
+
+
+def file(version, *records, valkey=False, seal=True):
+    """A file: records are made by the functions below. Versions before 5 have no checksum; `seal` False: a zero one."""
+    data = (b"VALKEY%03d" if valkey else b"REDIS%04d") % version + b"".join(records) + bytes([OP_END])
+    if version < 5:
+        return data
+    return data + (struct.pack("<Q", crc64(data)) if seal else bytes(8))
+
+
+def key(name, kind, *body, expire_ms=None, expire_s=None, idle=None, frequency=None):
+    """A key with its value, whose body is made as that of a payload."""
+    data = b""
+    if expire_ms is not None:
+        data += struct.pack("<Bq", OP_EXPIRE_MS, expire_ms)
+    if expire_s is not None:
+        data += struct.pack("<Bi", OP_EXPIRE_S, expire_s)
+    if idle is not None:
+        data += bytes([OP_IDLE]) + length(idle)
+    if frequency is not None:
+        data += bytes([OP_FREQUENCY, frequency])
+    return data + bytes([kind]) + string(name) + b"".join(body)
+
+
+def select(db):
+    return bytes([OP_DB]) + length(db)
+
+
+def sizes(keys, expires):
+    return bytes([OP_SIZES]) + length(keys) + length(expires)
+
+
+def aux(name, value):
+    return bytes([OP_AUX]) + string(name) + string(value)
+
+
+def function(code):
+    return bytes([OP_FUNCTION]) + string(code)
+
+
+def module_id(name, version):
+    """The number that stands for a module's type: nine letters of six bits and ten bits of version."""
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    number = 0
+    for letter in name:
+        number = number << 6 | letters.index(letter)
+    return number << 10 | version
+
+
+def module_value(name, version, *parts):
+    """What stands behind type 7: the module's number, values that say what they are (integers, floats, bytes), an end."""
+    data = length(module_id(name, version))
+    for part in parts:
+        if isinstance(part, bytes):
+            data += length(5) + string(part)
+        elif isinstance(part, float):
+            data += length(4) + double(part)
+        else:
+            data += length(2) + length(part)
+    return data + length(0)
+
+
+def module_aux(name, version, *parts):
+    return (bytes([OP_MODULE_AUX]) + length(module_id(name, version)) + length(2) + length(1) +
+            module_value(name, version, *parts)[len(length(module_id(name, version))):])

@@ -511,14 +511,11 @@ def all_commands(commands):
 
 def load_commands(paths):
     """Reads and checks all declarations; returns the top-level commands by name."""
-    commands, families = {}, {}
+    commands = {}
     for path, table in load_declarations(paths):
         family = table.pop("family", None)
         if family not in FAMILIES:
             raise DeclarationError(f"{path}: 'family' is missing or unknown")
-        if family in families:
-            raise DeclarationError(f"{path}: family '{family}' is in {families[family]} already")
-        families[family] = path
         for name, value in table.items():
             if name in commands:
                 raise DeclarationError(f"{path}: command '{name}' is in {commands[name].where} already")

@@ -79,15 +79,6 @@ void cmd_time(struct call *call, const struct args_time *args)
     reply_bulk_int(call->out, now_us % 1000000);
 }
 
-/* A master at position 0 of its history, without replicas. */
-void cmd_role(struct call *call, const struct args_role *args)
-{
-    reply_array(call->out, 3);
-    reply_bulk_string(call->out, "master");
-    reply_int(call->out, 0);
-    reply_array(call->out, 0);
-}
-
 /* Answers only when it refuses: otherwise the connection ends. */
 void cmd_shutdown(struct call *call, const struct args_shutdown *args)
 {

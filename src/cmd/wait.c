@@ -1,14 +1,15 @@
 /* WAIT and WAITAOF: waiting until replicas, or the disk, have what the client has written; and the timeouts of all
  * commands that wait.
  *
- * There are neither replicas nor a log on disk yet, so nobody ever acknowledges anything: who asks for somebody
- * waits until the timeout. Executor only. */
+ * There is no log on disk yet, so WAITAOF waits until the timeout. Executor only. */
 #include "cmd/wait.h"
 
 #include <math.h>
 
 #include "base/num.h"
 #include "gen/args.h"
+#include "repl/primary.h"
+#include "repl/repl.h"
 
 bool wait_is_allowed(const struct call *call)
 {
@@ -58,23 +59,56 @@ static bool end_with_error(struct reply *out, enum block_end_reason reason)
 
 /* ---- WAIT ----------------------------------------------------------------------------------------- */
 
+static int64_t count_acked(const struct client *client)
+{
+    return primary_count_acked(client->exec->repl->primary, client->written_end);
+}
+
+static bool serve_wait(struct client *client, const void *context)
+{
+    const struct ack_wait *wait = context;
+    int64_t acked = count_acked(client);
+    if (acked < wait->replicas)
+        return false;
+    reply_int(&client->out, acked);
+    return true;
+}
+
 static void end_wait(struct client *client, enum block_end_reason reason)
 {
+    primary_wait_end(client);
+    if (reason == BLOCK_END_SERVED)
+        return;
     struct reply *out = reason == BLOCK_END_GONE ? NULL : client_push(client);
     if (!end_with_error(out, reason))
-        reply_int(out, 0);
+        reply_int(out, count_acked(client));
 }
 
 void cmd_wait(struct call *call, const struct args_wait *args)
 {
+    struct repl *repl = call->exec->repl;
     uint64_t deadline_ns;
+    if (repl->is_replica) {
+        reply_error(
+            call->out,
+            "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a "
+            "replica is configured to be writable (which is not the default) writes to replicas are just "
+            "local and are not propagated.");
+        return;
+    }
     if (!wait_deadline(call, args->timeout, &deadline_ns))
         return;
-    if (args->numreplicas <= 0 || !wait_is_allowed(call)) {
-        reply_int(call->out, 0);
+    int64_t acked = count_acked(call->client);
+    if (acked >= args->numreplicas || !wait_is_allowed(call)) {
+        reply_int(call->out, acked);
         return;
     }
     client_block(call->client, deadline_ns, end_wait);
+    primary_wait(repl->primary, &(struct ack_wait){.client = call->client,
+                                                   .position = call->client->written_end,
+                                                   .replicas = args->numreplicas,
+                                                   .is_served = serve_wait});
+    primary_request_acks(repl->primary);
 }
 
 /* ---- WAITAOF -------------------------------------------------------------------------------------- */

@@ -26,7 +26,8 @@ uint32_t client_subscription_count(const struct client *client)
 
 void client_note_patience(struct client *client)
 {
-    bool waits = client->flags & (CLIENT_BLOCKED | CLIENT_PAUSED | CLIENT_SLICED | CLIENT_MONITOR);
+    bool waits = client->flags & (CLIENT_BLOCKED | CLIENT_PAUSED | CLIENT_SLICED | CLIENT_MONITOR |
+                                  CLIENT_REPLICA | CLIENT_PRIMARY);
     atomic_store_explicit(&client->shared->exempt_from_idle_timeout,
                           waits || client_subscription_count(client) > 0, memory_order_relaxed);
 }

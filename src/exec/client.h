@@ -37,7 +37,9 @@
 
 struct db;
 struct exec;
+struct follower; /* repl/primary.h */
 struct key_wait; /* exec/block.h */
+struct ack_wait; /* repl/primary.h */
 struct sliced;   /* exec/sliced.h */
 struct transaction;
 struct subscriptions; /* exec/pubsub.h */
@@ -109,11 +111,15 @@ struct client {
     struct transaction *transaction;     /* NULL outside MULTI */
     struct list_node watched;            /* exec/watch.h */
     struct subscriptions *subscriptions; /* NULL when it never subscribed */
+    struct follower *follower;           /* what it has said as a replica, NULL: nothing */
+    uint64_t log_lag;                    /* bytes of the log that wait for room in a replica's output */
+    uint64_t written_end; /* the log's position behind what it has written last, 0: nothing yet */
 
     /* Blocking. */
     uint64_t block_deadline_ns; /* monotonic, 0: none */
     size_t deadline_place;      /* exec/deadlines.h */
     struct key_wait *key_wait;  /* what it waits for when that is keys, NULL otherwise */
+    struct ack_wait *ack_wait;  /* the same for replicas */
     void (*block_end)(struct client *client, enum block_end_reason reason);
     struct list_node in_blocked; /* exec->blocked or exec->unblocked, or what client_wait_in was told */
     struct sliced *sliced;       /* its long command, while CLIENT_SLICED */
@@ -138,6 +144,13 @@ void client_close(struct client *client, enum close_how how);
  * sent at the end of the batch, behind the reply to the request that is being executed if that is the client's.
  * NULL when the client is closing. */
 struct reply *client_push(struct client *client);
+
+/* Bytes that are no replies (the log of changes, a snapshot): at once, behind all that was handed over before. The list is taken
+ * over and left empty. Not while CLIENT_MOVING or CLIENT_CLOSING. */
+void client_hand_over(struct client *client, struct chunk_list *bytes);
+
+/* Closes the client if what has not been sent, log_lag included, is more than its client-output-buffer-limit. */
+void client_enforce_output_limit(struct client *client);
 
 /* ---- Blocking ------------------------------------------------------------------------------------- */
 

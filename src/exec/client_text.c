@@ -20,6 +20,10 @@
 
 const char *client_type_name(const struct client *client)
 {
+    if (client->flags & CLIENT_PRIMARY)
+        return "master";
+    if (client->flags & CLIENT_REPLICA)
+        return "replica";
     return client_subscription_count(client) > 0 ? "pubsub" : "normal";
 }
 
@@ -34,6 +38,8 @@ static void append_flags(const struct client *client, struct buf *text)
         char letter;
     } letters[] = {
         {flags & CLIENT_MONITOR, 'O'},
+        {flags & CLIENT_REPLICA, 'S'},
+        {flags & CLIENT_PRIMARY, 'M'},
         {client_subscription_count(client) > 0, 'P'},
         {flags & CLIENT_IN_TRANSACTION, 'x'},
         {flags & (CLIENT_BLOCKED | CLIENT_PAUSED | CLIENT_SLICED), 'b'},
@@ -97,7 +103,7 @@ static void append_memory(const struct client *client, struct buf *text)
     uint64_t query = RELAXED(shared->query_bytes);
     uint64_t query_free = RELAXED(shared->query_free);
     uint64_t sent_later = RELAXED(shared->output_bytes);
-    uint64_t held = reply_size(&client->out);
+    uint64_t held = reply_size(&client->out) + client->log_lag;
     uint64_t queued = client->transaction ? client->transaction->memory : 0;
     uint64_t chunk = reply_is_empty(&client->out) ? 0 : CHUNK_CAPACITY;
     uint64_t total = sizeof *client + query + query_free + client->argument_bytes + queued + sent_later +

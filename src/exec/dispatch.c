@@ -202,7 +202,7 @@ static bool is_allowed(struct client *client, const struct command *command)
                command->full_name);
         return false;
     }
-    if (unlikely(client->flags & CLIENT_MONITOR &&
+    if (unlikely(client->flags & (CLIENT_MONITOR | CLIENT_REPLICA) &&
                  command->flags & (CMD_WRITE | CMD_READONLY | CMD_MAY_REPLICATE))) {
         refuse(client, command, "ERR Replica can't interact with the keyspace");
         return false;
@@ -212,6 +212,8 @@ static bool is_allowed(struct client *client, const struct command *command)
 
 bool dispatch_must_pause_slow(const struct client *client, const struct command *command)
 {
+    if (client->flags & (CLIENT_REPLICA | CLIENT_PRIMARY))
+        return false;
     return !client->exec->pause_writes_only || flags_of(client, command) & (CMD_WRITE | CMD_MAY_REPLICATE);
 }
 
@@ -426,7 +428,8 @@ static void fault(struct client *client, const char *text)
 static bool is_unhindered(const struct client *client)
 {
     const struct exec *exec = client->exec;
-    return client->authenticated && !(client->flags & (CLIENT_IN_TRANSACTION | CLIENT_MONITOR)) &&
+    return client->authenticated &&
+           !(client->flags & (CLIENT_IN_TRANSACTION | CLIENT_MONITOR | CLIENT_REPLICA)) &&
            client->subscriptions == NULL && exec->hindrances == 0 && exec->pause_until_ms == 0 &&
            !hold_is_any(&exec->holds);
 }

@@ -197,8 +197,7 @@ void exec_client_closed(struct exec *exec, struct client *client)
 
 /* ---- Output --------------------------------------------------------------------------------------- */
 
-/* client-output-buffer-limit: closes a client that does not read what it is sent. `pending` counts everything
- * that has been handed over and not been sent yet. */
+/* `pending` counts everything that has been handed over and not been sent yet. */
 static void enforce_output_limit(struct client *client, uint64_t pending)
 {
     struct exec *exec = client->exec;
@@ -222,15 +221,25 @@ static void enforce_output_limit(struct client *client, uint64_t pending)
     client_close(client, CLOSE_NOW);
 }
 
+void client_enforce_output_limit(struct client *client)
+{
+    uint64_t unsent = atomic_load_explicit(&client->shared->output_bytes, memory_order_relaxed);
+    enforce_output_limit(client, unsent + client->log_lag);
+}
+
 /* The time over a soft limit passes also when nothing more is sent. */
 static void enforce_soft_limits(struct exec *exec)
 {
     list_for_each(&exec->over_soft, node)
     {
-        struct client *client = list_entry(node, struct client, in_over_soft);
-        enforce_output_limit(client,
-                             atomic_load_explicit(&client->shared->output_bytes, memory_order_relaxed));
+        client_enforce_output_limit(list_entry(node, struct client, in_over_soft));
     }
+}
+
+void client_hand_over(struct client *client, struct chunk_list *bytes)
+{
+    atomic_fetch_add_explicit(&client->shared->output_bytes, bytes->bytes, memory_order_relaxed);
+    client->port->output(client->port, client->conn, bytes);
 }
 
 static void hand_over(struct client *client, struct chunk_list *bytes)
@@ -240,6 +249,16 @@ static void hand_over(struct client *client, struct chunk_list *bytes)
         size + atomic_fetch_add_explicit(&client->shared->output_bytes, size, memory_order_relaxed);
     client->port->output(client->port, client->conn, bytes);
     enforce_output_limit(client, pending);
+}
+
+/* What goes to a replica is the log; anything else would be taken for a part of it. */
+static void drop_replica_reply(struct client *client)
+{
+    log_write(client->exec->log, LOG_WARNING, "replica id=%llu addr=%s closed: '%s' has a reply",
+              (unsigned long long)client->id, client->shared->peer,
+              client->last_command ? client->last_command->full_name : "?");
+    reply_drop(&client->out, client->exec->workers);
+    client_close(client, CLOSE_NOW);
 }
 
 /* N4 */
@@ -259,6 +278,8 @@ static void flush_client(struct client *client)
     if (unlikely(client->flags & CLIENT_MOVING))
         return;
     list_remove(&client->in_dirty);
+    if (unlikely(client->flags & CLIENT_REPLICA) && reply_size(&client->out) > 0)
+        drop_replica_reply(client);
     bool dropped = client->flags & CLIENT_CLOSING && client->close_how == CLOSE_NOW;
     if (!reply_is_empty(&client->out) && !dropped) {
         struct chunk_list bytes = {0};
@@ -282,6 +303,8 @@ static void flush_client(struct client *client)
 
 void exec_flush_output(struct exec *exec)
 {
+    if (unlikely(exec->feed != NULL))
+        exec->feed(exec);
     exec_update_gate(exec); /* who hears of what closes it may rely on that */
     list_for_each(&exec->output_dirty, node) flush_client(list_entry(node, struct client, in_dirty));
 }

@@ -161,6 +161,8 @@ struct exec {
     struct blame blame;
     uint64_t latency_ns; /* threshold for hooks.latency, UINT64_MAX: never */
     struct exec_hooks hooks;
+    /* Before output is handed over, between two units; NULL: nobody wants the log sent, or a word with replicas. */
+    void (*feed)(struct exec *exec);
     struct exec_stats stats;
     struct command_stats *command_stats; /* by command id */
     struct table error_stats;            /* code -> count */

@@ -15,6 +15,11 @@
 #include "base/waits.h"
 #include "exec/request.h"
 
+struct exec_post;
+
+/* Output of a connection that is so far gone that more is welcome. */
+#define PORT_DRAINED_SIZE ((uint64_t)512 << 10)
+
 enum close_how {
     CLOSE_AFTER_REPLIES, /* what has been sent so far still goes out */
     CLOSE_NOW,
@@ -64,6 +69,9 @@ struct conn_shared {
     _Atomic uint64_t direct_ns; /* when it answered the last one, monotonic */
     const struct command
         *_Atomic direct_command; /* of the last request, if that was one of them; else NULL */
+    /* Set by the executor, taken by whoever comes first, it or the I/O thread: is posted (exec/post.h) when no more than
+     * PORT_DRAINED_SIZE bytes of output are left. NULL: nobody waits for that. */
+    struct exec_post *_Atomic drained;
     /* Written by the executor. */
     _Atomic uint32_t direct; /* whether reads may be answered without it: DIRECT_MAY_READ … (exec/direct.h) */
     _Atomic bool authenticated; /* full request limits apply */

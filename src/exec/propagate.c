@@ -27,6 +27,7 @@ void propagate_set_need(struct exec *exec, enum propagate_need need, bool is_nee
     propagate->needs = is_needed ? propagate->needs | need : propagate->needs & ~(unsigned)need;
     if (propagate->needs != 0 && propagate->log == NULL) {
         propagate->log = changelog_new(propagate->offset, history_max(exec));
+        propagate->generation++;
         propagate_select_again(exec);
     } else if (propagate->needs == 0 && propagate->log != NULL) {
         propagate->offset = changelog_end(propagate->log);
@@ -168,6 +169,13 @@ void call_propagate_always(struct call *call)
     call->has_changed = true;
 }
 
+/* Up to where somebody has to have the log to have what this client has written (WAIT). */
+static void note_written(struct exec *exec)
+{
+    if (exec->executing)
+        exec->executing->written_end = changelog_end(exec->propagate.log);
+}
+
 void propagate_call_end(struct call *call)
 {
     struct exec *exec = call->exec;
@@ -183,6 +191,7 @@ void propagate_call_end(struct call *call)
     if (select_words(propagate, call->db->number, number, select))
         append_request(propagate->log, select, 2);
     append_request(propagate->log, call->argv, call->argc);
+    note_written(exec);
 }
 
 /* ---- Units ---------------------------------------------------------------------------------------- */
@@ -212,4 +221,5 @@ void propagate_end_unit_slow(struct exec *exec)
         append_request(propagate->log, &end, 1);
     buf_clear(&propagate->unit);
     propagate->unit_count = 0;
+    note_written(exec);
 }

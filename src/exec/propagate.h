@@ -44,6 +44,7 @@ struct propagate {
     struct changelog *log; /* NULL <=> needs == 0 */
     unsigned needs;        /* enum propagate_need */
     uint64_t offset;       /* where a log that is made next begins */
+    uint64_t generation;   /* how many logs there have been: between two of them changes go uncounted */
     struct buf unit;       /* requests of the unit under way, in RESP */
     uint32_t unit_count;
     uint32_t db;         /* the database of the last request written or gathered, PROPAGATE_NO_DB: unknown */

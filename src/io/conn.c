@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "exec/build.h"
 #include "exec/exec.h"
+#include "exec/post.h"
 #include "exec/request.h"
 #include "io/direct.h"
 
@@ -512,9 +513,17 @@ void conn_hang_up(struct conn *conn)
 
 /* ---- Output --------------------------------------------------------------------------------------- */
 
+/* Before `drained` is looked at, and the executor sets that before it looks at what is left: one of them sees the other's. */
 static void count_sent(struct conn *conn, uint64_t size)
 {
-    atomic_fetch_sub_explicit(&conn->shared.output_bytes, size, memory_order_relaxed);
+    atomic_fetch_sub(&conn->shared.output_bytes, size);
+}
+
+static void tell_drained(struct conn *conn)
+{
+    struct exec_post *post;
+    if (conn->output.bytes <= PORT_DRAINED_SIZE && (post = atomic_exchange(&conn->shared.drained, NULL)))
+        exec_post(conn->io->group->options.exec, post);
 }
 
 void conn_queue_output(struct conn *conn, struct chunk_list *bytes)
@@ -586,6 +595,8 @@ void conn_send(struct conn *conn)
     }
     if (conn->watch_count)
         conn_watch_sent(conn);
+    if (unlikely(atomic_load(&conn->shared.drained) != NULL))
+        tell_drained(conn);
     if ((conn->state == CONN_FINISHING || is_over(conn)) && conn->output.bytes == 0) {
         conn_end(conn);
         return;

@@ -1,4 +1,4 @@
-/* Getters of INFO: server, replication, cpu and threads. See metrics.h. */
+/* Getters of INFO: server, cpu and threads. See metrics.h. */
 #include <inttypes.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -100,13 +100,6 @@ void metric_config_file(const struct metric_source *source, struct buf *ret_text
 void metric_io_threads_active(const struct metric_source *source, struct buf *ret_text)
 {
     buf_append_string(ret_text, source->io_threads_in_use > 0 ? "1" : "0");
-}
-
-/* ---- Replication ---------------------------------------------------------------------------------- */
-
-void metric_master_replid(const struct metric_source *source, struct buf *ret_text)
-{
-    buf_append_string(ret_text, source->metrics->replication_id);
 }
 
 /* ---- CPU ------------------------------------------------------------------------------------------ */

@@ -45,7 +45,6 @@ struct metrics *metrics_new(struct exec *exec, struct io_group *io)
     metrics->start_ns = clock_monotonic_ns(exec->clock);
     metrics->last_sample_ns = metrics->start_ns;
     draw_id(metrics->run_id);
-    draw_id(metrics->replication_id);
     metrics->executable = executable_path();
     metrics->average_ttl_ms = mem_calloc(exec->keyspace->db_count, sizeof *metrics->average_ttl_ms);
     memory_watch_init(&metrics->memory);

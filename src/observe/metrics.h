@@ -79,7 +79,6 @@ struct metrics {
     uint64_t start_ns;
     uint64_t last_sample_ns;
     char run_id[METRICS_ID_SIZE + 1];
-    char replication_id[METRICS_ID_SIZE + 1];
     char *executable;
     struct memory_watch memory;
     struct io_totals io_origin; /* at the last metrics_reset */

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "exec/exec.h"
+#include "repl/primary.h"
 
 static void make_id(struct repl *repl, char ret_id[static REPL_ID_SIZE + 1])
 {
@@ -27,6 +28,7 @@ struct repl *repl_new(struct exec *exec, struct io_group *io)
     repl->exec = exec;
     repl->io = io;
     exec->repl = repl;
+    repl->primary = primary_new(repl);
     repl_new_history(repl);
     return repl;
 }
@@ -35,18 +37,26 @@ void repl_free(struct repl *repl)
 {
     if (repl == NULL)
         return;
+    primary_free(repl->primary);
     repl->exec->repl = NULL;
     mem_free(repl);
 }
 
+void repl_client_gone(struct repl *repl, struct client *client)
+{
+    primary_client_gone(repl->primary, client);
+}
+
 void repl_cron(struct repl *repl)
 {
+    primary_cron(repl->primary);
 }
 
 void repl_new_history(struct repl *repl)
 {
     make_id(repl, repl->id);
     forget_second(repl);
+    primary_note_history(repl->primary);
 }
 
 /* A replica asks for what comes behind its offset, so it may have all of the old history and ask for the first byte after. */
@@ -55,4 +65,5 @@ void repl_shift_history(struct repl *repl)
     memcpy(repl->second_id, repl->id, sizeof repl->id);
     repl->second_offset = (int64_t)propagate_offset(repl->exec) + 1;
     make_id(repl, repl->id);
+    primary_note_history(repl->primary);
 }

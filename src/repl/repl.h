@@ -7,16 +7,23 @@
 #ifndef SKUA_REPL_REPL_H
 #define SKUA_REPL_REPL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct exec;
+struct client;
 struct io_group;
+struct primary;
 
 #define REPL_ID_SIZE 40 /* hexadecimal digits */
 
 struct repl {
     struct exec *exec;
     struct io_group *io;
+    struct primary *primary;
+    /* Of the other side: */
+    bool is_replica; /* this server follows a primary */
+    bool has_link;   /* and is connected with it, and has its data: it may be followed itself */
     /* Which history the data belongs to; its offset is propagate_offset. */
     char id[REPL_ID_SIZE + 1];
     /* The history before it: replicas that know it up to `second_offset` can go on. Zeros and -1: there was none. */
@@ -27,6 +34,9 @@ struct repl {
 /* Also sets exec->repl. */
 struct repl *repl_new(struct exec *exec, struct io_group *io);
 void repl_free(struct repl *repl);
+
+/* The client is about to be forgotten. */
+void repl_client_gone(struct repl *repl, struct client *client);
 
 /* Every 100 milliseconds. */
 void repl_cron(struct repl *repl);

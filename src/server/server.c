@@ -36,6 +36,8 @@ static void client_gone(void *context, struct client *client)
 {
     struct observe *observe = context;
     monitor_client_gone(observe->monitor, client);
+    if (client->exec->repl)
+        repl_client_gone(client->exec->repl, client);
 }
 
 static void observe_init(struct server *server)

@@ -22,6 +22,7 @@
 #include "exec/exec.h"
 #include "exec/notify.h"
 #include "protocol/parser.h"
+#include "repl/repl.h"
 
 #define FIXTURE_TIME_MS 1700000000000 /* when every test begins */
 
@@ -164,6 +165,7 @@ static inline struct fixture *fixture_new(void)
                                                     .chunks = &fixture->chunks,
                                                     .seed = 1,
                                                     .hash_seed = 2});
+    repl_new(fixture->exec, NULL);
     fixture_connect(fixture, &fixture->user, 1);
     fixture_connect(fixture, &fixture->listener, 2);
     assert_true(notify_parse(SLICE("AKEnm"), &fixture->exec->notify_classes));
@@ -176,6 +178,7 @@ static inline void fixture_free(struct fixture *fixture)
     keyspace_check(fixture->exec->keyspace);
     exec_client_closed(fixture->exec, fixture->user.client);
     exec_client_closed(fixture->exec, fixture->listener.client);
+    repl_free(fixture->exec->repl);
     exec_free(fixture->exec);
     config_free(fixture->config);
     chunk_pool_done(&fixture->chunks);

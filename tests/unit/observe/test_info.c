@@ -14,6 +14,7 @@
 #include "exec/error_stats.h"
 #include "exec/exec.h"
 #include "observe/metrics.h"
+#include "repl/repl.h"
 
 /* A server without I/O whose clock stands still until the test moves it. */
 struct fixture {
@@ -49,6 +50,7 @@ static int setup(void **state)
     chunk_pool_init(&fixture->chunks, 4);
     fixture->exec = exec_new(&(struct exec_options){
         .clock = &fixture->clock, .config = fixture->config, .chunks = &fixture->chunks});
+    repl_new(fixture->exec, NULL);
     fixture->metrics = metrics_new(fixture->exec, NULL);
     *state = fixture;
     return 0;
@@ -58,6 +60,7 @@ static int teardown(void **state)
 {
     struct fixture *fixture = *state;
     metrics_free(fixture->metrics);
+    repl_free(fixture->exec->repl);
     exec_free(fixture->exec);
     chunk_pool_done(&fixture->chunks);
     config_free(fixture->config);

@@ -81,6 +81,7 @@ class Option:
         if self.min > self.max:
             checker.fail("min is over max")
         self.values = checker.texts("values", required=True) if is_enum else []
+        self.in_pairs = checker.take("in_pairs", bool, False) if self.kind == "numbers" else False
         self.announce = checker.take("announce", bool, False) if is_string else False
         self.letters = is_string and checker.text("letters") or ""
         self.letters_error = checker.text("letters_error", required=True) if self.letters else None
@@ -100,6 +101,8 @@ class Option:
         if self.kind == "numbers":
             for word in text.split():
                 self.check_range(float(word))
+            if self.in_pairs and len(text.split()) % 2:
+                raise ValueError(f"'{text}' has an odd number of words")
         if self.kind == "enum" and text not in self.values:
             raise ValueError(f"'{text}' is none of the values")
         if self.letters and set(text) - set(self.letters + self.all_letter):
@@ -179,6 +182,8 @@ def table_row(option):
         fields.append(f".alias = {c_string(option.alias)}")
     if option.has_range:
         fields += [f".min = {c_integer(option.min)}", f".max = {c_integer(option.max)}"]
+    if option.in_pairs:
+        fields.append(".in_pairs = true")
     if option.values:
         fields.append(f".values = values_of_{option.field}")
     if option.accept is not None:

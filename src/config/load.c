@@ -152,6 +152,10 @@ static enum status apply_words(const struct source *source, const struct slice *
         buf_done(&reason);
         return ST_INVALID;
     }
+    bool *is_given = &source->config->state->is_given[option];
+    if (info->in_pairs && *is_given)
+        config_value_join(info, &base, &value);
+    *is_given = true;
     config_value_exchange(source->config, info, &value);
     config_value_done(info, &value);
     return ST_OK;

@@ -3,6 +3,7 @@
 #ifndef SKUA_CONFIG_OPTION_H
 #define SKUA_CONFIG_OPTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,7 @@ struct config_option_info {
     const char *default_text;
     int64_t min;
     int64_t max;
+    bool in_pairs;             /* numbers: whole ones, two by two */
     const char *const *values; /* enum: names by value, then NULL */
     const char *const *accept; /* the only values accepted, then NULL; NULL: all */
     const char *refusal;       /* what any other value is answered with */

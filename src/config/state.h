@@ -12,6 +12,8 @@ struct config_handler {
 struct config_state {
     struct config_handler handlers[CONFIG_OPTION_COUNT];
     char *file_path; /* absolute, "" when there is no file */
+    bool is_given
+        [CONFIG_OPTION_COUNT]; /* by a file or the command line: another line of a list of pairs adds to it */
     bool started;
 };
 

@@ -2,6 +2,7 @@
 #include "config/value.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -161,25 +162,33 @@ static enum status parse_strings(const struct slice *words, uint32_t count, stru
     return ST_OK;
 }
 
+static enum status refuse_numbers(const struct config_option_info *info, struct buf *ret_error)
+{
+    buf_printf(ret_error, "Invalid %s parameters", info->name);
+    return ST_INVALID;
+}
+
 static enum status parse_numbers(const struct config_option_info *info, const struct slice *words,
                                  uint32_t count, struct config_value *ret_value, struct buf *ret_error)
 {
+    if (info->in_pairs && count % 2 != 0)
+        return refuse_numbers(info, ret_error);
     struct config_numbers numbers = {.items = count > 0 ? mem_calloc(count, sizeof *numbers.items) : NULL,
                                      .count = count};
     for (uint32_t i = 0; i < count; i++) {
         double number;
-        bool is_number = num_parse_double(words[i], &number);
+        bool is_number = num_parse_double(words[i], &number) &&
+                         (!info->in_pairs || (number >= (double)info->min && number == floor(number)));
         if (is_number && number >= (double)info->min && number <= (double)info->max) {
             numbers.items[i] = number;
             continue;
         }
         mem_free(numbers.items);
         if (!is_number)
-            buf_printf(ret_error, "Invalid %s parameters", info->name);
-        else
-            buf_printf(ret_error, "%s parameters should sit between [%.1f,%.1f]", info->name,
-                       (double)info->min, (double)info->max);
-        return is_number ? ST_RANGE : ST_INVALID;
+            return refuse_numbers(info, ret_error);
+        buf_printf(ret_error, "%s parameters should sit between [%.1f,%.1f]", info->name, (double)info->min,
+                   (double)info->max);
+        return ST_RANGE;
     }
     ret_value->numbers = numbers;
     return ST_OK;
@@ -269,11 +278,8 @@ enum status config_value_parse(const struct config_option_info *info, const stru
                                uint32_t count, const struct config_value *base,
                                struct config_value *ret_value, struct buf *ret_error)
 {
-    if (!is_list(info->type) && count != 1) {
-        /* `save 60 1000` has nothing wrong but that this version cannot do it. */
-        bool refused_anyway = count > 1 && info->type == CONFIG_TYPE_STRING && info->accept != NULL;
-        return refuse(ret_error, refused_anyway ? info->refusal : "wrong number of arguments");
-    }
+    if (!is_list(info->type) && count != 1)
+        return refuse(ret_error, "wrong number of arguments");
     size_t size = 0;
     for (uint32_t i = 0; i < count; i++)
         size += words[i].size;
@@ -302,6 +308,21 @@ enum status config_value_parse_text(const struct config_option_info *info, struc
         status = config_value_parse(info, words.items, words.count, base, ret_value, ret_error);
     config_words_done(&words);
     return status;
+}
+
+void config_value_join(const struct config_option_info *info, const struct config_value *base,
+                       struct config_value *value)
+{
+    struct config_numbers *numbers = &value->numbers;
+    ASSERT(info->in_pairs);
+    if (numbers->count == 0 || base->numbers.count == 0)
+        return;
+    double *items = mem_calloc(base->numbers.count + numbers->count, sizeof *items);
+    memcpy(items, base->numbers.items, base->numbers.count * sizeof *items);
+    memcpy(items + base->numbers.count, numbers->items, numbers->count * sizeof *items);
+    mem_free(numbers->items);
+    numbers->items = items;
+    numbers->count += base->numbers.count;
 }
 
 void config_value_done(const struct config_option_info *info, struct config_value *value)

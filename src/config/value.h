@@ -45,6 +45,10 @@ enum status config_value_parse_text(const struct config_option_info *info, struc
                                     const struct config_value *base, struct config_value *ret_value,
                                     struct buf *ret_error);
 
+/* Puts what `base`, a list of pairs, has in front of what `value` has; nothing in `value` (`save ""`) stays nothing. */
+void config_value_join(const struct config_option_info *info, const struct config_value *base,
+                       struct config_value *value);
+
 void config_value_done(const struct config_option_info *info, struct config_value *value);
 
 /* As CONFIG GET answers. */

@@ -71,6 +71,7 @@ struct exec *exec_new(const struct exec_options *options)
     exec->block = block_table_new(exec);
     exec->sliced = sliced_table_new(exec);
     hold_table_init(&exec->holds, exec);
+    list_init(&exec->tasks.runnable);
     exec->active_expire = true;
     propagate_select_again(exec);
     evict_configure(exec);
@@ -623,8 +624,9 @@ void exec_cron(struct exec *exec)
     uint64_t posts_begin = clock_ticks(exec->clock);
     exec_run_posts(exec);
     blame_task(exec, "posts", posts_begin, clock_ticks(exec->clock));
-    /* Between two slices, upkeep keeps to its own times. */
-    if (!sliced_step(exec) || now_ns >= exec->next_cron_ns)
+    exec_task_step(exec, now_ns);
+    /* Between two slices or steps, upkeep keeps to its own times. */
+    if ((!sliced_step(exec) && !exec_task_is_any(exec)) || now_ns >= exec->next_cron_ns)
         upkeep(exec);
     client_end_due_blocks(exec);
     resume_unblocked(exec);
@@ -644,7 +646,8 @@ uint64_t exec_next_cron_ns(const struct exec *exec)
     uint64_t due_ns = exec->next_cron_ns;
     const struct client *first = deadlines_first(&exec->deadlines);
     bool pause_is_over = exec->pause_until_ms == 0 && !list_is_empty(&exec->paused); /* CLIENT UNPAUSE */
-    if (exec_has_posts(exec) || pause_is_over || !list_is_empty(&exec->unblocked) || sliced_has_work(exec))
+    if (exec_has_posts(exec) || pause_is_over || !list_is_empty(&exec->unblocked) || sliced_has_work(exec) ||
+        exec_task_is_any(exec))
         return 0;
     if (first && first->block_deadline_ns < due_ns)
         due_ns = first->block_deadline_ns;

@@ -24,6 +24,7 @@
 #include "exec/hold.h"
 #include "exec/propagate.h"
 #include "exec/request.h"
+#include "exec/task.h"
 #include "keyspace/evict.h"
 #include "keyspace/keyspace.h"
 
@@ -143,6 +144,7 @@ struct exec {
     struct propagate propagate;  /* what is written into the log of changes */
     struct persist *persist;     /* files: persist/, NULL in a simulation without them */
     struct repl *repl;           /* replication: repl/, the same */
+    struct exec_tasks tasks;     /* work beside requests */
     struct direct_table direct;  /* threads that read the keyspace */
     uint32_t monitor_count;
     bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */

@@ -7,10 +7,15 @@
 #ifndef SKUA_PERSIST_PERSIST_H
 #define SKUA_PERSIST_PERSIST_H
 
+#include "base/list.h"
+
 struct exec;
+struct saver;
 
 struct persist {
     struct exec *exec;
+    struct list_node snapshots; /* that run: snapshot.c */
+    struct saver *saver;
 };
 
 /* Also sets exec->persist. */

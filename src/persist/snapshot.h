@@ -19,9 +19,10 @@
  *     (keyspace/walk.h). An entry is visited once.
  * S3  What a visit takes is either copied (integers, short strings) or a reference: of a large string, of a collection's pages and trees, of
  *     a stream. Whoever changes what is referenced makes a copy first; that is the rule of those structures, not of snapshots.
- * S4  The executor's part of a batch is bounded (SNAPSHOT_STEP_*) and begins when requests that are ready have been executed.
+ * S4  The executor's part is a task (exec/task.h) whose steps are bounded (SNAPSHOT_STEP_* in snapshot.c).
  * S5  At most SNAPSHOT_BATCHES_MAX batches are on their way: when the worker or the sink is slow, the walk pauses; what then
- *     costs memory is only what is replaced meanwhile. Past the budget the snapshot is given up: writes go on.
+ *     costs memory is only what is replaced meanwhile. Past the budget (option snapshot-memory-budget) the snapshot is given up: writes go
+ *     on.
  * S6  References are given back on the executor.
  *
  * | from      | to        | by                                                       |
@@ -29,8 +30,9 @@
  * | -         | walking   | snapshot_begin                                           |
  * | walking   | finishing | the last key has been visited                            |
  * | walking   | ending    | snapshot_cancel, an error of the sink, the budget        |
- * | finishing | ending    | the last block was taken, or one of the above            |
- * | ending    | gone      | all batches are back: `ended` is called, then it is freed |
+ * | finishing | gone      | the last block was taken: `ended` is called               |
+ * | finishing | ending    | snapshot_cancel, an error of the sink                    |
+ * | ending    | gone      | all batches are back: `ended` is called                  |
  *
  * Several snapshots may run at once, each with its own walk and sink. */
 #ifndef SKUA_PERSIST_SNAPSHOT_H
@@ -65,13 +67,14 @@ struct snapshot_sink {
     /* On a worker, one call at a time, in order: the next bytes; a reference is taken to keep them. May write to a file and wait for
      * that. Not ST_OK: the snapshot ends with this status. */
     enum status (*take)(void *context, struct snapshot_block *block);
-    /* On the executor, once: it is over. ST_OK: everything was taken; ST_LIMIT: given up for its budget; ST_EOF: cancelled; else
+    /* On the executor, between two batches, once: it is over, and the snapshot is gone. ST_OK: everything was taken; ST_LIMIT: given up for its budget; ST_EOF: cancelled; else
      * what `take` said. */
     void (*ended)(void *context, enum status outcome);
 };
 
 struct snapshot_options {
-    unsigned version; /* of the format: 10 or 11 */
+    /* Of the format: 10 or 11. It becomes 12 where a hash has fields with a time to live: others cannot tell of them. */
+    unsigned version;
     bool compress;
     bool checksum;
     bool aof_base;        /* says so in the file */
@@ -92,6 +95,10 @@ void snapshot_pause(struct snapshot *snapshot, bool pause);
 
 /* Asks for the end; `ended` will be called, not from in here. */
 void snapshot_cancel(struct snapshot *snapshot);
+
+/* The workers have ended, and the executor has nothing else to do any more: whatever still runs is cancelled, and its `ended`
+ * called from in here. */
+void snapshot_end_all(struct exec *exec);
 
 struct snapshot_progress {
     uint64_t keys_done, keys_total; /* total: as at the cut */

@@ -79,8 +79,8 @@ static enum status write_element(struct rdb_encoder *encoder, struct buf *out, s
 
 static enum status next_string(struct rdb_encoder *encoder, struct buf *out)
 {
-    struct slice text = encoder->large != NULL ? slice_make(encoder->large->data, encoder->large->size)
-                                               : buf_slice(&encoder->text);
+    const struct large_string *large = encoder->source.large;
+    struct slice text = encoder->is_short ? buf_slice(&encoder->text) : slice_make(large->data, large->size);
     encoder->state = ENCODE_END;
     bool at_once = text.size <= TEXT_AT_ONCE;
     if (!buf_try_reserve(out, (at_once ? text.size : 0) + 4 * RDB_LENGTH_SIZE_MAX))
@@ -102,7 +102,7 @@ static void next_row(struct rdb_encoder *encoder)
     if (--encoder->left == 0)
         encoder->state = ENCODE_END;
     else if (++encoder->place.row == encoder->place.page->count)
-        tree_next_page(&encoder->rows, &encoder->place);
+        tree_next_page(&encoder->source.rows, &encoder->place);
 }
 
 /* The parts of a row: what stands before its elements, these, and what stands behind. */
@@ -129,8 +129,8 @@ static enum status next_scored(struct rdb_encoder *encoder, struct buf *out)
 /* When a field expires, as it is written: counted from the first such moment, which is 1; 0 for never. */
 static uint64_t relative_moment(const struct rdb_encoder *encoder)
 {
-    int64_t moment_ms = hash_time(&encoder->rows, &encoder->place);
-    return moment_ms == ENTRY_NO_EXPIRE ? 0 : (uint64_t)(moment_ms - encoder->first_ms) + 1;
+    int64_t moment_ms = hash_time(&encoder->source.rows, &encoder->place);
+    return moment_ms == ENTRY_NO_EXPIRE ? 0 : (uint64_t)(moment_ms - encoder->source.first_ms) + 1;
 }
 
 static enum status next_field(struct rdb_encoder *encoder, struct buf *out)
@@ -162,7 +162,7 @@ static enum status begin_rows(struct rdb_encoder *encoder, struct buf *out)
     if (!buf_try_reserve(out, sizeof(uint64_t) + RDB_LENGTH_SIZE_MAX))
         return ST_NOMEM;
     if (encoder->type == RDB_HASH_TIMED)
-        rdb_write_u64(out, (uint64_t)encoder->first_ms);
+        rdb_write_u64(out, (uint64_t)encoder->source.first_ms);
     rdb_write_length(out, encoder->left);
     encoder->next = nexts[encoder->type];
     return ST_AGAIN;
@@ -237,16 +237,16 @@ static bool is_packable(const struct rdb_encoder *encoder)
     size_t size = 0;
     struct tree_place place;
     element_scratch scratch;
-    if (encoder->marks & ENTRY_GROWN)
+    if (encoder->source.marks & ENTRY_GROWN)
         return false;
-    tree_at(&encoder->rows, 0, &place);
+    tree_at(&encoder->source.rows, 0, &place);
     do {
         unsigned elements = page_shape(place.page)->elements;
         for (unsigned row = 0; row < place.page->count; row++)
             for (unsigned which = 0; which < elements; which++)
                 size += element_text(page_element(place.page, row, which), scratch).size +
                         2 * LISTPACK_INT_SIZE_MAX;
-    } while (size <= ENCODE_PACKED_BYTES && tree_next_page(&encoder->rows, &place));
+    } while (size <= ENCODE_PACKED_BYTES && tree_next_page(&encoder->source.rows, &place));
     return size <= ENCODE_PACKED_BYTES;
 }
 
@@ -300,7 +300,7 @@ static enum status next_node(struct rdb_encoder *encoder, struct buf *out)
     element_scratch scratch;
     struct slice first = element_text(page_element(page, row, 0), scratch);
     encoder->place.row = end;
-    if (end == page->count && !tree_next_page(&encoder->rows, &encoder->place))
+    if (end == page->count && !tree_next_page(&encoder->source.rows, &encoder->place))
         encoder->state = ENCODE_END;
     if (end == row + 1 && first.size > TEXT_AT_ONCE)
         return write_long_node(encoder, out, first);
@@ -322,29 +322,47 @@ static enum status count_nodes(struct rdb_encoder *encoder, struct buf *out)
     const struct page *page = encoder->place.page;
     for (unsigned row = 0; row < page->count; row = node_end(page, row))
         encoder->nodes++;
-    if (tree_next_page(&encoder->rows, &encoder->place))
+    if (tree_next_page(&encoder->source.rows, &encoder->place))
         return ST_AGAIN;
     if (!buf_try_reserve(out, RDB_LENGTH_SIZE_MAX))
         return ST_NOMEM;
     rdb_write_length(out, encoder->nodes);
-    tree_at(&encoder->rows, 0, &encoder->place);
+    tree_at(&encoder->source.rows, 0, &encoder->place);
     encoder->next = next_node;
     encoder->state = ENCODE_UNITS;
     return ST_AGAIN;
 }
 
-/* ---- Beginning and ending ---------------------------------------------------------------------------------- */
+/* ---- Sources ----------------------------------------------------------------------------------------------- */
 
-static void begin_string(struct rdb_encoder *encoder, const struct entry *entry)
+void rdb_source_take(struct rdb_source *source, struct keyspace *keyspace, const struct entry *entry)
 {
-    entry_scratch scratch;
-    encoder->type = RDB_STRING;
-    encoder->next = next_string;
-    if (entry_encoding(entry) == ENTRY_LARGE)
-        encoder->large = large_string_ref(entry_large(entry));
-    else
-        buf_append_slice(&encoder->text, entry_string(entry, scratch)); /* at most ENTRY_INLINE_MAX */
+    struct collection_view view;
+    source->type = (uint8_t)entry_type(entry);
+    source->marks = (uint8_t)(entry_flags(entry) & ENTRY_MARKS);
+    if (entry_type(entry) == ENTRY_STRING) {
+        source->large = large_string_ref(entry_large(entry));
+    } else if (entry_type(entry) == ENTRY_STREAM) {
+        source->stream = stream_ref(stream_of(entry));
+    } else {
+        collection_open(&view, keyspace, (struct entry *)entry);
+        tree_snapshot(view.rows, &source->rows);
+        if (source->marks & ENTRY_TIMED_FIELDS)
+            source->first_ms = entry_fields_due_ms(entry);
+    }
 }
+
+void rdb_source_drop(struct rdb_source *source, struct keyspace *keyspace)
+{
+    if (source->type == ENTRY_STRING)
+        large_string_unref(source->large);
+    else if (source->type == ENTRY_STREAM)
+        keyspace_release_object(keyspace, (struct object *)&source->stream->object);
+    else
+        keyspace_retire_rows(keyspace, &source->rows);
+}
+
+/* ---- Beginning and ending ---------------------------------------------------------------------------------- */
 
 static void choose_packed(struct rdb_encoder *encoder, enum rdb_type type)
 {
@@ -374,7 +392,7 @@ static bool has_moments(const struct tree *rows)
 
 static void choose(struct rdb_encoder *encoder, enum entry_type type, unsigned version)
 {
-    bool is_mixed = encoder->marks & ENTRY_MIXED;
+    bool is_mixed = encoder->source.marks & ENTRY_MIXED;
     switch (type) {
     case ENTRY_LIST:
         encoder->type = RDB_QUICKLIST_2;
@@ -394,7 +412,7 @@ static void choose(struct rdb_encoder *encoder, enum entry_type type, unsigned v
             choose_rows(encoder, RDB_ZSET_2);
         return;
     case ENTRY_HASH:
-        if (has_moments(&encoder->rows))
+        if (has_moments(&encoder->source.rows))
             choose_rows(encoder, RDB_HASH_TIMED);
         else if (is_packable(encoder))
             choose_packed(encoder, RDB_HASH_LISTPACK);
@@ -405,34 +423,48 @@ static void choose(struct rdb_encoder *encoder, enum entry_type type, unsigned v
     }
 }
 
-static void begin_collection(struct rdb_encoder *encoder, const struct entry *entry, unsigned version)
+static void begin_string(struct rdb_encoder *encoder)
 {
-    struct collection_view view;
-    collection_open(&view, encoder->keyspace, (struct entry *)entry);
-    tree_snapshot(view.rows, &encoder->rows);
-    encoder->has_rows = true;
-    encoder->left = tree_rows(&encoder->rows);
-    tree_at(&encoder->rows, 0, &encoder->place);
-    if (encoder->marks & ENTRY_TIMED_FIELDS)
-        encoder->first_ms = entry_fields_due_ms(entry);
-    choose(encoder, entry_type(entry), version);
+    encoder->type = RDB_STRING;
+    encoder->next = next_string;
+}
+
+static void begin_collection(struct rdb_encoder *encoder, unsigned version)
+{
+    encoder->left = tree_rows(&encoder->source.rows);
+    tree_at(&encoder->source.rows, 0, &encoder->place);
+    choose(encoder, encoder->source.type, version);
+}
+
+void rdb_encode_source(struct rdb_encoder *encoder, const struct rdb_source *source, unsigned version,
+                       struct lzf_memory *memory)
+{
+    *encoder = (struct rdb_encoder){.state = ENCODE_UNITS, .source = *source, .memory = memory};
+    if (source->type == ENTRY_STRING)
+        begin_string(encoder);
+    else if (source->type == ENTRY_STREAM)
+        rdb_encode_stream(encoder, version);
+    else
+        begin_collection(encoder, version);
+    encoder->version = version_of(encoder->type);
 }
 
 enum status rdb_encode_begin(struct rdb_encoder *encoder, struct keyspace *keyspace,
                              const struct entry *entry, unsigned version)
 {
-    *encoder = (struct rdb_encoder){
-        .state = ENCODE_UNITS, .keyspace = keyspace, .marks = entry->flags & ENTRY_MARKS};
-    encoder->memory = mem_try_calloc(sizeof *encoder->memory);
-    if (encoder->memory == NULL)
+    struct rdb_source source = {.type = ENTRY_STRING};
+    entry_scratch scratch;
+    bool is_short = entry_encoding(entry) == ENTRY_INT || entry_encoding(entry) == ENTRY_INLINE;
+    struct lzf_memory *memory = mem_try_calloc(sizeof *memory);
+    if (memory == NULL)
         return ST_NOMEM;
-    if (entry_type(entry) == ENTRY_STRING)
-        begin_string(encoder, entry);
-    else if (entry_type(entry) == ENTRY_STREAM)
-        rdb_encode_stream(encoder, entry, version);
-    else
-        begin_collection(encoder, entry, version);
-    encoder->version = version_of(encoder->type);
+    if (!is_short)
+        rdb_source_take(&source, keyspace, entry);
+    rdb_encode_source(encoder, &source, version, memory);
+    encoder->keyspace = keyspace;
+    encoder->is_short = is_short;
+    if (is_short)
+        buf_append_slice(&encoder->text, entry_string(entry, scratch)); /* at most ENTRY_INLINE_MAX */
     return ST_OK;
 }
 
@@ -458,13 +490,11 @@ enum status rdb_encode_step(struct rdb_encoder *encoder, struct buf *out, size_t
 
 void rdb_encode_done(struct rdb_encoder *encoder)
 {
-    if (encoder->has_rows)
-        keyspace_retire_rows(encoder->keyspace, &encoder->rows);
-    if (encoder->large != NULL)
-        large_string_unref(encoder->large);
-    if (encoder->stream != NULL)
-        keyspace_release_object(encoder->keyspace, (struct object *)&encoder->stream->object);
     buf_done(&encoder->text);
     buf_done(&encoder->packed);
+    if (encoder->keyspace == NULL)
+        return;
+    if (!encoder->is_short)
+        rdb_source_drop(&encoder->source, encoder->keyspace);
     mem_free(encoder->memory);
 }

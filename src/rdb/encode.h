@@ -1,8 +1,8 @@
 /* Writing a value in Redis's format, in steps.
  *
- * Principal entry points: rdb_encode_begin, rdb_encode_step, rdb_encode_done.
+ * Principal entry points: rdb_encode_begin, rdb_encode_step, rdb_encode_done; rdb_source_take, rdb_encode_source.
  * To begin takes references of what the value consists of; after that the entry may go or change, and what is written is
- * the value as it was. Each step appends some bytes, which the caller may take out of the buffer. The type comes first,
+ * the value as it was. Who has many values to write takes the references by itself, and has a worker do the rest. Each step appends some bytes, which the caller may take out of the buffer. The type comes first,
  * then (in a file) what the caller puts between, then the bytes of the steps.
  *
  * | value                            | is written as                                                     |
@@ -14,7 +14,8 @@
  * | hash with times to live          | rows with times, which need version 12 whatever was asked for     |
  * | stream                           | nodes, groups and what they wait for (rdb/stream.h)               |
  *
- * Threads: beginning and ending, the executor; a step, any one at a time.
+ * Threads: rdb_encode_begin, taking and dropping sources, and ending an encoder that has taken its source itself, the executor; all
+ * else any, one at a time.
  *
  * states of an encoder: ENCODE_COUNT (lists and streams: how many nodes there will be) -> ENCODE_UNITS (`next` writes one unit after
  * the other; while a long text is under way, that comes first) -> ENCODE_END */
@@ -39,27 +40,41 @@
 
 enum encode_state { ENCODE_COUNT, ENCODE_UNITS, ENCODE_END };
 
+/* What a value consists of, held. */
+struct rdb_source {
+    uint8_t type;     /* enum entry_type */
+    uint8_t marks;    /* ENTRY_MARKS */
+    int64_t first_ms; /* of a hash with times: none of them is before it */
+    /* A reference of one of these. */
+    union {
+        struct tree rows;            /* a collection's */
+        struct large_string *large;  /* of a string */
+        const struct stream *stream; /* of a stream */
+    };
+};
+
+/* Takes a reference of what an entry's value consists of. Not of a string in its entry: there is nothing to refer to. A few
+ * nanoseconds and a miss. */
+void rdb_source_take(struct rdb_source *source, struct keyspace *keyspace, const struct entry *entry);
+void rdb_source_drop(struct rdb_source *source, struct keyspace *keyspace);
+
 struct rdb_encoder {
     enum rdb_type type; /* the byte that comes first */
     unsigned version;   /* the lowest in which this type is known */
     enum encode_state state;
     enum status (*next)(struct rdb_encoder *encoder, struct buf *out);
-    struct keyspace *keyspace;
-    uint8_t marks; /* ENTRY_MARKS */
 
     /* What is written. */
-    bool has_rows;
-    struct tree rows;            /* a reference of a collection's */
-    struct large_string *large;  /* a reference of a long string */
-    struct buf text;             /* a copy of a short one */
-    const struct stream *stream; /* a reference */
+    struct keyspace *keyspace; /* NULL: the source is the caller's, and so is `memory` */
+    bool is_short;             /* a string that is in `text`, and not in `source` */
+    struct rdb_source source;
+    struct buf text;
 
     /* Where it goes on. */
     struct tree_place place;
     uint64_t left; /* rows */
     unsigned part; /* of the row */
     uint64_t nodes;
-    int64_t first_ms;  /* of a hash with times: none of them is before it */
     struct slice rest; /* of a long text */
     uint8_t tail[8];   /* what follows that */
     size_t tail_size;
@@ -78,6 +93,11 @@ struct rdb_encoder {
  * nothing to end. The encoder must stay where it is. */
 enum status rdb_encode_begin(struct rdb_encoder *encoder, struct keyspace *keyspace,
                              const struct entry *entry, unsigned version);
+
+/* The same for a source that is held until the encoder has come to its end or is not used any more. `memory` (NULL: nothing is
+ * compressed) may serve any number of values, one after the other. Looks through small collections, and for a hash's first time. */
+void rdb_encode_source(struct rdb_encoder *encoder, const struct rdb_source *source, unsigned version,
+                       struct lzf_memory *memory);
 
 /* Appends about `bytes_max` bytes, one row or node more at the most. ST_AGAIN: there is more; ST_OK: that was all; ST_NOMEM:
  * `out` could not grow, the value cannot be written. */

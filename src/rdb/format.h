@@ -42,6 +42,18 @@ enum rdb_type {
     RDB_TYPES,
 };
 
+/* What stands in a file where the type of a key could stand, above all of those. */
+enum rdb_opcode {
+    RDB_OPCODE_FREQUENCY = 0xf9, /* of the key that follows: a byte */
+    RDB_OPCODE_IDLE = 0xf8,      /* of the key that follows: seconds, as a length */
+    RDB_OPCODE_AUX = 0xfa,       /* two strings: a name and a value */
+    RDB_OPCODE_SIZES = 0xfb,     /* of the database: keys, and those that expire, as lengths */
+    RDB_OPCODE_EXPIRE_MS = 0xfc, /* of the key that follows: 8 bytes, little endian */
+    RDB_OPCODE_EXPIRE_S = 0xfd,  /* the same in seconds, 4 bytes: very old files */
+    RDB_OPCODE_DB = 0xfe,        /* the keys that follow are in this database: a length */
+    RDB_OPCODE_END = 0xff,       /* a checksum follows, 8 bytes, and nothing else */
+};
+
 /* The highest two bits of a length's first byte. */
 enum rdb_length {
     RDB_LENGTH_6 = 0 << 6,  /* in the other bits */

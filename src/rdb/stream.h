@@ -24,8 +24,8 @@ enum rdb_stream_flag {
 
 #define RDB_ID_SIZE 16
 
-/* Begins to write the stream of an entry, as RDB_STREAM_2 or, for readers of version 11, RDB_STREAM_3. */
-void rdb_encode_stream(struct rdb_encoder *encoder, const struct entry *entry, unsigned version);
+/* Begins to write the encoder's source, a stream, as RDB_STREAM_2 or, for readers of version 11, RDB_STREAM_3. */
+void rdb_encode_stream(struct rdb_encoder *encoder, unsigned version);
 
 /* Reads a stream of one of its three types, into value->stream. Status as rdb_decode's. */
 enum status rdb_decode_stream(struct rdb_reader *reader, enum rdb_type type, struct keyspace *keyspace,

@@ -152,7 +152,7 @@ static enum status next_node(struct rdb_encoder *encoder, struct buf *out)
     encoder->log_entry = next;
     if (more)
         return ST_AGAIN;
-    if (!tree_next_page(&encoder->stream->entries, &encoder->place) ||
+    if (!tree_next_page(&encoder->source.stream->entries, &encoder->place) ||
         !log_first(encoder->place.page, &encoder->log_entry))
         encoder->next = next_end;
     return ST_AGAIN;
@@ -164,12 +164,12 @@ static enum status count_nodes(struct rdb_encoder *encoder, struct buf *out)
     bool more = log_first(encoder->place.page, &first);
     for (; more; first = next, encoder->nodes++)
         node_entries(&first, &next, &more);
-    if (tree_next_page(&encoder->stream->entries, &encoder->place))
+    if (tree_next_page(&encoder->source.stream->entries, &encoder->place))
         return ST_AGAIN;
     if (!buf_try_reserve(out, NUMBERS_MAX))
         return ST_NOMEM;
     rdb_write_length(out, encoder->nodes);
-    tree_first_page(&encoder->stream->entries, &encoder->place);
+    tree_first_page(&encoder->source.stream->entries, &encoder->place);
     encoder->next = log_first(encoder->place.page, &encoder->log_entry) ? next_node : next_end;
     encoder->state = ENCODE_UNITS;
     return ST_AGAIN;
@@ -179,7 +179,7 @@ static enum status count_nodes(struct rdb_encoder *encoder, struct buf *out)
 
 static const struct stream_group *group_of(const struct rdb_encoder *encoder)
 {
-    return encoder->stream->groups->groups[encoder->group];
+    return encoder->source.stream->groups->groups[encoder->group];
 }
 
 static enum status next_group(struct rdb_encoder *encoder, struct buf *out);
@@ -187,7 +187,7 @@ static enum status next_consumer(struct rdb_encoder *encoder, struct buf *out);
 
 static enum status next_end(struct rdb_encoder *encoder, struct buf *out)
 {
-    const struct stream *stream = encoder->stream;
+    const struct stream *stream = encoder->source.stream;
     if (!buf_try_reserve(out, NUMBERS_MAX))
         return ST_NOMEM;
     rdb_write_length(out, stream_length(stream));
@@ -229,7 +229,7 @@ static enum status next_pending(struct rdb_encoder *encoder, struct buf *out)
 
 static enum status next_group(struct rdb_encoder *encoder, struct buf *out)
 {
-    if (encoder->group == stream_groups_count(encoder->stream->groups)) {
+    if (encoder->group == stream_groups_count(encoder->source.stream->groups)) {
         encoder->state = ENCODE_END;
         return ST_AGAIN;
     }
@@ -278,11 +278,10 @@ static enum status next_consumer(struct rdb_encoder *encoder, struct buf *out)
     return ST_AGAIN;
 }
 
-void rdb_encode_stream(struct rdb_encoder *encoder, const struct entry *entry, unsigned version)
+void rdb_encode_stream(struct rdb_encoder *encoder, unsigned version)
 {
-    encoder->stream = stream_ref(stream_of(entry));
     encoder->type = version >= 11 ? RDB_STREAM_3 : RDB_STREAM_2;
     encoder->state = ENCODE_COUNT;
     encoder->next = count_nodes;
-    tree_first_page(&encoder->stream->entries, &encoder->place);
+    tree_first_page(&encoder->source.stream->entries, &encoder->place);
 }

@@ -24,6 +24,7 @@
 #include "observe/monitor.h"
 #include "observe/slowlog.h"
 #include "persist/persist.h"
+#include "persist/snapshot.h"
 #include "repl/repl.h"
 #include "server/internal.h"
 
@@ -336,6 +337,8 @@ void server_free(struct server *server)
             server->exec->workers = server->exec->keyspace->workers = NULL;
     }
     if (server->exec) {
+        if (server->exec->persist)
+            snapshot_end_all(server->exec);
         repl_free(server->exec->repl);
         persist_free(server->exec->persist);
         exec_free(server->exec);

@@ -107,11 +107,10 @@ class Server:
 
     def _write_config(self):
         options = {"port": self.port, "bind": "127.0.0.1 -::1", "unixsocket": self.socket_path,
-                   "dir": str(self.folder), "loglevel": "notice"}
-        if self.kind == REDIS:
-            options |= {"save": '""', "appendonly": "no", "enable-debug-command": "yes"}
-        else:
-            options |= {"io-threads": self.io_threads, "io-threads-always-active": "yes", "enable-debug-command": "yes"}
+                   "dir": str(self.folder), "loglevel": "notice", "save": '""', "appendonly": "no",
+                   "enable-debug-command": "yes"}
+        if self.kind != REDIS:
+            options |= {"io-threads": self.io_threads, "io-threads-always-active": "yes"}
             if "SKUA_SLICE_US" in os.environ:  # 1: whatever may pause does, all the time
                 options |= {"slice-us": os.environ["SKUA_SLICE_US"]}
         options |= self.config

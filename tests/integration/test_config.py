@@ -137,8 +137,7 @@ def test_notification_classes_have_one_form(r, config, written, shown):
 def test_what_this_version_cannot_do_is_refused(r):
     assert r("CONFIG SET appendonly yes") == failed(
         "appendonly", "persistence is not in this version of Skua: only no is accepted")
-    assert r("CONFIG", "SET", "save", "60 1") == failed(
-        "save", 'persistence is not in this version of Skua: only "" is accepted')
+    assert r("CONFIG", "SET", "save", "60") == failed("save", "Invalid save parameters")
     assert r("CONFIG", "SET", "save", "") == "OK"
 
 

@@ -162,13 +162,27 @@ static void test_errors_say_where(void **state)
     check_load(
         config, "appendonly yes",
         "test.conf:1: option 'appendonly': persistence is not in this version of Skua: only no is accepted");
-    check_load(config, "save", "test.conf:1: option 'save': wrong number of arguments");
-    check_load(
-        config, "save 60 1",
-        "test.conf:1: option 'save': persistence is not in this version of Skua: only \"\" is accepted");
+    check_load(config, "save 60", "test.conf:1: option 'save': Invalid save parameters");
+    check_load(config, "save 60 0", "test.conf:1: option 'save': Invalid save parameters");
+    check_load(config, "save 60 1.5", "test.conf:1: option 'save': Invalid save parameters");
     check_load(config, "include other.conf", "test.conf:1: include is not allowed here");
     check_load(config, "requirepass \"a\\x00b\"",
                "test.conf:1: option 'requirepass': argument must not contain a zero byte");
+}
+
+/* The first line replaces the default, each further one adds to it, and an empty one begins anew. */
+static void test_lines_of_pairs_add_up(void **state)
+{
+    struct config *config = *state;
+    assert_value(config, "save", "3600 1 300 100 60 10000");
+    check_load(config, "save 900 1", NULL);
+    assert_value(config, "save", "900 1");
+    check_load(config, "save 300 10 60 10000", NULL);
+    assert_value(config, "save", "900 1 300 10 60 10000");
+    check_load(config, "save \"\"", NULL);
+    assert_value(config, "save", "");
+    check_load(config, "save 5 6", NULL);
+    assert_value(config, "save", "5 6");
 }
 
 static enum status load_arguments(struct config *config, char **argv, struct buf *message)
@@ -404,6 +418,7 @@ int main(void)
         TEST(test_output_limits_collect),
         TEST(test_letters_are_a_set),
         TEST(test_errors_say_where),
+        TEST(test_lines_of_pairs_add_up),
         TEST(test_command_line),
         TEST(test_file_with_includes),
         TEST(test_set_answers_as_clients_know),

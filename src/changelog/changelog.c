@@ -41,7 +41,7 @@ void changelog_block_unref(void *argument)
     mem_free(block);
 }
 
-static uint64_t block_end(const struct changelog_block *block)
+ALWAYS_INLINE uint64_t block_end(const struct changelog_block *block)
 {
     return block->start + CHANGELOG_BLOCK_CAPACITY;
 }
@@ -191,6 +191,20 @@ void changelog_append(struct changelog *log, struct slice bytes)
         bytes.data += size;
         bytes.size -= size;
     }
+}
+
+char *changelog_reserve(struct changelog *log, size_t size)
+{
+    const struct changelog_block *newest = log->newest;
+    if (unlikely(newest == NULL || size > block_end(newest) - log->end))
+        return NULL;
+    return (char *)newest->data + (log->end - newest->start);
+}
+
+void changelog_commit(struct changelog *log, size_t size)
+{
+    DEBUG_ASSERT(log->newest != NULL && size <= block_end(log->newest) - log->end);
+    log->end += size;
 }
 
 static void add_span(struct changelog *log, uint64_t start, uint64_t end)

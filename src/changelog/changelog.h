@@ -78,6 +78,11 @@ uint64_t changelog_start(const struct changelog *log);
 uint64_t changelog_memory(const struct changelog *log);
 
 void changelog_append(struct changelog *log, struct slice bytes);
+/* Room for `size` bytes in a row at the end, to be written there; NULL: the newest block has not so much left. What is not committed
+ * before the next call of any function of the log is as if it had never been. */
+char *changelog_reserve(struct changelog *log, size_t size);
+/* So many of the bytes reserved have been written (G1: from now on they do not change). */
+void changelog_commit(struct changelog *log, size_t size);
 /* The same for bytes that files are not to have. */
 void changelog_append_for_links(struct changelog *log, struct slice bytes);
 

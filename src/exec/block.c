@@ -342,7 +342,11 @@ static bool serve_waiter(struct client *client, const void *context)
         .db = client->db,
         .out = &client->out,
     };
-    return wait->serve(&call, name_of(waiter->key), wait->details);
+    bool served = wait->serve(&call, name_of(waiter->key), wait->details);
+    if (unlikely(call.exec->propagate.log != NULL) && call.has_changed)
+        propagate_call_end(&call);
+    propagate_end_unit(call.exec);
+    return served;
 }
 
 static void serve_key(struct block_table *block, struct waited_key *key)

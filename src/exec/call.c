@@ -280,6 +280,14 @@ void call_changed_in(struct call *call, struct db *db, unsigned event_class, con
         notify_publish(exec, event_class, event, key, db);
 }
 
+void call_touched(struct call *call, unsigned event_class, const char *event, struct slice key)
+{
+    struct exec *exec = call->exec;
+    watch_touch(exec->watch, call->db, key);
+    if (unlikely(exec->notify_classes))
+        notify_publish(exec, event_class, event, key, call->db);
+}
+
 void call_changed(struct call *call, unsigned event_class, const char *event, struct slice key)
 {
     call_changed_in(call, call->db, event_class, event, key);

@@ -115,6 +115,9 @@ struct entry_options call_entry_options(const struct call *call, const struct ke
  * event `event` of class `event_class` (enum notify_class). */
 void call_changed(struct call *call, unsigned event_class, const char *event, struct slice key);
 
+/* The same for a change that leaves the key as it was: nothing is counted or written (LTRIM of nothing). */
+void call_touched(struct call *call, unsigned event_class, const char *event, struct slice key);
+
 /* As call_changed for a key of another database than the call's. */
 void call_changed_in(struct call *call, struct db *db, unsigned event_class, const char *event,
                      struct slice key);

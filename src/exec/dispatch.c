@@ -515,6 +515,21 @@ void dispatch_applied(struct client *client, struct request *request)
 
 /* ---- Expiry --------------------------------------------------------------------------------------- */
 
+struct expiring {
+    struct exec *exec;
+    const struct db *db;
+    struct slice key;
+};
+
+/* Each for itself, as Redis writes it: a large hash may lose many at a time. */
+static void field_expired(void *context, struct element field)
+{
+    const struct expiring *expiring = context;
+    element_scratch scratch;
+    const struct slice words[] = {SLICE("HDEL"), expiring->key, element_text(field, scratch)};
+    propagate_words(expiring->exec, expiring->db, words, ARRAY_COUNT(words));
+}
+
 /* Takes expired fields out of a hash, and the key when none is left. Of a large hash it is a step: who looks at one passes
  * over the fields that are still there. */
 static void expire_fields(struct exec *exec, struct db *db, struct slice key, struct table_position *position)
@@ -525,8 +540,10 @@ static void expire_fields(struct exec *exec, struct db *db, struct slice key, st
     bool is_large = entry_encoding(entry) == ENTRY_TREE;
     db_note_change(db, entry, keyspace_hash(exec->keyspace, key));
     collection_open(&hash, exec->keyspace, entry);
-    uint64_t count = is_large ? hash_expire_some(entry_collection(entry), exec->keyspace->now_ms)
-                              : hash_expire(hash.rows, exec->keyspace->now_ms, &due_ms);
+    struct expiring expiring = {exec, db, key};
+    const struct hash_listener listener = {propagate_is_on(exec) ? field_expired : NULL, &expiring};
+    uint64_t count = is_large ? hash_expire_some(entry_collection(entry), exec->keyspace->now_ms, listener)
+                              : hash_expire(hash.rows, exec->keyspace->now_ms, listener, &due_ms);
     if (count > 0) { /* what a large hash keeps is a bound */
         exec->stats.dirty += count;
         watch_touch(exec->watch, db, key);

@@ -101,9 +101,7 @@ void exec_free(struct exec *exec)
     blame_reset(exec);
     direct_table_done(&exec->direct);
     mem_free(exec->command_stats);
-    buf_done(&exec->propagate.unit);
-    if (exec->propagate.log)
-        changelog_free(exec->propagate.log);
+    propagate_done(exec);
     blame_done(exec);
     keyspace_free(exec->keyspace);
     mem_free(exec);
@@ -304,6 +302,7 @@ static void flush_client(struct client *client)
 
 void exec_flush_output(struct exec *exec)
 {
+    DEBUG_ASSERT(exec->propagate.unit_count == 0); /* P2 */
     if (unlikely(exec->feed != NULL))
         exec->feed(exec);
     exec_update_gate(exec); /* who hears of what closes it may rely on that */

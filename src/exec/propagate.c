@@ -3,12 +3,21 @@
 
 #include <string.h>
 
-#include "base/num.h"
+#include "base/alloc.h"
 #include "config/config.h"
 #include "exec/call.h"
+#include "exec/sliced.h"
 
-/* A request of up to this many bytes is put together before it is appended. */
-#define WHOLE_MAX 4096
+/* P8: in `unit`. */
+struct propagate_span {
+    size_t start, end;
+};
+
+/* A longer unit's memory is given back. */
+#define UNIT_KEPT_MAX ((size_t)64 << 10)
+
+/* Words of an edited request that need no memory. */
+#define EDITED_FEW 32
 
 bool propagate_is_on(const struct exec *exec)
 {
@@ -62,6 +71,14 @@ void propagate_select_again(struct exec *exec)
     exec->propagate.db = PROPAGATE_NO_DB;
 }
 
+void propagate_done(struct exec *exec)
+{
+    buf_done(&exec->propagate.unit);
+    buf_done(&exec->propagate.messages);
+    if (exec->propagate.log)
+        changelog_free(exec->propagate.log);
+}
+
 /* ---- Requests as bytes ---------------------------------------------------------------------------- */
 
 #define HEAD_MAX (1 + NUM_I64_TEXT_MAX + 2)
@@ -100,11 +117,12 @@ static size_t put_request(char *out, const struct slice *words, uint32_t count)
 
 static void append_request(struct changelog *log, const struct slice *words, uint32_t count)
 {
-    char whole[WHOLE_MAX], head[HEAD_MAX];
-    if (likely(request_size_max(words, count) <= sizeof whole)) {
-        changelog_append(log, slice_make(whole, put_request(whole, words, count)));
+    char *at = changelog_reserve(log, request_size_max(words, count));
+    if (likely(at != NULL)) {
+        changelog_commit(log, put_request(at, words, count));
         return;
     }
+    char head[HEAD_MAX];
     changelog_append(log, slice_make(head, put_head(head, '*', count)));
     for (uint32_t i = 0; i < count; i++) {
         changelog_append(log, slice_make(head, put_head(head, '$', words[i].size)));
@@ -113,43 +131,44 @@ static void append_request(struct changelog *log, const struct slice *words, uin
     }
 }
 
-static void gather_request(struct propagate *propagate, const struct slice *words, uint32_t count)
+static void put_into(struct buf *buf, const struct slice *words, uint32_t count)
 {
-    struct buf *unit = &propagate->unit;
-    buf_reserve(unit, request_size_max(words, count));
-    unit->size += put_request(unit->data + unit->size, words, count);
+    buf_reserve(buf, request_size_max(words, count));
+    buf->size += put_request(buf->data + buf->size, words, count);
 }
 
-/* P3. The words of a SELECT, in `ret_words`; false: none is needed. */
-static bool select_words(struct propagate *propagate, uint32_t db, char number[static NUM_I64_TEXT_MAX],
-                         struct slice ret_words[static 2])
+/* P3. Writes what selects the database: the first of a unit straight into the log, before its MULTI. */
+NO_INLINE static void select_db(struct propagate *propagate, uint32_t db)
 {
-    if (likely(propagate->db == db))
-        return false;
+    char number[NUM_I64_TEXT_MAX];
+    const struct slice words[] = {SLICE("SELECT"), propagate_number(db, number)};
     propagate->db = db;
-    ret_words[0] = SLICE("SELECT");
-    ret_words[1] = slice_make(number, num_format_u64(db, number));
-    return true;
+    if (propagate->unit_count == 0)
+        append_request(propagate->log, words, 2);
+    else
+        put_into(&propagate->unit, words, 2);
 }
 
 /* ---- Gathering ------------------------------------------------------------------------------------ */
 
+static void gather(struct propagate *propagate, const struct db *db, const struct slice *words,
+                   uint32_t count)
+{
+    if (unlikely(propagate->db != db->number))
+        select_db(propagate, db->number);
+    put_into(&propagate->unit, words, count);
+    propagate->unit_count++;
+}
+
 void propagate_words(struct exec *exec, const struct db *db, const struct slice *words, uint32_t count)
 {
-    struct propagate *propagate = &exec->propagate;
-    char number[NUM_I64_TEXT_MAX];
-    struct slice select[2];
-    if (!propagate_is_on(exec))
-        return;
-    if (select_words(propagate, db->number, number, select))
-        gather_request(propagate, select, 2);
-    gather_request(propagate, words, count);
-    propagate->unit_count++;
+    if (propagate_is_on(exec))
+        gather(&exec->propagate, db, words, count);
 }
 
 void propagate_deleted(struct exec *exec, const struct db *db, struct slice key)
 {
-    struct slice words[] = {SLICE("DEL"), key};
+    const struct slice words[] = {SLICE("DEL"), key};
     propagate_words(exec, db, words, 2);
 }
 
@@ -157,6 +176,27 @@ void call_propagate(struct call *call, const struct slice *words, uint32_t count
 {
     call->is_replaced = true;
     propagate_words(call->exec, call->db, words, count);
+}
+
+void call_propagate_edited(struct call *call, const struct propagate_edit *edits, uint32_t count)
+{
+    call->is_replaced = true;
+    if (!propagate_is_on(call->exec))
+        return;
+    uint32_t word_max = call->argc + count, word_count = 0;
+    struct slice few[EDITED_FEW];
+    struct slice *words = word_max <= EDITED_FEW ? few : mem_alloc(word_max * sizeof *words);
+    for (uint32_t i = 0, edit = 0; i < call->argc || edit < count; i++) {
+        bool is_edited = edit < count && edits[edit].index == i;
+        if (!is_edited && i < call->argc)
+            words[word_count++] = call->argv[i];
+        for (; edit < count && edits[edit].index == i; edit++)
+            if (edits[edit].word.data != NULL)
+                words[word_count++] = edits[edit].word;
+    }
+    gather(&call->exec->propagate, call->db, words, word_count);
+    if (words != few)
+        mem_free(words);
 }
 
 void call_propagate_nothing(struct call *call)
@@ -167,6 +207,20 @@ void call_propagate_nothing(struct call *call)
 void call_propagate_always(struct call *call)
 {
     call->has_changed = true;
+}
+
+void call_propagate_message(struct call *call)
+{
+    struct propagate *propagate = &call->exec->propagate;
+    if (!propagate_is_on(call->exec) || !(propagate->needs & PROPAGATE_BACKLOG))
+        return;
+    call->is_replaced = true;
+    if (propagate->db != call->db->number)
+        select_db(propagate, call->db->number); /* files want that: others may follow */
+    struct propagate_span span = {.start = propagate->unit.size};
+    gather(propagate, call->db, call->argv, call->argc);
+    span.end = propagate->unit.size;
+    buf_append(&propagate->messages, &span, sizeof span);
 }
 
 /* Up to where somebody has to have the log to have what this client has written (WAIT). */
@@ -180,18 +234,54 @@ void propagate_call_end(struct call *call)
 {
     struct exec *exec = call->exec;
     struct propagate *propagate = &exec->propagate;
-    char number[NUM_I64_TEXT_MAX];
-    struct slice select[2];
     if (call->is_replaced || !propagate_is_on(exec))
         return;
     if (propagate->in_transaction || propagate->unit_count > 0) {
-        propagate_words(exec, call->db, call->argv, call->argc);
+        gather(propagate, call->db, call->argv, call->argc);
         return;
     }
-    if (select_words(propagate, call->db->number, number, select))
-        append_request(propagate->log, select, 2);
+    if (unlikely(propagate->db != call->db->number))
+        select_db(propagate, call->db->number);
     append_request(propagate->log, call->argv, call->argc);
     note_written(exec);
+}
+
+/* ---- Drafts --------------------------------------------------------------------------------------- */
+
+bool call_must_draft(const struct call *call)
+{
+    return propagate_is_on(call->exec) || (call->sliced != NULL && !call->sliced->is_committed);
+}
+
+void propagate_draft_add(struct propagate_draft *draft, const struct slice *words, uint32_t count)
+{
+    put_into(&draft->bytes, words, count);
+    draft->count++;
+}
+
+void call_propagate_draft(struct call *call, struct propagate_draft *draft)
+{
+    struct propagate *propagate = &call->exec->propagate;
+    call->is_replaced = true;
+    if (draft->count > 0 && propagate_is_on(call->exec)) {
+        if (propagate->db != call->db->number)
+            select_db(propagate, call->db->number);
+        if (propagate->unit_count == 0) { /* as it is: it may be long */
+            struct buf empty = propagate->unit;
+            propagate->unit = draft->bytes;
+            draft->bytes = empty;
+        } else {
+            buf_append_slice(&propagate->unit, buf_slice(&draft->bytes));
+        }
+        propagate->unit_count += draft->count;
+    }
+    propagate_draft_done(draft);
+}
+
+void propagate_draft_done(struct propagate_draft *draft)
+{
+    buf_done(&draft->bytes);
+    *draft = (struct propagate_draft){.count = 0};
 }
 
 /* ---- Units ---------------------------------------------------------------------------------------- */
@@ -207,19 +297,54 @@ void propagate_end_transaction(struct exec *exec)
     exec->propagate.in_transaction = false;
 }
 
+/* What stands around several requests, for whom they are. */
+static void append_bracket(struct propagate *propagate, struct slice word, bool for_files)
+{
+    struct buf request = {0};
+    put_into(&request, &word, 1);
+    if (for_files)
+        changelog_append(propagate->log, buf_slice(&request));
+    else
+        changelog_append_for_links(propagate->log, buf_slice(&request));
+    buf_done(&request);
+}
+
+/* P8 */
+static void append_with_messages(struct propagate *propagate)
+{
+    const struct slice unit = buf_slice(&propagate->unit);
+    const struct slice spans = buf_slice(&propagate->messages);
+    size_t at = 0;
+    for (size_t offset = 0; offset < spans.size; offset += sizeof(struct propagate_span)) {
+        struct propagate_span span;
+        memcpy(&span, spans.data + offset, sizeof span);
+        changelog_append(propagate->log, slice_make(unit.data + at, span.start - at));
+        changelog_append_for_links(propagate->log, slice_make(unit.data + span.start, span.end - span.start));
+        at = span.end;
+    }
+    changelog_append(propagate->log, slice_make(unit.data + at, unit.size - at));
+}
+
 void propagate_end_unit_slow(struct exec *exec)
 {
     struct propagate *propagate = &exec->propagate;
+    uint32_t message_count = (uint32_t)(propagate->messages.size / sizeof(struct propagate_span));
+    bool several = propagate->unit_count > 1, for_files = propagate->unit_count > message_count;
     if (propagate->unit_count == 0)
         return;
-    bool several = propagate->unit_count > 1 || propagate->in_transaction;
-    const struct slice multi = SLICE("MULTI"), end = SLICE("EXEC");
     if (several)
-        append_request(propagate->log, &multi, 1);
-    changelog_append(propagate->log, buf_slice(&propagate->unit));
+        append_bracket(propagate, SLICE("MULTI"), for_files);
+    if (likely(message_count == 0))
+        changelog_append(propagate->log, buf_slice(&propagate->unit));
+    else
+        append_with_messages(propagate);
     if (several)
-        append_request(propagate->log, &end, 1);
-    buf_clear(&propagate->unit);
+        append_bracket(propagate, SLICE("EXEC"), for_files);
+    buf_clear(&propagate->messages);
     propagate->unit_count = 0;
     note_written(exec);
+    if (unlikely(propagate->unit.capacity > UNIT_KEPT_MAX))
+        buf_done(&propagate->unit);
+    else
+        buf_clear(&propagate->unit);
 }

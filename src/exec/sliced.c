@@ -328,8 +328,13 @@ static void end(struct sliced *sliced)
     struct sliced_table *table = exec->sliced;
     bool is_going = client->flags & CLIENT_CLOSING;
     exec->blame.request = sliced->request;
+    exec->executing = client;
     if (!is_going)
         exec_call_ended(call, sliced->errors_before, sliced->ns);
+    else if (unlikely(exec->propagate.log != NULL) && call->has_changed)
+        propagate_call_end(call);
+    propagate_end_unit(exec);
+    exec->executing = NULL;
     release_kept(sliced);
     if (sliced->held != NULL)
         release_held(sliced);
@@ -361,6 +366,8 @@ static void resume(struct sliced *sliced)
     bool several = dispatch_begin_steps(&sliced->call);
     bool goes_on = fiber_resume(sliced->fiber);
     dispatch_end_steps(&sliced->call, several);
+    if (goes_on)
+        propagate_end_unit(exec); /* what it has found expired */
     exec->executing = NULL;
     exec->tick_mark = clock_ticks(exec->clock);
     uint64_t ns = clock_ticks_to_ns(exec->clock, exec->tick_mark - begin);

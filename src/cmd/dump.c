@@ -190,8 +190,21 @@ static void restore_expired(struct call *call, struct key *key)
     if (key->entry != NULL) {
         call_delete(call, key);
         call_changed(call, NOTIFY_GENERIC, "del", key->name);
+        CALL_PROPAGATE(call, SLICE("DEL"), key->name);
     }
     reply_ok(call->out);
+}
+
+#define TTL_AT 2 /* the word that tells the time to live */
+
+/* The time to live is written as its end. */
+static void propagate_restored(struct call *call, const struct args_restore *args, int64_t expire_ms)
+{
+    char text[NUM_I64_TEXT_MAX];
+    const struct propagate_edit edits[] = {{TTL_AT, propagate_number(expire_ms, text)},
+                                           {call->argc, SLICE("ABSTTL")}};
+    if (args->ttl != 0 && !args->absttl)
+        call_propagate_edited(call, edits, ARRAY_COUNT(edits));
 }
 
 void cmd_restore(struct call *call, const struct args_restore *args)
@@ -220,5 +233,6 @@ void cmd_restore(struct call *call, const struct args_restore *args)
     if (!call_store(call, &key, entry))
         return;
     call_changed(call, NOTIFY_GENERIC, "restore", args->key);
+    propagate_restored(call, args, options.expire_ms);
     reply_ok(call->out);
 }

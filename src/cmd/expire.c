@@ -80,6 +80,18 @@ struct expiry {
     uint32_t condition_count;
 };
 
+#define TIME_AT 2 /* the word that tells the time */
+
+/* A moment in milliseconds is written as it was sent; conditions stay. */
+static void propagate_expiry(struct call *call, int64_t wanted_ms, bool is_moment_ms)
+{
+    char text[NUM_I64_TEXT_MAX];
+    const struct propagate_edit edits[] = {{0, SLICE("PEXPIREAT")},
+                                           {TIME_AT, propagate_number(wanted_ms, text)}};
+    if (!is_moment_ms)
+        call_propagate_edited(call, edits, ARRAY_COUNT(edits));
+}
+
 static void set_expiry(struct call *call, const struct expiry *expiry)
 {
     unsigned conditions;
@@ -104,11 +116,13 @@ static void set_expiry(struct call *call, const struct expiry *expiry)
     if (wanted_ms <= call->exec->keyspace->now_ms) {
         call_delete(call, &key);
         call_changed(call, NOTIFY_GENERIC, "del", expiry->key);
+        CALL_PROPAGATE(call, SLICE("DEL"), expiry->key);
     } else if (db_set_expire(call->db, &key.position, key.hash, wanted_ms) != ST_OK) {
         call_oom(call);
         return;
     } else {
         call_changed(call, NOTIFY_GENERIC, "expire", expiry->key);
+        propagate_expiry(call, wanted_ms, expiry->unit_ms == 1 && expiry->origin_ms == 0);
     }
     reply_int(call->out, 1);
 }

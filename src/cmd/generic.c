@@ -156,7 +156,7 @@ void cmd_copy(struct call *call, const struct args_copy *args)
     struct entry *copy = entry_copy(call->exec->heap, source.entry, args->destination, &options);
     if (!call_store(&there, &target, copy))
         return;
-    call_changed(&there, NOTIFY_GENERIC, "copy_to", args->destination);
+    call_changed_in(call, db, NOTIFY_GENERIC, "copy_to", args->destination);
     reply_int(call->out, 1);
 }
 
@@ -184,6 +184,6 @@ void cmd_move(struct call *call, const struct args_move *args)
         return;
     call_delete(call, &source);
     call_changed(call, NOTIFY_GENERIC, "move_from", args->key);
-    call_changed(&there, NOTIFY_GENERIC, "move_to", args->key);
+    call_changed_in(call, db, NOTIFY_GENERIC, "move_to", args->key);
     reply_int(call->out, 1);
 }

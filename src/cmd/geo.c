@@ -99,6 +99,28 @@ static bool read_places(struct call *call, const struct slice *words, uint32_t c
     return true;
 }
 
+/* GEOADD is written as what it does: ZADD with the same options, in lower case as Redis writes it. */
+static void propagate_places(struct call *call, const struct args_geoadd *args, uint32_t options,
+                             const struct zset_row *rows, uint32_t count)
+{
+    struct buf digits = {0};
+    struct slice *words = mem_alloc((2 + options + 2 * (size_t)count) * sizeof *words);
+    uint32_t at = 0;
+    buf_reserve(&digits, (size_t)count * NUM_I64_TEXT_MAX);
+    words[at++] = SLICE("zadd");
+    words[at++] = args->key;
+    for (uint32_t i = 0; i < options; i++)
+        words[at++] = args->data[i];
+    for (uint32_t i = 0; i < count; i++) {
+        words[at] = propagate_number((int64_t)rows[i].score, digits.data + digits.size);
+        digits.size += words[at++].size;
+        words[at++] = rows[i].text;
+    }
+    call_propagate(call, words, at);
+    mem_free(words);
+    buf_done(&digits);
+}
+
 void cmd_geoadd(struct call *call, const struct args_geoadd *args)
 {
     struct zset_addition addition = {0};
@@ -112,8 +134,11 @@ void cmd_geoadd(struct call *call, const struct args_geoadd *args)
     if (rows == NULL)
         return;
     if (read_places(call, args->data + options, count, rows) &&
-        zset_put(call, args->key, &addition, rows, count))
+        zset_put(call, args->key, &addition, rows, count)) {
+        if (call->has_changed && propagate_is_on(call->exec))
+            propagate_places(call, args, options, rows, count);
         reply_int(call->out, (int64_t)(addition.added + (addition.ch ? addition.updated : 0)));
+    }
     zset_rows_free(call, rows, few);
 }
 

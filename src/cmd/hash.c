@@ -105,6 +105,13 @@ static bool put_number(struct call *call, struct key *key, struct collection_vie
     return true;
 }
 
+static bool field_has_time(const struct call *call, const struct tree *rows, struct slice field)
+{
+    struct tree_place place;
+    return hash_has_times(rows) && hash_locate(rows, call->exec->keyspace->now_ms, field, &place) &&
+           hash_time(rows, &place) != ENTRY_NO_EXPIRE;
+}
+
 void cmd_hincrby(struct call *call, const struct args_hincrby *args)
 {
     struct key key;
@@ -155,8 +162,16 @@ void cmd_hincrbyfloat(struct call *call, const struct args_hincrbyfloat *args)
         return;
     }
     struct slice digits = slice_make(text, num_format_long_double(value, text));
-    if (put_number(call, &key, &hash, args->field, digits, "hincrbyfloat"))
-        reply_bulk(call->out, digits);
+    bool has_time = key.entry != NULL && field_has_time(call, hash.rows, args->field);
+    if (!put_number(call, &key, &hash, args->field, digits, "hincrbyfloat"))
+        return;
+    /* Sums differ by machine. HSET would take the field's time. */
+    if (has_time)
+        CALL_PROPAGATE(call, SLICE("HSETEX"), args->key, SLICE("KEEPTTL"), SLICE("FIELDS"), SLICE("1"),
+                       args->field, digits);
+    else
+        CALL_PROPAGATE(call, SLICE("HSET"), args->key, args->field, digits);
+    reply_bulk(call->out, digits);
 }
 
 /* ---- Removing ---------------------------------------------------------------------------------------------- */

@@ -249,14 +249,52 @@ static bool close_hash(struct call *call, struct opened *opened, uint8_t marks, 
     return closed;
 }
 
-/* Closes a hash of which fields were given times, lost them or were taken out, and tells what has happened. */
+/* What has become of a hash of which fields were given times, lost them or were taken out. Of one command, either all fields that
+ * it concerns are changed or all are deleted. */
 struct outcome {
     uint32_t changed;
     uint32_t deleted;
     const char *event; /* of a change */
     int64_t due_ms;    /* as for close_hash */
+    bool is_verbatim;  /* what is written are the command's words */
+    struct buf fields; /* else: names of those that were changed or deleted, as slices */
 };
 
+static void note_field(struct call *call, struct outcome *outcome, int answer, struct slice field)
+{
+    outcome->changed += answer == FIELD_DONE;
+    outcome->deleted += answer == FIELD_DELETED;
+    if ((answer == FIELD_DONE || answer == FIELD_DELETED) && !outcome->is_verbatim && call_must_draft(call))
+        buf_append(&outcome->fields, &field, sizeof field);
+}
+
+/* A time is written as the moment that it means, what was to expire at once as its deletion. */
+static void propagate_outcome(struct call *call, struct slice key, const struct outcome *outcome)
+{
+    char moment[NUM_I64_TEXT_MAX], number[NUM_I64_TEXT_MAX];
+    struct slice head[5];
+    uint32_t head_count = 0, count = (uint32_t)(outcome->fields.size / sizeof(struct slice));
+    if (outcome->is_verbatim || count == 0)
+        return;
+    bool has_moment = outcome->deleted == 0 && outcome->due_ms != ENTRY_NO_EXPIRE;
+    head[head_count++] = outcome->deleted > 0 ? SLICE("HDEL")
+                         : has_moment         ? SLICE("HPEXPIREAT")
+                                              : SLICE("HPERSIST");
+    head[head_count++] = key;
+    if (has_moment)
+        head[head_count++] = propagate_number(outcome->due_ms, moment);
+    if (outcome->deleted == 0) {
+        head[head_count++] = SLICE("FIELDS");
+        head[head_count++] = propagate_number(count, number);
+    }
+    struct slice *words = mem_alloc((head_count + count) * sizeof *words);
+    memcpy(words, head, head_count * sizeof *words);
+    memcpy(words + head_count, outcome->fields.data, outcome->fields.size);
+    call_propagate(call, words, head_count + count);
+    mem_free(words);
+}
+
+/* Closes the hash, and tells and writes what has happened. */
 static void close_changed(struct call *call, struct opened *opened, const struct outcome *outcome)
 {
     struct slice name = opened->key.name;
@@ -273,6 +311,7 @@ static void close_changed(struct call *call, struct opened *opened, const struct
     call->exec->stats.dirty += count - (outcome->changed > 0) - (outcome->deleted > 0);
     if (opened->key.entry == NULL)
         notify_publish(call->exec, NOTIFY_GENERIC, "del", name, call->db);
+    propagate_outcome(call, name, outcome);
 }
 
 /* ---- HEXPIRE and relatives --------------------------------------------------------------------------------- */
@@ -357,12 +396,12 @@ static void expire_fields(struct call *call, const struct expiry *expiry)
     for (uint32_t i = 0; i < fields.count; i++) {
         int answer = expire_field(call, &opened, fields.words[i], condition, outcome.due_ms);
         if (answer == FIELD_NONE)
-            return;
-        outcome.changed += answer == FIELD_DONE;
-        outcome.deleted += answer == FIELD_DELETED;
+            return; /* the first that would have changed */
+        note_field(call, &outcome, answer, fields.words[i]);
         reply_int(call->out, answer);
     }
     close_changed(call, &opened, &outcome);
+    buf_done(&outcome.fields);
 }
 
 void cmd_hexpire(struct call *call, const struct args_hexpire *args)
@@ -393,7 +432,7 @@ void cmd_hpersist(struct call *call, const struct args_hpersist *args)
 {
     struct fields fields;
     struct opened opened;
-    struct outcome outcome = {.event = "hpersist", .due_ms = ENTRY_NO_EXPIRE};
+    struct outcome outcome = {.event = "hpersist", .due_ms = ENTRY_NO_EXPIRE, .is_verbatim = true};
     if (!parse_fields(call, args->arguments, args->arguments_count, 1, &fields) ||
         !open_hash(call, args->key, &opened))
         return;
@@ -407,7 +446,7 @@ void cmd_hpersist(struct call *call, const struct args_hpersist *args)
             answer = FIELD_HAS_NO_TIME;
         else
             tree_set_number(opened.hash.rows, &place, ENTRY_NO_EXPIRE);
-        outcome.changed += answer == FIELD_DONE;
+        note_field(call, &outcome, answer, fields.words[i]);
         reply_int(call->out, answer);
     }
     close_changed(call, &opened, &outcome);
@@ -488,18 +527,19 @@ void cmd_hgetex(struct call *call, const struct args_hgetex *args)
         struct tree_place place;
         if (!reply_value(call, &opened, fields.words[i], &place))
             continue;
+        int answer = FIELD_MISSING;
         if (options.persist && hash_time(opened.hash.rows, &place) != ENTRY_NO_EXPIRE) {
             tree_set_number(opened.hash.rows, &place, ENTRY_NO_EXPIRE);
-            outcome.changed++;
+            answer = FIELD_DONE;
         } else if (options.has_time) {
-            int answer = expire_field(call, &opened, fields.words[i], CONDITION_NONE, options.expire_ms);
-            if (answer == FIELD_NONE)
-                return;
-            outcome.changed += answer == FIELD_DONE;
-            outcome.deleted += answer == FIELD_DELETED;
+            answer = expire_field(call, &opened, fields.words[i], CONDITION_NONE, options.expire_ms);
         }
+        if (answer == FIELD_NONE)
+            return; /* the first that would have changed */
+        note_field(call, &outcome, answer, fields.words[i]);
     }
     close_changed(call, &opened, &outcome);
+    buf_done(&outcome.fields);
 }
 
 void cmd_hgetdel(struct call *call, const struct args_hgetdel *args)
@@ -516,9 +556,10 @@ void cmd_hgetdel(struct call *call, const struct args_hgetdel *args)
         if (!reply_value(call, &opened, fields.words[i], &place))
             continue;
         tree_remove(opened.hash.rows, &place, 1);
-        outcome.deleted++;
+        note_field(call, &outcome, FIELD_DELETED, fields.words[i]);
     }
     close_changed(call, &opened, &outcome);
+    buf_done(&outcome.fields);
 }
 
 /* HSETEX with a time that has passed: the fields are gone at once. */
@@ -526,8 +567,28 @@ static void delete_fields(struct call *call, struct opened *opened, const struct
 {
     struct outcome outcome = {.due_ms = ENTRY_NO_EXPIRE};
     for (uint32_t i = 0; opened->key.entry != NULL && i < fields->count; i++)
-        outcome.deleted += hash_remove(opened->hash.rows, opened->now_ms, fields->words[2 * i]);
+        if (hash_remove(opened->hash.rows, opened->now_ms, fields->words[2 * i]))
+            note_field(call, &outcome, FIELD_DELETED, fields->words[2 * i]);
     close_changed(call, opened, &outcome);
+    buf_done(&outcome.fields);
+}
+
+/* HSETEX with a time is written with the moment that it means, and without the conditions, which were met. */
+static void propagate_set(struct call *call, struct slice key, int64_t expire_ms, const struct fields *fields)
+{
+    char moment[NUM_I64_TEXT_MAX], number[NUM_I64_TEXT_MAX];
+    const struct slice head[] = {SLICE("HSETEX"), key,
+                                 SLICE("PXAT"),   propagate_number(expire_ms, moment),
+                                 SLICE("FIELDS"), propagate_number(fields->count, number)};
+    if (!propagate_is_on(call->exec)) {
+        call_propagate_nothing(call);
+        return;
+    }
+    struct slice *words = mem_alloc(sizeof head + 2 * fields->count * sizeof *words);
+    memcpy(words, head, sizeof head);
+    memcpy(words + ARRAY_COUNT(head), fields->words, 2 * fields->count * sizeof *words);
+    call_propagate(call, words, ARRAY_COUNT(head) + 2 * fields->count);
+    mem_free(words);
 }
 
 /* Sets the fields to their values. False after -OOM, or when the command has been told to end. */
@@ -578,6 +639,8 @@ void cmd_hsetex(struct call *call, const struct args_hsetex *args)
         if (options.has_time)
             call_changed(call, NOTIFY_HASH, "hexpire", args->key);
         call->exec->stats.dirty += fields.count - 1;
+        if (options.has_time)
+            propagate_set(call, args->key, options.expire_ms, &fields);
     }
     reply_int(call->out, 1);
 }

@@ -137,46 +137,54 @@ static bool cut_in_steps(struct call *call, struct tree *rows, uint64_t first, u
     return true;
 }
 
+void list_propagate_pop(struct call *call, struct slice name, bool at_head, bool has_count, uint64_t count)
+{
+    char text[NUM_I64_TEXT_MAX];
+    const struct slice words[] = {at_head ? SLICE("LPOP") : SLICE("RPOP"), name,
+                                  propagate_number((int64_t)count, text)};
+    call_propagate(call, words, has_count ? 3 : 2);
+}
+
 static void tell_popped(struct call *call, const struct key *key, bool at_head, uint64_t count)
 {
     removed_from(call, key, at_head ? "lpop" : "rpop");
     call->exec->stats.dirty += count - 1;
 }
 
-/* All elements are taken: the key goes, and they are told from what it was. */
-static void pop_all(struct call *call, struct key *key, struct collection_view *list, bool at_head)
+/* All elements are taken: the key goes, and they are told from what it was. False: the command has been told to end. */
+static bool pop_all(struct call *call, struct key *key, struct collection_view *list, bool at_head)
 {
     const struct tree *rows = sliced_keep(call, list->rows);
     uint64_t size = tree_rows(rows);
     if (!rows_reply(call, rows, at_head ? 0 : size - 1, size, !at_head))
-        return;
+        return false;
     sliced_commit_key(call, key);
     call_delete(call, key);
     tell_popped(call, key, at_head, size);
+    return true;
 }
 
-void list_pop_some(struct call *call, struct key *key, struct collection_view *list, bool at_head,
-                   int64_t count_max)
+uint64_t list_pop_some(struct call *call, struct key *key, struct collection_view *list, bool at_head,
+                       int64_t count_max)
 {
     uint64_t size = tree_rows(list->rows), count = (uint64_t)count_max;
     sliced_expect(call, 2 * (count < size ? count : size));
     reply_array(call->out, count < size ? count : size);
     if (count == 0)
-        return;
-    if (count >= size) {
-        pop_all(call, key, list, at_head);
-        return;
-    }
+        return 0;
+    if (count >= size)
+        return pop_all(call, key, list, at_head) ? size : 0;
     if (count > POP_STEP)
         sliced_edit(call, list);
     else
         sliced_commit(call);
     if (!rows_reply(call, list->rows, at_head ? 0 : size - 1, count, !at_head) ||
         !cut_in_steps(call, list->rows, at_head ? 0 : size - count, count))
-        return;
+        return 0;
     sliced_publish(call, key, list);
     close_list(call, key, list);
     tell_popped(call, key, at_head, count);
+    return count;
 }
 
 void list_pop_one(struct call *call, struct key *key, struct collection_view *list, bool at_head)
@@ -228,7 +236,9 @@ void cmd_lmpop(struct call *call, const struct args_lmpop *args)
             continue;
         reply_array(call->out, 2);
         reply_bulk(call->out, key.name);
-        list_pop_some(call, &key, &list, at_head, args->has_count ? args->count : 1);
+        uint64_t taken = list_pop_some(call, &key, &list, at_head, args->has_count ? args->count : 1);
+        if (taken > 0)
+            list_propagate_pop(call, args->key[i], at_head, true, taken);
         return;
     }
     reply_null_array(call->out);
@@ -567,7 +577,10 @@ void cmd_ltrim(struct call *call, const struct args_ltrim *args)
             return;
         sliced_publish(call, &key, &list);
         close_list(call, &key, &list);
-        removed_from(call, &key, "ltrim");
+        if (count < size)
+            removed_from(call, &key, "ltrim");
+        else
+            call_touched(call, NOTIFY_LIST, "ltrim", args->key);
     }
     reply_ok(call->out);
 }

@@ -8,9 +8,12 @@
 void list_pop_one(struct call *call, struct key *key, struct collection_view *list, bool at_head);
 
 /* Answers with an array of at most `count_max` elements from one end of a list that is there, in the order in which they
- * are taken, and takes them. */
-void list_pop_some(struct call *call, struct key *key, struct collection_view *list, bool at_head,
-                   int64_t count_max);
+ * are taken, and takes them. Returns how many; 0 also when the command has been told to end. */
+uint64_t list_pop_some(struct call *call, struct key *key, struct collection_view *list, bool at_head,
+                       int64_t count_max);
+
+/* Has LPOP or RPOP written in place of the call's words, with a count or without. */
+void list_propagate_pop(struct call *call, struct slice name, bool at_head, bool has_count, uint64_t count);
 
 /* Takes an element from one end of a list, puts it at one end of another, and answers with it; or answers with an
  * error. False, without an answer, when the source does not exist. */

@@ -28,10 +28,13 @@ static bool pop_from(struct call *call, struct slice name, const void *details)
         return false;
     reply_array(call->out, 2);
     reply_bulk(call->out, name);
+    uint64_t taken = 1;
     if (popping->is_array)
-        list_pop_some(call, &key, &list, popping->at_head, popping->count_max);
+        taken = list_pop_some(call, &key, &list, popping->at_head, popping->count_max);
     else
         list_pop_one(call, &key, &list, popping->at_head);
+    if (taken > 0)
+        list_propagate_pop(call, name, popping->at_head, popping->is_array, taken);
     return true;
 }
 
@@ -84,16 +87,37 @@ void cmd_blmpop(struct call *call, const struct args_blmpop *args)
 struct moving {
     bool from_head;
     bool to_head;
+    bool names_sides; /* BLMOVE */
 };
 
 /* Both commands name the source first and the destination second. */
 #define SOURCE      1
 #define DESTINATION 2
 
+/* The client's words but for the command's name and the timeout. Of a client that has waited the sides are in lower case, as
+ * Redis writes them. */
+static void propagate_move(struct call *call, const struct moving *moving)
+{
+    const struct slice source = call->argv[SOURCE], destination = call->argv[DESTINATION];
+    const struct slice sides[] = {SLICE("right"), SLICE("left")};
+    if (!moving->names_sides)
+        CALL_PROPAGATE(call, SLICE("RPOPLPUSH"), source, destination);
+    else if (call->client->key_wait != NULL)
+        CALL_PROPAGATE(call, SLICE("LMOVE"), source, destination, sides[moving->from_head],
+                       sides[moving->to_head]);
+    else
+        CALL_PROPAGATE(call, SLICE("LMOVE"), source, destination, call->argv[DESTINATION + 1],
+                       call->argv[DESTINATION + 2]);
+}
+
 static bool move_from(struct call *call, struct slice name, const void *details)
 {
     const struct moving *moving = details;
-    return list_move(call, name, call->argv[DESTINATION], moving->from_head, moving->to_head);
+    if (!list_move(call, name, call->argv[DESTINATION], moving->from_head, moving->to_head))
+        return false;
+    if (call->has_changed)
+        propagate_move(call, moving);
+    return true;
 }
 
 static void move_or_wait(struct call *call, struct slice timeout, const struct moving *moving)
@@ -120,6 +144,7 @@ void cmd_blmove(struct call *call, const struct args_blmove *args)
     struct moving moving = {
         .from_head = args->wherefrom == ARGS_BLMOVE_WHEREFROM_LEFT,
         .to_head = args->whereto == ARGS_BLMOVE_WHERETO_LEFT,
+        .names_sides = true,
     };
     move_or_wait(call, args->timeout, &moving);
 }

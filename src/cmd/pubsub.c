@@ -122,6 +122,7 @@ static void publish(struct call *call, enum pubsub_kind kind, struct slice chann
         call_oom(call);
     else
         reply_int(call->out, (int64_t)receivers);
+    call_propagate_message(call);
 }
 
 void cmd_publish(struct call *call, const struct args_publish *args)

@@ -39,6 +39,7 @@ void cmd_flushdb(struct call *call, const struct args_flushdb *args)
     if (!is_flush_well_formed(call))
         return;
     flush(call, call->db);
+    call_propagate_always(call);
     reply_ok(call->out);
 }
 
@@ -50,6 +51,7 @@ void cmd_flushall(struct call *call, const struct args_flushall *args)
     for (uint32_t i = 0; i < keyspace->db_count; i++)
         flush(call, &keyspace->dbs[i]);
     call->exec->stats.dirty++;
+    call_propagate_always(call);
     reply_ok(call->out);
 }
 
@@ -66,6 +68,7 @@ void cmd_swapdb(struct call *call, const struct args_swapdb *args)
         block_db_swapped(call->exec->block, first, second);
     }
     call->exec->stats.dirty++;
+    call_propagate_always(call);
     reply_ok(call->out);
 }
 

@@ -260,10 +260,20 @@ void cmd_srandmember(struct call *call, const struct args_srandmember *args)
     }
 }
 
+/* Puts aside that the member is taken. */
+static void draft_removal(struct propagate_draft *draft, struct slice key, struct element member)
+{
+    element_scratch scratch;
+    const struct slice words[] = {SLICE("SREM"), key, element_text(member, scratch)};
+    propagate_draft_add(draft, words, ARRAY_COUNT(words));
+}
+
 /* Answers with `count` members, which are fewer than all, and takes them. False after -OOM, or when the command has been
  * told to end. */
-static bool pop_some(struct call *call, struct tree *rows, uint64_t count)
+static bool pop_some(struct call *call, struct slice key, struct tree *rows, uint64_t count,
+                     struct propagate_draft *draft)
 {
+    bool must_draft = call_must_draft(call);
     uint64_t *positions = rows_choose(call, rows, count);
     if (positions == NULL)
         return false;
@@ -274,6 +284,8 @@ static bool pop_some(struct call *call, struct tree *rows, uint64_t count)
         struct tree_place place;
         tree_at(rows, positions[i], &place);
         reply_member(call, place.page, place.row);
+        if (must_draft)
+            draft_removal(draft, key, page_element(place.page, place.row, 0));
         tree_remove(rows, &place, 1);
     }
     rows_choice_done(call, positions);
@@ -292,6 +304,7 @@ static void pop_all(struct call *call, struct key *key, struct collection_view *
     call_changed(call, NOTIFY_SET, "spop", key->name);
     notify_publish(call->exec, NOTIFY_GENERIC, "del", key->name, call->db);
     call->exec->stats.dirty += count - 1;
+    CALL_PROPAGATE(call, SLICE("DEL"), key->name);
 }
 
 void cmd_spop(struct call *call, const struct args_spop *args)
@@ -308,22 +321,28 @@ void cmd_spop(struct call *call, const struct args_spop *args)
         return;
     }
     uint64_t count = args->has_count ? (uint64_t)args->count : 1;
+    struct propagate_draft draft = {.count = 0};
     if (!args->has_count) {
         struct tree_place place;
         members_random(set.rows, &call->exec->rng, &place);
         reply_member(call, place.page, place.row);
+        if (call_must_draft(call))
+            draft_removal(&draft, args->key, page_element(place.page, place.row, 0));
         tree_remove(set.rows, &place, 1);
     } else if (count >= tree_rows(set.rows)) {
         pop_all(call, &key, &set);
         return;
     } else {
         sliced_edit(call, &set);
-        if (!pop_some(call, set.rows, count))
+        if (!pop_some(call, args->key, set.rows, count, &draft)) {
+            propagate_draft_done(&draft);
             return;
+        }
         sliced_publish(call, &key, &set);
     }
     close_taken(call, &key, &set, "spop");
     call->exec->stats.dirty += count - 1;
+    call_propagate_draft(call, &draft);
 }
 
 /* ---- Walking ----------------------------------------------------------------------------------------------- */

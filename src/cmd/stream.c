@@ -84,6 +84,7 @@ struct trimming {
     bool has_limit;
     bool no_make; /* NOMKSTREAM */
     struct stream_trim trim;
+    uint32_t threshold_at; /* the word behind "~", in argv; 0: none */
 };
 
 /* MAXLEN or MINID, whose word has been seen; `words` begins behind it. Returns how many words it takes, 0 after an
@@ -144,12 +145,15 @@ static bool settle_trimming(struct call *call, bool is_trim, struct trimming *tr
         error = "LIMIT cannot be used without specifying a trimming strategy";
     else if (is_trim && !trimming->is_wanted)
         error = "XTRIM must be called with a trimming strategy";
-    else if (trimming->has_limit && !trim->whole_nodes)
+    else if (trimming->has_limit && !trim->whole_nodes && !(call->client->flags & CLIENT_PRIMARY))
         error = "LIMIT cannot be used without the special ~ option";
     if (error != NULL) {
         reply_error(call->out, "ERR syntax error, %s", error);
         return false;
     }
+    if (!trim->whole_nodes)
+        trim->limit =
+            0; /* a log's exact trimming may still have the limit of the inexact one that it stands for */
     if (trim->whole_nodes && !trimming->has_limit) {
         uint64_t leaf = stream_limits(call).node_entries;
         trim->limit = leaf == 0 ? TRIM_LIMIT_DEFAULT : TRIM_LIMIT_MAX;
@@ -172,6 +176,8 @@ static bool parse_trimming(struct call *call, const struct slice *words, uint32_
         if (left > 0 && (by_id || args_is(words[i], "maxlen", 6))) {
             if ((used = parse_threshold(call, next, left, by_id, ret_trimming)) == 0)
                 return false;
+            if (ret_trimming->trim.whole_nodes)
+                ret_trimming->threshold_at = (uint32_t)(&next[1] - call->argv);
         } else if (left > 0 && args_is(words[i], "limit", 5)) {
             if ((used = parse_limit(call, next[0], ret_trimming)) == 0)
                 return false;
@@ -189,6 +195,35 @@ static bool parse_trimming(struct call *call, const struct slice *words, uint32_
     return true;
 }
 
+#define TRIM_EDITS 2
+
+/* Where trimming takes whole nodes, what it has left is written as what it was to leave: nodes are not the same everywhere.
+ * Returns how many edits it makes, in `ret_edits`; `text` is where the threshold goes. */
+static uint32_t edit_trimming(const struct trimming *trimming, const struct stream *stream,
+                              stream_id_text text, struct propagate_edit ret_edits[static TRIM_EDITS])
+{
+    if (trimming->threshold_at == 0)
+        return 0;
+    struct slice threshold;
+    struct stream_id first = stream_length(stream) > 0 ? stream_first_id(stream) : STREAM_ID_MAX;
+    if (trimming->trim.by == STREAM_TRIM_LENGTH)
+        threshold = propagate_number((int64_t)stream_length(stream), text);
+    else
+        threshold = slice_make(text, stream_id_format(first, text));
+    ret_edits[0] = (struct propagate_edit){trimming->threshold_at - 1, SLICE("=")};
+    ret_edits[1] = (struct propagate_edit){trimming->threshold_at, threshold};
+    return TRIM_EDITS;
+}
+
+static void propagate_trimmed(struct call *call, const struct trimming *trimming, const struct stream *stream)
+{
+    stream_id_text text;
+    struct propagate_edit edits[TRIM_EDITS];
+    uint32_t count = edit_trimming(trimming, stream, text, edits);
+    if (count > 0)
+        call_propagate_edited(call, edits, count);
+}
+
 void cmd_xtrim(struct call *call, const struct args_xtrim *args)
 {
     struct key key;
@@ -202,8 +237,10 @@ void cmd_xtrim(struct call *call, const struct args_xtrim *args)
     uint64_t gone = 0;
     if (stream != NULL)
         gone = stream_trim(keyspace, stream_change(keyspace, key.entry), &trimming.trim);
-    if (gone > 0)
+    if (gone > 0) {
         call_changed(call, NOTIFY_STREAM, "xtrim", key.name);
+        propagate_trimmed(call, &trimming, stream_of(key.entry));
+    }
     reply_int(call->out, (int64_t)gone);
 }
 
@@ -287,6 +324,17 @@ static bool check_size(struct call *call, const struct log_draft *draft)
     return false;
 }
 
+/* With the id that the entry has got, which is the word at `id_at`. */
+static void propagate_added(struct call *call, const struct trimming *trimming, uint32_t id_at,
+                            struct stream_id id, const struct stream *stream)
+{
+    stream_id_text threshold, text;
+    struct propagate_edit edits[TRIM_EDITS + 1];
+    uint32_t count = edit_trimming(trimming, stream, threshold, edits);
+    edits[count++] = (struct propagate_edit){id_at, slice_make(text, stream_id_format(id, text))};
+    call_propagate_edited(call, edits, count);
+}
+
 void cmd_xadd(struct call *call, const struct args_xadd *args)
 {
     const struct slice *words = args->words + 1;
@@ -322,6 +370,9 @@ void cmd_xadd(struct call *call, const struct args_xadd *args)
     struct keyspace *keyspace = call->exec->keyspace;
     if (trimming.is_wanted && stream_trim(keyspace, stream_change(keyspace, key.entry), &trimming.trim) > 0)
         notify_publish(call->exec, NOTIFY_STREAM, "xtrim", key.name, call->db);
+    if (wanted.any || wanted.any_seq || trimming.threshold_at != 0)
+        propagate_added(call, &trimming, (uint32_t)(&words[used] - call->argv), draft.id,
+                        stream_of(key.entry));
 }
 
 /* ---- The rest ------------------------------------------------------------------------------------------------------- */

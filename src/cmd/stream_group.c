@@ -38,8 +38,10 @@ struct stream_group *group_edit(struct call *call, struct group_view *view, uint
 {
     if (call->sliced == NULL || steps < GROUP_DRAFT_MIN) {
         sliced_commit(call);
+        view->must_write = call_must_draft(call);
         return group_change(call, view);
     }
+    view->must_write = true;
     struct slice name = stream_group_name(view->group);
     view->draft = stream_draft(call->exec->heap, view->stream);
     struct stream_group *group = stream_groups_edit(call->exec->heap, &view->draft->groups, name);
@@ -61,6 +63,9 @@ void group_publish(struct call *call, struct group_view *view)
     if (view->has_new_consumer)
         group_changed(call, view->key.name, "xgroup-createconsumer");
     call->exec->stats.dirty += view->changes;
+    call->has_changed |= view->changes > 0;
+    if (view->writes_effects)
+        call_propagate_draft(call, &view->effects);
 }
 
 void group_drop(struct call *call, struct group_view *view)
@@ -71,6 +76,7 @@ void group_drop(struct call *call, struct group_view *view)
     }
     keyspace_release_object(call->exec->keyspace, &view->draft->object);
     view->draft = NULL;
+    propagate_draft_done(&view->effects);
 }
 
 struct stream_consumer *group_meet_consumer(struct call *call, struct group_view *view,
@@ -91,9 +97,66 @@ struct stream_consumer *group_meet_consumer(struct call *call, struct group_view
 void group_changed(struct call *call, struct slice key, const char *event)
 {
     call->exec->stats.dirty++;
+    call->has_changed = true;
     if (event != NULL)
         notify_publish(call->exec, NOTIFY_STREAM, event, key, call->db);
 }
+
+/* ---- What is written ---------------------------------------------------------------------------------------- */
+
+void group_write_claim(struct call *call, struct group_view *view, struct slice consumer,
+                       const struct stream_pending *pending)
+{
+    stream_id_text id, last_id;
+    char delivered[NUM_I64_TEXT_MAX], deliveries[NUM_I64_TEXT_MAX];
+    const struct slice words[] = {
+        SLICE("XCLAIM"),
+        view->key.name,
+        stream_group_name(view->group),
+        consumer,
+        SLICE("0"),
+        slice_make(id, stream_id_format(pending->id, id)),
+        SLICE("TIME"),
+        propagate_number(pending->delivered_ms, delivered),
+        SLICE("RETRYCOUNT"),
+        propagate_number((int64_t)pending->deliveries, deliveries),
+        SLICE("FORCE"),
+        SLICE("JUSTID"),
+        SLICE("LASTID"),
+        slice_make(last_id, stream_id_format(view->group->last_id, last_id)),
+    };
+    if (view->must_write)
+        propagate_draft_add(&view->effects, words, ARRAY_COUNT(words));
+}
+
+void group_write_progress(struct call *call, struct group_view *view)
+{
+    stream_id_text last_id;
+    char entries_read[NUM_I64_TEXT_MAX];
+    const struct slice words[] = {
+        SLICE("XGROUP"),
+        SLICE("SETID"),
+        view->key.name,
+        stream_group_name(view->group),
+        slice_make(last_id, stream_id_format(view->group->last_id, last_id)),
+        SLICE("ENTRIESREAD"),
+        propagate_number(view->group->entries_read, entries_read),
+    };
+    if (view->must_write)
+        propagate_draft_add(&view->effects, words, ARRAY_COUNT(words));
+}
+
+void group_write_consumer(struct call *call, struct group_view *view, struct slice consumer)
+{
+    const struct slice words[] = {SLICE("XGROUP"), SLICE("CREATECONSUMER"), view->key.name,
+                                  stream_group_name(view->group), consumer};
+    if (!view->must_write || !view->has_new_consumer || view->consumer_is_written)
+        return;
+    view->consumer_is_written = true;
+    propagate_draft_add(&view->effects, words, ARRAY_COUNT(words));
+}
+
+/* ---- Errors ------------------------------------------------------------------------------------------------- */
 
 void group_missing(struct call *call, struct slice key, struct slice group)
 {

@@ -22,6 +22,11 @@ struct group_view {
     struct stream *draft;             /* NULL: what is changed is the key's */
     uint64_t changes;                 /* to be counted by group_publish */
     bool has_new_consumer;            /* whose event is to come */
+    /* What is written into the log of changes, of commands that say so with group_write_…: effects, in the place of their words. */
+    bool must_write;          /* since group_edit */
+    bool writes_effects;      /* else the command's words */
+    bool consumer_is_written; /* a request that makes the new consumer is among them */
+    struct propagate_draft effects;
 };
 
 /* Looks a key and a group up. False after WRONGTYPE. With `writes` nothing is counted. */
@@ -45,6 +50,16 @@ void group_drop(struct call *call, struct group_view *view);
  * NULL: there is no memory for its name. */
 struct stream_consumer *group_meet_consumer(struct call *call, struct group_view *view,
                                             struct stream_group *group, struct slice name);
+
+/* Has written: that an entry has got what `pending` says (or, when it is not in the stream any more, that it is forgotten). */
+void group_write_claim(struct call *call, struct group_view *view, struct slice consumer,
+                       const struct stream_pending *pending);
+
+/* Has written how far the group has read. */
+void group_write_progress(struct call *call, struct group_view *view);
+
+/* Has the consumer written, when it is new and no claim that was written makes it. */
+void group_write_consumer(struct call *call, struct group_view *view, struct slice consumer);
 
 /* Says that a group has changed: the dirty count and, unless it is NULL, the event. Clients that watch the key are not
  * concerned: what the stream holds is what it was. */

@@ -37,6 +37,7 @@ static bool begin(struct call *call, struct slice consumer, uint64_t steps, stru
 {
     claim->now_ms = call->exec->now_ms;
     claim->group = group_edit(call, &claim->view, steps);
+    claim->view.writes_effects = true;
     claim->consumer = group_meet_consumer(call, &claim->view, claim->group, consumer);
     if (claim->consumer != NULL)
         return true;
@@ -64,6 +65,8 @@ static void take(struct call *call, struct claim *claim, struct stream_pending *
     stream_group_deliver(call->exec->heap, claim->group, pending);
     claim->consumer->active_ms = claim->now_ms;
     claim->view.changes++;
+    claim->view.consumer_is_written = true;
+    group_write_claim(call, &claim->view, stream_consumer_name(claim->consumer), pending);
     if (claim->only_ids)
         stream_reply_id(call->out, pending->id);
     else
@@ -71,9 +74,11 @@ static void take(struct call *call, struct claim *claim, struct stream_pending *
 }
 
 /* Forgets an entry that is in the stream no longer. */
-static void forget(struct call *call, struct claim *claim, struct stream_id id)
+static void forget(struct call *call, struct claim *claim, const struct stream_pending *pending)
 {
-    stream_group_settle(call->exec->heap, claim->group, id);
+    const struct stream_consumer *owner = stream_group_consumer(claim->group, pending->slot);
+    group_write_claim(call, &claim->view, stream_consumer_name(owner), pending);
+    stream_group_settle(call->exec->heap, claim->group, pending->id);
     claim->view.changes++;
 }
 
@@ -152,7 +157,7 @@ static bool claim_one(struct call *call, struct claim *claim, struct stream_id i
     bool is_pending = stream_group_find_pending(claim->group, id, &pending);
     if (!stream_find(claim->view.stream, id, &entry)) {
         if (is_pending)
-            forget(call, claim, id);
+            forget(call, claim, &pending);
         return false;
     }
     if (is_pending ? !is_idle(claim, &pending) : !claim->force)
@@ -180,7 +185,8 @@ void cmd_xclaim(struct call *call, const struct args_xclaim *args)
         !parse_options(call, args->claims + id_count, args->claims_count - id_count, &claim, &last_id) ||
         !begin(call, args->consumer, id_count, &claim))
         return;
-    if (stream_id_compare(last_id, claim.group->last_id) > 0) {
+    bool raises_last_id = stream_id_compare(last_id, claim.group->last_id) > 0;
+    if (raises_last_id) {
         claim.group->last_id = last_id;
         claim.view.changes++;
     }
@@ -195,6 +201,9 @@ void cmd_xclaim(struct call *call, const struct args_xclaim *args)
         count += claim_one(call, &claim, id);
     }
     reply_close(call->out, claimed, REPLY_ARRAY, count);
+    if (raises_last_id && claim.view.effects.count == 0) /* else each of those says it */
+        group_write_progress(call, &claim.view);
+    group_write_consumer(call, &claim.view, args->consumer);
     group_publish(call, &claim.view);
 }
 
@@ -245,7 +254,7 @@ static bool claim_or_forget(struct call *call, struct auto_claim *request, struc
 {
     struct log_entry entry;
     if (!stream_find(request->claim.view.stream, pending->id, &entry)) {
-        forget(call, &request->claim, pending->id);
+        forget(call, &request->claim, pending);
         stream_reply_id(&answer->gone, pending->id);
         answer->gone_count++;
         return true;
@@ -328,6 +337,7 @@ void cmd_xautoclaim(struct call *call, const struct args_xautoclaim *args)
     reply_init(&answer.gone, call->exec->chunks, call->out->resp);
     if (claim_idle(call, &request, &answer)) {
         reply_auto_answer(call, &request, &answer);
+        group_write_consumer(call, &request.claim.view, args->consumer);
         group_publish(call, &request.claim.view);
     } else {
         group_drop(call, &request.claim.view);

@@ -206,9 +206,13 @@ static bool read_new(struct call *call, const struct group_reading *reading, str
             continue;
         struct stream_pending pending = {cursor.entry.id, part->consumer->slot, reading->now_ms, 1};
         stream_group_deliver(call->exec->heap, group, &pending);
+        part->view.consumer_is_written = true;
+        group_write_claim(call, &part->view, reading->consumer, &pending);
     }
     if (!reading->no_ack)
         part->consumer->active_ms = reading->now_ms;
+    group_write_consumer(call, &part->view, reading->consumer);
+    group_write_progress(call, &part->view);
     reply_close(call->out, entries, REPLY_ARRAY, count);
     return true;
 }
@@ -306,8 +310,15 @@ static bool begin_part(struct call *call, const struct group_reading *reading, s
         part->view.group == NULL)
         return true; /* it has been looked up before: only a key whose time has just come is missing now */
     part->group = group_edit(call, &part->view, steps);
+    part->view.writes_effects = true;
     part->consumer = group_meet_consumer(call, &part->view, part->group, reading->consumer);
     return part->consumer != NULL;
+}
+
+static void publish_part(struct call *call, const struct group_reading *reading, struct reading_part *part)
+{
+    group_write_consumer(call, &part->view, reading->consumer);
+    group_publish(call, &part->view);
 }
 
 /* Reads all streams. False: there was not everything that is needed for it, or the command is to end. */
@@ -329,7 +340,7 @@ static bool read_parts(struct call *call, const struct group_reading *reading, s
         if (parts[i].group == NULL)
             continue;
         else if (goes_on)
-            group_publish(call, &parts[i].view);
+            publish_part(call, reading, &parts[i]);
         else
             group_drop(call, &parts[i].view);
     return goes_on;

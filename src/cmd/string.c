@@ -126,6 +126,27 @@ static bool look_up_for_set(struct call *call, const struct args_set *args, stru
     return true;
 }
 
+/* A set with a time to live is written with its end, and without the conditions, which were met. */
+static void propagate_timed(struct call *call, struct slice name, struct slice value, int64_t expire_ms)
+{
+    char text[NUM_I64_TEXT_MAX];
+    CALL_PROPAGATE(call, SLICE("SET"), name, value, SLICE("PXAT"), propagate_number(expire_ms, text));
+}
+
+#define SET_OPTIONS_AT 3 /* the first word behind the value */
+#define SET_GET_MAX    4 /* more of the same word do no harm */
+
+/* The answer that GET asks for is nothing to those who read the log. */
+static void propagate_without_get(struct call *call)
+{
+    struct propagate_edit edits[SET_GET_MAX];
+    uint32_t count = 0;
+    for (uint32_t i = SET_OPTIONS_AT; i < call->argc && count < SET_GET_MAX; i++)
+        if (slice_equal_nocase(call->argv[i], "get"))
+            edits[count++] = (struct propagate_edit){.index = i};
+    call_propagate_edited(call, edits, count);
+}
+
 static NO_INLINE void set_with_options(struct call *call, const struct args_set *args)
 {
     int64_t expire_ms;
@@ -143,8 +164,12 @@ static NO_INLINE void set_with_options(struct call *call, const struct args_set 
         args->get ? exchange(call, &key, args->value, expire_ms) : store(call, &key, args->value, expire_ms);
     if (!stored)
         return;
-    if (expires)
+    if (expires) {
         call_changed(call, NOTIFY_GENERIC, "expire", args->key);
+        propagate_timed(call, args->key, args->value, expire_ms);
+    } else if (args->get) {
+        propagate_without_get(call);
+    }
     if (!args->get)
         reply_ok(call->out);
 }
@@ -173,6 +198,7 @@ static void set_with_expire(struct call *call, struct slice name, struct slice v
     if (!store(call, &key, value, expire_ms))
         return;
     call_changed(call, NOTIFY_GENERIC, "expire", name);
+    propagate_timed(call, name, value, expire_ms);
     reply_ok(call->out);
 }
 
@@ -198,8 +224,8 @@ void cmd_setnx(struct call *call, const struct args_setnx *args)
 void cmd_getset(struct call *call, const struct args_getset *args)
 {
     struct key key;
-    if (call_read_string(call, args->key, &key))
-        exchange(call, &key, args->value, ENTRY_NO_EXPIRE);
+    if (call_read_string(call, args->key, &key) && exchange(call, &key, args->value, ENTRY_NO_EXPIRE))
+        CALL_PROPAGATE(call, SLICE("SET"), args->key, args->value);
 }
 
 /* ---- GET ------------------------------------------------------------------------------------------ */
@@ -221,6 +247,7 @@ void cmd_getdel(struct call *call, const struct args_getdel *args)
         return;
     call_delete(call, &key);
     call_changed(call, NOTIFY_GENERIC, "del", args->key);
+    CALL_PROPAGATE(call, SLICE("DEL"), args->key);
 }
 
 static bool read_getex_expire(struct call *call, const struct args_getex *args, int64_t *ret_ms)
@@ -249,6 +276,7 @@ static void change_expire(struct call *call, struct key *key, int64_t expire_ms)
     if (expire_ms != ENTRY_NO_EXPIRE && expire_ms <= call->exec->keyspace->now_ms) {
         call_delete(call, key);
         call_changed(call, NOTIFY_GENERIC, "del", key->name);
+        CALL_PROPAGATE(call, SLICE("DEL"), key->name);
         return;
     }
     if (db_set_expire(call->db, &key->position, key->hash, expire_ms) != ST_OK) {
@@ -256,7 +284,14 @@ static void change_expire(struct call *call, struct key *key, int64_t expire_ms)
         call_oom(call);
         return;
     }
-    call_changed(call, NOTIFY_GENERIC, expire_ms == ENTRY_NO_EXPIRE ? "persist" : "expire", key->name);
+    if (expire_ms == ENTRY_NO_EXPIRE) {
+        call_changed(call, NOTIFY_GENERIC, "persist", key->name);
+        CALL_PROPAGATE(call, SLICE("PERSIST"), key->name);
+    } else {
+        char text[NUM_I64_TEXT_MAX];
+        call_changed(call, NOTIFY_GENERIC, "expire", key->name);
+        CALL_PROPAGATE(call, SLICE("PEXPIREAT"), key->name, propagate_number(expire_ms, text));
+    }
 }
 
 void cmd_getex(struct call *call, const struct args_getex *args)

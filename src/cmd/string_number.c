@@ -89,5 +89,6 @@ void cmd_incrbyfloat(struct call *call, const struct args_incrbyfloat *args)
     if (!store_text(call, &key, digits))
         return;
     call_changed(call, NOTIFY_STRING, "incrbyfloat", args->key);
+    CALL_PROPAGATE(call, SLICE("SET"), args->key, digits, SLICE("KEEPTTL")); /* sums differ by machine */
     reply_bulk(call->out, digits);
 }

@@ -523,6 +523,15 @@ void cmd_zpopmax(struct call *call, const struct args_zpopmax *args)
     pop(call, args->key, true, args->has_count, args->count);
 }
 
+static void propagate_pop(struct call *call, struct slice name, bool from_end, bool has_count, uint64_t count)
+{
+    char text[NUM_I64_TEXT_MAX];
+    const struct slice words[] = {from_end ? SLICE("ZPOPMAX") : SLICE("ZPOPMIN"), name,
+                                  propagate_number((int64_t)count, text)};
+    if (call->has_changed) /* else it has been told to end */
+        call_propagate(call, words, has_count ? 3 : 2);
+}
+
 bool zset_pop_one_from(struct call *call, struct slice name, bool from_end)
 {
     struct zset_edit edit;
@@ -533,6 +542,7 @@ bool zset_pop_one_from(struct call *call, struct slice name, bool from_end)
     reply_array(call->out, 3);
     reply_bulk(call->out, name);
     pop_rows(call, &edit, from_end, 1, false);
+    propagate_pop(call, name, from_end, false, 1);
     return true;
 }
 
@@ -550,6 +560,7 @@ bool zset_pop_some_from(struct call *call, struct slice name, bool from_end, int
     reply_bulk(call->out, name);
     reply_array(call->out, count);
     pop_rows(call, &edit, from_end, count, true);
+    propagate_pop(call, name, from_end, true, count);
     return true;
 }
 

@@ -122,7 +122,14 @@ static unsigned first_expired(const struct page *page, int64_t now_ms)
     return row;
 }
 
-uint64_t hash_expire(struct tree *rows, int64_t now_ms, int64_t *ret_due_ms)
+static void remove_expired(struct tree *rows, struct tree_place *place, struct hash_listener listener)
+{
+    if (listener.gone != NULL)
+        listener.gone(listener.context, page_element(place->page, place->row, 0));
+    tree_remove(rows, place, 1);
+}
+
+uint64_t hash_expire(struct tree *rows, int64_t now_ms, struct hash_listener listener, int64_t *ret_due_ms)
 {
     uint64_t expired = 0;
     struct tree_place place;
@@ -140,7 +147,7 @@ uint64_t hash_expire(struct tree *rows, int64_t now_ms, int64_t *ret_due_ms)
         }
         /* The rows before this one stay, so its position is where to go on; leaves may have been joined. */
         uint64_t position = tree_position(rows, &place), left = tree_rows(rows) - 1;
-        tree_remove(rows, &place, 1);
+        remove_expired(rows, &place, listener);
         expired++;
         if (left == 0)
             break;
@@ -149,7 +156,7 @@ uint64_t hash_expire(struct tree *rows, int64_t now_ms, int64_t *ret_due_ms)
     return expired;
 }
 
-uint64_t hash_expire_some(struct collection *collection, int64_t now_ms)
+uint64_t hash_expire_some(struct collection *collection, int64_t now_ms, struct hash_listener listener)
 {
     struct tree *rows = &collection->rows;
     uint64_t expired = 0;
@@ -159,7 +166,7 @@ uint64_t hash_expire_some(struct collection *collection, int64_t now_ms)
         tree_seek(rows, &probe, &place);
         place.row = first_expired(place.page, now_ms);
         if (place.row < place.page->count) {
-            tree_remove(rows, &place, 1);
+            remove_expired(rows, &place, listener);
             expired++;
             work += SWEEP_WORK_REMOVAL;
             if (tree_rows(rows) == 0)

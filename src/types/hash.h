@@ -66,13 +66,19 @@ int64_t hash_due_ms(const struct tree *rows);
 /* Lowers the bound that a large hash keeps of its fields' times (E5). */
 void hash_note_due(struct entry *entry, int64_t due_ms);
 
+/* Who hears of each field that is taken out, before it is. `gone` may be NULL. */
+struct hash_listener {
+    void (*gone)(void *context, struct element field);
+    void *context;
+};
+
 /* Takes the fields whose time is not after `now_ms` out of a hash with times. *ret_due_ms is that of the first of the
  * others. Returns how many it was. */
-uint64_t hash_expire(struct tree *rows, int64_t now_ms, int64_t *ret_due_ms);
+uint64_t hash_expire(struct tree *rows, int64_t now_ms, struct hash_listener listener, int64_t *ret_due_ms);
 
 /* One step of the same for a large hash, which goes on where the last one stopped and keeps due_ms; it takes some tenths
  * of a millisecond at the most. */
-uint64_t hash_expire_some(struct collection *collection, int64_t now_ms);
+uint64_t hash_expire_some(struct collection *collection, int64_t now_ms, struct hash_listener listener);
 
 /* ---- Encodings --------------------------------------------------------------------------------------------- */
 

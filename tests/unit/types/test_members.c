@@ -303,7 +303,8 @@ static void test_fields_expire_at_their_times(void **state)
             }
         }
         assert_int_equal(due_ms <= now_ms, expected > 0);
-        assert_int_equal(hash_expire(&fixture->tree, now_ms, &due_ms), expected);
+        assert_int_equal(hash_expire(&fixture->tree, now_ms, (struct hash_listener){NULL, NULL}, &due_ms),
+                         expected);
         assert_int_equal(due_ms, next_ms);
         fixture->count -= expected;
         if (now_ms % 10 == 0)

@@ -5,11 +5,11 @@
  * Threads: executor only. */
 #include "base/alloc.h"
 #include "base/worker.h"
-#include "config/config.h"
 #include "exec/call.h"
 #include "exec/notify.h"
 #include "exec/sliced.h"
 #include "gen/args.h"
+#include "persist/load.h"
 #include "rdb/decode.h"
 #include "rdb/payload.h"
 
@@ -91,20 +91,6 @@ void cmd_dump(struct call *call, const struct args_dump *args)
 
 /* ---- RESTORE ----------------------------------------------------------------------------------------------- */
 
-static struct rdb_limits limits_now(const struct config *config)
-{
-    return (struct rdb_limits){
-        .hash = {(uint64_t)config->hash_max_listpack_entries, (uint64_t)config->hash_max_listpack_value},
-        .set = {(uint64_t)config->set_max_intset_entries, (uint64_t)config->set_max_listpack_entries,
-                (uint64_t)config->set_max_listpack_value},
-        .zset_entries = (uint64_t)config->zset_max_listpack_entries,
-        .zset_value = (uint64_t)config->zset_max_listpack_value,
-        .list_size = config->list_max_listpack_size,
-        .stream = {(uint64_t)config->stream_node_max_bytes, (uint64_t)config->stream_node_max_entries},
-        .text_max = (uint64_t)config->proto_max_bulk_len,
-    };
-}
-
 /* Whether the payload is sealed. ST_LIMIT: the command has been told to end. */
 static enum status check_seal(struct call *call, struct slice payload, struct rdb_seal *ret_seal,
                               unsigned *ret_version)
@@ -126,7 +112,7 @@ static bool pause_restore(void *context, uint32_t work)
 static enum status read_value(struct call *call, struct slice bytes, unsigned version,
                               struct rdb_value *ret_value)
 {
-    const struct rdb_limits limits = limits_now(call->exec->config);
+    const struct rdb_limits limits = load_limits(call->exec->config);
     const struct rdb_pace pace = {pause_restore, call};
     struct rdb_reader reader;
     uint8_t type;

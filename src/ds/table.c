@@ -33,21 +33,6 @@ void table_done(struct table *table)
     table->due_opened = 0;
 }
 
-/* ---- Lookup --------------------------------------------------------------------------------------- */
-
-void *table_likely_item_further(const struct table *table, uint64_t hash)
-{
-    uint64_t bucket_count = table_bucket_count(table);
-    const struct table_bucket *bucket =
-        bucket_count ? bucket_child(table_bucket_at(table, table_index_of(bucket_count, hash))) : NULL;
-    for (; bucket; bucket = bucket_child(bucket)) {
-        unsigned set = table_candidates(bucket_meta(bucket), table_tag_of(hash));
-        if (set)
-            return (void *)bucket_slot(bucket, (unsigned)__builtin_ctz(set));
-    }
-    return NULL;
-}
-
 /* ---- Chains --------------------------------------------------------------------------------------- */
 
 void table_chain_prefetch_items(const struct table_bucket *head)

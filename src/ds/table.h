@@ -294,8 +294,7 @@ ALWAYS_INLINE void table_prefetch_bucket(const struct table *table, uint64_t has
 }
 
 /* Second stage: the item that most likely is the one looked for, or NULL. Only a hint; may be dereferenced by
- * the owner thread until the next change of the table. Of a chain only the first bucket is looked at; the second is asked for when
- * that does not seem to have it. */
+ * the owner thread until the next change of the table. */
 ALWAYS_INLINE void *table_likely_item(const struct table *table, uint64_t hash)
 {
     uint64_t bucket_count = atomic_load_explicit(&table->bucket_count, memory_order_relaxed);
@@ -304,16 +303,10 @@ ALWAYS_INLINE void *table_likely_item(const struct table *table, uint64_t hash)
     struct table_bucket *bucket = table_bucket_at(table, table_index_of(bucket_count, hash));
     uint64_t meta = atomic_load_explicit(&bucket->meta, memory_order_relaxed);
     unsigned set = table_candidates(meta, table_tag_of(hash));
-    if (likely(set))
-        return (void *)atomic_load_explicit(&bucket->slots[__builtin_ctz(set)], memory_order_relaxed);
-    uintptr_t last = atomic_load_explicit(&bucket->slots[TABLE_SLOTS - 1], memory_order_relaxed);
-    if (last & 1)
-        prefetch((const void *)(last & ~(uintptr_t)1));
-    return NULL;
+    if (!set)
+        return NULL;
+    return (void *)atomic_load_explicit(&bucket->slots[__builtin_ctz(set)], memory_order_relaxed);
 }
-
-/* Third stage, of what the second has not found: the same for the rest of the chain. With TABLE_LOAD one item in ten lies there. */
-void *table_likely_item_further(const struct table *table, uint64_t hash);
 
 /* ---- Change -------------------------------------------------------------------------------------- */
 

@@ -57,33 +57,27 @@ static void touch(struct call *call, struct entry *entry)
         use_touch(&keyspace->use, &keyspace->rng, entry);
 }
 
-/* First all buckets, then all entries, then those that lie in later buckets: those of each step arrive together. */
+/* First all buckets, then all entries: those of each step arrive together. */
 void call_fetch_keys(const struct call *call, const struct slice *names, uint32_t count, uint32_t step,
                      uint64_t *ret_hashes)
 {
     const struct table *keys = call->db->keys;
     bool writes = call->command->flags & CMD_WRITE;
-    uint32_t further = 0;
     for (uint32_t i = 0; i < count; i++) {
         ret_hashes[i] = hash_name(call, names[i * step]);
         table_prefetch_bucket(keys, ret_hashes[i]);
     }
     for (uint32_t i = 0; i < count; i++) {
         const char *entry = table_likely_item(keys, ret_hashes[i]);
-        if (entry == NULL) {
-            further |= 1u << i;
+        if (entry == NULL)
             continue;
-        }
         prefetch(entry);
         if (writes)
             heap_prefetch_release(call->exec->heap, entry); /* as in the executor's window: exec.c */
         else
             prefetch(entry + CACHE_LINE);
     }
-    for (; further; further &= further - 1)
-        prefetch(table_likely_item_further(keys, ret_hashes[__builtin_ctz(further)]));
 }
-_Static_assert(CALL_FETCH_MAX <= 32, "a bit for each key");
 
 bool call_read_key_hashed(struct call *call, struct slice name, uint64_t hash, struct key *ret_key)
 {

@@ -419,13 +419,10 @@ static void append_pending(struct client *client, struct run *run)
  * being executed, so that it has that long to arrive and no stage waits for what the one before has just asked for:
  *
  *   window_fill          the keys' buckets, and blocks that were built ahead (the requests themselves: exec_expect_run)
- *   window_fetch_items   the entries that probably hold the keys, or the buckets where they are if not in the first
- *   window_fetch_values  what they refer to, and the rows in question, of commands that may look at it; entries found late;
- *                        just before the window is executed */
+ *   window_fetch_items   the entries that probably hold the keys
+ *   window_fetch_values  what they refer to, and the rows in question; just before the window is executed */
 struct window {
     unsigned count;
-    uint32_t valued;  /* a bit for each request: an entry was found whose value may be looked at */
-    uint32_t further; /* no entry was found in the first bucket */
     struct client *clients[EXEC_WINDOW];
     struct request *requests[EXEC_WINDOW];
 };
@@ -441,7 +438,6 @@ struct batch_cursor {
 static void window_fill(struct window *window, struct batch_cursor *cursor)
 {
     window->count = 0;
-    window->valued = window->further = 0;
     while (window->count < EXEC_WINDOW && cursor->run < cursor->run_count) {
         struct run *run = cursor->runs[cursor->run];
         if (cursor->request >= run->count) {
@@ -460,37 +456,22 @@ static void window_fill(struct window *window, struct batch_cursor *cursor)
     }
 }
 
-static void fetch_item(const struct client *client, const struct request *request, const struct entry *item)
+/* NULL when the request has no key, or the key does not seem to exist. */
+ALWAYS_INLINE const struct entry *window_item(const struct window *window, unsigned index)
 {
-    prefetch(item);
-    if (request->command->flags & CMD_WRITE)
-        heap_prefetch_release(client->exec->heap, item);
+    const struct request *request = window->requests[index];
+    return request->has_key ? table_likely_item(window->clients[index]->db->keys, request->key_hash) : NULL;
 }
 
-static void window_fetch_items(struct window *window)
+static void window_fetch_items(const struct window *window)
 {
     for (unsigned i = 0; i < window->count; i++) {
-        const struct request *request = window->requests[i];
-        if (!request->has_key)
+        const struct entry *item = window_item(window, i);
+        if (!item)
             continue;
-        const struct entry *item = table_likely_item(window->clients[i]->db->keys, request->key_hash);
-        if (item) {
-            fetch_item(window->clients[i], request, item);
-            window->valued |= request->built ? 0 : 1u << i; /* built: most likely to be replaced unseen */
-        } else {
-            window->further |= 1u << i;
-        }
-    }
-}
-
-static void window_fetch_further(const struct window *window)
-{
-    for (uint32_t rest = window->further; rest; rest &= rest - 1) {
-        unsigned i = (unsigned)__builtin_ctz(rest);
-        const struct request *request = window->requests[i];
-        const struct entry *item = table_likely_item_further(window->clients[i]->db->keys, request->key_hash);
-        if (item)
-            fetch_item(window->clients[i], request, item);
+        prefetch(item);
+        if (window->requests[i]->command->flags & CMD_WRITE)
+            heap_prefetch_release(window->clients[i]->exec->heap, item);
     }
 }
 
@@ -518,14 +499,11 @@ NO_INLINE static void window_fetch_rows(const struct window *window, const struc
 
 static void window_fetch_values(const struct window *window)
 {
-    const struct entry *items[EXEC_WINDOW] = {0};
+    const struct entry *items[EXEC_WINDOW];
     bool some_rows = false;
-    if (window->further)
-        window_fetch_further(window);
-    for (uint32_t rest = window->valued; rest; rest &= rest - 1) {
-        unsigned i = (unsigned)__builtin_ctz(rest);
+    for (unsigned i = 0; i < window->count; i++) {
         /* Found once more: it may have been replaced since it was asked for. */
-        items[i] = table_likely_item(window->clients[i]->db->keys, window->requests[i]->key_hash);
+        items[i] = window_item(window, i);
         if (!items[i])
             continue;
         fetch_value(items[i], window->requests[i]);
@@ -534,8 +512,6 @@ static void window_fetch_values(const struct window *window)
     if (some_rows)
         window_fetch_rows(window, items);
 }
-
-_Static_assert(EXEC_WINDOW <= 32, "a bit for each request");
 
 static void window_execute(struct exec *exec, const struct window *window)
 {
@@ -599,7 +575,7 @@ static void expired_by_sweep(struct db *db, struct slice key, uint64_t hash, voi
 static bool expire_step(struct exec *exec)
 {
     bool more = false;
-    if (!exec->active_expire)
+    if (!exec->active_expire || exec->hindrances & EXEC_LOADING)
         return false;
     uint64_t begin = pause_begin(exec);
     exec->stats.expire_cycles++;

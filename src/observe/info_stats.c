@@ -7,6 +7,7 @@
 #include "exec/exec.h"
 #include "exec/pubsub.h"
 #include "observe/metrics.h"
+#include "persist/load.h"
 
 static void write_count(struct buf *text, uint64_t count)
 {
@@ -69,6 +70,36 @@ void metric_total_blocking_keys_on_nokey(const struct metric_source *source, str
 }
 
 /* ---- Persistence ---------------------------------------------------------------------------------- */
+
+void metric_loading(const struct metric_source *source, struct buf *ret_text)
+{
+    struct load_progress progress;
+    load_progress(source->exec, &progress);
+    write_count(ret_text, progress.is_loading);
+}
+
+void metric_async_loading(const struct metric_source *source, struct buf *ret_text)
+{
+    struct load_progress progress;
+    load_progress(source->exec, &progress);
+    write_count(ret_text, progress.is_async);
+}
+
+void metric_loading_progress(const struct metric_source *source, struct buf *ret_text)
+{
+    struct load_progress progress;
+    load_progress(source->exec, &progress);
+    if (!progress.is_loading && !progress.is_async)
+        return;
+    double share =
+        progress.bytes_total > 0 ? (double)progress.bytes_loaded / (double)progress.bytes_total : 0;
+    buf_printf(ret_text,
+               "loading_start_time:%" PRId64 "\r\nloading_total_bytes:%" PRIu64
+               "\r\nloading_rdb_used_mem:%" PRIu64 "\r\nloading_loaded_bytes:%" PRIu64
+               "\r\nloading_loaded_perc:%.2f\r\nloading_eta_seconds:%" PRIu64 "\r\n",
+               progress.began_ms / 1000, progress.bytes_total, progress.source_used_memory,
+               progress.bytes_loaded, share * 100, progress.eta_seconds);
+}
 
 void metric_rdb_changes_since_last_save(const struct metric_source *source, struct buf *ret_text)
 {

@@ -20,13 +20,17 @@
 
 #include "base/slice.h"
 #include "base/status.h"
+#include "rdb/decode.h"
 
+struct config;
 struct exec;
 struct file_system;
 struct load;
 
+/* The options of a configuration that a value which is built has to follow. */
+struct rdb_limits load_limits(const struct config *config);
+
 struct load_options {
-    const char *name;     /* of the source, for messages: "dump.rdb", "the primary" */
     uint64_t bytes_total; /* 0: not known */
     bool
         keep_expired; /* keys whose time has come are loaded too: on a replica, and where a log's commands follow */
@@ -58,11 +62,17 @@ struct load *load_new(struct exec *exec, const struct load_options *options);
  * are; ST_OK: all is loaded (load_rest); else an error (load_error), with what was loaded until then in the keyspace. */
 enum status load_feed(struct load *load, struct slice bytes, uint64_t work);
 
-/* About 200 µs of load_feed's work. */
+/* The same, where somebody has computed the checksum of everything up to the end of these bytes. */
+enum status load_feed_summed(struct load *load, struct slice bytes, uint64_t work, uint64_t crc_after);
+
+/* Some 200 µs of load_feed's work. */
 #define LOAD_STEP_WORK 4000
 
-/* No more bytes come, though ST_OK has not: says so in load_error. */
-void load_ends(struct load *load);
+/* No more bytes come, though ST_OK has not: an error, as a rule, of which load_error tells. */
+enum status load_ends(struct load *load);
+
+/* What was not known in the beginning, for INFO. */
+void load_set_total(struct load *load, uint64_t bytes_total);
 
 /* After ST_OK: what was behind the end in the bytes of the last call. */
 struct slice load_rest(const struct load *load);
@@ -70,7 +80,7 @@ struct slice load_rest(const struct load *load);
 const struct load_report *load_report(const struct load *load);
 
 /* One line: what is wrong, at which offset, in which key. After an error. */
-const char *load_error(const struct load *load);
+const char *load_error(struct load *load);
 
 /* Also in the middle. EXEC_LOADING goes down. */
 void load_free(struct load *load);
@@ -78,8 +88,8 @@ void load_free(struct load *load);
 /* ---- Files ------------------------------------------------------------------------------------------ */
 
 /* Called once, on the executor and not from inside load_file_begin. ST_OK: report->bytes is where the RDB part of the file ended, behind which an
- * append-only file may have commands. ST_NOT_FOUND: there is no such file. Else `error` is one line that says what and where. `load` ends
- * after the call. */
+ * append-only file may have commands. ST_NOT_FOUND: there is no such file. Else `error` is one line that says what and where. The loading
+ * is over by then, EXEC_LOADING down: another one may begin at once. */
 typedef void (*load_ended_fn)(void *context, enum status status, const struct load_report *report,
                               const char *error);
 

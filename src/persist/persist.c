@@ -1,8 +1,15 @@
 /* What lives on disk. Rules in persist.h. Threads: executor. */
 #include "persist/persist.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "base/alloc.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "config/config.h"
 #include "exec/exec.h"
+#include "persist/load.h"
 #include "persist/save.h"
 
 struct persist *persist_new(struct exec *exec)
@@ -19,10 +26,56 @@ void persist_free(struct persist *persist)
 {
     if (persist == NULL)
         return;
+    load_file_cancel(persist->load_file);
     saver_free(persist->saver);
     persist->exec->persist = NULL;
     mem_free(persist);
 }
+
+/* ---- The start --------------------------------------------------------------------------------------------- */
+
+static void snapshot_loaded(void *context, enum status status, const struct load_report *report,
+                            const char *error)
+{
+    struct persist *persist = context;
+    struct exec *exec = persist->exec;
+    if (status != ST_OK) {
+        log_write(exec->log, LOG_WARNING, "Fatal error loading the DB, check server logs. Exiting: %s: %s",
+                  exec->config->dbfilename, error);
+        persist->load_failed = true;
+        return;
+    }
+    double seconds = (double)(clock_monotonic_ns(exec->clock) - persist->load_began_ns) / 1e9;
+    log_write(exec->log, LOG_NOTICE,
+              "Done loading RDB, keys loaded: %" PRIu64 ", keys expired: %" PRIu64
+              ", empty keys skipped: %" PRIu64 ", unknown things skipped: %" PRIu64,
+              report->keys, report->expired, report->empty, report->foreign);
+    log_write(exec->log, LOG_NOTICE, "DB loaded from disk: %.3f seconds", seconds);
+}
+
+void persist_load(struct persist *persist)
+{
+    struct exec *exec = persist->exec;
+    const struct file_system *files = file_system_real();
+    const struct load_options options = {0};
+    const char *name = exec->config->dbfilename;
+    persist->load_began_ns = clock_monotonic_ns(exec->clock);
+    if (file_exists(files, name) == ST_NOT_FOUND)
+        return;
+    load_file_begin(exec, files, name, &options, snapshot_loaded, persist);
+}
+
+bool persist_step(struct persist *persist)
+{
+    return persist->load_file != NULL && load_file_step(persist->load_file);
+}
+
+bool persist_is_loading(const struct persist *persist)
+{
+    return persist->load_file != NULL;
+}
+
+/* ---- Upkeep ------------------------------------------------------------------------------------------------ */
 
 void persist_cron(struct persist *persist)
 {

@@ -1,21 +1,30 @@
 /* What lives on disk: snapshot files and the append-only file.
  *
- * Principal entry points: persist_new, persist_load, persist_cron, persist_free.
+ * Principal entry points: persist_new, persist_load, persist_step, persist_cron, persist_free.
  * Each part has its state and its file: saver (save.h: SAVE, BGSAVE, save points), aof (aof.h), loader (load.h: reading files at
  * the start and from a primary). This is what they hang from.
  * Threads: executor. */
 #ifndef SKUA_PERSIST_PERSIST_H
 #define SKUA_PERSIST_PERSIST_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/list.h"
 
 struct exec;
+struct load;
+struct load_file;
 struct saver;
 
 struct persist {
     struct exec *exec;
     struct list_node snapshots; /* that run: snapshot.c */
     struct saver *saver;
+    struct load *loading;        /* that INFO tells of: load.c */
+    struct load_file *load_file; /* that persist_step goes on with: load_file.c */
+    uint64_t load_began_ns;      /* persist_load */
+    bool load_failed;            /* what is on disk cannot be loaded: the server must not go on */
 };
 
 /* Also sets exec->persist. */
@@ -23,6 +32,15 @@ struct persist *persist_new(struct exec *exec);
 
 /* Nothing is written or read any more; the workers have ended. */
 void persist_free(struct persist *persist);
+
+/* At the start, before anybody is served: begins to load what is on disk, if there is anything. */
+void persist_load(struct persist *persist);
+
+/* A slice of a loading from files. True: there is more to do at once. */
+bool persist_step(struct persist *persist);
+
+/* Data is being loaded from files. */
+bool persist_is_loading(const struct persist *persist);
 
 /* Every 100 milliseconds: save points and the like. */
 void persist_cron(struct persist *persist);

@@ -272,7 +272,10 @@ static enum status decode_zset(struct decoder *decoder)
         element_scratch scratch;
         struct element member;
         double score, other;
-        if ((status = read_score(decoder, &score)) != ST_OK)
+        rdb_hold(decoder->source.reader, &decoder->first);
+        status = read_score(decoder, &score);
+        rdb_release(decoder->source.reader, &decoder->first);
+        if (status != ST_OK)
             return status;
         if (zset_score(view, decoder->first.slice, &other))
             return ST_INVALID;
@@ -382,6 +385,20 @@ static enum status add_field(struct decoder *decoder, int64_t expire_ms)
     return hash_set(view->rows, INT64_MIN, field, value, expire_ms) ? ST_OK : ST_INVALID;
 }
 
+/* The rest of a row whose field has been read. */
+static enum status read_field_value(struct decoder *decoder, int64_t *expire_ms)
+{
+    struct rdb_reader *reader = decoder->source.reader;
+    rdb_hold(reader, &decoder->first);
+    enum status status = further_text(&decoder->source, &decoder->second);
+    rdb_hold(reader, &decoder->second);
+    if (status == ST_OK)
+        status = moment_behind(decoder, expire_ms);
+    rdb_release(reader, &decoder->second);
+    rdb_release(reader, &decoder->first);
+    return status;
+}
+
 static enum status decode_hash(struct decoder *decoder)
 {
     struct rdb_value *value = decoder->value;
@@ -389,10 +406,8 @@ static enum status decode_hash(struct decoder *decoder)
     for (;;) {
         int64_t expire_ms;
         if ((status = moment_before(&decoder->source, &expire_ms)) != ST_OK ||
-            (status = first_text(&decoder->source, &decoder->first)) != ST_OK)
-            break;
-        if ((status = further_text(&decoder->source, &decoder->second)) != ST_OK ||
-            (status = moment_behind(decoder, &expire_ms)) != ST_OK ||
+            (status = first_text(&decoder->source, &decoder->first)) != ST_OK ||
+            (status = read_field_value(decoder, &expire_ms)) != ST_OK ||
             (status = add_field(decoder, expire_ms)) != ST_OK)
             break;
         size_t longest = decoder->first.slice.size > decoder->second.slice.size ? decoder->first.slice.size
@@ -409,8 +424,8 @@ static enum status decode_hash(struct decoder *decoder)
 #define STRING_STEP ((size_t)64 << 10)
 
 /* Fills a long string, a step at a time. */
-static enum status fill(const struct rdb_stored *stored, const struct rdb_pace *pace,
-                        struct large_string *large)
+static enum status fill(struct rdb_reader *reader, const struct rdb_stored *stored,
+                        const struct rdb_pace *pace, struct large_string *large)
 {
     struct lzf_expander expander;
     lzf_expand_begin(&expander, stored->bytes, large->data, large->size);
@@ -418,7 +433,7 @@ static enum status fill(const struct rdb_stored *stored, const struct rdb_pace *
         size_t left = large->size - at, size = left < STRING_STEP ? left : STRING_STEP;
         enum status status = ST_OK;
         if (!stored->is_compressed)
-            memcpy(large->data + at, stored->bytes.data + at, size);
+            status = rdb_read_bytes(reader, large->data + at, size);
         else
             status = lzf_expand_step(&expander, size);
         if (status == ST_INVALID || (status == ST_OK && stored->is_compressed))
@@ -429,25 +444,36 @@ static enum status fill(const struct rdb_stored *stored, const struct rdb_pace *
     return stored->is_compressed ? ST_INVALID : ST_OK;
 }
 
+/* One that does not lie in its entry: its bytes go where they will be. */
+static enum status decode_long_string(struct rdb_reader *reader, struct rdb_stored *stored,
+                                      const struct rdb_pace *pace, struct rdb_value *value)
+{
+    enum status status = stored->is_compressed ? rdb_read_body(reader, stored) : ST_OK;
+    if (status != ST_OK)
+        return status;
+    value->large = large_string_new(stored->size, stored->size);
+    if (value->large == NULL)
+        return ST_NOMEM;
+    status = fill(reader, stored, pace, value->large);
+    if (status != ST_OK)
+        large_string_unref(value->large);
+    return status;
+}
+
 static enum status decode_string(struct rdb_reader *reader, const struct rdb_pace *pace,
                                  struct rdb_value *value)
 {
     struct rdb_stored stored;
-    enum status status = rdb_read_stored(reader, &stored);
+    enum status status = rdb_read_head(reader, &stored);
     if (status != ST_OK)
         return status;
-    if (stored.is_int || stored.size <= ENTRY_INLINE_MAX) {
+    if (!stored.is_int && stored.size > ENTRY_INLINE_MAX)
+        return decode_long_string(reader, &stored, pace, value);
+    status = rdb_read_body(reader, &stored);
+    if (status == ST_OK)
         status = rdb_text_set(&value->text, &stored);
-        if (status != ST_OK)
-            rdb_text_done(&value->text);
-        return status;
-    }
-    value->large = large_string_new(stored.size, stored.size);
-    if (value->large == NULL)
-        return ST_NOMEM;
-    status = fill(&stored, pace, value->large);
     if (status != ST_OK)
-        large_string_unref(value->large);
+        rdb_text_done(&value->text);
     return status;
 }
 
@@ -479,7 +505,7 @@ static enum status decode_collection(struct rdb_reader *reader, const struct for
     rdb_text_done(&decoder.first);
     rdb_text_done(&decoder.second);
     if (status == ST_EOF)
-        status = tree_rows(value->view.rows) > 0 ? ST_OK : ST_INVALID;
+        status = tree_rows(value->view.rows) > 0 ? ST_OK : ST_EOF;
     if (status != ST_OK)
         drop_rows(&value->view, keyspace);
     return status;

@@ -5,7 +5,9 @@
  * lives on; a value that is handed out has what every value here has: no member, field or element of a set twice, no score
  * that is no number, at least one row (a stream may be empty), an owner for each pending entry.
  * Memory: what is asked for at once is never more than what the bytes that are left can fill; what they were compressed
- * to counts as the 88 times more that it can be, up to text_max.
+ * to counts as the 88 times more that it can be, up to text_max. Where it is not known how many are left, a string is believed to
+ * be as long as it says, up to text_max; its memory is touched as its bytes come.
+ * The bytes may come in pieces (rdb/read.h): then it works on a fiber, which the source or the pace pauses.
  * Threads: executor only. */
 #ifndef SKUA_RDB_DECODE_H
 #define SKUA_RDB_DECODE_H
@@ -49,8 +51,8 @@ struct rdb_value {
 };
 
 /* Reads the value of a type (enum rdb_type, but any number is allowed) as written by a server of `version`, and leaves the
- * reader behind it. ST_INVALID: it is not sound; ST_UNSUPPORTED: it is that of a module; ST_NOMEM; ST_LIMIT: the pace has
- * said to end. Only after ST_OK there is a value. `pace` may be NULL. */
+ * reader behind it. ST_INVALID: it is not sound; ST_EOF: it is a collection without elements; ST_UNSUPPORTED: it is that of a module;
+ * ST_NOMEM; ST_LIMIT: the pace has said to end. Only after ST_OK there is a value. `pace` may be NULL. */
 enum status rdb_decode(struct rdb_reader *reader, unsigned type, unsigned version, struct keyspace *keyspace,
                        const struct rdb_limits *limits, const struct rdb_pace *pace,
                        struct rdb_value *ret_value);

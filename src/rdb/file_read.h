@@ -113,8 +113,9 @@ enum status rdb_file_feed(struct rdb_file *file, struct slice bytes, uint64_t wo
 enum status rdb_file_feed_summed(struct rdb_file *file, struct slice bytes, uint64_t work,
                                  uint64_t crc_after);
 
-/* There are no more bytes, before ST_OK has come: a truncated file, of which rdb_file_error tells then. */
-void rdb_file_ends(struct rdb_file *file);
+/* There are no more bytes, though the last call has said ST_AGAIN: as a rule a truncated file, of which rdb_file_error tells
+ * then. Status as rdb_file_feed's, but for ST_AGAIN and ST_LIMIT. */
+enum status rdb_file_ends(struct rdb_file *file);
 
 /* After ST_OK: the bytes of the last call that were behind the file's end. */
 struct slice rdb_file_rest(const struct rdb_file *file);
@@ -127,6 +128,18 @@ unsigned rdb_file_version(const struct rdb_file *file);
 bool rdb_file_is_sealed(const struct rdb_file *file);
 
 /* What was wrong and where, after an error: one line without an end. */
-const char *rdb_file_error(const struct rdb_file *file);
+const char *rdb_file_error(struct rdb_file *file);
+
+/* For a visitor that ends the reading: why. The key and the offset are added. */
+void rdb_file_set_error(struct rdb_file *file, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* ---- In words --------------------------------------------------------------------------------------- */
+
+/* What is stored in this way: "set in an intset"; "unknown". */
+const char *rdb_type_name(unsigned type);
+/* Appends: key "…" (database 0, type 11: set in an intset). */
+void rdb_file_describe_key(const struct rdb_file_key *key, struct buf *text);
+/* Appends what it is, of which key, in which version and where. */
+void rdb_file_describe_foreign(const struct rdb_file_foreign *foreign, struct buf *text);
 
 #endif

@@ -44,14 +44,35 @@ enum rdb_type {
 
 /* What stands in a file where the type of a key could stand, above all of those. */
 enum rdb_opcode {
-    RDB_OPCODE_FREQUENCY = 0xf9, /* of the key that follows: a byte */
-    RDB_OPCODE_IDLE = 0xf8,      /* of the key that follows: seconds, as a length */
-    RDB_OPCODE_AUX = 0xfa,       /* two strings: a name and a value */
-    RDB_OPCODE_SIZES = 0xfb,     /* of the database: keys, and those that expire, as lengths */
-    RDB_OPCODE_EXPIRE_MS = 0xfc, /* of the key that follows: 8 bytes, little endian */
-    RDB_OPCODE_EXPIRE_S = 0xfd,  /* the same in seconds, 4 bytes: very old files */
-    RDB_OPCODE_DB = 0xfe,        /* the keys that follow are in this database: a length */
-    RDB_OPCODE_END = 0xff,       /* a checksum follows, 8 bytes, and nothing else */
+    RDB_OPCODE_SLOT_IMPORT = 0xf3,  /* Valkey 9, a slot that comes: job, ranges of slots */
+    RDB_OPCODE_SLOT_INFO = 0xf4,    /* Redis 7.4, Valkey 9: a slot, its keys, those that expire, as lengths */
+    RDB_OPCODE_FUNCTION = 0xf5,     /* the code of a library of functions: a string */
+    RDB_OPCODE_FUNCTION_OLD = 0xf6, /* before Redis 7.0.0: name, engine, whether one follows, text, code */
+    RDB_OPCODE_MODULE_AUX = 0xf7,   /* a module, when, what it has written */
+    RDB_OPCODE_IDLE = 0xf8,         /* of the key that follows: seconds, as a length */
+    RDB_OPCODE_FREQUENCY = 0xf9,    /* of the key that follows: a byte */
+    RDB_OPCODE_AUX = 0xfa,          /* two strings: a name and a value */
+    RDB_OPCODE_SIZES = 0xfb,        /* of the database: keys, and those that expire, as lengths */
+    RDB_OPCODE_EXPIRE_MS = 0xfc,    /* of the key that follows: 8 bytes, little endian */
+    RDB_OPCODE_EXPIRE_S = 0xfd,     /* the same in seconds, 4 bytes: very old files */
+    RDB_OPCODE_DB = 0xfe,           /* the keys that follow are in this database: a length */
+    RDB_OPCODE_END = 0xff,          /* a checksum follows, 8 bytes, and nothing else */
+};
+#define RDB_OPCODE_FIRST 0xf3
+
+/* A header: REDIS and four digits, or VALKEY and three. */
+#define RDB_HEADER_SIZE 9
+/* Files of older versions end without a checksum. */
+#define RDB_VERSION_SUMMED 5
+
+/* What a module writes: each part behind its kind, up to the end. */
+enum rdb_module_part {
+    RDB_MODULE_END = 0,
+    RDB_MODULE_SIGNED = 1,   /* a length */
+    RDB_MODULE_UNSIGNED = 2, /* a length */
+    RDB_MODULE_FLOAT = 3,    /* 4 bytes */
+    RDB_MODULE_DOUBLE = 4,   /* 8 bytes */
+    RDB_MODULE_TEXT = 5,     /* a string */
 };
 
 /* The highest two bits of a length's first byte. */

@@ -2,6 +2,7 @@
 #include "rdb/read.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "rdb/format.h"
@@ -15,14 +16,168 @@ void rdb_reader_init(struct rdb_reader *reader, struct slice bytes, uint64_t tex
     *reader = (struct rdb_reader){.at = data, .end = data + bytes.size, .text_max = text_max};
 }
 
-/* The next `size` bytes; NULL when there are not so many. */
-static const uint8_t *take(struct rdb_reader *reader, uint64_t size)
+/* ---- Bytes -------------------------------------------------------------------------------------------------- */
+
+/* What is asked for at first for bytes that lie in several pieces, unless there are fewer. */
+#define JOINED_FIRST ((size_t)64 << 10)
+/* A larger block is not kept. */
+#define JOINED_KEPT ((size_t)1 << 20)
+
+static enum status make_room(struct rdb_text *text, size_t size);
+
+void rdb_pieces_done(struct rdb_pieces *source)
 {
-    if (rdb_left(reader) < size)
+    mem_free(source->joined);
+    source->joined = NULL;
+    source->joined_capacity = 0;
+}
+
+static bool is_own(const struct rdb_text *text)
+{
+    const char *data = text->slice.data;
+    return text->slice.size == 0 || data == text->digits ||
+           (text->block != NULL && data >= text->block && data < text->block + text->capacity);
+}
+
+/* Gives the text memory of its own: the piece that it lies in goes, or the block of what was joined is needed again. */
+static bool settle(struct rdb_pieces *source, struct rdb_text *text)
+{
+    if (is_own(text))
+        return true;
+    if (text->slice.data == source->joined) {
+        mem_free(text->block);
+        text->block = source->joined;
+        text->capacity = source->joined_capacity;
+        source->joined = NULL;
+        source->joined_capacity = 0;
+        return true;
+    }
+    if (make_room(text, text->slice.size) != ST_OK)
+        return false;
+    memcpy(text->block, text->slice.data, text->slice.size);
+    text->slice.data = text->block;
+    return true;
+}
+
+/* The next piece. */
+static bool next_piece(struct rdb_reader *reader)
+{
+    struct rdb_pieces *source = reader->source;
+    if (source == NULL)
+        return false;
+    for (unsigned i = 0; i < source->held_count; i++) {
+        if (!settle(source, source->held[i])) {
+            source->no_memory = true;
+            return false;
+        }
+    }
+    return source->more(source->context, reader);
+}
+
+/* Room for joined bytes: twice what has come, at least. */
+static bool grow_joined(struct rdb_pieces *source, size_t used, size_t size)
+{
+    size_t capacity = used < JOINED_FIRST / 2 ? JOINED_FIRST : 2 * used;
+    if (capacity > size)
+        capacity = size;
+    if (source->joined_capacity > JOINED_KEPT && used == 0)
+        rdb_pieces_done(source);
+    if (capacity <= source->joined_capacity)
+        return true;
+    char *joined = mem_try_realloc(source->joined, capacity);
+    if (joined == NULL) {
+        source->no_memory = true;
+        return false;
+    }
+    source->joined = joined;
+    source->joined_capacity = capacity;
+    return true;
+}
+
+/* Moves bytes of the piece behind the `used` ones that are joined; `size` is how many there are to be. */
+static bool join_piece(struct rdb_reader *reader, size_t size, size_t *used)
+{
+    struct rdb_pieces *source = reader->source;
+    while (*used < size && rdb_left(reader) > 0) {
+        size_t room = source->joined_capacity - *used;
+        size_t part = size - *used < rdb_left(reader) ? size - *used : rdb_left(reader);
+        if (room == 0) {
+            if (!grow_joined(source, *used, size))
+                return false;
+            continue;
+        }
+        if (part > room)
+            part = room;
+        memcpy(source->joined + *used, reader->at, part);
+        reader->at += part;
+        *used += part;
+    }
+    return true;
+}
+
+/* The next `size` bytes, which are not all in this piece. */
+NO_INLINE static const uint8_t *take_joined(struct rdb_reader *reader, uint64_t size)
+{
+    struct rdb_pieces *source = reader->source;
+    size_t used = 0;
+    if (source == NULL || size > rdb_to_come(reader))
         return NULL;
+    /* Before what is joined already is written over. */
+    for (unsigned i = 0; i < source->held_count; i++) {
+        if (!settle(source, source->held[i])) {
+            source->no_memory = true;
+            return NULL;
+        }
+    }
+    if (!grow_joined(source, 0, size))
+        return NULL;
+    for (;;) {
+        if (!join_piece(reader, size, &used))
+            return NULL;
+        if (used == size)
+            return (const uint8_t *)source->joined;
+        if (!next_piece(reader))
+            return NULL;
+    }
+}
+
+/* The next `size` bytes, up to the next call; NULL when there are not so many. */
+ALWAYS_INLINE const uint8_t *take(struct rdb_reader *reader, uint64_t size)
+{
+    if (unlikely(rdb_left(reader) < size))
+        return take_joined(reader, size);
     const uint8_t *at = reader->at;
     reader->at += size;
     return at;
+}
+
+enum status rdb_read_bytes(struct rdb_reader *reader, char *out, size_t size)
+{
+    while (size > 0) {
+        size_t part = size < rdb_left(reader) ? size : rdb_left(reader);
+        if (part == 0) {
+            if (!next_piece(reader))
+                return ST_INVALID;
+            continue;
+        }
+        memcpy(out, reader->at, part);
+        reader->at += part;
+        out += part;
+        size -= part;
+    }
+    return ST_OK;
+}
+
+enum status rdb_skip_bytes(struct rdb_reader *reader, uint64_t size)
+{
+    while (size > rdb_left(reader)) {
+        size -= rdb_left(reader);
+        reader->at = reader->end;
+        if (!next_piece(reader))
+            return ST_INVALID;
+    }
+    reader->at += size;
+    return ST_OK;
 }
 
 /* ---- Lengths and numbers ----------------------------------------------------------------------------------- */
@@ -30,29 +185,30 @@ static const uint8_t *take(struct rdb_reader *reader, uint64_t size)
 /* A length, or what is in place of one before a string (enum rdb_special). */
 static enum status read_length(struct rdb_reader *reader, uint64_t *ret_length, bool *ret_is_special)
 {
-    const uint8_t *first = take(reader, 1), *rest;
+    const uint8_t *bytes = take(reader, 1);
     *ret_is_special = false;
-    if (first == NULL)
+    if (bytes == NULL)
         return ST_INVALID;
-    switch ((enum rdb_length)(*first & 0xc0)) {
-    case RDB_LENGTH_6: *ret_length = *first & 0x3f; return ST_OK;
+    uint8_t first = *bytes;
+    switch ((enum rdb_length)(first & 0xc0)) {
+    case RDB_LENGTH_6: *ret_length = first & 0x3f; return ST_OK;
     case RDB_LENGTH_SPECIAL:
-        *ret_length = *first & 0x3f;
+        *ret_length = first & 0x3f;
         *ret_is_special = true;
         return ST_OK;
     case RDB_LENGTH_14:
-        if ((rest = take(reader, 1)) == NULL)
+        if ((bytes = take(reader, 1)) == NULL)
             return ST_INVALID;
-        *ret_length = (uint64_t)(*first & 0x3f) << 8 | *rest;
+        *ret_length = (uint64_t)(first & 0x3f) << 8 | *bytes;
         return ST_OK;
     case RDB_LENGTH_LONG: break;
     }
-    size_t width = *first == RDB_LENGTH_32 ? 4 : *first == RDB_LENGTH_64 ? 8 : 0;
-    if (width == 0 || (rest = take(reader, width)) == NULL)
+    size_t width = first == RDB_LENGTH_32 ? 4 : first == RDB_LENGTH_64 ? 8 : 0;
+    if (width == 0 || (bytes = take(reader, width)) == NULL)
         return ST_INVALID;
     uint64_t length = 0;
     for (size_t i = 0; i < width; i++)
-        length = length << 8 | rest[i];
+        length = length << 8 | bytes[i];
     *ret_length = length;
     return ST_OK;
 }
@@ -70,7 +226,7 @@ enum status rdb_read_length(struct rdb_reader *reader, uint64_t *ret_length)
 enum status rdb_read_count(struct rdb_reader *reader, uint64_t *ret_count)
 {
     uint64_t count;
-    if (rdb_read_length(reader, &count) != ST_OK || count > rdb_left(reader))
+    if (rdb_read_length(reader, &count) != ST_OK || count > rdb_to_come(reader))
         return ST_INVALID;
     *ret_count = count;
     return ST_OK;
@@ -118,21 +274,20 @@ static enum status read_int(struct rdb_reader *reader, size_t width, struct rdb_
     return ST_OK;
 }
 
-static enum status read_compressed(struct rdb_reader *reader, struct rdb_stored *ret_stored)
+static enum status head_of_compressed(struct rdb_reader *reader, struct rdb_stored *ret_stored)
 {
     uint64_t packed_size, size;
-    const uint8_t *packed;
     if (rdb_read_length(reader, &packed_size) != ST_OK || rdb_read_length(reader, &size) != ST_OK ||
-        (packed = take(reader, packed_size)) == NULL)
+        packed_size > rdb_to_come(reader))
         return ST_INVALID;
-    if (size == 0 || size > reader->text_max || size > lzf_expanded_max(packed_size))
+    if (size == 0 || size > reader->text_max || packed_size > 2 * size ||
+        size > lzf_expanded_max(packed_size))
         return ST_INVALID;
-    *ret_stored = (struct rdb_stored){
-        .is_compressed = true, .bytes = slice_make((const char *)packed, packed_size), .size = size};
+    *ret_stored = (struct rdb_stored){.is_compressed = true, .stored_size = packed_size, .size = size};
     return ST_OK;
 }
 
-enum status rdb_read_stored(struct rdb_reader *reader, struct rdb_stored *ret_stored)
+enum status rdb_read_head(struct rdb_reader *reader, struct rdb_stored *ret_stored)
 {
     bool is_special;
     uint64_t length;
@@ -143,15 +298,31 @@ enum status rdb_read_stored(struct rdb_reader *reader, struct rdb_stored *ret_st
         case RDB_INT_8: return read_int(reader, 1, ret_stored);
         case RDB_INT_16: return read_int(reader, 2, ret_stored);
         case RDB_INT_32: return read_int(reader, 4, ret_stored);
-        case RDB_LZF: return read_compressed(reader, ret_stored);
+        case RDB_LZF: return head_of_compressed(reader, ret_stored);
         default: return ST_INVALID;
         }
     }
-    const uint8_t *bytes = length <= reader->text_max ? take(reader, length) : NULL;
+    if (length > reader->text_max || length > rdb_to_come(reader))
+        return ST_INVALID;
+    *ret_stored = (struct rdb_stored){.stored_size = length, .size = length};
+    return ST_OK;
+}
+
+enum status rdb_read_body(struct rdb_reader *reader, struct rdb_stored *stored)
+{
+    if (stored->is_int)
+        return ST_OK;
+    const uint8_t *bytes = take(reader, stored->stored_size);
     if (bytes == NULL)
         return ST_INVALID;
-    *ret_stored = (struct rdb_stored){.bytes = slice_make((const char *)bytes, length), .size = length};
+    stored->bytes = slice_make((const char *)bytes, stored->stored_size);
     return ST_OK;
+}
+
+enum status rdb_read_stored(struct rdb_reader *reader, struct rdb_stored *ret_stored)
+{
+    enum status status = rdb_read_head(reader, ret_stored);
+    return status == ST_OK ? rdb_read_body(reader, ret_stored) : status;
 }
 
 static enum status make_room(struct rdb_text *text, size_t size)
@@ -185,6 +356,7 @@ enum status rdb_text_set(struct rdb_text *text, const struct rdb_stored *stored)
 enum status rdb_read_text(struct rdb_reader *reader, struct rdb_text *text)
 {
     struct rdb_stored stored;
+    text->slice = slice_make(text->digits, 0);
     enum status status = rdb_read_stored(reader, &stored);
     return status == ST_OK ? rdb_text_set(text, &stored) : status;
 }

@@ -242,7 +242,7 @@ static enum status read_end(struct stream_reader *reader)
 /* What a group waits for, in the order of ids, until it is known who holds it. */
 struct waiting {
     struct stream_pending *entries;
-    uint64_t count;
+    uint64_t count, room;
     uint64_t owned;
 };
 
@@ -251,18 +251,34 @@ struct waiting {
 /* Bytes of a pending entry, at least. */
 #define PENDING_SIZE_MIN (RDB_ID_SIZE + 8 + 1)
 
+/* So many entries at first; more as they come. */
+#define WAITING_FIRST 64
+
+/* Room for one entry more, of `count`. */
+static bool grow_waiting(struct waiting *waiting, uint64_t count)
+{
+    if (waiting->count < waiting->room)
+        return true;
+    uint64_t room = waiting->room == 0 ? WAITING_FIRST : 2 * waiting->room;
+    if (room > count)
+        room = count;
+    struct stream_pending *entries = mem_try_realloc(waiting->entries, room * sizeof *entries);
+    if (entries == NULL)
+        return false;
+    waiting->entries = entries;
+    waiting->room = room;
+    return true;
+}
+
 static enum status read_waiting(struct stream_reader *reader, struct waiting *ret_waiting)
 {
     uint64_t count;
     if (rdb_read_length(reader->reader, &count) != ST_OK ||
-        count > rdb_left(reader->reader) / PENDING_SIZE_MIN)
+        count > rdb_to_come(reader->reader) / PENDING_SIZE_MIN)
         return ST_INVALID;
-    if (count == 0)
-        return ST_OK;
-    ret_waiting->entries = mem_try_alloc(count * sizeof *ret_waiting->entries);
-    if (ret_waiting->entries == NULL)
-        return ST_NOMEM;
     for (; ret_waiting->count < count; ret_waiting->count++) {
+        if (!grow_waiting(ret_waiting, count))
+            return ST_NOMEM;
         struct stream_pending *pending = &ret_waiting->entries[ret_waiting->count];
         *pending = (struct stream_pending){.slot = SLOT_NONE};
         if (read_key(reader->reader, &pending->id) != ST_OK ||
@@ -306,25 +322,34 @@ static enum status read_held(struct stream_reader *reader, struct stream_group *
     return ST_OK;
 }
 
+/* When a consumer was seen and when it was active. */
+static enum status read_times(struct stream_reader *reader, int64_t *ret_seen_ms, int64_t *ret_active_ms)
+{
+    uint64_t active;
+    if (read_moment(reader->reader, ret_seen_ms) != ST_OK)
+        return ST_INVALID;
+    *ret_active_ms = *ret_seen_ms;
+    if (reader->type != RDB_STREAM_3)
+        return ST_OK;
+    if (rdb_read_u64(reader->reader, &active) != ST_OK)
+        return ST_INVALID;
+    *ret_active_ms = (int64_t)active;
+    return *ret_active_ms < STREAM_NEVER_ACTIVE ? ST_INVALID : ST_OK;
+}
+
 static enum status read_consumer(struct stream_reader *reader, struct stream_group *group,
                                  struct waiting *waiting)
 {
     struct heap *heap = reader->keyspace->heap;
     int64_t seen_ms, active_ms;
-    uint64_t active;
     enum status status = rdb_read_text(reader->reader, &reader->name);
     if (status != ST_OK)
         return status;
-    if (read_moment(reader->reader, &seen_ms) != ST_OK)
-        return ST_INVALID;
-    active_ms = seen_ms;
-    if (reader->type == RDB_STREAM_3) {
-        if (rdb_read_u64(reader->reader, &active) != ST_OK)
-            return ST_INVALID;
-        active_ms = (int64_t)active;
-        if (active_ms < STREAM_NEVER_ACTIVE)
-            return ST_INVALID;
-    }
+    rdb_hold(reader->reader, &reader->name);
+    status = read_times(reader, &seen_ms, &active_ms);
+    rdb_release(reader->reader, &reader->name);
+    if (status != ST_OK)
+        return status;
     if (stream_group_find_consumer(group, reader->name.slice) != NULL)
         return ST_INVALID;
     struct stream_consumer *consumer = stream_group_add_consumer(heap, group, reader->name.slice, seen_ms);
@@ -351,19 +376,30 @@ static enum status read_group_body(struct stream_reader *reader, struct stream_g
     return status;
 }
 
+/* How far a group has come. */
+static enum status read_position(struct stream_reader *reader, struct stream_id *ret_last_id,
+                                 uint64_t *ret_read)
+{
+    *ret_read = UINT64_MAX;
+    if (read_id(reader->reader, ret_last_id) != ST_OK ||
+        (reader->type != RDB_STREAM && rdb_read_length(reader->reader, ret_read) != ST_OK))
+        return ST_INVALID;
+    return *ret_read > INT64_MAX && *ret_read != UINT64_MAX ? ST_INVALID : ST_OK;
+}
+
 static enum status read_group(struct stream_reader *reader)
 {
     struct stream *stream = reader->stream;
     struct stream_id last_id;
-    uint64_t read = UINT64_MAX;
+    uint64_t read;
     enum status status = rdb_read_text(reader->reader, &reader->name);
     if (status != ST_OK)
         return status;
-    if (read_id(reader->reader, &last_id) != ST_OK ||
-        (reader->type != RDB_STREAM && rdb_read_length(reader->reader, &read) != ST_OK))
-        return ST_INVALID;
-    if (read > INT64_MAX && read != UINT64_MAX)
-        return ST_INVALID;
+    rdb_hold(reader->reader, &reader->name);
+    status = read_position(reader, &last_id, &read);
+    rdb_release(reader->reader, &reader->name);
+    if (status != ST_OK)
+        return status;
     if (stream_groups_find(stream->groups, reader->name.slice) != NULL)
         return ST_INVALID;
     int64_t entries_read = read == UINT64_MAX ? STREAM_READ_UNKNOWN : (int64_t)read;

@@ -188,6 +188,8 @@ enum status server_new(const struct server_options *options, struct server **ret
         status = server_listen(server, ret_error);
     if (status == ST_OK && !server->simulated)
         status = write_pidfile(server, ret_error);
+    if (status == ST_OK && !server->simulated)
+        persist_load(server->exec->persist);
     if (status != ST_OK) {
         server->state = SERVER_ENDED;
         server_free(server);
@@ -235,6 +237,10 @@ static void begin_stopping(struct server *server)
 {
     uint64_t now_ns = clock_monotonic_ns(server->clock);
     log_write(server->log, LOG_NOTICE, "shutting down");
+    if (persist_is_loading(server->exec->persist)) { /* there is nothing yet that anybody waits for */
+        server->state = SERVER_ENDED;
+        return;
+    }
     server->state = SERVER_STOPPING;
     server->stop_deadline_ns = now_ns + (uint64_t)server->config->shutdown_timeout * 1000000000u;
     io_group_stop_accepting(server->io);
@@ -270,6 +276,20 @@ static void go_on_stopping(struct server *server)
     }
 }
 
+/* A slice of the loading at the start. Returns true when there is more to do at once. */
+static bool go_on_loading(struct server *server)
+{
+    struct persist *persist = server->exec->persist;
+    bool more = persist_step(persist);
+    if (persist->load_failed) {
+        server->exit_status = 1;
+        server->state = SERVER_ENDED;
+    } else if (!persist_is_loading(persist)) {
+        log_write(server->log, LOG_NOTICE, "Skua " SKUA_VERSION " is ready to accept connections");
+    }
+    return more;
+}
+
 /* How long the loop may wait. */
 static uint64_t wait_time(struct server *server, bool had_work, uint64_t wait_ns)
 {
@@ -302,6 +322,9 @@ bool server_turn(struct server *server, uint64_t wait_ns)
         begin_stopping(server);
     if (unlikely(server->state == SERVER_STOPPING))
         go_on_stopping(server);
+    if (unlikely(persist_is_loading(exec->persist)) && server->state == SERVER_RUNNING &&
+        go_on_loading(server))
+        wait_ns = 0;
     if (server->state == SERVER_ENDED)
         return false;
     io_group_poll(server->io, had_work || had_upkeep, wait_time(server, had_work, wait_ns));
@@ -312,13 +335,15 @@ int server_run(struct server *server)
 {
     struct buf addresses = {0};
     server_describe_addresses(server, &addresses);
-    log_write(server->log, LOG_NOTICE, "Skua " SKUA_VERSION " is ready to accept connections");
+    log_write(server->log, LOG_NOTICE, "Skua " SKUA_VERSION " %s",
+              persist_is_loading(server->exec->persist) ? "loads its data; until then connections are told so"
+                                                        : "is ready to accept connections");
     log_write_lines(server->log, LOG_NOTICE, buf_string(&addresses));
     buf_done(&addresses);
     while (server_turn(server, UINT64_MAX))
         ;
     log_write(server->log, LOG_NOTICE, "goodbye");
-    return 0;
+    return server->exit_status;
 }
 
 /* ---- End ------------------------------------------------------------------------------------------ */

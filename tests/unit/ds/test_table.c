@@ -420,35 +420,6 @@ static void test_shrinking_gives_memory_back(void **state)
     tear_down(&fixture);
 }
 
-/* The stages of a batched lookup find every item whose tag is its alone in its chain, wherever it lies there. */
-static void test_likely_items(void **state)
-{
-    (void)state;
-    struct fixture fixture;
-    set_up(&fixture, 12, UINT64_MAX, false);
-    size_t first = 0, further = 0, others = 0;
-    for (size_t i = 0; i < 20000; i++)
-        add(&fixture, &fixture.items[i]);
-    for (size_t i = 0; i < 20000; i++) {
-        uint64_t hash = hash_of(&fixture, i);
-        const struct item *item = table_likely_item(&fixture.table, hash);
-        if (item == &fixture.items[i])
-            first++;
-        else if (!item && table_likely_item_further(&fixture.table, hash) == &fixture.items[i])
-            further++;
-        else
-            others++; /* another one with the same tag */
-    }
-    assert_true(first > 20000 * 8 / 10);
-    assert_true(further > 20000 / 100);
-    assert_true(others < 20000 / 20);
-    for (uint64_t key = ITEMS; key < ITEMS + 1000; key++) {
-        const struct item *item = table_likely_item_further(&fixture.table, hash_of(&fixture, key));
-        assert_true(!item || item->key != key);
-    }
-    tear_down(&fixture);
-}
-
 static void test_empty_table_takes_no_memory(void **state)
 {
     (void)state;
@@ -458,7 +429,6 @@ static void test_empty_table_takes_no_memory(void **state)
     uint64_t key = 1;
     assert_null(table_find(&table, 1, item_equal, &key));
     assert_null(table_likely_item(&table, 1));
-    assert_null(table_likely_item_further(&table, 1));
     table_prefetch_bucket(&table, 1);
     assert_int_equal(mem_used(), before);
     assert_int_equal(table_memory(&table), 0);
@@ -548,7 +518,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_candidates),
-        cmocka_unit_test(test_likely_items),
         cmocka_unit_test(test_empty_table_takes_no_memory),
         cmocka_unit_test(test_model),
         cmocka_unit_test(test_model_with_long_chains),

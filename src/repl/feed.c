@@ -122,6 +122,8 @@ static void feed(struct follower *follower)
     struct chunk_list none = {0};
     if (follower->held.bytes > 0)
         follower_send(follower, &none);
+    if (follower->only_snapshot && follower->state == FOLLOWER_LOADING && follower->held.bytes == 0)
+        client_close(client, CLOSE_AFTER_REPLIES); /* it has got what it came for */
     if (follower->cursor.log == NULL || client->flags & CLIENT_CLOSING)
         return;
     uint64_t left = changelog_left(&follower->cursor);

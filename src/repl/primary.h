@@ -106,6 +106,7 @@ struct primary {
     bool wants_acks;        /* REPLCONF GETACK is to be sent */
     bool has_acks;          /* some have come since ack_waits were looked at */
     struct full_sync *sync; /* under way, NULL: none */
+    int64_t next_sync_ms;   /* none begins before */
     struct list_node ack_waits;
     uint64_t id_generation; /* of the log that the history's id belongs to */
     /* For INFO. */

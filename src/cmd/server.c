@@ -8,6 +8,8 @@
 #include "exec/call.h"
 #include "exec/watch.h"
 #include "gen/args.h"
+#include "persist/persist.h"
+#include "persist/save.h"
 
 /* ---- Databases ------------------------------------------------------------------------------------ */
 
@@ -82,10 +84,18 @@ void cmd_time(struct call *call, const struct args_time *args)
     reply_bulk_int(call->out, now_us % 1000000);
 }
 
-/* Answers only when it refuses: otherwise the connection ends. */
+static enum exec_shutdown_save save_selector(const struct args_shutdown *args)
+{
+    switch (args->save_selector) {
+    case ARGS_SHUTDOWN_SAVE_SELECTOR_SAVE: return EXEC_SHUTDOWN_SAVE_YES;
+    case ARGS_SHUTDOWN_SAVE_SELECTOR_NOSAVE: return EXEC_SHUTDOWN_SAVE_NO;
+    default: return EXEC_SHUTDOWN_SAVE_DEFAULT;
+    }
+}
+
+/* Answers only when it refuses, or when data could not be saved: otherwise the connection ends. */
 void cmd_shutdown(struct call *call, const struct args_shutdown *args)
 {
-    bool saves = args->save_selector == ARGS_SHUTDOWN_SAVE_SELECTOR_SAVE;
     if (args->abort) {
         if (args->save_selector != ARGS_SHUTDOWN_SAVE_SELECTOR_NONE || args->now || args->force)
             call_syntax_error(call);
@@ -93,11 +103,11 @@ void cmd_shutdown(struct call *call, const struct args_shutdown *args)
             reply_error(call->out, "ERR No shutdown in progress.");
         return;
     }
-    if (saves && !args->force) {
-        reply_error(call->out,
-                    "ERR Errors trying to SHUTDOWN: this version cannot save, use NOSAVE or FORCE");
-        return;
-    }
-    atomic_store_explicit(&call->exec->shutdown_requested,
-                          args->now ? EXEC_SHUTDOWN_NOW : EXEC_SHUTDOWN_ORDERLY, memory_order_release);
+    struct exec *exec = call->exec;
+    atomic_store(&exec->shutdown_save, save_selector(args));
+    atomic_store(&exec->shutdown_force, args->force);
+    if (exec->persist != NULL)
+        saver_block_for_shutdown(exec->persist->saver, call->client);
+    atomic_store_explicit(&exec->shutdown_requested, args->now ? EXEC_SHUTDOWN_NOW : EXEC_SHUTDOWN_ORDERLY,
+                          memory_order_release);
 }

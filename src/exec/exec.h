@@ -96,6 +96,13 @@ enum exec_shutdown {
     EXEC_SHUTDOWN_NOW,
 };
 
+/* Whether to save first: what SHUTDOWN or the signal's option says. */
+enum exec_shutdown_save {
+    EXEC_SHUTDOWN_SAVE_DEFAULT, /* if there are save points */
+    EXEC_SHUTDOWN_SAVE_YES,
+    EXEC_SHUTDOWN_SAVE_NO,
+};
+
 /* Why sound requests are refused: each bit is one reason, in the order in which dispatch looks at them. */
 enum exec_hindrance {
     EXEC_SAVE_FAILS = 1 << 0,        /* stop-writes-on-bgsave-error: writes are refused */
@@ -183,6 +190,9 @@ struct exec {
 
     /* enum exec_shutdown: asked for by SHUTDOWN or a signal; the server's main loop acts. */
     _Atomic int shutdown_requested;
+    /* Stored before it. */
+    _Atomic int shutdown_save;   /* enum exec_shutdown_save */
+    _Atomic bool shutdown_force; /* it ends also when it cannot save */
 
     void *server; /* for floor 6 only: never dereferenced below it */
 };

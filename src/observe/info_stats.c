@@ -1,4 +1,4 @@
-/* Getters of INFO: clients, persistence, stats and keyspace. See metrics.h. */
+/* Getters of INFO: clients, stats and keyspace. See metrics.h. */
 #include <inttypes.h>
 
 #include "config/config.h"
@@ -99,16 +99,6 @@ void metric_loading_progress(const struct metric_source *source, struct buf *ret
                "\r\nloading_loaded_perc:%.2f\r\nloading_eta_seconds:%" PRIu64 "\r\n",
                progress.began_ms / 1000, progress.bytes_total, progress.source_used_memory,
                progress.bytes_loaded, share * 100, progress.eta_seconds);
-}
-
-void metric_rdb_changes_since_last_save(const struct metric_source *source, struct buf *ret_text)
-{
-    write_count(ret_text, source->exec->stats.dirty);
-}
-
-void metric_rdb_last_save_time(const struct metric_source *source, struct buf *ret_text)
-{
-    buf_printf(ret_text, "%" PRId64, source->metrics->start_ms / 1000);
 }
 
 /* ---- Stats: traffic ------------------------------------------------------------------------------- */

@@ -23,6 +23,8 @@
 /* After a failure, save points rest so long. */
 #define RETRY_S 5
 
+#define NS_PER_S 1e9
+
 enum saver_state { SAVER_IDLE, SAVER_WRITING, SAVER_PLACING };
 
 struct save_job {
@@ -60,8 +62,9 @@ struct saver {
     int64_t last_took_s;
     int64_t began_s;
     uint64_t saves;
-    struct snapshot_progress progress;
-    bool is_finishing; /* saver_finish has begun its own */
+    uint64_t last_held_bytes;
+    uint64_t shutdown_client; /* who has asked for the end; 0: nobody */
+    bool is_finishing;        /* saver_finish has begun its own */
 };
 
 static int64_t now_s(const struct saver *saver)
@@ -190,6 +193,32 @@ static void answer_waiting(struct saver *saver, bool is_ok)
     }
 }
 
+static void end_shutdown_wait(struct client *client, enum block_end_reason reason)
+{
+    end_wait(client, reason);
+}
+
+static bool answer_shutdown(struct client *client, const void *context)
+{
+    (void)context;
+    reply_error(&client->out, "ERR Errors trying to SHUTDOWN. Check logs.");
+    return true;
+}
+
+void saver_block_for_shutdown(struct saver *saver, struct client *client)
+{
+    saver->shutdown_client = client->id;
+    client_block(client, 0, end_shutdown_wait);
+}
+
+void saver_refuse_shutdown(struct saver *saver)
+{
+    struct client *client = client_lookup(saver->exec, saver->shutdown_client);
+    if (client != NULL && client->flags & CLIENT_BLOCKED && client->block_end == end_shutdown_wait)
+        client_serve(client, answer_shutdown, NULL);
+    saver->shutdown_client = 0;
+}
+
 /* F3 */
 static void update_hindrance(struct saver *saver)
 {
@@ -239,6 +268,9 @@ static void ended(void *context, enum status outcome)
 {
     struct save_job *job = context;
     struct saver *saver = job->saver;
+    struct snapshot_progress progress;
+    snapshot_progress(saver->snapshot, &progress);
+    saver->last_held_bytes = progress.held_peak_bytes;
     saver->state = SAVER_PLACING;
     saver->snapshot = NULL;
     if (job->status == ST_OK)
@@ -354,15 +386,16 @@ void saver_facts(const struct saver *saver, struct saver_facts *ret_facts)
         .now_takes_s = saver->state != SAVER_IDLE ? now_s(saver) - saver->began_s : -1,
         .saves = saver->saves,
     };
+    facts.last_held_bytes = saver->last_held_bytes;
+    facts.expected_end_s = -1;
     if (saver->snapshot != NULL) {
-        struct snapshot_progress *progress = &facts.progress;
-        snapshot_progress(saver->snapshot, progress);
-        double passed_s =
-            (double)(clock_monotonic_ns(saver->exec->clock) - progress->began_ns) / 1000000000.0;
-        if (progress->keys_done > 0)
+        struct snapshot_progress progress;
+        snapshot_progress(saver->snapshot, &progress);
+        uint64_t passed_ns = clock_monotonic_ns(saver->exec->clock) - progress.began_ns;
+        if (progress.keys_done > 0)
             facts.expected_end_s =
-                (uint64_t)(passed_s * (double)(progress->keys_total - progress->keys_done) /
-                           (double)progress->keys_done) +
+                (int64_t)((double)passed_ns / NS_PER_S * (double)(progress.keys_total - progress.keys_done) /
+                          (double)progress.keys_done) +
                 1;
     }
     *ret_facts = facts;

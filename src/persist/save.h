@@ -53,6 +53,10 @@ bool saver_is_busy(const struct saver *saver);
  * nothing to do; ST_IO: it could not be. `wants_save`: what SHUTDOWN said, or what follows from the option `save`. */
 enum status saver_finish(struct saver *saver, bool wants_save);
 
+/* Blocks a client that has asked for the end; it is answered only by the second: the end has failed. */
+void saver_block_for_shutdown(struct saver *saver, struct client *client);
+void saver_refuse_shutdown(struct saver *saver);
+
 /* For INFO. */
 struct saver_facts {
     bool is_busy;
@@ -62,8 +66,8 @@ struct saver_facts {
     int64_t last_took_s; /* -1: none yet */
     int64_t now_takes_s; /* -1: none */
     uint64_t saves;
-    struct snapshot_progress progress; /* while is_busy; then of the last one */
-    uint64_t expected_end_s;           /* seconds from now; 0: not known */
+    uint64_t last_held_bytes; /* the most that the last one kept */
+    int64_t expected_end_s;   /* seconds from now; -1: not known */
 };
 void saver_facts(const struct saver *saver, struct saver_facts *ret_facts);
 

@@ -69,7 +69,7 @@ struct snapshot {
     struct snapshot_batch *spare;
     uint32_t away;
     uint64_t budget;
-    uint64_t held_bytes;
+    uint64_t held_bytes, held_peak_bytes;
     uint64_t keys_done, keys_total, bytes;
 
     struct snapshot_writer *writer; /* N2 */
@@ -180,10 +180,8 @@ static void end(struct exec *exec, struct exec_post *post)
 {
     (void)exec;
     struct snapshot *snapshot = container_of(post, struct snapshot, end_post);
-    struct snapshot_sink sink = snapshot->sink;
-    enum status outcome = snapshot->outcome;
+    snapshot->sink.ended(snapshot->sink.context, snapshot->outcome);
     snapshot_free(snapshot);
-    sink.ended(sink.context, outcome);
 }
 
 /* What nobody will write is given back; `ended` follows when all batches are back. */
@@ -251,6 +249,8 @@ static void visit(const struct entry *entry, void *context)
     }
     snapshot->batch->held_bytes += held;
     snapshot->held_bytes += held;
+    if (snapshot->held_bytes > snapshot->held_peak_bytes)
+        snapshot->held_peak_bytes = snapshot->held_bytes;
     snapshot->keys_done++;
     /* Of what is visited ahead of its turn, there may be any number. */
     if (snapshot->batch->records.size >= SNAPSHOT_BATCH_BYTES)
@@ -435,7 +435,25 @@ void snapshot_progress(const struct snapshot *snapshot, struct snapshot_progress
         .bytes = snapshot->bytes,
         .began_ns = snapshot->began_ns,
         .held_bytes = snapshot->held_bytes,
+        .held_peak_bytes = snapshot->held_peak_bytes,
     };
+}
+
+void snapshot_progress_all(const struct exec *exec, struct snapshot_progress *ret_progress)
+{
+    struct snapshot_progress sum = {0};
+    list_for_each(&exec->persist->snapshots, node)
+    {
+        const struct snapshot *snapshot = list_entry(node, struct snapshot, node);
+        sum.keys_done += snapshot->keys_done;
+        sum.keys_total += snapshot->keys_total;
+        sum.bytes += snapshot->bytes;
+        sum.held_bytes += snapshot->held_bytes;
+        sum.held_peak_bytes += snapshot->held_peak_bytes;
+        if (sum.began_ns == 0 || snapshot->began_ns < sum.began_ns)
+            sum.began_ns = snapshot->began_ns;
+    }
+    *ret_progress = sum;
 }
 
 void snapshot_end_all(struct exec *exec)

@@ -67,7 +67,7 @@ struct snapshot_sink {
     /* On a worker, one call at a time, in order: the next bytes; a reference is taken to keep them. May write to a file and wait for
      * that. Not ST_OK: the snapshot ends with this status. */
     enum status (*take)(void *context, struct snapshot_block *block);
-    /* On the executor, between two batches, once: it is over, and the snapshot is gone. ST_OK: everything was taken; ST_LIMIT: given up for its budget; ST_EOF: cancelled; else
+    /* On the executor, between two batches, once: it is over; the snapshot goes when this returns. ST_OK: everything was taken; ST_LIMIT: given up for its budget; ST_EOF: cancelled; else
      * what `take` said. */
     void (*ended)(void *context, enum status outcome);
 };
@@ -105,7 +105,10 @@ struct snapshot_progress {
     uint64_t bytes;                 /* encoded */
     uint64_t began_ns;              /* monotonic */
     uint64_t held_bytes;            /* about what it keeps that would otherwise be free */
+    uint64_t held_peak_bytes;       /* the most that was */
 };
 void snapshot_progress(const struct snapshot *snapshot, struct snapshot_progress *ret_progress);
+/* The sums over all that run. */
+void snapshot_progress_all(const struct exec *exec, struct snapshot_progress *ret_progress);
 
 #endif

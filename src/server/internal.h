@@ -14,7 +14,7 @@
 #define SERVER_WORKERS       2
 #define SERVER_LISTENERS_MAX 16
 
-/* running -> stopping (listeners closed, connections finish their output) -> ended (no connection left, or the
+/* running (also while data is saved before the end, server_save_first) -> stopping (listeners closed, connections finish their output) -> ended (no connection left, or the
  * time for that is over) */
 enum server_state { SERVER_RUNNING, SERVER_STOPPING, SERVER_ENDED };
 
@@ -34,7 +34,11 @@ struct server {
     bool io_threads_pending; /* the number of I/O threads in force is not the configured one yet */
     uint64_t stop_deadline_ns;
     uint64_t next_close_ns; /* while stopping: when to ask the connections again */
-    bool waiting_logged;    /* while stopping: the log says whom the server waits for */
+    bool is_saving;         /* before stopping; clients wait, and what CLIENT PAUSE had said was: */
+    int64_t pause_until_ms;
+    bool pause_writes_only;
+    int saving_requested; /* enum exec_shutdown, as it was then */
+    bool waiting_logged;  /* while stopping: the log says whom the server waits for */
     uint64_t spin_until_ns;
     bool pidfile_written;
     int exit_status; /* of the process */
@@ -46,6 +50,12 @@ struct server {
     } listeners[SERVER_LISTENERS_MAX];
     unsigned listener_count;
 };
+
+/* ---- ending.c ------------------------------------------------------------------------------------- */
+
+/* An end has been asked for. To be called in each turn until it answers true: what is to be saved has been, and the server may stop.
+ * When it cannot be saved the server goes on running, as if nothing had been asked. */
+bool server_save_first(struct server *server);
 
 /* ---- listen.c ------------------------------------------------------------------------------------- */
 

@@ -208,18 +208,34 @@ void server_request_shutdown(struct server *server)
     loop_wake(server->loop);
 }
 
+/* What the words of shutdown-on-sigterm and shutdown-on-sigint mean; those of both have the same values. */
+static void note_signal_option(struct exec *exec, int option)
+{
+    int save = option == CONFIG_SHUTDOWN_ON_SIGTERM_SAVE     ? EXEC_SHUTDOWN_SAVE_YES
+               : option == CONFIG_SHUTDOWN_ON_SIGTERM_NOSAVE ? EXEC_SHUTDOWN_SAVE_NO
+                                                             : EXEC_SHUTDOWN_SAVE_DEFAULT;
+    atomic_store(&exec->shutdown_save, save);
+    atomic_store(&exec->shutdown_force, option == CONFIG_SHUTDOWN_ON_SIGTERM_FORCE);
+}
+
+_Static_assert((int)CONFIG_SHUTDOWN_ON_SIGTERM_SAVE == (int)CONFIG_SHUTDOWN_ON_SIGINT_SAVE &&
+                   (int)CONFIG_SHUTDOWN_ON_SIGTERM_NOSAVE == (int)CONFIG_SHUTDOWN_ON_SIGINT_NOSAVE &&
+                   (int)CONFIG_SHUTDOWN_ON_SIGTERM_NOW == (int)CONFIG_SHUTDOWN_ON_SIGINT_NOW &&
+                   (int)CONFIG_SHUTDOWN_ON_SIGTERM_FORCE == (int)CONFIG_SHUTDOWN_ON_SIGINT_FORCE,
+               "one function for both");
+
 void server_signal(struct server *server, int signal_number)
 {
     const struct config *config = server->config;
     _Atomic int *requested = &server->exec->shutdown_requested;
-    bool now = signal_number == SIGINT ? config->shutdown_on_sigint == CONFIG_SHUTDOWN_ON_SIGINT_NOW ||
-                                             atomic_load(requested) != EXEC_SHUTDOWN_NONE
-                                       : config->shutdown_on_sigterm == CONFIG_SHUTDOWN_ON_SIGTERM_NOW;
-    int none = EXEC_SHUTDOWN_NONE;
-    if (now)
+    int option = signal_number == SIGINT ? config->shutdown_on_sigint : config->shutdown_on_sigterm;
+    bool is_first = atomic_load(requested) == EXEC_SHUTDOWN_NONE;
+    if (is_first)
+        note_signal_option(server->exec, option);
+    if (option == CONFIG_SHUTDOWN_ON_SIGTERM_NOW || (signal_number == SIGINT && !is_first))
         atomic_store(requested, EXEC_SHUTDOWN_NOW);
-    else
-        atomic_compare_exchange_strong(requested, &none, EXEC_SHUTDOWN_ORDERLY);
+    else if (is_first)
+        atomic_store(requested, EXEC_SHUTDOWN_ORDERLY);
     loop_wake(server->loop);
 }
 
@@ -318,7 +334,7 @@ bool server_turn(struct server *server, uint64_t wait_ns)
     if (unlikely(server->io_threads_pending))
         server_update_io_threads(server);
     if (unlikely(atomic_load_explicit(&exec->shutdown_requested, memory_order_relaxed)) &&
-        server->state == SERVER_RUNNING)
+        server->state == SERVER_RUNNING && server_save_first(server))
         begin_stopping(server);
     if (unlikely(server->state == SERVER_STOPPING))
         go_on_stopping(server);

@@ -302,7 +302,7 @@ def test_the_sample_says_the_defaults(start):
     before = pairs(server.connect()("CONFIG GET *"))
     assert len(lines_of_options) >= len(defaults)
     wanted = [line for line in lines_of_options
-              if line.split(" ")[0] not in ("port", "unixsocket", "dir", "io-threads",
+              if line.split(" ")[0] not in ("port", "unixsocket", "dir", "save", "io-threads",
                                            "io-threads-always-active", "slice-us", "enable-debug-command")]
     sample = server.folder / "sample.conf"
     sample.write_text("\n".join(wanted) + "\n")

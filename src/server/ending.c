@@ -1,0 +1,63 @@
+/* Saving before the server ends. Entry: server_save_first. Threads: executor.
+ *
+ * While the file is being written nobody's requests are executed: what was acknowledged is in it. */
+#include "base/log.h"
+#include "persist/persist.h"
+#include "persist/save.h"
+#include "server/internal.h"
+
+static bool wants_save(const struct server *server)
+{
+    switch ((enum exec_shutdown_save)atomic_load(&server->exec->shutdown_save)) {
+    case EXEC_SHUTDOWN_SAVE_YES: return true;
+    case EXEC_SHUTDOWN_SAVE_NO: return false;
+    case EXEC_SHUTDOWN_SAVE_DEFAULT: break;
+    }
+    /* A simulated server that nobody has told anything else leaves no files. */
+    return !server->simulated && server->config->save.count > 0;
+}
+
+static void hold_clients(struct server *server)
+{
+    struct exec *exec = server->exec;
+    server->is_saving = true;
+    server->saving_requested = atomic_load(&exec->shutdown_requested);
+    server->pause_until_ms = exec->pause_until_ms;
+    server->pause_writes_only = exec->pause_writes_only;
+    exec->pause_until_ms = INT64_MAX;
+    exec->pause_writes_only = false;
+    log_write(server->log, LOG_NOTICE, "the server is to end: saving first");
+}
+
+static void go_on_running(struct server *server)
+{
+    struct exec *exec = server->exec;
+    server->is_saving = false;
+    exec->pause_until_ms = server->pause_until_ms;
+    exec->pause_writes_only = server->pause_writes_only;
+    atomic_store(&exec->shutdown_save, EXEC_SHUTDOWN_SAVE_DEFAULT);
+    atomic_store(&exec->shutdown_requested, EXEC_SHUTDOWN_NONE);
+    saver_refuse_shutdown(exec->persist->saver);
+    log_write(server->log, LOG_WARNING, "the server does not end, as it could not save");
+}
+
+bool server_save_first(struct server *server)
+{
+    struct exec *exec = server->exec;
+    struct saver *saver = exec->persist->saver;
+    /* SIGINT once more: not even that is waited for. */
+    if (server->is_saving && atomic_load(&exec->shutdown_requested) != server->saving_requested)
+        return true;
+    enum status status = saver_finish(saver, wants_save(server));
+    if (status == ST_AGAIN) {
+        if (!server->is_saving)
+            hold_clients(server);
+        return false;
+    }
+    if (status == ST_OK || atomic_load(&exec->shutdown_force))
+        return true;
+    if (!server->is_saving)
+        hold_clients(server);
+    go_on_running(server);
+    return false;
+}

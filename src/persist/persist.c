@@ -46,6 +46,7 @@ static void snapshot_loaded(void *context, enum status status, const struct load
         return;
     }
     double seconds = (double)(clock_monotonic_ns(exec->clock) - persist->load_began_ns) / 1e9;
+    saver_note_clean(persist->saver);
     log_write(exec->log, LOG_NOTICE,
               "Done loading RDB, keys loaded: %" PRIu64 ", keys expired: %" PRIu64
               ", empty keys skipped: %" PRIu64 ", unknown things skipped: %" PRIu64,

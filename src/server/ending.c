@@ -8,6 +8,9 @@
 
 static bool wants_save(const struct server *server)
 {
+    /* What has been loaded so far must not take the place of the file that it is loaded from. */
+    if (server->exec->hindrances & EXEC_LOADING)
+        return false;
     switch ((enum exec_shutdown_save)atomic_load(&server->exec->shutdown_save)) {
     case EXEC_SHUTDOWN_SAVE_YES: return true;
     case EXEC_SHUTDOWN_SAVE_NO: return false;

@@ -14,6 +14,7 @@
 #include "exec/error_stats.h"
 #include "exec/exec.h"
 #include "observe/metrics.h"
+#include "persist/persist.h"
 #include "repl/repl.h"
 
 /* A server without I/O whose clock stands still until the test moves it. */
@@ -50,6 +51,7 @@ static int setup(void **state)
     chunk_pool_init(&fixture->chunks, 4);
     fixture->exec = exec_new(&(struct exec_options){
         .clock = &fixture->clock, .config = fixture->config, .chunks = &fixture->chunks});
+    persist_new(fixture->exec);
     repl_new(fixture->exec, NULL);
     fixture->metrics = metrics_new(fixture->exec, NULL);
     *state = fixture;
@@ -61,6 +63,7 @@ static int teardown(void **state)
     struct fixture *fixture = *state;
     metrics_free(fixture->metrics);
     repl_free(fixture->exec->repl);
+    persist_free(fixture->exec->persist);
     exec_free(fixture->exec);
     chunk_pool_done(&fixture->chunks);
     config_free(fixture->config);

@@ -139,7 +139,7 @@ static void chain_stream(struct digest *digest, const struct stream *stream)
     } while (stream_step(&cursor));
 }
 
-static void mix_value(struct digest *digest, struct keyspace *keyspace, const struct entry *entry)
+static void mix_data(struct digest *digest, struct keyspace *keyspace, const struct entry *entry)
 {
     entry_scratch scratch;
     chain_number(digest, number_of_type(entry_type(entry)));
@@ -149,6 +149,11 @@ static void mix_value(struct digest *digest, struct keyspace *keyspace, const st
         chain_stream(digest, stream_of(entry));
     else
         mix_collection(digest, keyspace, entry);
+}
+
+static void mix_value(struct digest *digest, struct keyspace *keyspace, const struct entry *entry)
+{
+    mix_data(digest, keyspace, entry);
     if (entry_expire_ms(entry) != ENTRY_NO_EXPIRE)
         add(digest, "!!expire!!", strlen("!!expire!!"));
 }
@@ -159,37 +164,55 @@ void digest_value(struct keyspace *keyspace, const struct entry *entry, struct d
     mix_value(ret_digest, keyspace, entry);
 }
 
+void digest_data(struct keyspace *keyspace, const struct entry *entry, struct digest *ret_digest)
+{
+    *ret_digest = (struct digest){0};
+    mix_data(ret_digest, keyspace, entry);
+}
+
 /* ---- Keyspaces --------------------------------------------------------------------------------------------- */
 
-struct sum {
+void digest_add_key(struct digest *sum, struct keyspace *keyspace, const struct entry *entry)
+{
+    struct digest digest = {0};
+    chain_slice(&digest, entry_key(entry));
+    mix_value(&digest, keyspace, entry);
+    add_digest(sum, &digest);
+}
+
+void digest_add_database(struct digest *whole, uint32_t number, const struct digest *sum)
+{
+    chain_number(whole, number);
+    for (unsigned i = 0; i < DIGEST_SIZE; i++)
+        whole->bytes[i] ^= sum->bytes[i];
+}
+
+struct adding {
     struct keyspace *keyspace;
-    struct digest digest;
+    struct digest sum;
 };
 
 static void add_entry(void *item, void *context)
 {
-    struct sum *sum = context;
-    const struct entry *entry = item;
-    struct digest digest = {0};
-    chain_slice(&digest, entry_key(entry));
-    mix_value(&digest, sum->keyspace, entry);
-    add_digest(&sum->digest, &digest);
+    struct adding *adding = context;
+    digest_add_key(&adding->sum, adding->keyspace, item);
 }
 
 void digest_keyspace(struct keyspace *keyspace, struct digest *ret_digest)
 {
-    struct sum sum = {.keyspace = keyspace};
+    struct digest whole = {0};
     for (uint32_t i = 0; i < keyspace->db_count; i++) {
         const struct table *keys = keyspace->dbs[i].keys;
+        struct adding adding = {.keyspace = keyspace};
+        uint64_t cursor = 0;
         if (table_size(keys) == 0)
             continue;
-        chain_number(&sum.digest, i);
-        uint64_t cursor = 0;
         do {
-            cursor = table_scan(keys, cursor, add_entry, &sum);
+            cursor = table_scan(keys, cursor, add_entry, &adding);
         } while (cursor != 0);
+        digest_add_database(&whole, i, &adding.sum);
     }
-    *ret_digest = sum.digest;
+    *ret_digest = whole;
 }
 
 void digest_format(const struct digest *digest, char text[static DIGEST_TEXT_SIZE])

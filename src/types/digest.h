@@ -1,6 +1,6 @@
 /* Digests of values and of whole keyspaces: equal data give equal digests, whatever order and encoding they are kept in.
  *
- * Principal entry points: digest_value, digest_keyspace, digest_format.
+ * Principal entry points: digest_value, digest_keyspace, digest_add_key, digest_format.
  * They are those of Redis (DEBUG DIGEST, DEBUG DIGEST-VALUE), so that data can be compared between servers. With h(x) the SHA-1 of
  * x, two things happen to a digest d of 20 bytes, zeros at first:
  *
@@ -40,8 +40,16 @@ struct digest {
 
 void digest_value(struct keyspace *keyspace, const struct entry *entry, struct digest *ret_digest);
 
+/* The same without the key's time to live. */
+void digest_data(struct keyspace *keyspace, const struct entry *entry, struct digest *ret_digest);
+
 /* Goes over everything at once. */
 void digest_keyspace(struct keyspace *keyspace, struct digest *ret_digest);
+
+/* The same for who sees keys one by one: a sum for each database, zeros at first, to which its keys are added in any order;
+ * then a whole, zeros at first, to which the sums of those that are not empty are added in the order of their numbers. */
+void digest_add_key(struct digest *sum, struct keyspace *keyspace, const struct entry *entry);
+void digest_add_database(struct digest *whole, uint32_t number, const struct digest *sum);
 
 /* Hexadecimal, with a zero at the end. */
 void digest_format(const struct digest *digest, char text[static DIGEST_TEXT_SIZE]);

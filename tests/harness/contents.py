@@ -36,6 +36,8 @@ def normal(entry):
     value = entry["value"]
     if entry["type"] in ("set", "hash"):
         value = sorted(value, key=order)
+    if entry["type"] == "zset":
+        value = [[member, points if isinstance(points, str) else float(points)] for member, points in value]
     if entry["type"] == "stream":
         value = value | {"groups": [group | {"consumers": [{"name": consumer["name"]} for consumer in group["consumers"]]}
                                     for group in value["groups"]]}

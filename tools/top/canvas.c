@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "top/utf8.h"
+#include "common/utf8.h"
 
 #define LINE_MAX_BYTES 4096 /* of canvas_printf; longer than any terminal is wide */
 #define GRAPH_LEVELS   8    /* of one cell */

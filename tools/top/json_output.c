@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "common/json.h"
-#include "top/utf8.h"
+#include "common/utf8.h"
 
 static void put_number(struct json *json, const char *key, double value)
 {

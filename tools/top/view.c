@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "top/utf8.h"
+#include "common/utf8.h"
 
 #define ALERT_ROWS_MAX     3
 #define SLOW_ENTRIES_SHORT 8   /* what the overview has room for */

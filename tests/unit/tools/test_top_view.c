@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
+#include "common/utf8.h"
 #include "top/format.h"
 #include "top/json_output.h"
-#include "top/utf8.h"
 #include "top/view.h"
 #include "top_recorded.h"
 

@@ -1,5 +1,5 @@
 /* Characters in UTF-8. Entry: utf8_decode, utf8_append, utf8_append_valid. Threads: any. */
-#include "top/utf8.h"
+#include "common/utf8.h"
 
 #define REPLACEMENT 0xfffd
 
@@ -45,6 +45,15 @@ void utf8_append(struct buf *text, uint32_t character)
         buf_append_char(text, (char)(0x80 | (character >> 6 & 0x3f)));
         buf_append_char(text, (char)(0x80 | (character & 0x3f)));
     }
+}
+
+bool utf8_is_valid(struct slice text)
+{
+    size_t size;
+    for (; text.size > 0; text = slice_make(text.data + size, text.size - size))
+        if (utf8_decode(text, &size) == 0 && text.data[0] != 0)
+            return false;
+    return true;
 }
 
 void utf8_append_valid(struct buf *text, struct slice raw)

@@ -5,6 +5,7 @@
 #include "exec/call.h"
 #include "gen/args.h"
 #include "repl/primary.h"
+#include "repl/replica.h"
 #include "repl/repl.h"
 
 /* ---- REPLCONF ------------------------------------------------------------------------------------- */
@@ -170,8 +171,24 @@ static bool is_shown(const struct follower *follower)
     return follower->state == FOLLOWER_ONLINE || follower->state == FOLLOWER_LOADING;
 }
 
+static void role_of_replica(struct call *call, const struct replica *replica)
+{
+    struct replica_view view;
+    replica_view(replica, &view);
+    reply_array(call->out, 5);
+    reply_bulk_string(call->out, "slave");
+    reply_bulk_string(call->out, replica->host);
+    reply_int(call->out, replica->port);
+    reply_bulk_string(call->out, view.role_state);
+    reply_int(call->out, view.is_up ? (int64_t)view.offset : -1);
+}
+
 void cmd_role(struct call *call, const struct args_role *args)
 {
+    if (call->exec->repl->is_replica) {
+        role_of_replica(call, call->exec->repl->replica);
+        return;
+    }
     const struct primary *primary = call->exec->repl->primary;
     uint32_t count = 0;
     list_for_each(&primary->followers, node)

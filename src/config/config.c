@@ -251,3 +251,17 @@ enum status config_set(struct config *config, const struct slice *pairs, uint32_
         config_value_done(&config_options[changes[i].option], &changes[i].value);
     return status;
 }
+
+enum status config_assign(struct config *config, enum config_option option, struct slice text,
+                          struct buf *ret_error)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    const struct config_option_info *info = &config_options[option];
+    struct config_value base = config_value_peek(config, info), value = {0};
+    enum status status = config_value_parse_text(info, text, &base, &value, ret_error);
+    if (status != ST_OK)
+        return status;
+    config_value_exchange(config, info, &value);
+    config_value_done(info, &value);
+    return ST_OK;
+}

@@ -95,6 +95,10 @@ void config_on_change(struct config *config, enum config_option option, config_c
 enum status config_set(struct config *config, const struct slice *pairs, uint32_t count,
                        struct buf *ret_error);
 
+/* Gives an option a value that no CONFIG SET gives it, as REPLICAOF does; no handler is called. ST_INVALID, ST_RANGE: *ret_error says why. */
+enum status config_assign(struct config *config, enum config_option option, struct slice text,
+                          struct buf *ret_error);
+
 /* ---- Look ----------------------------------------------------------------------------------------- */
 
 /* The option with this name or alias, without regard to case; CONFIG_OPTION_COUNT when there is none. */

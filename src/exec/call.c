@@ -35,7 +35,7 @@ static bool locate_hashed(struct call *call, struct slice name, uint64_t hash, s
         /* It may have been only some of its fields. */
         ret_key->entry = db_locate(call->db, name, hash, &ret_key->position);
         if (ret_key->entry && db_is_expired(call->db, ret_key->entry))
-            ret_key->entry = NULL; /* held (exec/hold.h), and not to be seen */
+            ret_key->entry = NULL; /* held (exec/hold.h), or a replica's, and not to be seen */
     }
     /* Who looks a key up and may write to it may change it in place. */
     if (unlikely(ret_key->entry && !list_is_empty(&call->db->walks)) &&

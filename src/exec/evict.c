@@ -128,10 +128,18 @@ static enum evict_choice make_room(struct exec *exec)
     return choice;
 }
 
+/* What goes is decided where changes come from. */
+static bool leaves_it_to_primary(const struct exec *exec)
+{
+    return exec->is_replica && exec->config->replica_ignore_maxmemory;
+}
+
 bool evict_make_room_slow(struct exec *exec)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
     enum evict_choice choice = EVICT_CHOSEN;
+    if (unlikely(leaves_it_to_primary(exec)))
+        return true;
     if (!policies[exec->config->maxmemory_policy].evicts) {
         choice = evict_is_over_limit(exec) ? EVICT_NOBODY : EVICT_CHOSEN;
     } else {
@@ -148,7 +156,7 @@ bool evict_step(struct exec *exec)
 {
     bool is_over = evict_is_over_limit(exec);
     enum evict_choice choice = EVICT_CHOSEN;
-    if (is_over && policies[exec->config->maxmemory_policy].evicts) {
+    if (is_over && policies[exec->config->maxmemory_policy].evicts && !leaves_it_to_primary(exec)) {
         choice = make_room(exec);
         is_over = choice != EVICT_CHOSEN;
     }

@@ -148,11 +148,12 @@ struct exec {
     struct hold_table holds;     /* the keys that they hold */
     unsigned notify_classes;     /* enabled keyspace events */
     unsigned hindrances;         /* enum exec_hindrance */
-    struct propagate propagate;  /* what is written into the log of changes */
-    struct persist *persist;     /* files: persist/, NULL in a simulation without them */
-    struct repl *repl;           /* replication: repl/, the same */
-    struct exec_tasks tasks;     /* work beside requests */
-    struct direct_table direct;  /* threads that read the keyspace */
+    bool is_replica; /* changes come from a primary only: propagate.h P6, and keys expire when it says so */
+    struct propagate propagate; /* what is written into the log of changes */
+    struct persist *persist;    /* files: persist/, NULL in a simulation without them */
+    struct repl *repl;          /* replication: repl/, the same */
+    struct exec_tasks tasks;    /* work beside requests */
+    struct direct_table direct; /* threads that read the keyspace */
     uint32_t monitor_count;
     bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
 

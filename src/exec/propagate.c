@@ -21,7 +21,7 @@ struct propagate_span {
 
 bool propagate_is_on(const struct exec *exec)
 {
-    return exec->propagate.log != NULL && !exec->propagate.is_applying;
+    return exec->propagate.log != NULL && !exec->propagate.is_applying && !exec->is_replica;
 }
 
 static uint64_t history_max(const struct exec *exec)

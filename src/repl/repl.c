@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "exec/exec.h"
 #include "repl/primary.h"
+#include "repl/replica.h"
 
 static void make_id(struct repl *repl, char ret_id[static REPL_ID_SIZE + 1])
 {
@@ -29,6 +30,7 @@ struct repl *repl_new(struct exec *exec, struct io_group *io)
     repl->io = io;
     exec->repl = repl;
     repl->primary = primary_new(repl);
+    repl->replica = replica_new(repl);
     repl_new_history(repl);
     return repl;
 }
@@ -37,6 +39,7 @@ void repl_free(struct repl *repl)
 {
     if (repl == NULL)
         return;
+    replica_free(repl->replica);
     primary_free(repl->primary);
     repl->exec->repl = NULL;
     mem_free(repl);
@@ -49,6 +52,7 @@ void repl_client_gone(struct repl *repl, struct client *client)
 
 void repl_cron(struct repl *repl)
 {
+    replica_cron(repl->replica);
     primary_cron(repl->primary);
 }
 
@@ -66,4 +70,48 @@ void repl_shift_history(struct repl *repl)
     repl->second_offset = (int64_t)propagate_offset(repl->exec) + 1;
     make_id(repl, repl->id);
     primary_note_history(repl->primary);
+}
+
+/* ---- Roles ---------------------------------------------------------------------------------------- */
+
+void repl_become_replica(struct repl *repl, bool *ret_known, uint32_t *ret_db)
+{
+    const struct propagate *propagate = &repl->exec->propagate;
+    /* Without a history kept nobody has counted what has changed. */
+    *ret_known = propagate->needs & PROPAGATE_BACKLOG;
+    *ret_db = propagate->db == PROPAGATE_NO_DB ? 0 : propagate->db;
+    repl->is_replica = repl->exec->is_replica = true;
+}
+
+void repl_become_primary(struct repl *repl, bool is_known)
+{
+    repl->is_replica = repl->exec->is_replica = repl->has_link = false;
+    if (is_known)
+        repl_shift_history(repl);
+    else
+        repl_new_history(repl);
+    propagate_select_again(repl->exec);
+    primary_drop_followers(repl->primary);
+}
+
+void repl_take_history(struct repl *repl, const char *id, uint64_t offset)
+{
+    struct exec *exec = repl->exec;
+    primary_drop_followers(repl->primary);
+    propagate_restart(exec, offset);
+    primary_keep_history(repl->primary);
+    memcpy(repl->id, id, sizeof repl->id);
+    forget_second(repl);
+    primary_note_history(repl->primary);
+}
+
+void repl_rename_history(struct repl *repl, const char *id)
+{
+    if (strcmp(repl->id, id) == 0)
+        return;
+    memcpy(repl->second_id, repl->id, sizeof repl->id);
+    repl->second_offset = (int64_t)propagate_offset(repl->exec) + 1;
+    memcpy(repl->id, id, sizeof repl->id);
+    primary_note_history(repl->primary);
+    primary_drop_followers(repl->primary);
 }

@@ -14,6 +14,7 @@ struct exec;
 struct client;
 struct io_group;
 struct primary;
+struct replica;
 
 #define REPL_ID_SIZE 40 /* hexadecimal digits */
 
@@ -21,6 +22,7 @@ struct repl {
     struct exec *exec;
     struct io_group *io;
     struct primary *primary;
+    struct replica *replica; /* whom this server follows */
     /* Of the other side: */
     bool is_replica; /* this server follows a primary */
     bool has_link;   /* and is connected with it, and has its data: it may be followed itself */
@@ -45,5 +47,17 @@ void repl_cron(struct repl *repl);
 void repl_new_history(struct repl *repl);
 /* The same, but what was is the beginning of it: the old id becomes the second one (a replica that has become a primary). */
 void repl_shift_history(struct repl *repl);
+
+/* ---- Roles: what replica.c says --------------------------------------------------------------------- */
+
+/* This server was a primary and follows another from now on. *ret_known: its data have a name that others may know; then *ret_db
+ * is the database that is selected where the log ends. */
+void repl_become_replica(struct repl *repl, bool *ret_known, uint32_t *ret_db);
+/* And back: the history goes another way from here on, if what it was is known; else it begins here. */
+void repl_become_primary(struct repl *repl, bool is_known);
+/* The data are another server's, at `offset` of the history `id`. */
+void repl_take_history(struct repl *repl, const char *id, uint64_t offset);
+/* The history goes on under another name, which those who follow this server are to learn. */
+void repl_rename_history(struct repl *repl, const char *id);
 
 #endif

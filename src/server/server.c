@@ -26,6 +26,7 @@
 #include "persist/persist.h"
 #include "persist/snapshot.h"
 #include "repl/repl.h"
+#include "repl/replica.h"
 #include "server/internal.h"
 
 #define CHUNKS_KEPT  1024
@@ -184,7 +185,8 @@ enum status server_new(const struct server_options *options, struct server **ret
         return status;
     }
     start_parts(server, options);
-    if (!server->simulated)
+    status = replica_configure(server->exec->repl->replica, ret_error);
+    if (status == ST_OK && !server->simulated)
         status = server_listen(server, ret_error);
     if (status == ST_OK && !server->simulated)
         status = write_pidfile(server, ret_error);

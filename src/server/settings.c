@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "exec/evict.h"
 #include "exec/notify.h"
+#include "repl/repl.h"
+#include "repl/replica.h"
 #include "server/descriptors.h"
 #include "server/internal.h"
 
@@ -74,6 +76,13 @@ static bool apply_backlog(struct config *config, void *context, struct buf *ret_
 {
     struct server *server = context;
     propagate_apply_history(server->exec);
+    return true;
+}
+
+static bool apply_stale(struct config *config, void *context, struct buf *ret_error)
+{
+    struct server *server = context;
+    replica_update_hindrances(server->exec->repl->replica);
     return true;
 }
 
@@ -147,6 +156,7 @@ void server_apply_settings(struct server *server)
         {CONFIG_OPTION_CLIENT_OUTPUT_BUFFER_LIMIT, apply_output_limits, true},
         {CONFIG_OPTION_IO_THREADS_ALWAYS_ACTIVE, apply_io_threads, false},
         {CONFIG_OPTION_REPL_BACKLOG_SIZE, apply_backlog, false},
+        {CONFIG_OPTION_REPLICA_SERVE_STALE_DATA, apply_stale, false},
         {CONFIG_OPTION_BIND, server_listen_again, false},
         {CONFIG_OPTION_PORT, server_listen_again, false},
     };

@@ -1,0 +1,76 @@
+/* What a replica and its primary say to each other before data flow: the replica's side, as lines in and requests out.
+ *
+ * Principal entry points: handshake_begin, handshake_line.
+ * Knows no sockets and no clocks. Threads: none of its own. The primary is not trusted: any line gives some outcome.
+ *
+ * One question is under way at a time:
+ *
+ *     ping -> auth (with a password) -> port -> ip (if one is announced) -> capabilities -> version -> psync -> decided
+ *
+ * | question     | accepted                                            | else                                             |
+ * |--------------|-----------------------------------------------------|--------------------------------------------------|
+ * | ping         | +PONG, -NOAUTH, -NOPERM, -ERR operation not permitted | failed                                           |
+ * | auth         | +OK                                                 | failed                                           |
+ * | port, ip, capabilities, version | any: an old primary does not know them | -                                             |
+ * | psync        | +FULLRESYNC id offset, +CONTINUE [id]               | -NOMASTERLINK, -LOADING, others: later; the rest: failed |
+ *
+ * Empty lines say that the primary is there and busy; they are no answers. */
+#ifndef SKUA_REPL_HANDSHAKE_H
+#define SKUA_REPL_HANDSHAKE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/slice.h"
+#include "repl/repl.h"
+
+/* No answer of a handshake is longer. */
+#define HANDSHAKE_LINE_MAX 1024
+
+enum handshake_question {
+    HANDSHAKE_PING,
+    HANDSHAKE_AUTH,
+    HANDSHAKE_PORT,
+    HANDSHAKE_IP,
+    HANDSHAKE_CAPABILITIES,
+    HANDSHAKE_VERSION,
+    HANDSHAKE_PSYNC,
+    HANDSHAKE_DECIDED,
+};
+
+/* Who asks and what for. Strings live as long as the handshake. */
+struct handshake_options {
+    const char *user, *password; /* password "": no AUTH; user "": the default one */
+    const char *announced_ip;    /* "": not said */
+    const char *version;         /* of Redis's, that is spoken here */
+    uint16_t port;               /* where this server listens */
+    const char *id;              /* the history that is known, NULL: none; then: */
+    uint64_t offset;             /* how many bytes of it are here */
+    bool failover;               /* the primary is to become this server's replica */
+};
+
+enum handshake_outcome {
+    HANDSHAKE_GOES_ON,
+    HANDSHAKE_FULL,     /* a snapshot comes: `id` and `offset` */
+    HANDSHAKE_CONTINUE, /* what comes follows what is known; `id` is the history's name from now on */
+    HANDSHAKE_LATER,    /* not now: to be tried again; `reason` */
+    HANDSHAKE_FAILED,   /* the same, but somebody should look at it; `reason` */
+};
+
+struct handshake {
+    struct handshake_options options;
+    enum handshake_question question;
+    char id[REPL_ID_SIZE + 1];
+    uint64_t offset;
+    char reason[160];
+};
+
+/* Asks the first question: appended to *ret_out. */
+void handshake_begin(struct handshake *handshake, const struct handshake_options *options,
+                     struct buf *ret_out);
+
+/* The next line, without its end. What is to be sent is appended to *ret_out. Not after an outcome other than HANDSHAKE_GOES_ON. */
+enum handshake_outcome handshake_line(struct handshake *handshake, struct slice line, struct buf *ret_out);
+
+#endif

@@ -5,8 +5,8 @@
 #include "exec/call.h"
 #include "gen/args.h"
 #include "repl/primary.h"
-#include "repl/replica.h"
 #include "repl/repl.h"
+#include "repl/replica.h"
 
 /* ---- REPLCONF ------------------------------------------------------------------------------------- */
 

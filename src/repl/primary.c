@@ -344,6 +344,27 @@ void primary_before_feed(struct primary *primary)
     full_sync_step(primary);
 }
 
+bool primary_finish(struct primary *primary)
+{
+    struct exec *exec = primary->exec;
+    if (primary->follower_count == 0)
+        return true;
+    if (!primary->is_finishing) {
+        primary->is_finishing = true;
+        exec->pause_until_ms = INT64_MAX;
+        exec->pause_writes_only = true;
+        primary->finish_position = propagate_offset(exec);
+        primary_request_acks(primary);
+    }
+    list_for_each(&primary->followers, node)
+    {
+        const struct follower *follower = list_entry(node, struct follower, node);
+        if (is_online(follower) && follower->acked < primary->finish_position)
+            return false;
+    }
+    return true;
+}
+
 /* ---- Cron ----------------------------------------------------------------------------------------- */
 
 /* Notes whether anything has gone over the connection. */

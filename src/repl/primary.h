@@ -108,6 +108,8 @@ struct primary {
     struct full_sync *sync; /* under way, NULL: none */
     int64_t next_sync_ms;   /* none begins before */
     struct list_node ack_waits;
+    bool is_finishing; /* primary_finish */
+    uint64_t finish_position;
     uint64_t id_generation; /* of the log that the history's id belongs to */
     /* For INFO. */
     uint64_t full_syncs, partial_syncs, partial_refused;
@@ -156,6 +158,10 @@ uint32_t primary_count_acked(const struct primary *primary, uint64_t position);
 uint32_t primary_count_synced(const struct primary *primary, uint64_t position);
 /* Those whose last ACK is not older than min-replicas-max-lag. */
 uint32_t primary_count_good(const struct primary *primary);
+
+/* The server is going: no more writes are executed. Whether all followers that are online have acknowledged what there was when
+ * this was called first; to be called until they have, or the time is over. */
+bool primary_finish(struct primary *primary);
 
 /* Has all followers asked for an ACK at the end of the batch. */
 void primary_request_acks(struct primary *primary);

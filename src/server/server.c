@@ -25,6 +25,7 @@
 #include "observe/slowlog.h"
 #include "persist/persist.h"
 #include "persist/snapshot.h"
+#include "repl/primary.h"
 #include "repl/repl.h"
 #include "repl/replica.h"
 #include "server/internal.h"
@@ -285,6 +286,8 @@ static void go_on_stopping(struct server *server)
         server->state = SERVER_ENDED;
         return;
     }
+    if (server->next_close_ns == 0 && server->exec->repl && !primary_finish(server->exec->repl->primary))
+        return;
     if (now_ns >= server->next_close_ns) {
         bool asked = server->next_close_ns != 0;
         if (asked && !server->waiting_logged)

@@ -406,6 +406,39 @@ def test_writes_need_replicas_that_keep_up(start):
     replica.close()
 
 
+@pytest.mark.once
+def test_a_shutdown_waits_for_replicas_while_writes_wait(start):
+    primary = start(repl_diskless_sync_delay=0, shutdown_timeout=1000)
+    p, other = primary.connect(), primary.connect()
+    replica = FakeReplica(primary.address)
+    replica.follow()
+    replica.acknowledge()
+    p("SET a 1")
+    replica.requests("SET a 1")
+    os.kill(primary.pid, signal.SIGTERM)
+    while replica.request() != [b"REPLCONF", b"GETACK", b"*"]:
+        pass
+    other.send("SET a 2")
+    assert p("GET a") == b"1"
+    replica.acknowledge()
+    assert primary.wait_exit() == 0
+    assert other.is_closed()
+    replica.close()
+
+
+@pytest.mark.once
+def test_a_shutdown_does_not_wait_for_ever(start):
+    primary = start(repl_diskless_sync_delay=0, shutdown_timeout=1)
+    p = primary.connect()
+    replica = FakeReplica(primary.address)
+    replica.follow()
+    replica.acknowledge()
+    p("SET a 1")
+    os.kill(primary.pid, signal.SIGTERM)
+    assert primary.wait_exit() == 0
+    replica.close()
+
+
 # ---- What is told of replicas ---------------------------------------------------------------------------------------
 
 
@@ -540,6 +573,50 @@ def test_a_slow_replica_gets_everything_in_order(primary, p, follow):
     assert offset_of(p) == replica.offset
 
 
+@pytest.mark.once
+def test_a_snapshot_goes_on_as_its_reader_does(start):
+    """One that stops reading in the midst of it holds up nobody else, and its going ends it."""
+    primary = start(repl_diskless_sync_delay=0)
+    p = primary.connect()
+    count = 300 if is_slow_build() else 3000
+    for i in range(count):
+        p("SET", f"k{i}", bytes(os.urandom(10_000)))
+    slow = FakeReplica(primary.address)
+    assert slow.ask().startswith(b"+FULLRESYNC")
+    assert "state=send_bulk" in p.info("replication")["slave0"]
+    for i in range(count):
+        assert p("SET", f"k{i}", "new") == "OK"
+    slow.close()
+    eventually(lambda: p.info("replication")["connected_slaves"] == "0")
+    second = FakeReplica(primary.address)
+    assert second.follow() is True
+    second.acknowledge()
+    p("SET end 1")
+    assert second.requests("SET end 1") == [[b"SELECT", b"0"], [b"SET", b"end", b"1"]]
+    second.close()
+
+
+@pytest.mark.once
+def test_a_reader_that_comes_back_gets_the_state_of_the_cut(start, redis_replica):
+    primary = start(repl_diskless_sync_delay=0)
+    p = primary.connect()
+    count = 200 if is_slow_build() else 2000
+    for i in range(count):
+        p("SET", f"k{i}", b"%d " % i * 3000)
+    slow = FakeReplica(primary.address)
+    assert slow.ask().startswith(b"+FULLRESYNC")
+    for i in range(count):
+        p("SET", f"k{i}", "new")
+    p("SET end 1")
+    slow.snapshot = slow.payload()
+    slow.acknowledge(0)
+    changes = slow.requests("SET end 1")
+    assert changes[0] == [b"SELECT", b"0"]
+    assert [change[1] for change in changes[1:-1]] == [f"k{i}".encode() for i in range(count)]
+    assert slow.snapshot.count(b"new") == 0
+    slow.close()
+
+
 # ---- redis-server 7.0 as the replica --------------------------------------------------------------------------------
 
 
@@ -553,7 +630,8 @@ def test_redis_gets_everything_and_then_what_changes(start, redis_replica, diskl
     assert everything(p, (0, 3)) == everything(r, (0, 3))
     p("SET after 1")
     p("EXPIRE text 1000")
-    p("XADD stream 9999-1 a b")
+    p("SPOP members 10")
+    p("XADD stream * a b")
     p("LPOP list 3")
     assert p("WAIT 1 0") == 1
     r = wait_until_equal(p, replica)

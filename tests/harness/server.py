@@ -88,22 +88,34 @@ class Server:
 
     # ---- Life -----------------------------------------------------------------------------------------
 
-    def start(self, attempts=5):
-        """Starts the process and waits until it answers. A port that was taken meanwhile is tried again."""
+    def start(self, attempts=5, until_loaded=True):
+        """Starts the process and waits until it answers, and has loaded its data. A port that was taken meanwhile is tried
+        again."""
         for attempt in range(attempts):
             self.port = free_port()
             self._write_config()
-            with open(self.log_path, "ab") as log:
-                self.process = subprocess.Popen(
-                    [*self.prefix, program(self.kind), str(self.config_path), *self.arguments], cwd=self.folder,
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                    env={**os.environ, "LC_ALL": "C", **self.env})  # SORT in Redis follows the locale
-            if self._wait_ready():
+            self._launch()
+            if self._wait_ready(until_loaded):
                 return self
             if b"in use" not in self.log() or attempt == attempts - 1:
                 break
             self.log_path.unlink()
         raise AssertionError(f"the server did not start (status {self.process.poll()}):\n{self.log_tail()}")
+
+    def _launch(self):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [*self.prefix, program(self.kind), str(self.config_path), *self.arguments], cwd=self.folder,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                env={**os.environ, "LC_ALL": "C", **self.env})  # SORT in Redis follows the locale
+
+    def start_to_end(self):
+        """Starts a server that is expected to leave by itself; returns its exit status."""
+        self._write_config()
+        self._launch()
+        status = self.wait_exit()
+        self.check_log()
+        return status
 
     def _write_config(self):
         options = {"port": self.port, "bind": "127.0.0.1 -::1", "unixsocket": self.socket_path,
@@ -120,17 +132,19 @@ class Server:
                 lines.append(f"{name} {element}\n")
         self.config_path.write_text("".join(lines))
 
-    def _wait_ready(self):
+    def _wait_ready(self, until_loaded):
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 return False
             try:
                 with Client(self.socket_path) as client:
-                    client("PING")
-                    return True
+                    is_loading = str(client("PING")).startswith("LOADING")
+                    if not until_loaded or not is_loading:
+                        return True
             except (FileNotFoundError, ConnectionRefusedError, EOFError):
-                time.sleep(0.01)
+                pass
+            time.sleep(0.01)
         self.process.kill()
         self.process.wait()
         return False

@@ -1,11 +1,20 @@
 """Files in both directions: what redis-server 7.0 and other servers wrote is loaded here, and what we write is loaded there,
 with the same data."""
+import json
+import shutil
+import subprocess
+
 import pytest
 
 from harness import corpus
 from harness.contents import abridged, contents, order
 from harness.digest import digest
-from harness.server import REDIS, Server
+from harness.resp import Error, eventually
+from harness.server import REDIS, ROOT, SKUA, Server
+from harness.values import VALUES, build, random_writes, with_groups
+
+CHECK = str(ROOT / "build" / "bin" / "skua-check")
+FAR_MS = 33177117420000
 
 
 def told(entries):
@@ -27,3 +36,133 @@ def test_the_corpus_is_what_it_says(name):
     server.config |= corpus.place(name, server.folder)
     with server:
         assert_holds(server.connect(), name, fields_expire=False)
+
+
+# ---- Snapshots: theirs here ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name in corpus.snapshots() if name not in ("foreign", "functions")])
+def test_snapshots_of_others_are_loaded(name):
+    server = Server(SKUA, "unix")
+    server.config |= corpus.place(name, server.folder)
+    with server:
+        assert_holds(server.connect(), name, fields_expire=True)
+
+
+@pytest.mark.parametrize("name", ["foreign", "functions"])
+def test_what_cannot_be_here_is_passed_by_when_that_is_allowed(name):
+    server = Server(SKUA, "unix", config={"rdb-skip-unknown": "yes"})
+    server.config |= corpus.place(name, server.folder)
+    with server:
+        assert_holds(server.connect(), name, fields_expire=True)
+
+
+# ---- Snapshots: ours there ----------------------------------------------------------------------------------
+
+
+def every_value(client):
+    """A key for each value that the tests know, in two databases, some with times to live."""
+    for number, (name, commands) in enumerate(VALUES.items()):
+        client("SELECT", number % 2)
+        build(client, commands)
+        client("RENAME", "k", name)
+        if number % 5 == 0:
+            client("PEXPIREAT", name, FAR_MS + number)
+    client("SELECT 0")
+    build(client, with_groups())
+
+
+def random_keyspace(client):
+    client.pipeline(*random_writes(21, 6000))
+
+
+def told_of(client, **more):
+    return digest(client), told(contents(client, **more))
+
+
+def file_of(server, how):
+    """Has the server write its snapshot; returns the file."""
+    client = server.connect()
+    before = client("LASTSAVE")
+    assert not isinstance(client(how), Error)
+    eventually(lambda: client.info("persistence")["rdb_bgsave_in_progress"] == "0" and client("LASTSAVE") >= before,
+               "the snapshot is written")
+    assert client.info("persistence")["rdb_last_bgsave_status"] == "ok"
+    return server.folder / "dump.rdb"
+
+
+@pytest.mark.parametrize("fill", [every_value, random_keyspace])
+@pytest.mark.parametrize("compression", ["yes", "no"])
+def test_our_snapshots_are_loaded_by_redis(fill, compression):
+    with Server(SKUA, "unix", config={"rdb-version": 10, "rdbcompression": compression}) as ours:
+        fill(ours.connect())
+        wanted = told_of(ours.connect())
+        path = file_of(ours, "BGSAVE")
+        assert subprocess.run(["redis-check-rdb", str(path)], stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
+        theirs = Server(REDIS, "unix")
+        shutil.copy(path, theirs.folder / "dump.rdb")
+        with theirs:
+            assert told_of(theirs.connect()) == wanted
+            again = file_of(theirs, "SAVE")
+            assert_same(path, again)
+
+
+def assert_same(one, other):
+    result = subprocess.run([CHECK, "--compare", str(one), str(other)], stdin=subprocess.DEVNULL, capture_output=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("fill", [every_value, random_keyspace])
+def test_snapshots_of_redis_are_loaded_here(fill):
+    with Server(REDIS, "unix") as theirs:
+        fill(theirs.connect())
+        wanted = told_of(theirs.connect())
+        path = file_of(theirs, "SAVE")
+        ours = Server(SKUA, "unix")
+        shutil.copy(path, ours.folder / "dump.rdb")
+        with ours:
+            assert told_of(ours.connect()) == wanted
+            assert_same(path, file_of(ours, "SAVE"))
+
+
+def test_there_and_back_with_all_that_only_we_have():
+    """Version 11, and fields that expire, which only version 12 can hold."""
+    def fill(client):
+        every_value(client)
+        for i in range(300):
+            client("HSET", "timed", f"f{i}", i, "never", 1)
+            client("HPEXPIREAT", "timed", FAR_MS + i, "FIELDS", 1, f"f{i}")
+
+    with Server(SKUA, "unix") as first:
+        fill(first.connect())
+        wanted = told_of(first.connect(), fields_expire=True)
+        path = file_of(first, "BGSAVE")
+        second = Server(SKUA, "unix")
+        shutil.copy(path, second.folder / "dump.rdb")
+        with second:
+            assert told_of(second.connect(), fields_expire=True) == wanted
+            assert_same(path, file_of(second, "SAVE"))
+
+
+def test_skua_check_says_of_a_snapshot_what_the_server_says():
+    with Server(SKUA, "unix") as server:
+        random_keyspace(server.connect())
+        path = file_of(server, "BGSAVE")
+        result = subprocess.run([CHECK, "--stats", "--json", str(path)], stdin=subprocess.DEVNULL, capture_output=True)
+        assert json.loads(result.stdout)["digest"] == digest(server)
+
+
+@pytest.mark.parametrize("policy, command", [("allkeys-lru", "IDLETIME"), ("allkeys-lfu", "FREQ")])
+@pytest.mark.parametrize("writer, reader", [(SKUA, REDIS), (REDIS, SKUA), (SKUA, SKUA)])
+def test_how_keys_were_used_travels(policy, command, writer, reader):
+    config = {"maxmemory-policy": policy}
+    with Server(writer, "unix", config=config | ({"rdb-version": 10} if writer == SKUA else {})) as first:
+        client = first.connect()
+        client("SET often v")
+        client("RESTORE", "used", 0, client("DUMP often"), *(("IDLETIME", 5000) if command == "IDLETIME" else ("FREQ", 77)))
+        path = file_of(first, "SAVE")
+        second = Server(reader, "unix", config=config)
+        shutil.copy(path, second.folder / "dump.rdb")
+        with second:
+            found = second.connect()(f"OBJECT {command} used")
+            assert 4990 <= found <= 5060 if command == "IDLETIME" else found == 77

@@ -373,7 +373,7 @@ static enum check_status pass(struct comparison *comparison, unsigned side, read
     findings_init(&findings);
     enum check_status status = source_open(&source, comparison->paths[side], &findings);
     if (status == CHECK_SOUND) {
-        state_init(&state);
+        state_init(&state, STATE_DATABASES);
         comparison->keyspace = state.keyspace;
         comparison->side = side;
         status = read_keys(&source, &state, &findings, take, comparison);

@@ -61,7 +61,7 @@ static enum check_status run_one(const struct settings *settings)
     findings_init(&run.findings);
     enum check_status status = source_open(&run.source, settings->paths[0], &run.findings);
     if (status == CHECK_SOUND) {
-        state_init(&run.state);
+        state_init(&run.state, STATE_DATABASES);
         status = read_source(&run);
         state_done(&run.state);
     }

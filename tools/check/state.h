@@ -16,13 +16,15 @@ struct exec;
 struct state {
     struct clock clock;
     struct chunk_pool chunks;
-    struct config *config; /* the defaults, but for as many databases as there can be */
+    struct config *config; /* the defaults, but for the number of databases */
     struct exec *exec;
     struct keyspace *keyspace; /* the executor's */
     struct rdb_limits limits;
 };
 
-void state_init(struct state *state);
+#define STATE_DATABASES 10000 /* as many as a server can have */
+
+void state_init(struct state *state, unsigned databases);
 void state_done(struct state *state);
 
 #endif

@@ -231,6 +231,8 @@ static void run_writes(struct call *call, const struct field_program *program, s
     /* A string that only grew, all its writes having failed, counts as unchanged, as in Redis. */
     if (effect.wrote && (grown || effect.changed))
         call_changed(call, NOTIFY_STRING, "setbit", key->name);
+    else if (grown)
+        call_propagate_always(call);
 }
 
 static void run_program(struct call *call, const struct field_program *program, struct slice name,

@@ -324,15 +324,18 @@ static bool check_size(struct call *call, const struct log_draft *draft)
     return false;
 }
 
-/* With the id that the entry has got, which is the word at `id_at`. */
-static void propagate_added(struct call *call, const struct trimming *trimming, uint32_t id_at,
-                            struct stream_id id, const struct stream *stream)
+/* With the id that the entry has got in the place of one that was left to us, the word at `id_at`. */
+static void propagate_added(struct call *call, const struct trimming *trimming,
+                            const struct wanted_id *wanted, uint32_t id_at, struct stream_id id,
+                            const struct stream *stream)
 {
     stream_id_text threshold, text;
     struct propagate_edit edits[TRIM_EDITS + 1];
     uint32_t count = edit_trimming(trimming, stream, threshold, edits);
-    edits[count++] = (struct propagate_edit){id_at, slice_make(text, stream_id_format(id, text))};
-    call_propagate_edited(call, edits, count);
+    if (wanted->any || wanted->any_seq)
+        edits[count++] = (struct propagate_edit){id_at, slice_make(text, stream_id_format(id, text))};
+    if (count > 0)
+        call_propagate_edited(call, edits, count);
 }
 
 void cmd_xadd(struct call *call, const struct args_xadd *args)
@@ -370,9 +373,8 @@ void cmd_xadd(struct call *call, const struct args_xadd *args)
     struct keyspace *keyspace = call->exec->keyspace;
     if (trimming.is_wanted && stream_trim(keyspace, stream_change(keyspace, key.entry), &trimming.trim) > 0)
         notify_publish(call->exec, NOTIFY_STREAM, "xtrim", key.name, call->db);
-    if (wanted.any || wanted.any_seq || trimming.threshold_at != 0)
-        propagate_added(call, &trimming, (uint32_t)(&words[used] - call->argv), draft.id,
-                        stream_of(key.entry));
+    propagate_added(call, &trimming, &wanted, (uint32_t)(&words[used] - call->argv), draft.id,
+                    stream_of(key.entry));
 }
 
 /* ---- The rest ------------------------------------------------------------------------------------------------------- */

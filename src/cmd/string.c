@@ -134,16 +134,20 @@ static void propagate_timed(struct call *call, struct slice name, struct slice v
 }
 
 #define SET_OPTIONS_AT 3 /* the first word behind the value */
-#define SET_GET_MAX    4 /* more of the same word do no harm */
+#define SET_EDITS_MAX  6 /* more of the same words do no harm */
 
-/* The answer that GET asks for is nothing to those who read the log. */
-static void propagate_without_get(struct call *call)
+/* The answer that GET asks for is nothing to those who read the log, nor is IFEQ, which was met and which not all of them know. */
+static void propagate_plain(struct call *call)
 {
-    struct propagate_edit edits[SET_GET_MAX];
+    struct propagate_edit edits[SET_EDITS_MAX];
     uint32_t count = 0;
-    for (uint32_t i = SET_OPTIONS_AT; i < call->argc && count < SET_GET_MAX; i++)
-        if (slice_equal_nocase(call->argv[i], "get"))
+    for (uint32_t i = SET_OPTIONS_AT; i < call->argc && count + 2 <= SET_EDITS_MAX; i++) {
+        bool is_ifeq = slice_equal_nocase(call->argv[i], "ifeq");
+        if (is_ifeq || slice_equal_nocase(call->argv[i], "get"))
             edits[count++] = (struct propagate_edit){.index = i};
+        if (is_ifeq)
+            edits[count++] = (struct propagate_edit){.index = ++i};
+    }
     call_propagate_edited(call, edits, count);
 }
 
@@ -167,8 +171,8 @@ static NO_INLINE void set_with_options(struct call *call, const struct args_set 
     if (expires) {
         call_changed(call, NOTIFY_GENERIC, "expire", args->key);
         propagate_timed(call, args->key, args->value, expire_ms);
-    } else if (args->get) {
-        propagate_without_get(call);
+    } else if (args->get || args->condition == ARGS_SET_CONDITION_IFEQ) {
+        propagate_plain(call);
     }
     if (!args->get)
         reply_ok(call->out);

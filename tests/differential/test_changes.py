@@ -1,0 +1,131 @@
+"""What is written into the log of changes is what redis-server 7.0 writes: byte for byte, but for moments and for chance.
+
+SKUA_SEED=n and SKUA_CHANGES=n repeat or lengthen the random part.
+"""
+import json
+import os
+import random
+
+import pytest
+
+from harness.resp import Client, eventually
+from harness.server import REDIS, SKUA, Server
+
+from .change_scripts import SCRIPTS, STREAMS
+from .changes import MARK, Link, as_7_0, difference, request_line, stream_of
+from .grammar import Grammar
+from .session import Difference, Duel, contents
+from .test_differential import CONFIG, GRAMMAR, SEED, sequence
+
+COMMANDS = int(os.environ.get("SKUA_CHANGES", "20000"))
+TTL_TOLERANCE_MS = 5000
+IS_SLICED = "SKUA_SLICE_US" in os.environ
+OPTIONS = {**CONFIG, "repl-diskless-sync-delay": 0}
+
+
+@pytest.fixture(scope="module")
+def servers():
+    with Server(SKUA, "unix", 0, OPTIONS) as ours, Server(REDIS, "unix", 0, OPTIONS) as theirs:
+        yield ours, theirs
+
+
+@pytest.fixture(scope="module")
+def links(servers):
+    opened = [Link(server) for server in servers]
+    yield opened
+    for link in opened:
+        link.close()
+
+
+# ---- The table ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_script(name, servers, links):
+    ours = stream_of(servers[0], links[0], SCRIPTS[name])
+    if name in STREAMS:
+        assert [request_line(request) for request in ours] == STREAMS[name]
+        return
+    theirs = stream_of(servers[1], links[1], SCRIPTS[name])
+    if IS_SLICED:  # what a first slice finds expired is a unit of its own
+        ours, theirs = as_7_0(ours), as_7_0(theirs)
+    assert (found := difference(ours, theirs)) is None, found
+
+
+def test_every_command_that_writes_is_in_the_table():
+    used = set()
+    for steps in SCRIPTS.values():
+        for line in steps:
+            words = line.split(": ")[-1].split("> ")[-1].lower().split()
+            used |= {words[0], " ".join(words[:2])}
+    declared = [command for family in json.loads(GRAMMAR.read_text()) for command in [family, *family["subcommands"]]]
+    names = {command["full_name"].replace("|", " ") for command in declared
+             if {"write", "may_replicate"} & set(command["flags"])}
+    assert len(names) > 100
+    assert not names - used
+
+
+# ---- By chance ------------------------------------------------------------------------------------------------------
+
+
+def mark(server):
+    with Client(server.socket_path) as client:
+        client("SET", MARK, "")
+        client("DEL", MARK)
+
+
+def sequences(count, rng):
+    """Random sequences of commands, until there have been so many commands."""
+    grammar = Grammar(GRAMMAR, rng)
+    while count > 0:
+        yield grammar, (steps := sequence(grammar, rng))
+        count -= len(steps)
+
+
+def test_random_commands_write_the_same(servers, links):
+    duel = None
+    for grammar, steps in sequences(COMMANDS, random.Random(SEED)):
+        duel = duel or Duel(*servers, grammar)
+        try:
+            duel.run(steps, False)
+        except Difference as found:  # of replies: test_differential.py's
+            pytest.fail(str(found), pytrace=False)
+        for server in servers:
+            mark(server)
+        ours, theirs = (as_7_0(link.read_to_mark()) for link in links)
+        assert (found := difference(ours, theirs)) is None, f"SKUA_SEED={SEED}: {found}"
+
+
+def has_same_data(ours, theirs):
+    """None, or the first key that is not the same in both."""
+    ours, theirs = contents(ours.socket_path), contents(theirs.socket_path)
+    for key in ours.keys() | theirs.keys():
+        a, b = ours.get(key), theirs.get(key)
+        if a is None or b is None or a[:3] != b[:3] or abs(a[3] - b[3]) > TTL_TOLERANCE_MS:
+            return key, a, b
+    return None
+
+
+@pytest.fixture(scope="module")
+def replica(servers):
+    """redis-server that follows ours."""
+    with Server(REDIS, "unix", 0, {**OPTIONS, "replicaof": f"127.0.0.1 {servers[0].port}"}) as running:
+        client = Client(running.socket_path)
+        eventually(lambda: client.info("replication")["master_link_status"] == "up", "the link is up")
+        yield running
+        client.close()
+
+
+def test_redis_server_that_reads_it_has_the_same_data(servers, replica):
+    with Client(servers[0].socket_path) as client, Client(replica.socket_path) as reader:
+        number = 0
+        for grammar, steps in sequences(COMMANDS // 4, random.Random(SEED + 1)):
+            client("FLUSHALL")
+            for _, words in steps:
+                client(*words)
+            client("DISCARD")
+            client("SELECT", "0")
+            number += 1
+            client("SET", MARK, number)
+            eventually(lambda: reader("GET", MARK) == b"%d" % number, "the replica has read it all")
+            assert (found := has_same_data(servers[0], replica)) is None, f"SKUA_SEED={SEED}: {found}"

@@ -9,6 +9,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "eight bytes are one n
 
 uint64_t crc64(uint64_t crc, const void *bytes, size_t size)
 {
+    if (size == 0)
+        return crc; /* there may be no bytes at all to point at */
     const uint8_t *at = bytes, *end = at + size;
     for (; end - at >= 8; at += 8) {
         uint64_t word;

@@ -153,7 +153,8 @@ static bool expand_one(struct lzf_expander *expander)
 void lzf_expand_begin(struct lzf_expander *expander, struct slice in, char *out, size_t out_size)
 {
     const uint8_t *at = (const uint8_t *)in.data;
-    *expander = (struct lzf_expander){.at = at, .end = at + in.size, .out = out, .size = out_size};
+    const uint8_t *end = in.size > 0 ? at + in.size : at; /* nothing may be nowhere */
+    *expander = (struct lzf_expander){.at = at, .end = end, .out = out, .size = out_size};
 }
 
 enum status lzf_expand_step(struct lzf_expander *expander, size_t bytes_wanted)

@@ -75,7 +75,7 @@ def test_in_a_transaction(start):
     client("DISCARD")
     assert client.pipeline(("MULTI",), ("INCR", "k"), ("BGSAVE",), ("INCR", "k"), ("EXEC",))[-1] == [
         1, "Background saving scheduled", 2]
-    eventually(lambda: client.info("persistence")["rdb_saves"] == "1", "it was written after the transaction")
+    eventually((server.folder / "dump.rdb").exists, "it was written after the transaction")
     with loaded_by(server.kind, server) as other:
         assert other("GET k") == b"2"
 
@@ -192,8 +192,7 @@ def sent(client, commands, each=500):
 
 
 @pytest.mark.skua_only("it is about walking while the data changes")
-@pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("slice_us", [200, 1])
+@pytest.mark.parametrize("seed, slice_us", [(0, 200), (1, 1), (2, 1), (3, 200)])
 def test_a_snapshot_is_the_state_at_its_beginning(start, seed, slice_us):
     """The one connection that changes anything asks for the digest and then for the snapshot, so it knows the cut."""
     keys = 60 if is_slow_build() else 250

@@ -175,7 +175,7 @@ void rdb_file_set_error(struct rdb_file *file, const char *format, ...)
 /* Has the reading end with a reason. */
 static enum status damaged(struct rdb_file *file, const char *reason)
 {
-    if (!file->has_ended && !file->source.no_memory)
+    if (!file->has_ended && !file->source.no_memory && !file->source.is_short)
         rdb_file_set_error(file, "%s", reason);
     return ST_INVALID;
 }
@@ -191,6 +191,8 @@ static enum status conclude(struct rdb_file *file, enum status status)
         rdb_file_set_error(file, "out of memory");
     else if (file->has_ended)
         rdb_file_set_error(file, "unexpected end of file");
+    else if (file->source.is_short)
+        rdb_file_set_error(file, "unexpected end of file, or damaged: something says that it is longer");
     else if (status == ST_INVALID)
         rdb_file_set_error(file, file->in_key ? "damaged value" : "damaged data");
     else

@@ -120,7 +120,7 @@ NO_INLINE static const uint8_t *take_joined(struct rdb_reader *reader, uint64_t 
 {
     struct rdb_pieces *source = reader->source;
     size_t used = 0;
-    if (source == NULL || size > rdb_to_come(reader))
+    if (source == NULL || !rdb_can_come(reader, size))
         return NULL;
     /* Before what is joined already is written over. */
     for (unsigned i = 0; i < source->held_count; i++) {
@@ -226,7 +226,7 @@ enum status rdb_read_length(struct rdb_reader *reader, uint64_t *ret_length)
 enum status rdb_read_count(struct rdb_reader *reader, uint64_t *ret_count)
 {
     uint64_t count;
-    if (rdb_read_length(reader, &count) != ST_OK || count > rdb_to_come(reader))
+    if (rdb_read_length(reader, &count) != ST_OK || !rdb_can_come(reader, count))
         return ST_INVALID;
     *ret_count = count;
     return ST_OK;
@@ -278,7 +278,7 @@ static enum status head_of_compressed(struct rdb_reader *reader, struct rdb_stor
 {
     uint64_t packed_size, size;
     if (rdb_read_length(reader, &packed_size) != ST_OK || rdb_read_length(reader, &size) != ST_OK ||
-        packed_size > rdb_to_come(reader))
+        !rdb_can_come(reader, packed_size))
         return ST_INVALID;
     if (size == 0 || size > reader->text_max || packed_size > 2 * size ||
         size > lzf_expanded_max(packed_size))
@@ -302,7 +302,7 @@ enum status rdb_read_head(struct rdb_reader *reader, struct rdb_stored *ret_stor
         default: return ST_INVALID;
         }
     }
-    if (length > reader->text_max || length > rdb_to_come(reader))
+    if (length > reader->text_max || !rdb_can_come(reader, length))
         return ST_INVALID;
     *ret_stored = (struct rdb_stored){.stored_size = length, .size = length};
     return ST_OK;

@@ -28,6 +28,7 @@ struct rdb_pieces {
     bool (*more)(void *context, struct rdb_reader *reader);
     uint64_t to_come; /* bytes behind this piece, at most; UINT64_MAX: not known */
     bool no_memory;   /* something could not be read for that reason */
+    bool is_short;    /* something says that it is longer than what can still come */
     /* The reader's own. */
     struct rdb_text *held[RDB_HOLDS_MAX];
     unsigned held_count;
@@ -54,6 +55,16 @@ ALWAYS_INLINE uint64_t rdb_to_come(const struct rdb_reader *reader)
 {
     uint64_t to_come = reader->source != NULL ? reader->source->to_come : 0;
     return to_come <= UINT64_MAX - rdb_left(reader) ? to_come + rdb_left(reader) : UINT64_MAX;
+}
+
+/* Whether so many bytes can still come; what needs more is not sound, or has been cut. */
+ALWAYS_INLINE bool rdb_can_come(struct rdb_reader *reader, uint64_t size)
+{
+    if (likely(size <= rdb_to_come(reader)))
+        return true;
+    if (reader->source != NULL)
+        reader->source->is_short = true;
+    return false;
 }
 
 /* Gives back what the source holds for the reader. */

@@ -273,8 +273,8 @@ static bool grow_waiting(struct waiting *waiting, uint64_t count)
 static enum status read_waiting(struct stream_reader *reader, struct waiting *ret_waiting)
 {
     uint64_t count;
-    if (rdb_read_length(reader->reader, &count) != ST_OK ||
-        count > rdb_to_come(reader->reader) / PENDING_SIZE_MIN)
+    if (rdb_read_length(reader->reader, &count) != ST_OK || count > UINT64_MAX / PENDING_SIZE_MIN ||
+        !rdb_can_come(reader->reader, count * PENDING_SIZE_MIN))
         return ST_INVALID;
     for (; ret_waiting->count < count; ret_waiting->count++) {
         if (!grow_waiting(ret_waiting, count))

@@ -6,6 +6,7 @@
 #include "base/num.h"
 #include "exec/call.h"
 #include "gen/args.h"
+#include "repl/failover.h"
 #include "repl/replica.h"
 #include "repl/repl.h"
 
@@ -14,6 +15,10 @@ static void follow(struct call *call, struct slice host, struct slice port)
     struct replica *replica = call->exec->repl->replica;
     char text[REPLICA_HOST_MAX + 1];
     int64_t number;
+    if (call->exec->repl->failover->state != FAILOVER_NONE) {
+        reply_error(call->out, "ERR REPLICAOF not allowed while failing over.");
+        return;
+    }
     if (slice_equal_nocase(host, "no") && slice_equal_nocase(port, "one")) {
         replica_stop(replica);
         reply_ok(call->out);

@@ -147,12 +147,28 @@ static bool may_follow(struct call *call)
     return true;
 }
 
+/* PSYNC … FAILOVER: the primary that this server follows wants to be its replica. False after having refused. */
+static bool take_over(struct call *call, struct slice id)
+{
+    struct repl *repl = call->exec->repl;
+    if (!repl->is_replica) {
+        reply_error(call->out, "ERR PSYNC FAILOVER can't be sent to a master.");
+        return false;
+    }
+    if (!slice_equal(id, slice_from_string(repl->id))) {
+        reply_error(call->out, "ERR PSYNC FAILOVER replid must match my replid.");
+        return false;
+    }
+    replica_stop(repl->replica);
+    return true;
+}
+
 void cmd_psync(struct call *call, const struct args_psync *args)
 {
     struct primary *primary = call->exec->repl->primary;
     if (args->words_count > 2 && slice_equal_nocase(args->words[2], "failover")) {
-        reply_error(call->out, "ERR PSYNC FAILOVER can't be sent to a master.");
-        return;
+        if (!take_over(call, args->words[0]))
+            return;
     }
     if (may_follow(call))
         primary_psync(primary_follower(primary, call->client), args->words[0], args->words[1]);

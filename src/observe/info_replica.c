@@ -1,11 +1,12 @@
-/* Getters of INFO: whom this server follows. Each writes its own line, and none while this server is a primary. See metrics.h. */
+/* Getters of INFO: whom this server follows. Each row writes its own line, and none while this server is a primary. See metrics.h. */
 #include <inttypes.h>
 
 #include "config/config.h"
 #include "exec/exec.h"
 #include "observe/metrics.h"
-#include "repl/replica.h"
+#include "repl/failover.h"
 #include "repl/repl.h"
+#include "repl/replica.h"
 
 static const struct replica *replica_of(const struct metric_source *source)
 {
@@ -69,6 +70,11 @@ void metric_slave_repl_offset(const struct metric_source *source, struct buf *re
 {
     if (is_on(source))
         buf_printf(ret_text, "slave_repl_offset:%" PRIu64 "\r\n", view_of(source).offset);
+}
+
+void metric_master_failover_state(const struct metric_source *source, struct buf *ret_text)
+{
+    buf_append_string(ret_text, failover_state_name(source->exec->repl->failover));
 }
 
 /* ---- While a snapshot comes ----------------------------------------------------------------------- */

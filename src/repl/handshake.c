@@ -183,7 +183,7 @@ enum handshake_outcome handshake_line(struct handshake *handshake, struct slice 
         if (line.data[0] != '+')
             return give_up(handshake, HANDSHAKE_FAILED, "the primary refuses the password", line);
         return ask_next(handshake, ret_out);
-    case HANDSHAKE_PSYNC: return hear_psync(handshake, line);
+    case HANDSHAKE_PSYNC: handshake->asked_psync = true; return hear_psync(handshake, line);
     default: return ask_next(handshake, ret_out);
     }
 }

@@ -61,6 +61,7 @@ enum handshake_outcome {
 struct handshake {
     struct handshake_options options;
     enum handshake_question question;
+    bool asked_psync; /* the outcome is an answer to PSYNC */
     char id[REPL_ID_SIZE + 1];
     uint64_t offset;
     char reason[160];

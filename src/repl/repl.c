@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "exec/exec.h"
+#include "repl/failover.h"
 #include "repl/primary.h"
 #include "repl/replica.h"
 
@@ -31,6 +32,7 @@ struct repl *repl_new(struct exec *exec, struct io_group *io)
     exec->repl = repl;
     repl->primary = primary_new(repl);
     repl->replica = replica_new(repl);
+    repl->failover = failover_new(repl);
     repl_new_history(repl);
     return repl;
 }
@@ -40,6 +42,7 @@ void repl_free(struct repl *repl)
     if (repl == NULL)
         return;
     replica_free(repl->replica);
+    failover_free(repl->failover);
     primary_free(repl->primary);
     repl->exec->repl = NULL;
     mem_free(repl);
@@ -53,6 +56,7 @@ void repl_client_gone(struct repl *repl, struct client *client)
 void repl_cron(struct repl *repl)
 {
     replica_cron(repl->replica);
+    failover_cron(repl->failover);
     primary_cron(repl->primary);
 }
 

@@ -13,6 +13,7 @@
 struct exec;
 struct client;
 struct io_group;
+struct failover;
 struct primary;
 struct replica;
 
@@ -23,6 +24,7 @@ struct repl {
     struct io_group *io;
     struct primary *primary;
     struct replica *replica; /* whom this server follows */
+    struct failover *failover;
     /* Of the other side: */
     bool is_replica; /* this server follows a primary */
     bool has_link;   /* and is connected with it, and has its data: it may be followed itself */

@@ -19,6 +19,7 @@
 #include "exec/exec.h"
 #include "exec/post.h"
 #include "io/link.h"
+#include "repl/failover.h"
 #include "repl/repl.h"
 #include "repl/replay.h"
 #include "transport/transport.h"
@@ -226,6 +227,7 @@ static void ask_ack(void *context)
 void replica_go_on(struct replica *replica)
 {
     replica->failover = false;
+    failover_went_well(replica->repl->failover);
     replica->last_error[0] = 0;
     replica->next_ack_ns = now_ns(replica);
     replica->replay = replay_new(replica->exec, replica->db, ask_ack, replica);
@@ -255,7 +257,11 @@ static void decide(struct replica *replica, enum handshake_outcome outcome)
         replica_go_on(replica);
         return;
     case HANDSHAKE_LATER:
-    case HANDSHAKE_FAILED: replica_drop_link(replica, "%s", handshake->reason); return;
+    case HANDSHAKE_FAILED:
+        replica_drop_link(replica, "%s", handshake->reason);
+        if (replica->failover && handshake->asked_psync)
+            failover_was_refused(replica->repl->failover);
+        return;
     }
 }
 

@@ -19,6 +19,12 @@ WAIT_S = 60
 
 @pytest.fixture
 def servers(cell):
+    if cell[0] != "tcp":
+        pytest.skip("a link is TCP")
+    yield from begin_servers(cell)
+
+
+def begin_servers(cell):
     """servers(kind, option=value, …) starts one that answers over TCP; all are stopped and checked at the end."""
     started = []
 
@@ -341,11 +347,11 @@ def test_nobody_there(servers, primary):
 
 
 class Liar:
-    """A primary that shakes hands and then says what it was told to; counts how often it was asked."""
+    """A primary that shakes hands and then tells one lie after the other, each on a connection of its own."""
 
-    def __init__(self, says):
-        self.says = says
-        self.asked = 0
+    def __init__(self):
+        self.lies = list(LIES.values())
+        self.asked_for_more = 0
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
@@ -371,14 +377,15 @@ class Liar:
             data += piece
             if b"PSYNC" not in data:
                 peer.sendall(b"+PONG\r\n" if b"PING" in piece else b"+OK\r\n")
-        self.asked += 1
-        peer.sendall(self.says)
-        peer.settimeout(0.5)
+        self.asked_for_more += not self.lies
+        peer.sendall(self.lies[0] if self.lies else b"-ERR no more\r\n")
+        peer.settimeout(0.2)
         try:
             while peer.recv(4096):
                 pass
         except TimeoutError:
             pass
+        self.lies = self.lies[1:]
 
     def close(self):
         self.listener.close()
@@ -406,14 +413,21 @@ LIES = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("load", ["disabled", "on-empty-db"])
-@pytest.mark.parametrize("lie", LIES)
-def test_a_primary_that_talks_nonsense_is_asked_again(servers, primary, lie, load):
-    replica, liar = servers(repl_diskless_load=load), Liar(LIES[lie])
-    client = follow(replica, liar.port)
-    eventually(lambda: liar.asked >= 2, "it tries again", timeout_s=WAIT_S)
-    assert client("PING") in ("PONG", Error("LOADING Redis is loading the dataset in memory"))
-    assert not link_is_up(client)
+def test_a_primary_that_talks_nonsense_is_asked_again(servers, primary, load):
+    replica, liar = servers(repl_diskless_load=load), Liar()
+    client = replica.connect()
+    while liar.lies:
+        left = len(liar.lies)
+        # Refused while something is being loaded.
+        eventually(lambda: client("REPLICAOF", "127.0.0.1", str(liar.port)) == "OK", "it is asked")
+        eventually(lambda: len(liar.lies) < left, "it has lied", timeout_s=WAIT_S)
+        eventually(lambda: client("REPLICAOF NO ONE") == "OK", "it has had enough")
+        assert client("ROLE")[0] == b"master"
+    assert client("DBSIZE") == 0
+    follow(replica, liar.port)
+    eventually(lambda: liar.asked_for_more >= 2, "it tries again by itself", timeout_s=WAIT_S)
     primary.connect()("SET", "a", "1")
     # Refused while something is being loaded.
     eventually(lambda: client("REPLICAOF", "127.0.0.1", str(primary.port)) == "OK", "it follows another")
@@ -696,6 +710,112 @@ def test_the_former_primary_comes_back_as_a_replica(servers):
     wait_up(follow(primary, replica.port))
     wait_equal(replica, primary)
     assert client.info("stats")["sync_full"] == "0", "it had all of the history"
+
+
+# ---- FAILOVER ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kinds", [(SKUA, SKUA), (REDIS, SKUA), (SKUA, REDIS)], ids="-to-".join)
+def test_failover_exchanges_the_roles_without_losing_a_write(servers, kinds):
+    primary, replica = (servers(kind) for kind in kinds)
+    client, other, writer = primary.connect(), replica.connect(), primary.connect()
+    fill(client, seed=10, count=50)
+    wait_up(follow(replica, primary.port))
+    eventually(lambda: "state=online" in client.info("replication").get("slave0", ""), "it is online")
+    for i in range(1000):
+        writer.send("INCR n")
+    assert client("FAILOVER") == "OK"
+    written = [reply for reply in writer.replies(1000) if not isinstance(reply, Error)]
+    eventually(lambda: client.info("replication")["master_failover_state"] == "no-failover", "it is over",
+               timeout_s=WAIT_S)
+    eventually(lambda: client("ROLE")[0] == b"slave", "the roles are exchanged", timeout_s=WAIT_S)
+    wait_up(client)
+    wait_equal(replica, primary)
+    assert int(other("GET n")) == len(written)
+    assert other.info("stats")["sync_full"] == "0"
+    assert writer("SET a 1") == Error("READONLY You can't write against a read only replica.")
+    assert other("SET a 1") == "OK"
+
+
+def test_failover_chooses_who_was_named(servers):
+    primary, first, second = servers(), servers(), servers()
+    client = primary.connect()
+    for replica in (first, second):
+        wait_up(follow(replica, primary.port))
+    wait_equal(primary, first, second)
+    eventually(lambda: "state=online" in client.info("replication").get("slave1", ""), "both are online")
+    assert client("FAILOVER", "TO", "127.0.0.1", str(second.port)) == "OK"
+    eventually(lambda: second.connect()("ROLE")[0] == b"master", "it is the primary", timeout_s=WAIT_S)
+    wait_up(client)
+    assert client("ROLE")[2] == second.port
+    wait_up(follow(first, second.port))
+    wait_equal(second, primary, first)
+
+
+def test_failover_waits_for_a_replica_that_lacks_something(servers, proxies):
+    primary, replica = servers(), servers()
+    proxy = proxies(primary)
+    client = primary.connect()
+    wait_up(follow(replica, proxy.port))
+    wait_equal(primary, replica)
+    proxy.flows.clear()
+    client("SET a 1")
+    assert client("FAILOVER TIMEOUT 600000") == "OK"
+    assert client("FAILOVER") == Error("ERR FAILOVER already in progress.")
+    assert client("REPLICAOF NO ONE") == Error("ERR REPLICAOF not allowed while failing over.")
+    assert client.info("replication")["master_failover_state"] == "waiting-for-sync"
+    writer = primary.connect()
+    writer.send("SET b 1")
+    eventually(lambda: client.info("clients")["blocked_clients"] == "1", "writes wait")
+    assert client("GET a") == b"1"
+    assert client("FAILOVER ABORT") == "OK"
+    assert writer.reply() == "OK"
+    assert client("FAILOVER ABORT") == Error("ERR No failover in progress.")
+    assert client("FAILOVER TIMEOUT 1") == "OK"
+    eventually(lambda: client.info("replication")["master_failover_state"] == "no-failover", "the time is over")
+    assert client("ROLE")[0] == b"master"
+    proxy.flows.set()
+    wait_equal(primary, replica)
+
+
+def test_failover_by_force_and_refused(servers, proxies):
+    """One that cannot follow the history any more refuses, and this server is the primary again."""
+    primary, replica = servers(), servers()
+    client = primary.connect()
+    wait_up(follow(replica, primary.port))
+    eventually(lambda: "state=online" in client.info("replication").get("slave0", ""), "it is online")
+    replica.process.send_signal(signal.SIGSTOP)
+    try:
+        client("SET a 1")
+        assert client("FAILOVER", "TO", "127.0.0.1", str(replica.port), "FORCE", "TIMEOUT", "1") == "OK"
+        eventually(lambda: client.info("replication")["master_failover_state"] == "failover-in-progress", "forced",
+                   timeout_s=WAIT_S)
+        assert client("FAILOVER ABORT") == "OK"
+        assert client("ROLE")[0] == b"master"
+        assert client("SET b 1") == "OK"
+    finally:
+        replica.process.send_signal(signal.SIGCONT)
+    wait_equal(primary, replica)
+
+
+def test_failover_says_what_is_wrong(servers):
+    primary, replica = servers(), servers()
+    client, other = primary.connect(), replica.connect()
+    assert client("FAILOVER") == Error("ERR FAILOVER requires connected replicas.")
+    assert client("FAILOVER TO a 1") == Error("ERR FAILOVER requires connected replicas.")
+    assert client("FAILOVER ABORT") == Error("ERR No failover in progress.")
+    wait_up(follow(replica, primary.port))
+    assert other("FAILOVER") == Error("ERR FAILOVER is not valid when server is a replica.")
+    forced = Error("ERR FAILOVER with force option requires both a timeout and target HOST and IP.")
+    not_integer, syntax = Error("ERR value is not an integer or out of range"), Error("ERR syntax error")
+    for words, error in (("FORCE", forced), ("FORCE TIMEOUT 10", forced), ("TO 1.2.3.4 5 FORCE", forced),
+                         ("TO 1.2.3.4 5", Error("ERR FAILOVER target HOST and PORT is not a replica.")),
+                         ("TO 1.2.3.4 x", not_integer), ("TIMEOUT x", not_integer), ("TO 1.2.3.4", syntax),
+                         ("ABORT FORCE", syntax), ("NOW", syntax),
+                         ("TIMEOUT 0", Error("ERR FAILOVER timeout must be greater than 0"))):
+        assert client(f"FAILOVER {words}") == error
+    assert client("PSYNC", "0" * 40, "1", "FAILOVER") == Error("ERR PSYNC FAILOVER can't be sent to a master.")
+    assert other("PSYNC", "0" * 40, "1", "FAILOVER") == Error("ERR PSYNC FAILOVER replid must match my replid.")
 
 
 def test_io_threads_may_change_meanwhile(servers, primary):

@@ -350,9 +350,10 @@ static void free_entries(struct call *call, struct entry **entries, uint32_t fro
 static bool build_pairs(struct call *call, const struct slice *data, uint32_t count,
                         struct entry **ret_entries)
 {
+    const struct key nothing = {0};
+    struct entry_options options = call_entry_options(call, &nothing, false);
     for (uint32_t i = 0; i < count; i++) {
-        struct key key = {.name = data[2 * i]};
-        ret_entries[i] = new_string(call, &key, data[2 * i + 1], ENTRY_NO_EXPIRE);
+        ret_entries[i] = entry_new_string(call->exec->heap, data[2 * i], data[2 * i + 1], &options);
         if (ret_entries[i] == NULL) {
             free_entries(call, ret_entries, 0, i);
             return false;

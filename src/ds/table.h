@@ -41,6 +41,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "base/bug.h"
 #include "base/heap.h"
@@ -165,6 +168,10 @@ ALWAYS_INLINE uint8_t table_tag_of(uint64_t hash)
 /* One bit per slot (0..6) whose tag equals and that is present. Exact: no false candidates beyond equal tags. */
 ALWAYS_INLINE unsigned table_candidates(uint64_t meta, uint8_t tag)
 {
+#if defined(__SSE2__)
+    __m128i equal = _mm_cmpeq_epi8(_mm_cvtsi64_si128((long long)meta), _mm_set1_epi8((char)tag));
+    return (unsigned)_mm_movemask_epi8(equal) & (unsigned)(meta >> TABLE_PRESENCE_SHIFT) & 0x7f;
+#else
     uint64_t difference = (meta ^ (0x0001010101010101ull * tag)) & 0x00ffffffffffffffull;
     /* A zero byte in `difference` is a match; this exact form has no carries between bytes. */
     uint64_t nonzero = ((difference & 0x007f7f7f7f7f7f7full) + 0x007f7f7f7f7f7f7full) | difference;
@@ -172,6 +179,7 @@ ALWAYS_INLINE unsigned table_candidates(uint64_t meta, uint8_t tag)
     /* Gather bit 7 of each byte into seven adjacent bits. */
     unsigned mask = (unsigned)(((matches >> 7) * 0x0001020408102040ull >> 48) & 0x7f);
     return mask & (unsigned)(meta >> TABLE_PRESENCE_SHIFT) & 0x7f;
+#endif
 }
 
 /* ---- Lookup -------------------------------------------------------------------------------------- */

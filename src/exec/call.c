@@ -24,21 +24,30 @@ ALWAYS_INLINE uint64_t hash_name(const struct call *call, struct slice name)
     return keyspace_hash(call->exec->keyspace, name);
 }
 
-static bool locate_hashed(struct call *call, struct slice name, uint64_t hash, struct key *ret_key)
+/* What is past its time goes. */
+NO_INLINE static void expire_located(struct call *call, struct key *key)
+{
+    if (!must_expire(call->db, key->entry))
+        return;
+    dispatch_expire_key(call->exec, call->db, key->name, key->hash);
+    /* It may have been only some of its fields. */
+    key->entry = db_locate(call->db, key->name, key->hash, &key->position);
+    if (key->entry && db_is_expired(call->db, key->entry))
+        key->entry = NULL; /* held (exec/hold.h), or a replica's, and not to be seen */
+}
+
+ALWAYS_INLINE bool locate_hashed(struct call *call, struct slice name, uint64_t hash, struct key *ret_key)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
     ret_key->name = name;
     ret_key->hash = hash;
     ret_key->entry = db_locate(call->db, name, hash, &ret_key->position);
-    if (unlikely(ret_key->entry && must_expire(call->db, ret_key->entry))) {
-        dispatch_expire_key(call->exec, call->db, name, hash);
-        /* It may have been only some of its fields. */
-        ret_key->entry = db_locate(call->db, name, hash, &ret_key->position);
-        if (ret_key->entry && db_is_expired(call->db, ret_key->entry))
-            ret_key->entry = NULL; /* held (exec/hold.h), or a replica's, and not to be seen */
-    }
+    if (!ret_key->entry)
+        return false;
+    if (unlikely(entry_flags(ret_key->entry) & (ENTRY_HAS_EXPIRE | ENTRY_TIMED_FIELDS)))
+        expire_located(call, ret_key);
     /* Who looks a key up and may write to it may change it in place. */
-    if (unlikely(ret_key->entry && !list_is_empty(&call->db->walks)) &&
+    if (unlikely(!list_is_empty(&call->db->walks)) && ret_key->entry &&
         call->command->flags & (CMD_WRITE | CMD_MAY_REPLICATE))
         db_note_change(call->db, ret_key->entry, hash);
     return ret_key->entry != NULL;

@@ -49,8 +49,8 @@ ALWAYS_INLINE bool looks_like_integer(struct slice text)
 {
     if (text.size == 0 || text.size >= NUM_I64_TEXT_MAX)
         return false;
-    unsigned char last = (unsigned char)text.data[text.size - 1];
-    return last >= '0' && last <= '9';
+    unsigned char first = (unsigned char)text.data[0], last = (unsigned char)text.data[text.size - 1];
+    return last >= '0' && last <= '9' && (first == '-' || (first >= '0' && first <= '9'));
 }
 
 struct entry *entry_new_string(struct heap *heap, struct slice key, struct slice value,

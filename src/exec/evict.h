@@ -28,8 +28,10 @@ static inline bool evict_is_over_limit(const struct exec *exec)
     if (likely(limit == 0))
         return false;
     heap_account(exec->heap);
-    /* What waits for readers to go on is as good as free: no key must go for it. */
-    return mem_used() > (uint64_t)limit + keyspace_waiting_bytes(exec->keyspace);
+    /* What waits for readers to go on is as good as free: no key must go for it. Nor for what a slow replica has not been sent: the
+     * DEL would be more of that. */
+    return mem_used() >
+           (uint64_t)limit + keyspace_waiting_bytes(exec->keyspace) + propagate_beyond_history(exec);
 }
 
 /* Follows the options about eviction and about what the access clocks hold. At the start, and when they change. */

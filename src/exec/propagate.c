@@ -52,6 +52,15 @@ uint64_t propagate_offset(const struct exec *exec)
     return exec->propagate.log ? changelog_end(exec->propagate.log) : exec->propagate.offset;
 }
 
+uint64_t propagate_beyond_history(const struct exec *exec)
+{
+    const struct changelog *log = exec->propagate.log;
+    if (likely(log == NULL))
+        return 0;
+    uint64_t held = changelog_memory(log), history = history_max(exec) + 2 * CHANGELOG_BLOCK_SIZE;
+    return held > history ? held - history : 0;
+}
+
 void propagate_restart(struct exec *exec, uint64_t offset)
 {
     exec->propagate.offset = offset;

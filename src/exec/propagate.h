@@ -79,6 +79,9 @@ uint64_t propagate_offset(const struct exec *exec);
 /* What follows is another history, which begins at `offset`: a replica's, or that of a file that was loaded. No cursors. */
 void propagate_restart(struct exec *exec, uint64_t offset);
 
+/* Bytes of the log that are kept for slow readers only. */
+uint64_t propagate_beyond_history(const struct exec *exec);
+
 /* The option repl-backlog-size has changed. */
 void propagate_apply_history(struct exec *exec);
 

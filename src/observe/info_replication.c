@@ -1,5 +1,6 @@
 /* Getters of INFO: replication. See metrics.h. */
 #include <inttypes.h>
+#include <stdatomic.h>
 
 #include "config/config.h"
 #include "exec/exec.h"
@@ -64,6 +65,17 @@ void metric_sync_partial_err(const struct metric_source *source, struct buf *ret
     buf_printf(ret_text, "%" PRIu64, primary_of(source)->partial_refused);
 }
 
+void metric_total_net_repl_output_bytes(const struct metric_source *source, struct buf *ret_text)
+{
+    uint64_t sent = primary_of(source)->sent_before;
+    list_for_each(&primary_of(source)->followers, node)
+    {
+        const struct follower *follower = list_entry(node, struct follower, node);
+        sent += atomic_load_explicit(&follower->client->shared->bytes_out, memory_order_relaxed);
+    }
+    buf_printf(ret_text, "%" PRIu64, sent);
+}
+
 /* ---- History -------------------------------------------------------------------------------------- */
 
 void metric_master_replid(const struct metric_source *source, struct buf *ret_text)
@@ -106,4 +118,15 @@ void metric_repl_backlog_histlen(const struct metric_source *source, struct buf 
 {
     const struct changelog *log = history_of(source);
     buf_printf(ret_text, "%" PRIu64, log ? changelog_end(log) - changelog_start(log) : 0);
+}
+
+void metric_mem_replication_backlog(const struct metric_source *source, struct buf *ret_text)
+{
+    const struct changelog *log = source->exec->propagate.log;
+    buf_printf(ret_text, "%" PRIu64, log ? changelog_memory(log) : 0);
+}
+
+void metric_mem_not_counted_for_evict(const struct metric_source *source, struct buf *ret_text)
+{
+    buf_printf(ret_text, "%" PRIu64, propagate_beyond_history(source->exec));
 }

@@ -81,6 +81,7 @@ struct snapshot_options {
     bool has_replication; /* the next two are written: */
     const char *replication_id;
     uint64_t replication_offset; /* what the reader goes on from; as a rule snapshot_position */
+    uint32_t replication_db;     /* that is selected there */
 };
 
 /* Makes the cut. NULL: refused, as memory is short. Not from inside a command that changes something. */

@@ -32,7 +32,7 @@ void rdb_file_header(struct buf *out, const struct rdb_file_about *about)
     write_number(out, "ctime", about->made_s);
     write_number(out, "used-mem", (int64_t)about->memory);
     if (about->repl_id != NULL) {
-        write_number(out, "repl-stream-db", 0); /* every reader of the log begins with a SELECT */
+        write_number(out, "repl-stream-db", about->repl_db);
         write_text(out, "repl-id", slice_from_string(about->repl_id));
         write_number(out, "repl-offset", (int64_t)about->repl_offset);
     }

@@ -27,7 +27,8 @@ struct rdb_file_about {
     bool is_aof_base; /* commands follow in other files */
     const char
         *repl_id; /* NULL: the next one means nothing. Else of the history that the data is a state of, */
-    uint64_t repl_offset; /* and at which position */
+    uint64_t repl_offset; /* and at which position; */
+    uint32_t repl_db;     /* what follows there is meant for this database */
 };
 
 void rdb_file_header(struct buf *out, const struct rdb_file_about *about);

@@ -20,6 +20,8 @@
 #include "persist/snapshot.h"
 #include "repl/primary.h"
 #include "repl/repl.h"
+#include "repl/replay.h"
+#include "repl/replica.h"
 
 #define MARK_SIZE      40                  /* of what ends a snapshot of unknown length */
 #define PART_SIZE      ((size_t)256 << 10) /* read from a file at a time */
@@ -372,7 +374,8 @@ static bool is_due(const struct primary *primary, const struct waiting *waiting,
 {
     const struct config *config = primary->exec->config;
     int64_t waited_ms = primary->exec->now_ms - waiting->since_ms;
-    if (primary->exec->now_ms < primary->next_sync_ms)
+    bool has_data = !primary->repl->is_replica || primary->repl->has_link;
+    if (!has_data || primary->exec->now_ms < primary->next_sync_ms)
         return false;
     return through_file || waited_ms >= config->repl_diskless_sync_delay * 1000 ||
            (config->repl_diskless_sync_max_replicas > 0 &&
@@ -413,6 +416,12 @@ static struct full_sync *new_sync(struct primary *primary, bool through_file)
     return sync;
 }
 
+/* What is selected where the log ends. A primary writes a SELECT next; a replica, whatever its own primary sends. */
+static uint32_t stream_db(const struct repl *repl)
+{
+    return repl->is_replica && repl->replica->replay ? replay_db(repl->replica->replay) : 0;
+}
+
 static void begin(struct primary *primary, const struct waiting *waiting, bool through_file)
 {
     struct exec *exec = primary->exec;
@@ -424,6 +433,7 @@ static void begin(struct primary *primary, const struct waiting *waiting, bool t
         .has_replication = true,
         .replication_id = sync->id,
         .replication_offset = propagate_offset(exec),
+        .replication_db = stream_db(primary->repl),
     };
     struct snapshot_sink sink = {.context = sync, .take = take, .ended = ended};
     primary->sync = sync;

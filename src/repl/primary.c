@@ -168,6 +168,8 @@ void primary_client_gone(struct primary *primary, struct client *client)
         list_remove(&follower->node);
         primary->follower_count--;
     }
+    if (client->flags & CLIENT_REPLICA)
+        primary->sent_before += atomic_load_explicit(&client->shared->bytes_out, memory_order_relaxed);
     if (primary->follower_count == 0 && client->flags & CLIENT_REPLICA) {
         primary->lonely_since_ms = primary->exec->now_ms;
         primary->exec->feed = NULL;

@@ -113,6 +113,7 @@ struct primary {
     uint64_t id_generation; /* of the log that the history's id belongs to */
     /* For INFO. */
     uint64_t full_syncs, partial_syncs, partial_refused;
+    uint64_t sent_before; /* bytes, to followers that have gone */
 };
 
 struct primary *primary_new(struct repl *repl);

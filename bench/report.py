@@ -1,7 +1,8 @@
 """Writes what the benchmark found: a table (Markdown), a picture (SVG), the figures (JSON) and skua-bench's page (HTML).
 
 Entry: merged, write. All are made of skua-bench's JSON document, whose fields docs/benchmark-output.md describes, and of
-seven more: `measures` (memory), `pause`, `waits` (GETs beside long commands), `half` (GETs at half load), `scaling`
+eight more: `measures` (memory), `pause`, `waits` (GETs beside long commands), `half` (GETs at half load), `snapshot`
+(bench/snapshot.py), `scaling`
 (bench/scaling.py), `shm` (bench/shm.py) and, with a peer, `single_commands` (bench/commands.py). The picture has the look of the
 page, on light and dark ground.
 """
@@ -16,6 +17,7 @@ import commands  # noqa: E402
 import report_page  # noqa: E402
 import scaling  # noqa: E402
 import shm  # noqa: E402
+import snapshot  # noqa: E402
 
 PAGE = ROOT / "tools" / "bench"
 TITLES = {"skua": "Skua", "redis": "Redis"}
@@ -187,6 +189,8 @@ def table(document):
         lines += ["", *commands.section(document["single_commands"])]
     lines += _memory_table(document)
     lines += ["", *_waits_table(document)]
+    if "snapshot" in document:
+        lines += ["", *snapshot.section(document["snapshot"])]
     lines += ["", *shm.table(document["shm"])]
     pause = document["pause"]
     lines += ["", "## Pauses", "",

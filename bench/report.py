@@ -2,9 +2,8 @@
 
 Entry: merged, write. All are made of skua-bench's JSON document, whose fields docs/benchmark-output.md describes, and of
 eight more: `measures` (memory), `pause`, `waits` (GETs beside long commands), `half` (GETs at half load), `snapshot`
-(bench/snapshot.py), `scaling`
-(bench/scaling.py), `shm` (bench/shm.py) and, with a peer, `single_commands` (bench/commands.py). The picture has the look of the
-page, on light and dark ground.
+(bench/snapshot.py), `scaling` (bench/scaling.py), `shm` (bench/shm.py) and, with a peer, `single_commands` (bench/commands.py).
+The picture has the look of the page, on light and dark ground.
 """
 import json
 import pathlib

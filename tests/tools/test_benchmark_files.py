@@ -61,13 +61,20 @@ SCALING = {"keys": 3_000_000, "value_bytes": 512, "pipeline": 16, "clients": 50,
            "rows": {"80 % GET, 20 % SET, direct reads": times(130, 600, 0.75), "SET": times(125, 500), "GET, direct reads": times(0, 400, 0.0)},
            "peers": {"redis-server 7.0": {"GET": {"main_ns": 2000, "rps": 4e5}, "80 % GET, 20 % SET": {"main_ns": 2100, "rps": 4e5}}}}
 
+SNAPSHOT = {"keys": 4_000_000, "fields": 1_000_000, "rate": 20_000, "values": {
+    kind: {"pause_ms": pause, "pause_by": by, "seconds": 4.0, "extra_bytes": extra << 20, "used_bytes": 1000 << 20, "cpu_seconds": cpu,
+           "alone": {"p99_us": 200.0, "p999_us": 300.0, "max_us": 900.0}, "beside": {"p99_us": 300.0, "p999_us": 500.0, "max_us": 40_000.0},
+           "rps_alone": 100_000.0, "rps_beside": 90_000.0}
+    for kind, pause, by, extra, cpu in (("skua", 0.25, "snapshot", 3, 2.3), ("redis", 90.0, "fork", 400, 8.5))}}
+
 
 def benchmark(servers=("skua", "redis")):
     sessions = [(pipeline, document(servers=servers)) for pipeline in (1, 16)]
     beside = {"single_commands": SINGLE} if "redis" in servers else {}
     half = {name: {server: HALF[server] for server in servers} for name in ("half of its own", "the same for all")}
+    snapshot = SNAPSHOT | {"values": {server: SNAPSHOT["values"][server] for server in servers}}
     peers = SCALING["peers"] if "redis" in servers else {}
-    return report.merged(sessions) | {"measures": MEMORY, "pause": PAUSE, "waits": WAITS, "shm": SHM, "half": half,
+    return report.merged(sessions) | {"measures": MEMORY, "pause": PAUSE, "waits": WAITS, "shm": SHM, "half": half, "snapshot": snapshot,
                                       "scaling": SCALING | {"peers": peers}} | beside
 
 
@@ -96,6 +103,14 @@ def test_the_table_has_both_servers_and_their_ratios():
     assert "| 16 KB | 20,000 | 25,000 | 800,000 | **32** |" in text
     assert "| redis-py, blocking | 10,000 | 30,000 | **3** |" in text
     assert "125,000 a second and 8.00 µs of CPU a request over shared memory (**1.25** times the rate)" in text
+
+
+def test_snapshots_beside_the_fork():
+    text = report.table(benchmark())
+    assert "| longest pause, as the server says | 0.25 ms | 90.00 ms |" in text
+    assert "| memory that it takes | 3 MB of 1,000 | 400 MB of 1,000 |" in text
+    assert "| throughput of SET beside it | x 0.90 | x 0.90 |" in text
+    assert "| longest pause, as the server says | 0.25 ms |" in report.table(benchmark(servers=("skua",)))
 
 
 def test_latency_at_half_load():

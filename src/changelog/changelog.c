@@ -259,6 +259,12 @@ bool changelog_open(struct changelog *log, enum changelog_reader reader, uint64_
     return true;
 }
 
+void changelog_open_like(const struct changelog_cursor *other, struct changelog_cursor *ret_cursor)
+{
+    *ret_cursor = *other;
+    list_append(&ret_cursor->log->cursors, &ret_cursor->node);
+}
+
 void changelog_close(struct changelog_cursor *cursor)
 {
     struct changelog *log = cursor->log;

@@ -95,6 +95,8 @@ void changelog_restart(struct changelog *log, uint64_t start);
 /* A cursor at `position`, which must be in [start, end]: else false and nothing is opened. */
 bool changelog_open(struct changelog *log, enum changelog_reader reader, uint64_t position,
                     struct changelog_cursor *ret_cursor);
+/* A cursor where another one is. */
+void changelog_open_like(const struct changelog_cursor *other, struct changelog_cursor *ret_cursor);
 void changelog_close(struct changelog_cursor *cursor);
 
 /* Bytes from the cursor to the end (spans included). */

@@ -1,7 +1,8 @@
-/* SAVE, BGSAVE, LASTSAVE. Threads: executor only. */
+/* SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF. Threads: executor only. */
 #include "persist/persist.h"
 #include "exec/call.h"
 #include "gen/args.h"
+#include "persist/aof.h"
 #include "persist/save.h"
 
 static struct saver *saver_of(const struct call *call)
@@ -46,4 +47,12 @@ void cmd_lastsave(struct call *call, const struct args_lastsave *args)
     struct saver_facts facts;
     saver_facts(saver_of(call), &facts);
     reply_int(call->out, facts.last_time_s);
+}
+
+void cmd_bgrewriteaof(struct call *call, const struct args_bgrewriteaof *args)
+{
+    if (aof_rewrite(call->exec->persist->aof))
+        reply_literal(call->out, "+Background append only file rewriting started\r\n");
+    else
+        reply_error(call->out, "ERR Background append only file rewriting already in progress");
 }

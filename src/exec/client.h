@@ -37,10 +37,11 @@
 
 struct db;
 struct exec;
-struct follower; /* repl/primary.h */
-struct key_wait; /* exec/block.h */
-struct ack_wait; /* repl/primary.h */
-struct sliced;   /* exec/sliced.h */
+struct follower;    /* repl/primary.h */
+struct key_wait;    /* exec/block.h */
+struct ack_wait;    /* repl/primary.h */
+struct sliced;      /* exec/sliced.h */
+struct held_output; /* exec/durable.h */
 struct transaction;
 struct subscriptions; /* exec/pubsub.h */
 
@@ -96,6 +97,10 @@ struct client {
      * client is not moving, it is in output_dirty. */
     struct run *executed_head;
     struct run *executed_tail;
+
+    /* Output of earlier batches that waits for the disk, oldest first, with its runs. */
+    struct held_output *held_first;
+    struct held_output *held_last;
 
     struct list_node in_clients; /* exec->clients, in the order of ids */
     char *name;                  /* CLIENT SETNAME, or NULL */

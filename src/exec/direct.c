@@ -241,6 +241,8 @@ static uint32_t gate_of_modes(const struct exec *exec)
         gate |= GATE_SHUTDOWN;
     if (exec->hindrances & (EXEC_LOADING | EXEC_STALE_REPLICA))
         gate |= GATE_LOADING;
+    if (exec->durable.is_on)
+        gate |= GATE_DURABLE;
     if (exec->notify_classes & NOTIFY_KEY_MISS)
         gate |= GATE_KEY_MISS;
     return gate;

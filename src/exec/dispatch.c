@@ -148,6 +148,7 @@ NO_INLINE static bool is_hindered(struct client *client, const struct command *c
     unsigned hindrances = client->exec->hindrances;
     unsigned flags = flags_of(client, command);
     const char *text = NULL;
+    char log_text[128];
     if (client->flags & CLIENT_PRIMARY)
         return false;
     if (flags & CMD_WRITE || strcmp(command->full_name, "ping") == 0) {
@@ -158,8 +159,11 @@ NO_INLINE static bool is_hindered(struct client *client, const struct command *c
                 "configured to report errors during writes if RDB snapshotting fails "
                 "(stop-writes-on-bgsave-error option). Please check the Redis logs for details about the "
                 "RDB error.";
-        else if (hindrances & EXEC_LOG_FAILS)
-            text = "MISCONF Errors writing to the AOF file: No space left on device";
+        else if (hindrances & EXEC_LOG_FAILS) {
+            snprintf(log_text, sizeof log_text, "MISCONF Errors writing to the AOF file: %s",
+                     client->exec->durable.error);
+            text = log_text;
+        }
     }
     if (!text && flags & CMD_WRITE) {
         if (hindrances & EXEC_TOO_FEW_REPLICAS)

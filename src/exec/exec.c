@@ -72,6 +72,7 @@ struct exec *exec_new(const struct exec_options *options)
     exec->sliced = sliced_table_new(exec);
     hold_table_init(&exec->holds, exec);
     list_init(&exec->tasks.runnable);
+    durable_init(exec);
     exec->active_expire = true;
     propagate_select_again(exec);
     evict_configure(exec);
@@ -172,6 +173,7 @@ void exec_client_closed(struct exec *exec, struct client *client)
         exec->hooks.client_gone(exec->hooks.context, client);
     transaction_discard(client);
     pubsub_client_gone(exec->pubsub, client);
+    durable_client_gone(client);
     if (list_is_listed(&client->in_dirty))
         list_remove(&client->in_dirty);
     if (list_is_listed(&client->in_over_soft))
@@ -241,6 +243,13 @@ void client_hand_over(struct client *client, struct chunk_list *bytes)
     client->port->output(client->port, client->conn, bytes);
 }
 
+void client_count_output(struct client *client, uint64_t size)
+{
+    uint64_t pending =
+        size + atomic_fetch_add_explicit(&client->shared->output_bytes, size, memory_order_relaxed);
+    enforce_output_limit(client, pending);
+}
+
 static void hand_over(struct client *client, struct chunk_list *bytes)
 {
     uint64_t size = bytes->bytes;
@@ -272,6 +281,18 @@ static void give_back_executed(struct client *client)
     give_back(client, run);
 }
 
+void client_hand_over_held(struct client *client, struct chunk_list *bytes, struct run *runs, bool drop)
+{
+    if (drop || bytes->bytes == 0) {
+        atomic_fetch_sub_explicit(&client->shared->output_bytes, bytes->bytes, memory_order_relaxed);
+        chunk_list_drop(bytes, client->exec->chunks, client->exec->workers);
+    } else {
+        client->port->output(client->port, client->conn, bytes);
+    }
+    client_update_direct(client);
+    give_back(client, runs);
+}
+
 static void flush_client(struct client *client)
 {
     if (unlikely(client->flags & CLIENT_MOVING))
@@ -280,6 +301,8 @@ static void flush_client(struct client *client)
     if (unlikely(client->flags & CLIENT_REPLICA) && reply_size(&client->out) > 0)
         drop_replica_reply(client);
     bool dropped = client->flags & CLIENT_CLOSING && client->close_how == CLOSE_NOW;
+    if (unlikely(client->exec->durable.is_on) && !dropped && durable_hold(client))
+        return;
     if (!reply_is_empty(&client->out) && !dropped) {
         struct chunk_list bytes = {0};
         reply_take(&client->out, &bytes);
@@ -303,6 +326,8 @@ static void flush_client(struct client *client)
 void exec_flush_output(struct exec *exec)
 {
     DEBUG_ASSERT(exec->propagate.unit_count == 0); /* P2 */
+    if (unlikely(exec->durable.log_grown != NULL))
+        exec->durable.log_grown(exec->durable.context);
     if (unlikely(exec->feed != NULL))
         exec->feed(exec);
     exec_update_gate(exec); /* who hears of what closes it may rely on that */
@@ -389,6 +414,7 @@ void exec_client_arrived(struct exec *exec, struct client *client, struct port *
 {
     client->port = port;
     client->flags &= ~CLIENT_MOVING;
+    durable_client_arrived(client);
     if (client->pending_head &&
         !(client->flags & (CLIENT_BLOCKED | CLIENT_PAUSED | CLIENT_SLICED | CLIENT_UNBLOCKED)))
         client_make_runnable(client);

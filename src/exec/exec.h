@@ -21,6 +21,7 @@
 #include "exec/client.h"
 #include "exec/deadlines.h"
 #include "exec/direct.h"
+#include "exec/durable.h"
 #include "exec/hold.h"
 #include "exec/propagate.h"
 #include "exec/request.h"
@@ -154,6 +155,7 @@ struct exec {
     struct repl *repl;          /* replication: repl/, the same */
     struct exec_tasks tasks;    /* work beside requests */
     struct direct_table direct; /* threads that read the keyspace */
+    struct durable durable;     /* output that waits for the disk */
     uint32_t monitor_count;
     bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
 

@@ -27,6 +27,7 @@ enum shared_gate {
     GATE_LOADING = 1 << 4,  /* what there is may not be shown: loading, or a replica without its primary */
     GATE_SHUTDOWN = 1 << 5,
     GATE_KEY_MISS = 1 << 6, /* does not close it: only that missing keys are to be reported by the executor */
+    GATE_DURABLE = 1 << 7,  /* answers wait for the disk: exec/durable.h */
 };
 
 /* Large strings up to this size may be read without the executor: to edit one that is open costs a copy. */

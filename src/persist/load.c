@@ -12,6 +12,7 @@
 #include "base/version.h"
 #include "config/config.h"
 #include "exec/exec.h"
+#include "persist/aof.h"
 #include "persist/persist.h"
 #include "rdb/file_read.h"
 
@@ -315,6 +316,8 @@ void load_progress(const struct exec *exec, struct load_progress *ret_progress)
 {
     const struct load *load = exec->persist != NULL ? exec->persist->loading : NULL;
     *ret_progress = (struct load_progress){0};
+    if (exec->persist != NULL && load == NULL && aof_loading_progress(exec->persist->aof, ret_progress))
+        return;
     if (load == NULL)
         return;
     uint64_t total = load->options.bytes_total, loaded = load->report.bytes;

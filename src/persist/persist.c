@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "exec/exec.h"
+#include "persist/aof.h"
 #include "persist/load.h"
 #include "persist/save.h"
 
@@ -19,6 +20,7 @@ struct persist *persist_new(struct exec *exec)
     list_init(&persist->snapshots);
     exec->persist = persist;
     persist->saver = saver_new(exec);
+    persist->aof = aof_new(exec);
     return persist;
 }
 
@@ -26,6 +28,7 @@ void persist_free(struct persist *persist)
 {
     if (persist == NULL)
         return;
+    aof_free(persist->aof);
     load_file_cancel(persist->load_file);
     saver_free(persist->saver);
     persist->exec->persist = NULL;
@@ -54,26 +57,29 @@ static void snapshot_loaded(void *context, enum status status, const struct load
     log_write(exec->log, LOG_NOTICE, "DB loaded from disk: %.3f seconds", seconds);
 }
 
-void persist_load(struct persist *persist)
+enum status persist_load(struct persist *persist, struct buf *error)
 {
     struct exec *exec = persist->exec;
     const struct file_system *files = file_system_real();
     const struct load_options options = {0};
     const char *name = exec->config->dbfilename;
     persist->load_began_ns = clock_monotonic_ns(exec->clock);
-    if (file_exists(files, name) == ST_NOT_FOUND)
-        return;
+    enum status status = aof_start(persist->aof, error);
+    if (status != ST_OK || exec->config->appendonly || file_exists(files, name) == ST_NOT_FOUND)
+        return status;
     load_file_begin(exec, files, name, &options, snapshot_loaded, persist);
+    return ST_OK;
 }
 
 bool persist_step(struct persist *persist)
 {
-    return persist->load_file != NULL && load_file_step(persist->load_file);
+    bool more = persist->load_file != NULL && load_file_step(persist->load_file);
+    return aof_load_slice(persist->aof) || more;
 }
 
 bool persist_is_loading(const struct persist *persist)
 {
-    return persist->load_file != NULL;
+    return persist->load_file != NULL || aof_is_loading(persist->aof);
 }
 
 /* ---- Upkeep ------------------------------------------------------------------------------------------------ */
@@ -81,4 +87,5 @@ bool persist_is_loading(const struct persist *persist)
 void persist_cron(struct persist *persist)
 {
     saver_cron(persist->saver);
+    aof_cron(persist->aof);
 }

@@ -11,7 +11,10 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "base/status.h"
 
+struct aof;
+struct buf;
 struct exec;
 struct load;
 struct load_file;
@@ -21,6 +24,7 @@ struct persist {
     struct exec *exec;
     struct list_node snapshots; /* that run: snapshot.c */
     struct saver *saver;
+    struct aof *aof;
     struct load *loading;        /* that INFO tells of: load.c */
     struct load_file *load_file; /* that persist_step goes on with: load_file.c */
     uint64_t load_began_ns;      /* persist_load */
@@ -33,8 +37,9 @@ struct persist *persist_new(struct exec *exec);
 /* Nothing is written or read any more; the workers have ended. */
 void persist_free(struct persist *persist);
 
-/* At the start, before anybody is served: begins to load what is on disk, if there is anything. */
-void persist_load(struct persist *persist);
+/* At the start, before anybody is served: begins to load what is on disk, if there is anything: the append-only file if that is
+ * turned on, else the snapshot. Not ST_OK: the server is not to start, and `error` says why. */
+enum status persist_load(struct persist *persist, struct buf *error);
 
 /* A slice of a loading from files. True: there is more to do at once. */
 bool persist_step(struct persist *persist);

@@ -192,7 +192,7 @@ enum status server_new(const struct server_options *options, struct server **ret
     if (status == ST_OK && !server->simulated)
         status = write_pidfile(server, ret_error);
     if (status == ST_OK && !server->simulated)
-        persist_load(server->exec->persist);
+        status = persist_load(server->exec->persist, ret_error);
     if (status != ST_OK) {
         server->state = SERVER_ENDED;
         server_free(server);

@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "exec/evict.h"
 #include "exec/notify.h"
+#include "persist/aof.h"
+#include "persist/persist.h"
 #include "repl/repl.h"
 #include "repl/replica.h"
 #include "server/descriptors.h"
@@ -86,6 +88,20 @@ static bool apply_stale(struct config *config, void *context, struct buf *ret_er
     return true;
 }
 
+static bool apply_appendonly(struct config *config, void *context, struct buf *ret_error)
+{
+    struct server *server = context;
+    aof_set_on(server->exec->persist->aof, config->appendonly);
+    return true;
+}
+
+static bool apply_appendfsync(struct config *config, void *context, struct buf *ret_error)
+{
+    struct server *server = context;
+    aof_apply_policy(server->exec->persist->aof);
+    return true;
+}
+
 static bool apply_maxclients(struct config *config, void *context, struct buf *ret_error)
 {
     const struct server *server = context;
@@ -157,6 +173,9 @@ void server_apply_settings(struct server *server)
         {CONFIG_OPTION_IO_THREADS_ALWAYS_ACTIVE, apply_io_threads, false},
         {CONFIG_OPTION_REPL_BACKLOG_SIZE, apply_backlog, false},
         {CONFIG_OPTION_REPLICA_SERVE_STALE_DATA, apply_stale, false},
+        {CONFIG_OPTION_APPENDONLY, apply_appendonly, false},
+        {CONFIG_OPTION_APPENDFSYNC, apply_appendfsync, false},
+        {CONFIG_OPTION_NO_APPENDFSYNC_ON_REWRITE, apply_appendfsync, false},
         {CONFIG_OPTION_BIND, server_listen_again, false},
         {CONFIG_OPTION_PORT, server_listen_again, false},
     };

@@ -135,8 +135,8 @@ def test_notification_classes_have_one_form(r, config, written, shown):
 
 @pytest.mark.skua_only("redis-server has persistence")
 def test_what_this_version_cannot_do_is_refused(r):
-    assert r("CONFIG SET appendonly yes") == failed(
-        "appendonly", "persistence is not in this version of Skua: only no is accepted")
+    assert r("CONFIG SET aof-use-rdb-preamble no") == failed(
+        "aof-use-rdb-preamble", "the base of a log is always a snapshot here: only yes is accepted")
     assert r("CONFIG", "SET", "save", "60") == failed("save", "Invalid save parameters")
     assert r("CONFIG", "SET", "save", "") == "OK"
 
@@ -273,7 +273,7 @@ def run_server(*arguments, text=None):
     ("port 1\nmaxclient 5\n", "standard input:2: unknown option \"maxclient\"; did you mean 'maxclients'?"),
     ("requirepass \"x\n", "standard input:1: unbalanced quotes"),
     ("\n# comment\nport abc\n", "standard input:3: option 'port': argument couldn't be parsed into an integer"),
-    ("appendonly yes\n", "standard input:1: option 'appendonly': persistence is not in this version"),
+    ("aof-use-rdb-preamble no\n", "standard input:1: option 'aof-use-rdb-preamble': the base of a log is always a"),
 ])
 def test_a_mistake_stops_the_start_and_says_where(text, message):
     result = run_server("-", text=text)

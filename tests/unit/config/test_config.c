@@ -159,9 +159,9 @@ static void test_errors_say_where(void **state)
     check_load(config, "port 70000",
                "test.conf:1: option 'port': argument must be between 0 and 65535 inclusive");
     check_load(config, "requirepass \"x", "test.conf:1: unbalanced quotes");
-    check_load(
-        config, "appendonly yes",
-        "test.conf:1: option 'appendonly': persistence is not in this version of Skua: only no is accepted");
+    check_load(config, "aof-use-rdb-preamble no",
+               "test.conf:1: option 'aof-use-rdb-preamble': the base of a log is always a snapshot here: "
+               "only yes is accepted");
     check_load(config, "save 60", "test.conf:1: option 'save': Invalid save parameters");
     check_load(config, "save 60 0", "test.conf:1: option 'save': Invalid save parameters");
     check_load(config, "save 60 1.5", "test.conf:1: option 'save': Invalid save parameters");

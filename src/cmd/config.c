@@ -5,6 +5,7 @@
 #include "config/config.h"
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "base/worker.h"
 #include "exec/call.h"
 #include "exec/post.h"
@@ -50,7 +51,7 @@ void cmd_config_resetstat(struct call *call, const struct args_config_resetstat 
 struct rewrite_job {
     struct exec_post post; /* first: the job's way back */
     struct exec *exec;
-    uint64_t client_id;
+    uint64_t client_id; /* 0: nobody waits for it */
     struct config_rewrite *rewrite;
     enum status status;
     struct buf error;
@@ -89,6 +90,9 @@ static void answer(struct exec *exec, struct exec_post *post)
         reply_rewritten(out, job);
     if (waits)
         client_unblock(client, BLOCK_END_SERVED);
+    if (job->client_id == 0 && job->status != ST_OK)
+        log_write(exec->log, LOG_WARNING, "CONFIG REWRITE of a transaction has failed: %s",
+                  buf_string(&job->error));
     free_job(job);
 }
 
@@ -102,11 +106,6 @@ static void write_file(void *argument)
 
 void cmd_config_rewrite(struct call *call, const struct args_config_rewrite *args)
 {
-    if (call->client->flags & CLIENT_EXECUTING) {
-        reply_literal(call->out,
-                      "-ERR CONFIG REWRITE waits for a file and cannot be part of a transaction\r\n");
-        return;
-    }
     struct config_rewrite *rewrite = config_rewrite_new(call->exec->config);
     if (rewrite == NULL) {
         reply_error(call->out, "ERR The server is running without a config file");
@@ -115,8 +114,12 @@ void cmd_config_rewrite(struct call *call, const struct args_config_rewrite *arg
     struct rewrite_job *job = mem_calloc(1, sizeof *job);
     job->post.run = answer;
     job->exec = call->exec;
-    job->client_id = call->client->id;
     job->rewrite = rewrite;
-    client_block(call->client, 0, end_waiting);
+    if (call->client->flags & CLIENT_EXECUTING) {
+        reply_ok(call->out); /* a transaction waits for nothing (Sentinel sends one) */
+    } else {
+        job->client_id = call->client->id;
+        client_block(call->client, 0, end_waiting);
+    }
     worker_submit(call->exec->workers, write_file, job);
 }

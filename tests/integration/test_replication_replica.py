@@ -627,6 +627,11 @@ def test_replicaof_says_what_is_wrong(servers):
     assert client("ROLE")[0] == b"master"
 
 
+@pytest.mark.parametrize("value", ['""', "no one"])
+def test_a_server_that_is_told_to_follow_nobody_is_a_primary(servers, value):
+    assert servers(replicaof=value).connect()("ROLE")[0] == b"master"
+
+
 def test_the_option_and_config_rewrite(servers, primary):
     replica = servers(replicaof=f"127.0.0.1 {primary.port}")
     client = replica.connect()
@@ -635,7 +640,7 @@ def test_the_option_and_config_rewrite(servers, primary):
     assert client("CONFIG", "SET", "replicaof", "x 1").startswith("ERR CONFIG SET failed")
     assert client("REPLICAOF NO ONE") == "OK"
     assert client("CONFIG REWRITE") == "OK"
-    assert "\nreplicaof 1" not in replica.config_path.read_text()
+    assert '\nreplicaof ""\n' in replica.config_path.read_text()
     assert client("SLAVEOF", "127.0.0.1", str(primary.port)) == "OK"
     assert client("CONFIG REWRITE") == "OK"
     assert f"\nreplicaof 127.0.0.1 {primary.port}\n" in replica.config_path.read_text()

@@ -158,10 +158,16 @@ def is_same(ours, theirs):
     return len(ours) == len(theirs) and all(map(is_same_word, ours, theirs))
 
 
+def without_first_id(request):
+    """Trimming by id that took whole nodes names the first entry of the stream, in Redis also one that was deleted."""
+    at = next((i for i, word in enumerate(request[:-1]) if word.upper() == b"MINID" and request[i + 1] == b"="), None)
+    return request if at is None else [*request[:at + 2], b"first", *request[at + 3:]]
+
+
 def as_7_0(stream):
     """What redis-server 7.0 would have written of consumer groups (see docs/differences.md), without the marks of units and with
     a SELECT only where it counts: what is left when only effects are looked at."""
-    found, selected = [], None
+    found, selected, selected_last = [], None, None
     for request in stream:
         head = [word.upper() for word in request[:2]]
         of_groups = head == [b"XGROUP", b"CREATECONSUMER"] or (head == [b"XGROUP", b"SETID"] and len(request) == 7)
@@ -169,10 +175,10 @@ def as_7_0(stream):
         if head[0] == b"SELECT":
             selected = request
         elif head[0] not in (b"MULTI", b"EXEC") and not of_groups and not may_grow:
-            if selected:
+            if selected != selected_last:
                 found.append(selected)
-            found.append(request)
-            selected = None
+            found.append(without_first_id(request))
+            selected_last = selected
     return found
 
 

@@ -92,30 +92,36 @@ void propagate_done(struct exec *exec)
 
 #define HEAD_MAX (1 + NUM_I64_TEXT_MAX + 2)
 
-/* "*3\r\n", "$5\r\n" */
-static size_t put_head(char *at, char kind, uint64_t number)
+/* "*3\r\n", "$5\r\n". There are HEAD_MAX bytes. Most numbers have one or two digits. */
+ALWAYS_INLINE char *put_head(char *at, char kind, uint64_t number)
 {
-    *at = kind;
-    size_t size = 1 + num_format_u64(number, at + 1);
-    memcpy(at + size, "\r\n", 2);
-    return size + 2;
+    *at++ = kind;
+    if (likely(number < 10)) {
+        *at++ = (char)('0' + number);
+    } else if (likely(number < 100)) {
+        *at++ = (char)('0' + number / 10);
+        *at++ = (char)('0' + number % 10);
+    } else {
+        at += num_format_u64(number, at);
+    }
+    memcpy(at, "\r\n", 2);
+    return at + 2;
 }
 
-static size_t request_size_max(const struct slice *words, uint32_t count)
+ALWAYS_INLINE size_t request_size_max(const struct slice *words, uint32_t count)
 {
-    size_t size = HEAD_MAX;
+    size_t size = HEAD_MAX + count * (size_t)(HEAD_MAX + 2);
     for (uint32_t i = 0; i < count; i++)
-        size += HEAD_MAX + words[i].size + 2;
+        size += words[i].size;
     return size;
 }
 
 /* There are request_size_max bytes at `out`. */
-static size_t put_request(char *out, const struct slice *words, uint32_t count)
+ALWAYS_INLINE size_t put_request(char *out, const struct slice *words, uint32_t count)
 {
-    char *at = out;
-    at += put_head(at, '*', count);
+    char *at = put_head(out, '*', count);
     for (uint32_t i = 0; i < count; i++) {
-        at += put_head(at, '$', words[i].size);
+        at = put_head(at, '$', words[i].size);
         memcpy(at, words[i].data, words[i].size);
         at += words[i].size;
         memcpy(at, "\r\n", 2);
@@ -124,20 +130,25 @@ static size_t put_request(char *out, const struct slice *words, uint32_t count)
     return (size_t)(at - out);
 }
 
-static void append_request(struct changelog *log, const struct slice *words, uint32_t count)
+/* Across the end of a block. */
+NO_INLINE static void append_in_pieces(struct changelog *log, const struct slice *words, uint32_t count)
 {
-    char *at = changelog_reserve(log, request_size_max(words, count));
-    if (likely(at != NULL)) {
-        changelog_commit(log, put_request(at, words, count));
-        return;
-    }
     char head[HEAD_MAX];
-    changelog_append(log, slice_make(head, put_head(head, '*', count)));
+    changelog_append(log, slice_make(head, (size_t)(put_head(head, '*', count) - head)));
     for (uint32_t i = 0; i < count; i++) {
-        changelog_append(log, slice_make(head, put_head(head, '$', words[i].size)));
+        changelog_append(log, slice_make(head, (size_t)(put_head(head, '$', words[i].size) - head)));
         changelog_append(log, words[i]);
         changelog_append(log, SLICE("\r\n"));
     }
+}
+
+ALWAYS_INLINE void append_request(struct changelog *log, const struct slice *words, uint32_t count)
+{
+    char *at = changelog_reserve(log, request_size_max(words, count));
+    if (likely(at != NULL))
+        changelog_commit(log, put_request(at, words, count));
+    else
+        append_in_pieces(log, words, count);
 }
 
 static void put_into(struct buf *buf, const struct slice *words, uint32_t count)

@@ -2,6 +2,7 @@
 
 SKUA_SEED=n and SKUA_CHANGES=n repeat or lengthen the random part.
 """
+import contextlib
 import json
 import operator
 import os
@@ -9,7 +10,7 @@ import random
 
 import pytest
 
-from harness.resp import Client, eventually
+from harness.resp import Client, encode, eventually
 from harness.server import REDIS, SKUA, Server
 
 from .change_scripts import SCRIPTS, STREAMS
@@ -135,14 +136,19 @@ def difference_of_data(ours, theirs):
                             lambda a, b: a[:3] == b[:3] and abs(a[3] - b[3]) <= TTL_TOLERANCE_MS)
 
 
+@contextlib.contextmanager
+def follower(kind, primary):
+    """A server that follows, and has what there is."""
+    with Server(kind, "unix", 0, {**OPTIONS, "replicaof": f"127.0.0.1 {primary.port}"}) as running:
+        with Client(running.socket_path) as client:
+            eventually(lambda: client.info("replication")["master_link_status"] == "up", "the link is up")
+        yield running
+
+
 @pytest.fixture(scope="module", params=[REDIS, SKUA])
 def replica(request, servers):
-    """A server that follows ours."""
-    with Server(request.param, "unix", 0, {**OPTIONS, "replicaof": f"127.0.0.1 {servers[0].port}"}) as running:
-        client = Client(running.socket_path)
-        eventually(lambda: client.info("replication")["master_link_status"] == "up", "the link is up")
+    with follower(request.param, servers[0]) as running:
         yield running
-        client.close()
 
 
 def test_who_reads_it_has_the_same_data(servers, replica):
@@ -161,3 +167,44 @@ def test_who_reads_it_has_the_same_data(servers, replica):
             if replica.kind == SKUA and found is None:
                 found = first_difference(dumps(servers[0].socket_path), dumps(replica.socket_path), operator.eq)
             assert found is None, f"SKUA_SEED={SEED}: {found}"
+
+
+# ---- Many clients, little memory ------------------------------------------------------------------------------------
+
+
+def wait_for_the_same_digest(ours, theirs):
+    """Nobody writes any more."""
+    with Client(ours.socket_path) as client, Client(theirs.socket_path) as reader:
+        eventually(lambda: client("DEBUG DIGEST") == reader("DEBUG DIGEST"), "both have the same data")
+        assert client("DBSIZE") == reader("DBSIZE")
+
+
+def write_values(server, rng, count):
+    """Four clients write at the same time, whose values are read by different threads."""
+    clients = [Client(server.address) for _ in range(4)]
+    for _ in range(count):
+        for client in clients:
+            client.send_raw(b"".join(
+                encode(b"SET", b"key:%d" % rng.randrange(2000), rng.randbytes(rng.choice([0, 3, 100, 600, 5000, 20000])),
+                       *rng.choice([(), (b"EX", 1000)]))
+                for _ in range(20)))
+    for client in clients:
+        client.replies(20 * count)
+        client.close()
+
+
+@pytest.mark.parametrize("threads", [0, 4])
+def test_values_that_threads_have_read(threads):
+    with Server(SKUA, "tcp", threads, OPTIONS) as ours, follower(REDIS, ours) as theirs:
+        write_values(ours, random.Random(SEED), 20)
+        wait_for_the_same_digest(ours, theirs)
+        ours.close_clients()
+
+
+def test_what_is_evicted():
+    with Server(SKUA, "tcp", 0, OPTIONS) as ours, follower(REDIS, ours) as theirs, Client(ours.address) as client:
+        assert client("CONFIG SET maxmemory-policy allkeys-random") == "OK"
+        assert client("CONFIG", "SET", "maxmemory", int(client.info("memory")["used_memory"]) + (2 << 20)) == "OK"
+        write_values(ours, random.Random(SEED), 20)
+        assert int(client.info("stats")["evicted_keys"]) > 0
+        wait_for_the_same_digest(ours, theirs)

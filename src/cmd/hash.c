@@ -35,8 +35,8 @@ static bool put_pairs(struct call *call, struct key *key, struct collection_view
         collection_begin(hash, call->exec->keyspace, ENTRY_HASH);
     int64_t added = 0;
     for (uint32_t i = 0; i < batch.count; i += 2) {
-        added +=
-            hash_set(hash->rows, call->exec->now_ms, batch.elements[i], batch.elements[i + 1], expire_ms);
+        added += hash_set(hash->rows, call->exec->keyspace->now_ms, batch.elements[i], batch.elements[i + 1],
+                          expire_ms);
     }
     element_batch_done(&batch);
     *ret_added = added;
@@ -81,7 +81,7 @@ void cmd_hsetnx(struct call *call, const struct args_hsetnx *args)
     const struct slice pair[] = {args->field, args->value};
     if (!call_write_collection(call, args->key, ENTRY_HASH, &key, &hash))
         return;
-    if (key.entry != NULL && hash_locate(hash.rows, call->exec->now_ms, args->field, &place)) {
+    if (key.entry != NULL && hash_locate(hash.rows, call->exec->keyspace->now_ms, args->field, &place)) {
         reply_int(call->out, 0);
         return;
     }
@@ -121,7 +121,7 @@ void cmd_hincrby(struct call *call, const struct args_hincrby *args)
     char text[NUM_I64_TEXT_MAX];
     if (!call_write_collection(call, args->key, ENTRY_HASH, &key, &hash))
         return;
-    if (key.entry != NULL && hash_find(hash.rows, call->exec->now_ms, args->field, &old)) {
+    if (key.entry != NULL && hash_find(hash.rows, call->exec->keyspace->now_ms, args->field, &old)) {
         if (old.kind != ELEMENT_INT) {
             reply_error(call->out, "ERR hash value is not an integer");
             return;
@@ -151,7 +151,7 @@ void cmd_hincrbyfloat(struct call *call, const struct args_hincrbyfloat *args)
     }
     if (!call_write_collection(call, args->key, ENTRY_HASH, &key, &hash))
         return;
-    if (key.entry != NULL && hash_find(hash.rows, call->exec->now_ms, args->field, &old) &&
+    if (key.entry != NULL && hash_find(hash.rows, call->exec->keyspace->now_ms, args->field, &old) &&
         !num_parse_long_double(element_text(old, scratch), &value)) {
         reply_error(call->out, "ERR hash value is not a float");
         return;
@@ -184,7 +184,7 @@ void cmd_hdel(struct call *call, const struct args_hdel *args)
     if (!call_write_collection(call, args->key, ENTRY_HASH, &key, &hash))
         return;
     for (uint32_t i = 0; key.entry != NULL && i < args->field_count && tree_rows(hash.rows) > 0; i++)
-        removed += hash_remove(hash.rows, call->exec->now_ms, args->field[i]);
+        removed += hash_remove(hash.rows, call->exec->keyspace->now_ms, args->field[i]);
     if (removed > 0) {
         call_close_collection(call, &key, &hash, ENTRY_HASH, key.entry->flags & ENTRY_MARKS);
         call_changed(call, NOTIFY_HASH, "hdel", args->key);
@@ -210,7 +210,7 @@ void hash_reply_value(struct reply *reply, const struct tree *rows, int64_t now_
 static void reply_value_of(struct call *call, const struct key *key, const struct collection_view *hash,
                            struct slice field)
 {
-    hash_reply_value(call->out, key->entry != NULL ? hash->rows : NULL, call->exec->now_ms, field);
+    hash_reply_value(call->out, key->entry != NULL ? hash->rows : NULL, call->exec->keyspace->now_ms, field);
 }
 
 void cmd_hget(struct call *call, const struct args_hget *args)
@@ -238,8 +238,8 @@ void cmd_hexists(struct call *call, const struct args_hexists *args)
     struct tree_place place;
     struct collection_view hash;
     if (call_read_collection(call, args->key, ENTRY_HASH, &key, &hash))
-        reply_int(call->out,
-                  key.entry != NULL && hash_locate(hash.rows, call->exec->now_ms, args->field, &place));
+        reply_int(call->out, key.entry != NULL &&
+                                 hash_locate(hash.rows, call->exec->keyspace->now_ms, args->field, &place));
 }
 
 void cmd_hlen(struct call *call, const struct args_hlen *args)
@@ -258,6 +258,6 @@ void cmd_hstrlen(struct call *call, const struct args_hstrlen *args)
     element_scratch scratch;
     if (!call_read_collection(call, args->key, ENTRY_HASH, &key, &hash))
         return;
-    bool found = key.entry != NULL && hash_find(hash.rows, call->exec->now_ms, args->field, &value);
+    bool found = key.entry != NULL && hash_find(hash.rows, call->exec->keyspace->now_ms, args->field, &value);
     reply_int(call->out, found ? (int64_t)element_text(value, scratch).size : 0);
 }

@@ -38,7 +38,7 @@ static uint64_t walk_all(struct call *call, const struct tree *rows, int64_t now
 /* Whether the times of some fields may have come: only of a large hash are they there still. */
 static bool may_have_expired(const struct call *call, const struct entry *entry)
 {
-    return entry->flags & ENTRY_TIMED_FIELDS && entry_fields_due_ms(entry) <= call->exec->now_ms;
+    return entry->flags & ENTRY_TIMED_FIELDS && entry_fields_due_ms(entry) <= call->exec->keyspace->now_ms;
 }
 
 /* ---- All fields -------------------------------------------------------------------------------------------- */
@@ -53,7 +53,8 @@ static void reply_whole(struct call *call, struct slice name, unsigned parts)
     uint64_t count = key.entry == NULL ? 0 : tree_rows(hash.rows);
     if (count > 0 && unlikely(may_have_expired(call, key.entry))) {
         struct reply_open open = reply_open(call->out);
-        count = walk_all(call, sliced_keep(call, hash.rows), call->exec->now_ms, reply_parts, parts);
+        count =
+            walk_all(call, sliced_keep(call, hash.rows), call->exec->keyspace->now_ms, reply_parts, parts);
         reply_close(call->out, open, kind, count);
         return;
     }
@@ -134,7 +135,7 @@ static void reply_random(struct call *call, const struct tree *rows, int64_t cou
 /* Copies the fields whose times have not come. False: the command has been told to end. */
 static bool copy_live(struct call *call, const struct tree *rows, struct tree *ret_live)
 {
-    int64_t now_ms = call->exec->now_ms;
+    int64_t now_ms = call->exec->keyspace->now_ms;
     struct tree_place place;
     hash_begin_timed(rows, ret_live);
     tree_at(rows, 0, &place);
@@ -191,7 +192,7 @@ void cmd_hrandfield(struct call *call, const struct args_hrandfield *args)
 
 static unsigned scan_reply(struct call *call, const struct page *page, unsigned row, unsigned parts)
 {
-    if (unlikely(hash_row_is_over(page, row, call->exec->now_ms)))
+    if (unlikely(hash_row_is_over(page, row, call->exec->keyspace->now_ms)))
         return 0;
     reply_parts(call, page, row, parts);
     return parts & HASH_PART_VALUE ? 2 : 1;

@@ -274,7 +274,7 @@ static bool follow(struct sort_work *work, const struct pattern *pattern, struct
         return false;
     struct collection_view hash;
     collection_open(&hash, work->call->exec->keyspace, key.entry);
-    return hash_find(hash.rows, work->call->exec->now_ms, pattern->field, &ret_target->element);
+    return hash_find(hash.rows, work->call->exec->keyspace->now_ms, pattern->field, &ret_target->element);
 }
 
 static struct slice target_text(const struct target *target, element_scratch scratch)

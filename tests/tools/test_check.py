@@ -124,6 +124,16 @@ def test_any_bytes_can_be_printed(tmp_path):
     assert text["key"] == "grüße\0\n\"" and text["value"] == {"base64": "7aCA"}
 
 
+def test_what_has_expired_is_there(tmp_path):
+    """It is in the file, whatever the time is now."""
+    path = tmp_path / "old.rdb"
+    timed = rdb.moment(1000) + rdb.length(1) + rdb.length(1) + rdb.string(b"f") + rdb.string(b"v")
+    path.write_bytes(rdb.file(12, rdb.select(0), rdb.key(b"k", rdb.STRING, rdb.string(b"v"), expire_ms=2000),
+                              rdb.key(b"h", rdb.HASH_TIMED, timed)))
+    found = {key["key"]: (key.get("expire_ms"), key["value"]) for key in keys_of(path)}
+    assert found == {"k": (2000, "v"), "h": (None, [["f", "v", 1000]])}
+
+
 # ---- Which files ---------------------------------------------------------------------------------------------
 
 
@@ -484,10 +494,23 @@ def test_a_log_of_random_commands_holds_what_redis_has(tmp_path):
         assert compared(folder, server.folder / "dump.rdb")[0] == SOUND
 
 
-def test_commands_that_are_not_known_and_those_that_fail(tmp_path):
-    def request(*words):
-        return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+def request(*words):
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
 
+
+def test_time_stands_still_for_fields_in_a_log(tmp_path):
+    """What a log says of a field holds, though its time has come long ago: that it goes is said, too."""
+    path = tmp_path / "x.aof"
+    path.write_bytes(
+        request(b"HSET", b"h", b"a", b"1", b"b", b"2", b"c", b"3", b"d", b"4") +
+        request(b"HPEXPIREAT", b"h", b"1700000000000", b"FIELDS", b"3", b"a", b"b", b"c") +
+        request(b"HDEL", b"h", b"a") + request(b"HINCRBY", b"h", b"b", b"5") +
+        request(b"HSETNX", b"h", b"c", b"other"))
+    key, = keys_of(path)
+    assert sorted(key["value"]) == [["b", "7", 1700000000000], ["c", "3", 1700000000000], ["d", "4"]]
+
+
+def test_commands_that_are_not_known_and_those_that_fail(tmp_path):
     path = tmp_path / "x.aof"
     path.write_bytes(request(b"SET", b"s", b"v") + request(b"NOSUCH", b"a") + request(b"LPUSH", b"s", b"x"))
     text = run(path).stdout.decode()

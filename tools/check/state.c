@@ -42,6 +42,7 @@ void state_init(struct state *state, unsigned databases)
     state->exec = exec_new(
         &(struct exec_options){.clock = &state->clock, .config = state->config, .chunks = &state->chunks});
     state->keyspace = state->exec->keyspace;
+    state->keyspace->now_ms = INT64_MIN; /* what is in the file is shown, whether its time has come or not */
     state->limits = load_limits(state->config);
     state->limits.text_max = TEXT_MAX;
 }

@@ -46,11 +46,12 @@ enum propagate_need {
 };
 
 struct propagate {
-    struct changelog *log; /* NULL <=> needs == 0 */
-    unsigned needs;        /* enum propagate_need */
-    uint64_t offset;       /* where a log that is made next begins */
-    uint64_t generation;   /* how many logs there have been: between two of them changes go uncounted */
-    struct buf unit;       /* requests of the unit under way, in RESP */
+    struct changelog *log;  /* NULL <=> needs == 0 */
+    unsigned needs;         /* enum propagate_need */
+    uint64_t offset;        /* where a log that is made next begins */
+    const char *history_id; /* the name of the history that offsets count in: repl's; NULL: it has none */
+    uint64_t generation;    /* how many logs there have been: between two of them changes go uncounted */
+    struct buf unit;        /* requests of the unit under way, in RESP */
     uint32_t unit_count;
     struct buf
         messages; /* P8: struct propagate_span of those in `unit` that are for links only, in their order */

@@ -294,9 +294,14 @@ enum status saver_begin(struct saver *saver)
     job->files = exec->files;
     snprintf(job->path, sizeof job->path, "%s", config->dbfilename);
     snprintf(job->temporary, sizeof job->temporary, "temp-%d.rdb", (int)getpid());
+    /* The position says something only while every change is counted. */
     const struct snapshot_options options = {.version = (unsigned)config->rdb_version,
                                              .compress = config->rdbcompression,
-                                             .checksum = config->rdbchecksum};
+                                             .checksum = config->rdbchecksum,
+                                             .has_replication = exec->propagate.needs & PROPAGATE_BACKLOG &&
+                                                                exec->propagate.history_id != NULL,
+                                             .replication_id = exec->propagate.history_id,
+                                             .replication_offset = propagate_offset(exec)};
     const struct snapshot_sink sink = {job, take, ended};
     saver->snapshot = snapshot_begin(exec, &options, &sink);
     if (saver->snapshot == NULL) {

@@ -30,6 +30,7 @@ struct repl *repl_new(struct exec *exec, struct io_group *io)
     repl->exec = exec;
     repl->io = io;
     exec->repl = repl;
+    exec->propagate.history_id = repl->id;
     repl->primary = primary_new(repl);
     repl->replica = replica_new(repl);
     repl->failover = failover_new(repl);
@@ -45,6 +46,7 @@ void repl_free(struct repl *repl)
     failover_free(repl->failover);
     primary_free(repl->primary);
     repl->exec->repl = NULL;
+    repl->exec->propagate.history_id = NULL;
     mem_free(repl);
 }
 

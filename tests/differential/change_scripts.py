@@ -241,7 +241,6 @@ script("expire", """
     EXPIRE k 0
 """)
 script("expired-keys", """
-    DEBUG SET-ACTIVE-EXPIRE 0
     SET k v PX 1
     ~20
     GET k
@@ -314,10 +313,8 @@ script("expired-keys", """
     SET other v PX 1
     ~20
     PFCOUNT other
-    DEBUG SET-ACTIVE-EXPIRE 1
 """)
 script("expired-in-transactions", """
-    DEBUG SET-ACTIVE-EXPIRE 0
     SET k v PX 1
     ~20
     MULTI
@@ -336,10 +333,8 @@ script("expired-in-transactions", """
     GET a
     GET b
     EXEC
-    DEBUG SET-ACTIVE-EXPIRE 1
 """)
 script("scan-expires", """
-    DEBUG SET-ACTIVE-EXPIRE 0
     SET a v PX 1
     ~20
     SCAN 0 COUNT 1000
@@ -352,7 +347,6 @@ script("scan-expires", """
     ~20
     RANDOMKEY
     GET a
-    DEBUG SET-ACTIVE-EXPIRE 1
 """)
 script("restore", """
     RESTORE k 0 {dump}
@@ -987,7 +981,6 @@ script("times-of-fields", """
     HEXPIRE h 0 FIELDS 2 a none
     HPEXPIREAT h 1 FIELDS 3 b c d
     HSET h a 1 b 2 c 3
-    DEBUG SET-ACTIVE-EXPIRE 0
     HPEXPIRE h 1 FIELDS 2 a b
     ~20
     HGET h a
@@ -997,7 +990,6 @@ script("times-of-fields", """
     HPEXPIRE h 1 FIELDS 1 d
     ~20
     HLEN h
-    DEBUG SET-ACTIVE-EXPIRE 1
     GETEX h
     SET s v
     SET s w IFEQ v

@@ -2,6 +2,7 @@
 
 Entry: Link (a server's stream as it comes), play (a script of change_scripts.py), differences (between two streams).
 """
+import pathlib
 import re
 import time
 
@@ -24,6 +25,30 @@ class Requests(Reader):
                 found.append(self.next())
             except Incomplete:
                 return found
+
+
+class File:
+    """The append-only file that a server writes."""
+
+    def __init__(self, server):
+        self.folder = pathlib.Path(server.folder) / "appendonlydir"
+        self.requests = Requests()
+        self.at = 0
+
+    def read_to_mark(self):
+        found = []
+
+        def is_marked():
+            path = next(self.folder.glob("*.incr.aof"))
+            data = path.read_bytes()
+            self.requests.feed(data[self.at:])
+            self.at = len(data)
+            found.extend(self.requests.requests())
+            return any(MARK in request for request in found)
+
+        eventually(is_marked, "the file has it all")
+        assert MARK in found.pop()  # nobody writes behind the mark
+        return found
 
 
 class Link:

@@ -7,6 +7,7 @@ import json
 import operator
 import os
 import random
+import shutil
 
 import pytest
 
@@ -14,7 +15,7 @@ from harness.resp import Client, encode, eventually
 from harness.server import REDIS, SKUA, Server
 
 from .change_scripts import SCRIPTS, STREAMS
-from .changes import MARK, Link, as_7_0, difference, request_line, stream_of
+from .changes import MARK, File, Link, as_7_0, difference, request_line, stream_of
 from .grammar import Grammar
 from .session import DATABASES, Difference, Duel, contents, scan_all
 from .test_differential import CONFIG, GRAMMAR, SEED, sequence
@@ -23,12 +24,23 @@ COMMANDS = int(os.environ.get("SKUA_CHANGES", "20000"))
 TTL_TOLERANCE_MS = 5000
 IS_SLICED = "SKUA_SLICE_US" in os.environ
 OPTIONS = {**CONFIG, "repl-diskless-sync-delay": 0}
+FILE_OPTIONS = {**OPTIONS, "appendonly": "yes"}
+
+
+@contextlib.contextmanager
+def pair(options):
+    """Ours and redis-server, where keys expire only when somebody asks for them: else it is chance when they do."""
+    with Server(SKUA, "unix", 0, options) as ours, Server(REDIS, "unix", 0, options) as theirs:
+        for server in (ours, theirs):
+            with Client(server.socket_path) as client:
+                assert client("DEBUG SET-ACTIVE-EXPIRE 0") == "OK"
+        yield ours, theirs
 
 
 @pytest.fixture(scope="module")
 def servers():
-    with Server(SKUA, "unix", 0, OPTIONS) as ours, Server(REDIS, "unix", 0, OPTIONS) as theirs:
-        yield ours, theirs
+    with pair(OPTIONS) as both:
+        yield both
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +179,43 @@ def test_who_reads_it_has_the_same_data(servers, replica):
             if replica.kind == SKUA and found is None:
                 found = first_difference(dumps(servers[0].socket_path), dumps(replica.socket_path), operator.eq)
             assert found is None, f"SKUA_SEED={SEED}: {found}"
+
+
+# ---- Files ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def files():
+    with pair(FILE_OPTIONS) as (ours, theirs):
+        yield (ours, File(ours)), (theirs, File(theirs))
+
+
+@pytest.mark.parametrize("name", [name for name in SCRIPTS if name not in STREAMS])
+def test_file(name, files):
+    """The same as for replicas but for messages, of which redis-server 7.0 leaves an empty transaction in the file."""
+    ours, theirs = (as_7_0(stream_of(server, file, SCRIPTS[name])) for server, file in files)
+    assert not any(request[0].upper() in (b"PUBLISH", b"SPUBLISH") for request in ours)
+    assert (found := difference(ours, theirs)) is None, found
+
+
+@pytest.mark.parametrize("kind", [REDIS, SKUA])
+def test_who_loads_the_file_has_the_same_data(kind):
+    with Server(SKUA, "unix", 0, {**FILE_OPTIONS, "rdb-version": 10}) as ours:
+        with Client(ours.socket_path) as client:
+            for _, steps in sequences(COMMANDS // 4, random.Random(SEED + 2)):
+                for _, words in steps:
+                    if words[0].lower() not in (b"flushall", b"flushdb"):
+                        client(*words)
+            client("DISCARD")
+            client("SELECT 0")
+            client("SET", MARK, "")
+        File(ours).read_to_mark()
+        theirs = Server(kind, "unix", 0, FILE_OPTIONS)
+        shutil.copytree(ours.folder / "appendonlydir", theirs.folder / "appendonlydir")
+        with theirs:
+            with Client(theirs.socket_path) as client:
+                eventually(lambda: client.info("persistence")["loading"] == "0", "it is loaded")
+            assert (found := difference_of_data(ours, theirs)) is None, f"SKUA_SEED={SEED}: {found}"
 
 
 # ---- Many clients, little memory ------------------------------------------------------------------------------------

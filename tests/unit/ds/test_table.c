@@ -479,7 +479,7 @@ static const struct table_type number_type = {.hash = number_hash};
 static void test_growth_with_memory_touched_ahead(void **state)
 {
     (void)state;
-    enum { COUNT = 1700000 };
+    enum { COUNT = 1500000, STEP = 101 };
     struct fixture fixture = {.hash_mask = UINT64_MAX};
     struct worker_pool *workers = worker_pool_new(1);
     struct ahead *ahead = ahead_new(workers);
@@ -497,15 +497,9 @@ static void test_growth_with_memory_touched_ahead(void **state)
     ahead_figures(ahead, &figures);
     assert_true(figures.touched_bytes + figures.waiting_bytes >= 2 * AHEAD_SIZE);
     table_check(&table);
-    for (uint64_t i = 0; i < COUNT; i += 7)
+    for (uint64_t i = 0; i < COUNT; i += STEP)
         assert_ptr_equal(table_find(&table, hash_of(&fixture, i), number_equal, &i), &numbers[i]);
-    for (uint64_t i = 0; i < COUNT; i++) {
-        struct table_position position;
-        assert_true(table_locate(&table, hash_of(&fixture, i), number_equal, &i, &position));
-        table_remove(&table, &position);
-    }
-    assert_int_equal(table_size(&table), 0);
-    table_done(&table);
+    table_done(&table); /* with a piece that waits */
     ahead_figures(ahead, &figures);
     assert_int_equal(figures.waiting_bytes, 0);
     heap_free(heap);

@@ -77,6 +77,8 @@ void propagate_apply_history(struct exec *exec)
 
 void propagate_select_again(struct exec *exec)
 {
+    if (exec->is_replica)
+        return; /* what comes next is the primary's */
     exec->propagate.db = PROPAGATE_NO_DB;
 }
 

@@ -86,7 +86,8 @@ uint64_t propagate_beyond_history(const struct exec *exec);
 /* The option repl-backlog-size has changed. */
 void propagate_apply_history(struct exec *exec);
 
-/* Has the next request preceded by SELECT: a reader begins here. Between two units. */
+/* Has the next request preceded by SELECT: a reader begins here. Not on a replica, whose log goes on with what its primary sends
+ * (propagate.db is selected then). Between two units. */
 void propagate_select_again(struct exec *exec);
 
 /* Of exec_free. */

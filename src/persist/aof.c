@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "base/worker.h"
 #include "config/config.h"
 #include "exec/exec.h"
@@ -119,6 +120,7 @@ void aof_begin_writing(struct aof *aof, struct file file, const char *name, uint
     aof_path(aof, "", name, aof->path);
     aof->size = aof->synced_size = size;
     aof->ends_unit = true;
+    aof->head_db = aof_head_db(exec);
     aof->annotated_s = 0;
     aof->synced_ns = now_ns(aof);
     aof->must_sync = aof->must_repair = false;
@@ -244,6 +246,23 @@ static void gather(struct aof *aof, struct aof_job *job, uint64_t limit)
     job->ends_unit = job->end == propagate_offset(aof->exec) || job->end == limit;
 }
 
+uint32_t aof_head_db(const struct exec *exec)
+{
+    return exec->is_replica ? exec->propagate.db : PROPAGATE_NO_DB;
+}
+
+/* A file is read from database 0 on. A primary's log goes on with a SELECT where a file begins; a replica's is what its primary sends. */
+static void select_database(const struct aof *aof, struct aof_job *job)
+{
+    char number[NUM_I64_TEXT_MAX];
+    size_t used = strlen(job->annotation);
+    if (aof->size > 0 || aof->head_db == PROPAGATE_NO_DB)
+        return;
+    size_t size = num_format_u64(aof->head_db, number);
+    snprintf(job->annotation + used, sizeof job->annotation - used, "*2\r\n$6\r\nSELECT\r\n$%zu\r\n%.*s\r\n",
+             size, (int)size, number);
+}
+
 /* Writes what there is, syncs if that is due. Returns false when there is nothing to do. */
 static bool step_write(struct aof *aof)
 {
@@ -258,6 +277,7 @@ static bool step_write(struct aof *aof)
     lend_file(aof, job);
     gather(aof, job, limit);
     annotate(aof, job);
+    select_database(aof, job);
     job->sync = sync;
     job->repair = aof->must_repair;
     job->good_size = aof->size;
@@ -367,11 +387,12 @@ static void stopped(struct aof *aof)
 
 static void step_state(struct aof *aof)
 {
-    if (aof->is_wanted && aof->state == AOF_OFF && aof->rewrite.state == AOF_REWRITE_NONE &&
+    bool is_wanted = aof->is_wanted && !aof->is_held;
+    if (is_wanted && aof->state == AOF_OFF && aof->rewrite.state == AOF_REWRITE_NONE &&
         now_ns(aof) >= aof->rewrite.not_before_ns) {
         aof_set_state(aof, AOF_STARTING);
         aof_rewrite(aof);
-    } else if (!aof->is_wanted && (aof->state == AOF_ON || aof->state == AOF_STARTING)) {
+    } else if (!is_wanted && (aof->state == AOF_ON || aof->state == AOF_STARTING)) {
         aof_rewrite_cancel(aof);
         aof->stop_at = propagate_offset(aof->exec);
         aof_set_state(aof, aof->has_cursors ? AOF_STOPPING : AOF_OFF);
@@ -406,6 +427,16 @@ void aof_set_on(struct aof *aof, bool on)
     aof->is_wanted = on;
     aof->rewrite.not_before_ns = 0;
     aof_wake(aof);
+}
+
+bool aof_hold(struct aof *aof, bool hold)
+{
+    if (aof->is_held != hold) {
+        aof->is_held = hold;
+        aof->rewrite.not_before_ns = 0;
+        aof_wake(aof);
+    }
+    return !aof->has_cursors && aof->state == AOF_OFF;
 }
 
 bool aof_is_on(const struct aof *aof)

@@ -58,6 +58,9 @@ bool aof_loading_progress(const struct aof *aof, struct load_progress *ret_progr
 
 /* The option `appendonly` has changed. */
 void aof_set_on(struct aof *aof, bool on);
+/* A replica's data are about to be replaced, with another history of changes: while held, the file is closed as if the option were off,
+ * and opened anew, with a new base, when it is not held any more. Returns whether the log is let go of (no cursors): to be asked again. */
+bool aof_hold(struct aof *aof, bool hold);
 /* The options appendfsync or no-appendfsync-on-rewrite have. */
 void aof_apply_policy(struct aof *aof);
 

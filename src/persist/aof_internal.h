@@ -49,6 +49,7 @@ struct aof_rewrite {
     struct snapshot *snapshot;
     bool must_rotate;      /* the log goes on in the next file from `cut` on */
     uint64_t cut;          /* the log's position at the snapshot */
+    uint32_t head_db;      /* there, as of struct aof */
     struct file next_file; /* made, and not written to yet */
     bool has_next_file;
     struct aof_manifest next_manifest; /* what the lane puts in place */
@@ -67,8 +68,10 @@ struct aof_rewrite {
 struct aof {
     struct exec *exec;
     enum aof_state state;
-    bool is_wanted; /* the option says so */
-    bool is_ending; /* aof_free: nothing new is begun */
+    bool is_wanted;   /* the option says so, */
+    bool is_held;     /* but not now: aof_hold */
+    uint32_t head_db; /* where the file begins, PROPAGATE_NO_DB: the log says so itself */
+    bool is_ending;   /* aof_free: nothing new is begun */
     bool has_cursors;
     struct exec_post wake; /* aof_step from outside of a command */
     bool is_woken;
@@ -121,6 +124,8 @@ bool aof_path(const struct aof *aof, const char *prefix, const char *name, char 
 void aof_begin_writing(struct aof *aof, struct file file, const char *name, uint64_t size);
 /* Nothing is written any more; the file is closed. */
 void aof_end_writing(struct aof *aof);
+/* The database that is selected where the log ends, if what comes next does not say so. */
+uint32_t aof_head_db(const struct exec *exec);
 void aof_set_state(struct aof *aof, enum aof_state state);
 /* All up to `position` is on disk in the file that there was, which has been closed; what follows is written to `file`. */
 void aof_go_on_in(struct aof *aof, struct file file, const char *name, uint64_t position);

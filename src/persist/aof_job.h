@@ -53,9 +53,9 @@ struct aof_job {
     /* WRITE */
     struct changelog_piece pieces[AOF_JOB_PIECES];
     unsigned piece_count;
-    char annotation[48];   /* before the pieces; "": none */
-    uint64_t end;          /* the log's position behind the pieces */
-    bool ends_unit;        /* a unit ends there */
+    char annotation[96]; /* before the pieces; "": none. Also the SELECT that a replica's file begins with */
+    uint64_t end;        /* the log's position behind the pieces */
+    bool ends_unit;      /* a unit ends there */
     struct file next_file; /* ROTATE: takes the place of `file`, which is closed */
     bool only_directory;   /* CREATE: no file */
     /* CREATE, ROTATE, FINISH, MANIFEST */

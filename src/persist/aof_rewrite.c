@@ -278,6 +278,7 @@ static void cut(struct aof *aof)
     rewrite->must_rotate = rewrite->with_log && !starts;
     if (rewrite->must_rotate)
         propagate_select_again(aof->exec);
+    rewrite->head_db = aof_head_db(aof->exec);
     log_write(aof->exec->log, LOG_NOTICE, "rewriting the append-only file: base %s", rewrite->base_name);
 }
 
@@ -324,6 +325,7 @@ static void rotated(struct aof *aof, const struct aof_job *job)
     rewrite->next_manifest = (struct aof_manifest){0};
     rewrite->has_next_file = false;
     aof_go_on_in(aof, rewrite->next_file, rewrite->next_name, rewrite->cut);
+    aof->head_db = rewrite->head_db;
     if (rewrite->is_cancelled && !is_at_work(aof))
         abandon(aof);
 }

@@ -74,7 +74,7 @@ struct replay *replay_new(struct exec *exec, uint32_t db, void (*asked)(void *co
     ASSERT(exec->propagate.log != NULL);
     struct replay *replay = mem_calloc(1, sizeof *replay);
     replay->exec = exec;
-    replay->db = db;
+    replay->db = exec->propagate.db = db;
     replay->asked = asked;
     replay->context = context;
     replay->is_starved = true;
@@ -154,7 +154,7 @@ enum status replay_step(struct replay *replay, uint64_t budget_ns)
     apply_report(replay->apply, &report);
     append_applied(replay, report.applied);
     if (!report.in_transaction)
-        replay->db = report.db;
+        replay->db = replay->exec->propagate.db = report.db;
     note_errors(replay, &report);
     replay->is_starved = status == ST_OK;
     return status;

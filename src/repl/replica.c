@@ -504,7 +504,8 @@ enum status replica_configure(struct replica *replica, struct buf *ret_error)
 {
     const struct config_strings *words = &replica->exec->config->replicaof;
     uint64_t port;
-    if (words->count == 0 || (words->count == 1 && words->items[0][0] == 0)) /* CONFIG REWRITE: replicaof "" */
+    if (words->count == 0 ||
+        (words->count == 1 && words->items[0][0] == 0)) /* CONFIG REWRITE: replicaof "" */
         return ST_OK;
     if (words->count == 2 && strcasecmp(words->items[0], "no") == 0 &&
         strcasecmp(words->items[1], "one") == 0)

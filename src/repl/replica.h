@@ -95,6 +95,7 @@ struct replica {
     struct buf bytes;          /* of the snapshot, cut out of the input, and not handed on */
     bool is_load_busy;         /* `load` has not done with `bytes` */
     bool is_load_whole;        /* and needs no more */
+    bool holds_log;            /* the append-only file is held (aof_hold) */
     bool is_file_whole;        /* everything is in the file, and on the disk */
     struct receive *receive;   /* to a file; NULL: straight into `load` */
     struct load *load;         /* no file lies between */

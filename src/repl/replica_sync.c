@@ -16,6 +16,7 @@
 #include "exec/exec.h"
 #include "exec/watch.h"
 #include "io/link.h"
+#include "persist/aof.h"
 #include "persist/load.h"
 #include "persist/persist.h"
 #include "repl/receive.h"
@@ -46,6 +47,16 @@ static void empty_keyspace(struct replica *replica)
         block_db_lost(exec->block, db);
         db_flush(db);
     }
+}
+
+/* The append-only file reads the log that is about to be another one. False: not yet, the next step will ask again. */
+static bool let_go_of_log(struct replica *replica, bool let_go)
+{
+    struct persist *persist = replica->exec->persist;
+    if (persist == NULL || (!let_go && !replica->holds_log))
+        return true;
+    replica->holds_log = let_go;
+    return aof_hold(persist->aof, let_go);
 }
 
 static void file_written(void *context, enum status status, int error, uint64_t bytes, bool is_finished);
@@ -82,6 +93,7 @@ void replica_sync_abandon(struct replica *replica)
     payload_init(&replica->payload);
     if (was_loading)
         empty_keyspace(replica); /* R3: half of the data are none */
+    let_go_of_log(replica, false);
 }
 
 /* ---- All is here ---------------------------------------------------------------------------------- */
@@ -91,8 +103,9 @@ static void loaded(struct replica *replica, const struct load_report *report)
     struct exec *exec = replica->exec;
     log_write(exec->log, LOG_NOTICE, "the primary's snapshot is loaded: %" PRIu64 " keys", report->keys);
     repl_take_history(replica->repl, replica->full_id, replica->full_offset);
+    let_go_of_log(replica, false);
     replica->has_history = true;
-    replica->db = 0;
+    replica->db = report->replication_db > 0 ? (uint32_t)report->replication_db : 0;
     replica->full_syncs++;
     replica_go_on(replica);
 }
@@ -112,7 +125,7 @@ static bool begin_load(struct replica *replica)
 /* Hands `bytes` on. False: nothing more can be done now. */
 static bool feed_load(struct replica *replica)
 {
-    if (replica->load == NULL && !begin_load(replica))
+    if (replica->load == NULL && (!let_go_of_log(replica, true) || !begin_load(replica)))
         return false;
     struct slice bytes = replica->is_load_busy ? (struct slice){0} : buf_slice(&replica->bytes);
     enum status status = load_feed(replica->load, bytes, LOAD_STEP_WORK);
@@ -219,9 +232,10 @@ static bool finish_receiving(struct replica *replica)
         finish_load(replica);
         return true;
     }
-    if (replica->is_file_whole)
-        load_from_file(replica);
-    return replica->is_file_whole;
+    if (!replica->is_file_whole || !let_go_of_log(replica, true))
+        return false;
+    load_from_file(replica);
+    return true;
 }
 
 static bool receive_step(struct replica *replica)

@@ -1,5 +1,6 @@
 """This server as a replica: of redis-server 7.0, of another of ours, and in chains of both."""
 import random
+import shutil
 import signal
 import socket
 import threading
@@ -645,6 +646,71 @@ def test_the_option_and_config_rewrite(servers, primary):
     assert client("CONFIG REWRITE") == "OK"
     assert f"\nreplicaof 127.0.0.1 {primary.port}\n" in replica.config_path.read_text()
     assert client("REPLICAOF", "127.0.0.1", str(primary.port)) == "OK Already connected to specified master"
+
+
+# ---- The append-only file ----------------------------------------------------------------------------------
+
+
+def wait_on(client):
+    eventually(lambda: client.info("persistence")["aof_enabled"] == "1" and
+               client.info("persistence")["aof_rewrite_in_progress"] == "0", "the file is open", timeout_s=WAIT_S)
+
+
+def wait_written(client):
+    eventually(lambda: client.info("persistence")["aof_buffer_length"] == "0", "all is written", timeout_s=WAIT_S)
+
+
+@pytest.mark.parametrize("load", ["disabled", "on-empty-db"])
+def test_a_replica_has_an_append_only_file_of_what_it_gets(servers, primary, load):
+    client = primary.connect()
+    fill(client, seed=11, count=40)
+    replica = servers(appendonly="yes", appendfsync="always", repl_diskless_load=load, rdb_version="10")
+    follower = follow(replica, primary.port)
+    wait_up(follower)
+    client("SELECT 3")
+    churn(client, seed=12, rounds=50)
+    wait_equal(primary, replica)
+    wait_on(follower)
+    churn(client, seed=13, rounds=50)
+    wait_equal(primary, replica)
+    assert follower("BGREWRITEAOF") != ""
+    churn(client, seed=14, rounds=50)
+    wait_on(follower)
+    churn(client, seed=15, rounds=50)
+    wait_equal(primary, replica)
+    digest = follower("DEBUG DIGEST")
+    wait_written(follower)
+    replica.close_clients()
+    replica.process.kill()
+    replica.process.wait()
+    for kind in (SKUA, REDIS):  # both read it, with the right databases
+        other = servers(kind)
+        other.close_clients()
+        other.kill()
+        shutil.copytree(replica.folder / "appendonlydir", other.folder / "appendonlydir", dirs_exist_ok=True)
+        other.config |= {"appendonly": "yes"}
+        other.start()
+        assert other.connect()("DEBUG DIGEST") == digest, kind
+
+
+def test_a_second_copy_replaces_the_append_only_file(servers, primary):
+    other = servers(REDIS)
+    primary.connect()("SET a 1")
+    other.connect()("SET b 2")
+    replica = servers(appendonly="yes")
+    follower = replica.connect()
+    follower("SET mine 1")
+    follow(replica, primary.port)
+    wait_up(follower)
+    follow(replica, other.port)
+    eventually(lambda: follower("GET b") == b"2", "the other's data", timeout_s=WAIT_S)
+    wait_equal(other, replica)
+    wait_on(follower)
+    wait_written(follower)
+    assert follower("CONFIG SET appendonly no") == "OK"
+    assert follower("CONFIG SET appendonly yes") == "OK"
+    other.connect()("SET c 3")
+    wait_equal(other, replica)
 
 
 # ---- Chains and changes of roles ------------------------------------------------------------------------------

@@ -166,3 +166,110 @@ def test_how_keys_were_used_travels(policy, command, writer, reader):
         with second:
             found = second.connect()(f"OBJECT {command} used")
             assert 4990 <= found <= 5060 if command == "IDLETIME" else found == 77
+
+
+# ---- Logs -----------------------------------------------------------------------------------------------
+
+
+LOG = {"appendonly": "yes", "appendfsync": "always", "auto-aof-rewrite-percentage": 0}
+
+
+def with_log(kind, folder=None, **more):
+    """A server that goes on with a copy of a log, if there is one."""
+    server = Server(kind, "unix", config=LOG | ({"rdb-version": 10} if kind == SKUA else {}) | more)
+    if folder:
+        shutil.copytree(folder, server.folder / "appendonlydir")
+    return server
+
+
+def log_of(server):
+    return server.folder / "appendonlydir"
+
+
+def rewrite(server):
+    client = server.connect()
+    eventually(lambda: not isinstance(client("BGREWRITEAOF"), Error), "the one before has put its files away")
+    eventually(lambda: client.info("persistence")["aof_rewrite_in_progress"] == "0" and
+               client.info("persistence")["aof_rewrite_scheduled"] == "0", "the log has been rewritten")
+    assert client.info("persistence")["aof_last_bgrewrite_status"] == "ok"
+
+
+def assert_sound(folder):
+    manifest = next(folder.glob("*.manifest"))
+    assert subprocess.run(["redis-check-aof", str(manifest)], stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
+    result = subprocess.run([CHECK, str(folder)], stdin=subprocess.DEVNULL, capture_output=True)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("name", corpus.logs() + corpus.single_logs())
+def test_logs_of_redis_are_loaded_here(name):
+    server = Server(SKUA, "unix")
+    server.config |= corpus.place(name, server.folder)
+    with server:
+        assert_holds(server.connect(), name, fields_expire=False)
+
+
+def plain(entries):
+    """Without what a log does not tell, redis-server's neither: how much groups have read, and that a consumer has read its own
+    entries again."""
+    for entry in entries:
+        if entry["type"] == "stream":
+            for group in entry["value"]["groups"]:
+                group["entries_read"] = None
+                group["pending"] = [pending[:2] for pending in group["pending"]]
+    return told(entries)
+
+
+@pytest.mark.parametrize("fill", [every_value, random_keyspace])
+@pytest.mark.parametrize("rewritten", [False, True], ids=["as-it-comes", "rewritten"])
+@pytest.mark.parametrize("writer, reader", [(SKUA, REDIS), (REDIS, SKUA), (SKUA, SKUA)])
+def test_a_log_holds_the_same_on_the_other_server(writer, reader, rewritten, fill):
+    with with_log(writer) as first:
+        client = first.connect()
+        fill(client)
+        if rewritten:
+            rewrite(first)
+            client("SET behind the-base")
+        wanted = digest(client), plain(contents(client))
+        assert_sound(log_of(first))
+        with with_log(reader, log_of(first)) as second:
+            client = second.connect()
+            assert (digest(client), plain(contents(client))) == wanted
+
+
+def test_a_log_goes_from_server_to_server():
+    """Each goes on with the log that the one before it has left, and some rewrite it."""
+    folder, said = None, None
+    for number, kind in enumerate([REDIS, SKUA, REDIS, SKUA, SKUA, REDIS]):
+        with with_log(kind, folder) as server:
+            client = server.connect()
+            if said:
+                assert digest(client) == said
+            client.pipeline(*random_writes(100 + number, 800))
+            client("SET", f"was-at-{number}", kind)
+            if number % 3 == 1:
+                rewrite(server)
+                client("INCR rewritten")
+            said = digest(client)
+            assert_sound(log_of(server))
+            if folder:
+                shutil.rmtree(folder.parent)
+            folder = ROOT / "build" / f"interop-{server.port}" / "appendonlydir"
+            shutil.copytree(log_of(server), folder)
+    shutil.rmtree(folder.parent)
+
+
+def test_a_repaired_log_is_loaded_by_both():
+    with with_log(SKUA) as server:
+        client = server.connect()
+        client.pipeline(*random_writes(5, 500))
+        part = sorted(log_of(server).glob("*.incr.aof"))[-1]
+        torn = part.read_bytes() + b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$9\r\ntorn"
+        part.write_bytes(torn)
+        assert subprocess.run([CHECK, "--repair", "--yes", str(log_of(server))], capture_output=True).returncode == 0
+        kept, = log_of(server).glob("*.cut-*")
+        kept.unlink()
+        said = digest(client)
+        for kind in (REDIS, SKUA):
+            with with_log(kind, log_of(server)) as other:
+                assert digest(other) == said

@@ -123,6 +123,20 @@ class Writer(threading.Thread):
             self.client.pipeline(*commands)
 
 
+def begin_writers(server):
+    writers = [Writer(server, seed) for seed in range(WRITERS)]
+    for writer in writers:
+        writer.start()
+    return writers
+
+
+def end_writers(writers):
+    for writer in writers:
+        writer.stopped = True
+    for writer in writers:
+        writer.join()
+
+
 def assert_equal(stream, begin, snapshot, path):
     """The snapshot holds what the stream up to its position makes."""
     position = number_of(POSITION.search(snapshot)[1])
@@ -137,6 +151,10 @@ def assert_equal(stream, begin, snapshot, path):
     return position
 
 
+def digest_of_file(path):
+    return json.loads(subprocess.run([CHECK, "--stats", "--json", str(path)], capture_output=True).stdout)["digest"]
+
+
 @pytest.mark.parametrize("options", [{}, {"slice_us": 1}], ids=["slices", "short-slices"])
 def test_snapshots_under_writes_equal_the_log_up_to_their_position(start, tmp_path, options):
     server = start(repl_diskless_sync_delay=0, repl_timeout=3600, maxmemory=0, **options)
@@ -144,9 +162,7 @@ def test_snapshots_under_writes_equal_the_log_up_to_their_position(start, tmp_pa
     stream = Stream(server.address)
     fill(client)
     client("XGROUP CREATE x:large g 0")
-    writers = [Writer(server, seed) for seed in range(WRITERS)]
-    for writer in writers:
-        writer.start()
+    writers = begin_writers(server)
     snapshots = []
     for number in range(SNAPSHOTS):
         before = client.info("persistence")
@@ -162,19 +178,35 @@ def test_snapshots_under_writes_equal_the_log_up_to_their_position(start, tmp_pa
             snapshots.append(replica.snapshot)
             replica.close()
         eventually(lambda: sum(writer.written for writer in writers) > written + 200, "they go on", timeout_s=120)
-    for writer in writers:
-        writer.stopped = True
-    for writer in writers:
-        writer.join()
+    end_writers(writers)
     client("DEBUG SET-ACTIVE-EXPIRE 0")  # from now on nothing changes
     eventually(lambda: stream.end() >= int(client.info("replication")["master_repl_offset"]), "all has come", timeout_s=120)
     stream.stopped = True
     everything, at_the_end = stream.bytes(), digest(client)
     positions = [assert_equal(everything, stream.begin, snapshot, tmp_path) for snapshot in snapshots]
     assert len(set(positions)) == SNAPSHOTS, "something was written between them"
-    # The whole stream makes what the server has.
     log = tmp_path / "all.aof"
     log.write_bytes(everything)
-    figures = json.loads(subprocess.run([CHECK, "--stats", "--json", str(log)], capture_output=True).stdout)
-    assert figures["digest"] == at_the_end
+    assert digest_of_file(log) == at_the_end, "the whole stream makes what the server has"
     stream.replica.close()
+
+
+def test_a_log_that_is_rewritten_under_writes_holds_what_the_server_has(start):
+    """The base is a snapshot of the same kind, and what comes behind it goes on from its position."""
+    server = start(appendonly="yes", auto_aof_rewrite_percentage=0)
+    client = server.connect()
+    fill(client)
+    client("XGROUP CREATE x:large g 0")
+    writers = begin_writers(server)
+    for _ in range(2):
+        written = sum(writer.written for writer in writers)
+        eventually(lambda: not isinstance(client("BGREWRITEAOF"), Error), "the one before has put its files away")
+        eventually(lambda: client.info("persistence")["aof_rewrite_in_progress"] == "0" and
+                   client.info("persistence")["aof_rewrite_scheduled"] == "0", "it is written", timeout_s=120)
+        assert client.info("persistence")["aof_last_bgrewrite_status"] == "ok"
+        eventually(lambda: sum(writer.written for writer in writers) > written + 200, "they go on", timeout_s=120)
+    end_writers(writers)
+    client("DEBUG SET-ACTIVE-EXPIRE 0")
+    client("CONFIG SET appendfsync always")
+    assert client("SET the last") == "OK"  # it is on disk when this is answered, and all before it
+    assert digest_of_file(server.folder / "appendonlydir") == digest(client)

@@ -323,7 +323,7 @@ def test_a_torn_log_is_repaired_and_then_loaded(log, tear):
         assert path.read_bytes() == data
     wanted = told(keys_of(folder))
     kept.unlink()
-    assert loaded(REDIS, folder) == wanted
+    assert loaded(REDIS, folder) == loaded(SKUA, folder) == wanted
 
 
 def test_it_asks_before_it_repairs(log):

@@ -581,7 +581,8 @@ void dispatch_expire_key(struct exec *exec, struct db *db, struct slice key, uin
     uint32_t steps = exec->keyspace->steps_made;
     if (!db_is_expired(db, entry))
         expire_fields(exec, db, key, &position);
-    else if (!exec->is_replica && !hold_has(&exec->holds, key)) /* a replica's keys go when its primary says so */
+    else if (!exec->is_replica && exec->pause_until_ms == 0 && !hold_has(&exec->holds, key))
+        /* A replica's keys go when its primary says so, and in a pause nothing changes. */
         expire_key(exec, db, key, hash, &position);
     exec->keyspace->steps_made = steps;
 }

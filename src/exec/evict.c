@@ -156,7 +156,8 @@ bool evict_step(struct exec *exec)
 {
     bool is_over = evict_is_over_limit(exec);
     enum evict_choice choice = EVICT_CHOSEN;
-    if (is_over && policies[exec->config->maxmemory_policy].evicts && !leaves_it_to_primary(exec)) {
+    bool may_evict = exec->pause_until_ms == 0 && !leaves_it_to_primary(exec);
+    if (is_over && policies[exec->config->maxmemory_policy].evicts && may_evict) {
         choice = make_room(exec);
         is_over = choice != EVICT_CHOSEN;
     }

@@ -601,7 +601,8 @@ static void expired_by_sweep(struct db *db, struct slice key, uint64_t hash, voi
 static bool expire_step(struct exec *exec)
 {
     bool more = false;
-    if (!exec->active_expire || exec->is_replica || exec->hindrances & EXEC_LOADING)
+    if (!exec->active_expire || exec->is_replica || exec->pause_until_ms != 0 ||
+        exec->hindrances & EXEC_LOADING)
         return false;
     uint64_t begin = pause_begin(exec);
     exec->stats.expire_cycles++;

@@ -9,7 +9,7 @@ import pytest
 
 from harness.replica import FakeReplica
 from harness.resp import Error, eventually
-from harness.server import REDIS, Server, is_slow_build
+from harness.server import REDIS, SKUA, Server, is_slow_build
 
 CONFIG = {"repl-diskless-sync-delay": 0, "repl-ping-replica-period": 3600}
 ID_SIZE = 40
@@ -537,6 +537,24 @@ def test_a_pause_of_clients_is_none_of_replicas(p, follow):
     eventually(lambda: f"offset={other_acknowledgement}" in p.info("replication")["slave0"])
 
 
+@pytest.mark.once
+def test_nothing_expires_in_a_pause_of_writes(p, follow):
+    replica = follow()
+    p("SET fleeting 1 PX 300")
+    p("SET lasting 1")
+    replica.requests("SET lasting 1")
+    p("CLIENT PAUSE 100000 WRITE")
+    eventually(lambda: p("GET fleeting") is None)
+    at_end = offset_of(p)
+    assert p("GET fleeting") is None
+    # It may have gone before the pause began; from then on nothing is written.
+    size = p("DBSIZE")
+    assert (p("DBSIZE"), offset_of(p)) == (size, at_end)
+    p("CLIENT UNPAUSE")
+    eventually(lambda: p("DBSIZE") == 1)
+    assert replica.requests("DEL fleeting") == [[b"DEL", b"fleeting"]]
+
+
 # ---- Slow replicas --------------------------------------------------------------------------------------------------
 
 
@@ -557,7 +575,8 @@ def test_a_replica_that_does_not_read_goes_at_its_limit(start):
             break
     eventually(lambda: p.info("replication")["connected_slaves"] == "0")
     assert b"output buffer limit" in primary.log()
-    assert primary.rss_bytes() < before + 3 * limit
+    if not is_slow_build():  # sanitizers keep what was freed
+        assert primary.rss_bytes() < before + 3 * limit
     replica.close()
 
 
@@ -695,10 +714,11 @@ def test_a_replica_has_replicas_of_its_own(start, redis_replica):
 
 
 @pytest.mark.once
-def test_links_that_are_cut_all_the_time_cost_little(start, redis_replica):
-    primary = start(repl_diskless_sync_delay=0, repl_backlog_size="64mb", repl_ping_replica_period=1)
+@pytest.mark.parametrize("kind", [REDIS, SKUA])
+def test_links_that_are_cut_all_the_time_cost_little(start, redis_replica, kind):
+    primary = start(repl_diskless_sync_delay=0, repl_backlog_size="1gb", repl_ping_replica_period=1)
     p = primary.connect()
-    replica = redis_replica(primary)
+    replica = redis_replica(primary) if kind == REDIS else start(replicaof=f"127.0.0.1 {primary.port}")
     wait_until_equal(p, replica)
     begun, sent_before = offset_of(p), int(p.info("stats")["total_net_repl_output_bytes"])
     for cut in range(6):
@@ -707,7 +727,42 @@ def test_links_that_are_cut_all_the_time_cost_little(start, redis_replica):
             p.pipeline(*(("APPEND", f"k{i % 97}", f"{cut}-{i}-" * 20) for i in range(200)))
         p("CLIENT KILL TYPE replica")
     r = wait_until_equal(p, replica)
-    assert everything(p) == everything(r)
+    assert p("DEBUG DIGEST") == r("DEBUG DIGEST")
     stats = p.info("stats")
     assert stats["sync_full"] == "1"
     assert int(stats["total_net_repl_output_bytes"]) - sent_before <= 1.2 * (offset_of(p) - begun) + 100_000
+
+
+@pytest.mark.once
+def test_large_values_are_more_than_a_snapshot_may_keep_and_come_all_the_same(start):
+    """The budget is for what changes, not for what is only looked at."""
+    primary = start(repl_diskless_sync_delay=0, snapshot_memory_budget="1mb")
+    p = primary.connect()
+    for i in range(40):
+        p("SET", f"k{i}", os.urandom(1_000_000))
+    replica = FakeReplica(primary.address)
+    assert replica.follow() is True
+    assert len(replica.snapshot) > 40_000_000
+    replica.close()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("kind", [REDIS, SKUA])
+def test_a_snapshot_under_writes_is_the_state_at_its_cut(start, redis_replica, kind):
+    """Of all types, while all of them change."""
+    primary = start(repl_diskless_sync_delay=0, repl_ping_replica_period=1)
+    p = primary.connect()
+    fill(p)
+    for i in range(0, 20_000, 500):
+        p.pipeline(*(("SET", f"k{j}", f"{j}" * 20) for j in range(i, i + 500)))
+    replica = redis_replica(primary) if kind == REDIS else start(replicaof=f"127.0.0.1 {primary.port}")
+    r = replica.connect()
+    i = 0
+    while r.info("replication").get("master_link_status") != "up":
+        p.pipeline(("SET", f"k{i * 7 % 20_000}", f"new{i}"), ("DEL", f"k{i * 13 % 20_000}"),
+                   ("HSET", "large-hash", i % 5000, f"new{i}"), ("ZADD", "large-scores", i, f"m{i % 3000}"),
+                   ("SADD", "members", f"n{i}"), ("SPOP", "members"), ("RPUSH", "long-list", i), ("LPOP", "long-list"),
+                   ("XADD", "stream", "*", "f", i), ("APPEND", "bytes", i), ("INCR", "number"), ("RENAME", "hash", "hash"))
+        i += 1
+    wait_until_equal(p, replica)
+    assert p("DEBUG DIGEST") == r("DEBUG DIGEST")

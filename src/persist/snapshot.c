@@ -32,6 +32,14 @@
 /* Before a batch is handed over it has about so many keys, or SNAPSHOT_BATCH_BYTES less a step. */
 #define SNAPSHOT_BATCH_KEYS  1024
 #define SNAPSHOT_BATCHES_MAX 4
+/* Or it refers to so much. */
+#define SNAPSHOT_BATCH_HELD ((uint64_t)4 << 20)
+/* The walk rests while the worker has so much of what it came to by itself: what of it is replaced now is kept until it is written. */
+#define SNAPSHOT_WALK_HELD ((uint64_t)16 << 20)
+/* Or it refers to so much. The walk rests while so much that it has come to itself is with the worker: large values that are replaced
+ * just then are kept until they have been written. */
+#define SNAPSHOT_BATCH_HELD ((uint64_t)4 << 20)
+#define SNAPSHOT_WALK_HELD  ((uint64_t)16 << 20)
 
 /* What may be held when the option says nothing: the greater of this and a tenth of the data. */
 #define SNAPSHOT_BUDGET_MIN  ((uint64_t)64 << 20)
@@ -70,6 +78,8 @@ struct snapshot {
     uint32_t away;
     uint64_t budget;
     uint64_t held_bytes, held_peak_bytes;
+    uint64_t ahead_bytes; /* of held_bytes: what was visited since it changes; the budget is for this */
+    bool is_walking;      /* within key_walk_step */
     uint64_t keys_done, keys_total, bytes;
 
     struct snapshot_writer *writer; /* N2 */
@@ -144,7 +154,7 @@ static void put_batch(struct snapshot *snapshot, struct snapshot_batch *batch)
     /* One that a few large keys have blown up is not kept. */
     if (batch->records.capacity > 2 * SNAPSHOT_BATCH_BYTES)
         buf_done(&batch->records);
-    batch->held_bytes = 0;
+    batch->held_bytes = batch->ahead_bytes = 0;
     batch->next = snapshot->spare;
     snapshot->spare = batch;
 }
@@ -221,6 +231,7 @@ static void batch_back(struct exec *exec, struct exec_post *post)
     struct snapshot *snapshot = batch->snapshot;
     snapshot->away--;
     snapshot->held_bytes -= batch->held_bytes;
+    snapshot->ahead_bytes -= batch->ahead_bytes;
     if (batch->bytes > snapshot->bytes) /* those of two workers may change places on their way */
         snapshot->bytes = batch->bytes;
     if (batch->status != ST_OK)
@@ -252,10 +263,14 @@ static void visit(const struct entry *entry, void *context)
     if (snapshot->held_bytes > snapshot->held_peak_bytes)
         snapshot->held_peak_bytes = snapshot->held_bytes;
     snapshot->keys_done++;
+    if (!snapshot->is_walking) {
+        snapshot->batch->ahead_bytes += held;
+        snapshot->ahead_bytes += held;
+    }
     /* Of what is visited ahead of its turn, there may be any number. */
     if (snapshot->batch->records.size >= SNAPSHOT_BATCH_BYTES)
         submit(snapshot, false);
-    if (unlikely(snapshot->held_bytes > snapshot->budget))
+    if (unlikely(snapshot->ahead_bytes > snapshot->budget))
         give_up(snapshot, ST_LIMIT);
 }
 
@@ -265,6 +280,7 @@ static void walk_some(struct snapshot *snapshot)
     uint64_t keys_end = snapshot->keys_done + SNAPSHOT_STEP_KEYS;
     uint64_t held_end = snapshot->held_bytes + SNAPSHOT_STEP_BYTES;
     unsigned buckets_left = SNAPSHOT_STEP_KEYS;
+    snapshot->is_walking = true;
     while (snapshot->walk_now < snapshot->walk_count && buckets_left-- > 0 &&
            snapshot->keys_done < keys_end && snapshot->held_bytes < held_end &&
            snapshot->state == SNAPSHOT_WALKING) {
@@ -274,14 +290,21 @@ static void walk_some(struct snapshot *snapshot)
         key_walk_end(walk);
         snapshot->walk_now++;
     }
+    snapshot->is_walking = false;
+}
+
+static bool may_walk(const struct snapshot *snapshot)
+{
+    bool has_much = snapshot->away > 0 && snapshot->held_bytes - snapshot->ahead_bytes >= SNAPSHOT_WALK_HELD;
+    return snapshot->state == SNAPSHOT_WALKING && !snapshot->is_paused && !has_much &&
+           snapshot->away < SNAPSHOT_BATCHES_MAX;
 }
 
 static bool step(struct exec *exec, struct exec_task *task)
 {
     (void)exec;
     struct snapshot *snapshot = container_of(task, struct snapshot, task);
-    if (snapshot->state == SNAPSHOT_WALKING && !snapshot->is_paused &&
-        snapshot->away < SNAPSHOT_BATCHES_MAX) {
+    if (may_walk(snapshot)) {
         walk_some(snapshot);
         bool is_over = snapshot->walk_now == snapshot->walk_count;
         if (snapshot->state == SNAPSHOT_WALKING && is_over) {
@@ -289,6 +312,7 @@ static bool step(struct exec *exec, struct exec_task *task)
             submit(snapshot, true);
         } else if (snapshot->state == SNAPSHOT_WALKING && snapshot->batch != NULL &&
                    (snapshot->batch->keys >= SNAPSHOT_BATCH_KEYS ||
+                    snapshot->batch->held_bytes >= SNAPSHOT_BATCH_HELD ||
                     snapshot->batch->records.size >= SNAPSHOT_BATCH_BYTES - SNAPSHOT_STEP_BYTES)) {
             submit(snapshot, false);
         }
@@ -297,8 +321,7 @@ static bool step(struct exec *exec, struct exec_task *task)
         drop_rest(snapshot);
         end_if_back(snapshot);
     }
-    return snapshot->state == SNAPSHOT_WALKING && !snapshot->is_paused &&
-           snapshot->away < SNAPSHOT_BATCHES_MAX;
+    return may_walk(snapshot);
 }
 
 /* ---- The beginning ----------------------------------------------------------------------------------------- */

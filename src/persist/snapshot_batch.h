@@ -48,7 +48,8 @@ struct snapshot_batch {
     uint32_t keys;
     uint32_t sources; /* of them, with references */
     bool is_last;
-    uint64_t held_bytes; /* what it takes, and about what its references keep */
+    uint64_t held_bytes;  /* what it takes, and about what its references keep */
+    uint64_t ahead_bytes; /* of it, of keys that were visited since they change */
     /* What the worker says: what has become of it, and how long the stream is now. */
     enum status status;
     uint64_t bytes;

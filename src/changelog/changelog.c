@@ -35,10 +35,8 @@ struct changelog_block *changelog_block_ref(struct changelog_block *block)
 void changelog_block_unref(void *argument)
 {
     struct changelog_block *block = argument;
-    if (atomic_fetch_sub_explicit(&block->refs, 1, memory_order_release) != 1)
-        return;
-    atomic_thread_fence(memory_order_acquire);
-    mem_free(block);
+    if (atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) == 1)
+        mem_free(block);
 }
 
 ALWAYS_INLINE uint64_t block_end(const struct changelog_block *block)

@@ -7,8 +7,8 @@
 #include "exec/call.h"
 #include "gen/args.h"
 #include "repl/failover.h"
-#include "repl/replica.h"
 #include "repl/repl.h"
+#include "repl/replica.h"
 
 static void follow(struct call *call, struct slice host, struct slice port)
 {

@@ -96,9 +96,11 @@ static void job_ended(struct exec *exec, struct exec_post *post)
     }
     uint64_t bytes = receive->writing.size;
     bool is_finished = receive->finishes;
-    if (receive->status == ST_OK && (receive->filling.size > 0 || receive->wants_finish != is_finished))
+    enum status status = receive->status;
+    int error = receive->error; /* the next job has them from its start */
+    if (status == ST_OK && (receive->filling.size > 0 || receive->wants_finish != is_finished))
         start(receive);
-    receive->written(receive->context, receive->status, receive->error, bytes, is_finished);
+    receive->written(receive->context, status, error, bytes, is_finished);
 }
 
 struct receive *receive_begin(struct exec *exec, const struct file_system *files, const char *path,

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "exec/exec.h"
+#include "exec/hold.h"
 #include "repl/primary.h"
 #include "repl/repl.h"
 #include "repl/replica.h"
@@ -146,7 +147,8 @@ void failover_cron(struct failover *failover)
     hold_writes(exec);
     if (failover->state == FAILOVER_SWITCHING)
         return;
-    const struct follower *target = find_target(failover, true);
+    /* A long command that has begun to write may yet change something. */
+    const struct follower *target = hold_is_any(&exec->holds) ? NULL : find_target(failover, true);
     if (target) {
         follower_describe(target, host, &port);
         switch_roles(failover, host, port);

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "exec/exec.h"
+#include "exec/hold.h"
 #include "repl/failover.h"
 #include "repl/primary.h"
 #include "repl/replica.h"
@@ -83,8 +84,8 @@ void repl_shift_history(struct repl *repl)
 void repl_become_replica(struct repl *repl, bool *ret_known, uint32_t *ret_db)
 {
     const struct propagate *propagate = &repl->exec->propagate;
-    /* Without a history kept nobody has counted what has changed. */
-    *ret_known = propagate->needs & PROPAGATE_BACKLOG;
+    /* Without a history kept nobody has counted what has changed; and what a long command has begun nobody else will have. */
+    *ret_known = propagate->needs & PROPAGATE_BACKLOG && !hold_is_any(&repl->exec->holds);
     *ret_db = propagate->db == PROPAGATE_NO_DB ? 0 : propagate->db;
     repl->is_replica = repl->exec->is_replica = true;
 }

@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "exec/block.h"
 #include "exec/exec.h"
+#include "exec/hold.h"
 #include "exec/watch.h"
 #include "io/link.h"
 #include "persist/aof.h"
@@ -57,6 +58,12 @@ static bool let_go_of_log(struct replica *replica, bool let_go)
         return true;
     replica->holds_log = let_go;
     return aof_hold(persist->aof, let_go);
+}
+
+/* Nothing is in the middle of something with the old data. False: the next step will ask again. */
+static bool may_replace_data(struct replica *replica)
+{
+    return let_go_of_log(replica, true) && !hold_is_any(&replica->exec->holds);
 }
 
 static void file_written(void *context, enum status status, int error, uint64_t bytes, bool is_finished);
@@ -125,7 +132,7 @@ static bool begin_load(struct replica *replica)
 /* Hands `bytes` on. False: nothing more can be done now. */
 static bool feed_load(struct replica *replica)
 {
-    if (replica->load == NULL && (!let_go_of_log(replica, true) || !begin_load(replica)))
+    if (replica->load == NULL && (!may_replace_data(replica) || !begin_load(replica)))
         return false;
     struct slice bytes = replica->is_load_busy ? (struct slice){0} : buf_slice(&replica->bytes);
     enum status status = load_feed(replica->load, bytes, LOAD_STEP_WORK);
@@ -232,7 +239,7 @@ static bool finish_receiving(struct replica *replica)
         finish_load(replica);
         return true;
     }
-    if (!replica->is_file_whole || !let_go_of_log(replica, true))
+    if (!replica->is_file_whole || !may_replace_data(replica))
         return false;
     load_from_file(replica);
     return true;

@@ -22,8 +22,9 @@ def _near(seconds):
 
 
 def _clock(words, ours, theirs, grammar):
-    """Reading the same time to live a moment apart."""
-    tolerance = {b"ttl": 3, b"expiretime": 3, b"pttl": 3000, b"pexpiretime": 3000}.get(words[0])
+    """Reading the same time to live a moment apart; servers that were started one after the other."""
+    tolerance = {b"ttl": 3, b"expiretime": 3, b"pttl": 3000, b"pexpiretime": 3000,
+                 b"lastsave": 600}.get(words[0])
     if tolerance is None and words[0] == b"object" and len(words) > 1 and words[1].lower() == b"idletime":
         # Keys with small integers share one value in Redis, and with it the clock of whichever was used last: as old as
         # the run.

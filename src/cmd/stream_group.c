@@ -104,7 +104,7 @@ void group_changed(struct call *call, struct slice key, const char *event)
 
 /* ---- What is written ---------------------------------------------------------------------------------------- */
 
-void group_write_claim(struct call *call, struct group_view *view, struct slice consumer,
+void group_write_claim(struct call *call, struct group_view *view, struct slice consumer, struct slice word,
                        const struct stream_pending *pending)
 {
     stream_id_text id, last_id;
@@ -115,7 +115,7 @@ void group_write_claim(struct call *call, struct group_view *view, struct slice 
         stream_group_name(view->group),
         consumer,
         SLICE("0"),
-        slice_make(id, stream_id_format(pending->id, id)),
+        word.data != NULL ? word : slice_make(id, stream_id_format(pending->id, id)),
         SLICE("TIME"),
         propagate_number(pending->delivered_ms, delivered),
         SLICE("RETRYCOUNT"),

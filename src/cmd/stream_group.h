@@ -51,8 +51,9 @@ void group_drop(struct call *call, struct group_view *view);
 struct stream_consumer *group_meet_consumer(struct call *call, struct group_view *view,
                                             struct stream_group *group, struct slice name);
 
-/* Has written: that an entry has got what `pending` says (or, when it is not in the stream any more, that it is forgotten). */
-void group_write_claim(struct call *call, struct group_view *view, struct slice consumer,
+/* Has written: that an entry has got what `pending` says (or, when it is not in the stream any more, that it is forgotten).
+ * `word` is the id as the client has written it; data NULL: it has not. */
+void group_write_claim(struct call *call, struct group_view *view, struct slice consumer, struct slice word,
                        const struct stream_pending *pending);
 
 /* Has written how far the group has read. */

@@ -21,6 +21,7 @@ struct claim {
     int64_t deliveries; /* UNSET: one more, unless only ids are told */
     bool force;         /* entries that are not pending are claimed, too */
     bool only_ids;
+    struct slice word; /* XCLAIM: the id in hand, as the client has written it */
 };
 
 static bool parse_idle_min(struct call *call, struct slice word, const char *command, struct claim *claim)
@@ -66,7 +67,7 @@ static void take(struct call *call, struct claim *claim, struct stream_pending *
     claim->consumer->active_ms = claim->now_ms;
     claim->view.changes++;
     claim->view.consumer_is_written = true;
-    group_write_claim(call, &claim->view, stream_consumer_name(claim->consumer), pending);
+    group_write_claim(call, &claim->view, stream_consumer_name(claim->consumer), claim->word, pending);
     if (claim->only_ids)
         stream_reply_id(call->out, pending->id);
     else
@@ -77,7 +78,7 @@ static void take(struct call *call, struct claim *claim, struct stream_pending *
 static void forget(struct call *call, struct claim *claim, const struct stream_pending *pending)
 {
     const struct stream_consumer *owner = stream_group_consumer(claim->group, pending->slot);
-    group_write_claim(call, &claim->view, stream_consumer_name(owner), pending);
+    group_write_claim(call, &claim->view, stream_consumer_name(owner), claim->word, pending);
     stream_group_settle(call->exec->heap, claim->group, pending->id);
     claim->view.changes++;
 }
@@ -198,6 +199,7 @@ void cmd_xclaim(struct call *call, const struct args_xclaim *args)
             group_drop(call, &claim.view);
             return;
         }
+        claim.word = args->claims[i];
         count += claim_one(call, &claim, id);
     }
     reply_close(call->out, claimed, REPLY_ARRAY, count);

@@ -207,7 +207,7 @@ static bool read_new(struct call *call, const struct group_reading *reading, str
         struct stream_pending pending = {cursor.entry.id, part->consumer->slot, reading->now_ms, 1};
         stream_group_deliver(call->exec->heap, group, &pending);
         part->view.consumer_is_written = true;
-        group_write_claim(call, &part->view, reading->consumer, &pending);
+        group_write_claim(call, &part->view, reading->consumer, (struct slice){NULL, 0}, &pending);
     }
     if (!reading->no_ack)
         part->consumer->active_ms = reading->now_ms;

@@ -887,6 +887,9 @@ script("claims", """
     XADD s 1-4 a b
     XGROUP CREATE s g 0
     XREADGROUP GROUP g c STREAMS s >
+    XADD s 2 a b
+    XCLAIM s g d 0 2 FORCE
+    XACK s g 2
     XCLAIM s g d 0 1-1
     XCLAIM s g d 0 1-1 1-2 JUSTID
     XCLAIM s g d 1000000 1-1
@@ -922,6 +925,9 @@ stream("claims", """
     XCLAIM s g c 0 1-4 TIME <moment> RETRYCOUNT 1 FORCE JUSTID LASTID 1-4
     XGROUP SETID s g 1-4 ENTRIESREAD 4
     EXEC
+    XADD s 2 a b
+    XCLAIM s g d 0 2 TIME <moment> RETRYCOUNT 2 FORCE JUSTID LASTID 1-4
+    XACK s g 2
     XCLAIM s g d 0 1-1 TIME <moment> RETRYCOUNT 2 FORCE JUSTID LASTID 1-4
     MULTI
     XCLAIM s g d 0 1-1 TIME <moment> RETRYCOUNT 2 FORCE JUSTID LASTID 1-4

@@ -62,7 +62,7 @@ static bool sums(const struct rdb_file *file)
 /* Takes what has been read since the last time into the checksum. */
 static void sum_up(struct rdb_file *file)
 {
-    if (sums(file))
+    if (sums(file) && file->reader.at != file->summed)
         file->crc = crc64(file->crc, file->summed, (size_t)(file->reader.at - file->summed));
     file->summed = file->reader.at;
 }
@@ -166,6 +166,7 @@ void rdb_file_set_error(struct rdb_file *file, const char *format, ...)
     va_end(arguments);
     buf_printf(&file->error, "%s", text);
     if (file->in_key) {
+        file->key.name = file->name.slice; /* it may have got another place meanwhile */
         buf_printf(&file->error, ", ");
         rdb_file_describe_key(&file->key, &file->error);
     }
@@ -236,6 +237,7 @@ static enum status tell_foreign(struct rdb_file *file, struct rdb_file_foreign f
     const struct rdb_visitor *visitor = &file->options.visitor;
     foreign.version = file->version;
     foreign.key = file->in_key ? &file->key : NULL;
+    file->key.name = file->name.slice;
     if (visitor->on_foreign != NULL) {
         enum status status = visitor->on_foreign(visitor->context, &foreign);
         if (status != ST_OK && status != ST_UNSUPPORTED)
@@ -340,7 +342,7 @@ static enum status read_value(struct rdb_file *file)
         return skip_value(file);
     enum status status = rdb_decode(&file->reader, file->key.type, file->version, file->options.keyspace,
                                     &file->options.limits, &file->pace, &file->value);
-    file->key.name = file->name.slice; /* it may have got another place meanwhile */
+    file->key.name = file->name.slice;
     if (likely(status == ST_OK))
         return tell_key(file);
     if (status == ST_EOF)
@@ -364,10 +366,11 @@ static enum status read_key(struct rdb_file *file, unsigned type)
     file->in_key = true;
     rdb_hold(&file->reader, &file->name);
     status = read_value(file);
-    file->key.name = file->name.slice;
+    if (status != ST_OK)
+        status = conclude(file, status);
     rdb_release(&file->reader, &file->name);
     if (status != ST_OK)
-        return conclude(file, status);
+        return status;
     file->in_key = false;
     uint64_t size = rdb_file_offset(file) - file->key.offset;
     forget_key(file);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "exec/exec.h"
+#include "exec/pause.h"
 #include "persist/aof.h"
 #include "persist/load.h"
 #include "persist/save.h"
@@ -73,8 +74,14 @@ enum status persist_load(struct persist *persist, struct buf *error)
 
 bool persist_step(struct persist *persist)
 {
+    struct exec *exec = persist->exec;
+    if (!persist_is_loading(persist))
+        return false;
+    uint64_t begin = pause_begin(exec);
     bool more = persist->load_file != NULL && load_file_step(persist->load_file);
-    return aof_load_slice(persist->aof) || more;
+    more |= aof_load_slice(persist->aof);
+    pause_note(exec, "loading", clock_ticks_to_ns(exec->clock, clock_ticks(exec->clock) - begin));
+    return more;
 }
 
 bool persist_is_loading(const struct persist *persist)

@@ -41,7 +41,8 @@ struct server {
     bool waiting_logged;  /* while stopping: the log says whom the server waits for */
     uint64_t spin_until_ns;
     bool pidfile_written;
-    int exit_status; /* of the process */
+    bool ready_logged; /* the log says that the data of the start is there */
+    int exit_status;   /* of the process */
     struct server_listener {
         const struct transport *transport;
         char *address;

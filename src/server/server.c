@@ -297,7 +297,7 @@ static void go_on_stopping(struct server *server)
     }
 }
 
-/* A slice of the loading at the start. Returns true when there is more to do at once. */
+/* A slice of a loading, as a rule that of the start. Returns true when there is more to do at once. */
 static bool go_on_loading(struct server *server)
 {
     struct persist *persist = server->exec->persist;
@@ -305,7 +305,8 @@ static bool go_on_loading(struct server *server)
     if (persist->load_failed) {
         server->exit_status = 1;
         server->state = SERVER_ENDED;
-    } else if (!persist_is_loading(persist)) {
+    } else if (!persist_is_loading(persist) && !server->ready_logged) {
+        server->ready_logged = true;
         log_write(server->log, LOG_NOTICE, "Skua " SKUA_VERSION " is ready to accept connections");
     }
     return more;
@@ -356,9 +357,10 @@ int server_run(struct server *server)
 {
     struct buf addresses = {0};
     server_describe_addresses(server, &addresses);
+    server->ready_logged = !persist_is_loading(server->exec->persist);
     log_write(server->log, LOG_NOTICE, "Skua " SKUA_VERSION " %s",
-              persist_is_loading(server->exec->persist) ? "loads its data; until then connections are told so"
-                                                        : "is ready to accept connections");
+              server->ready_logged ? "is ready to accept connections"
+                                   : "loads its data; until then connections are told so");
     log_write_lines(server->log, LOG_NOTICE, buf_string(&addresses));
     buf_done(&addresses);
     while (server_turn(server, UINT64_MAX))

@@ -310,3 +310,27 @@ def test_a_file_that_turns_out_to_be_damaged_late(slow):
     file.close()
     assert server.wait_exit() == 1
     assert b"unexpected end of file" in server.log()
+
+
+def test_a_terminal_shows_a_bar(place):
+    """In the foreground, while the data comes."""
+    server = place(rdb.file(11, rdb.select(0), *[string(b"k%d" % i, b"x" * 1000) for i in range(2500)]))
+    data = (server.folder / "dump.rdb").read_bytes()
+    ours, theirs = os.openpty()
+    server.prefix = ["sh", "-c", f'exec "$@" > {os.ttyname(theirs)}', "sh"]
+    file = SlowFile(server)
+    client = server.connect()
+    file.write(data[:1200000])
+    eventually(lambda: int(client.info("persistence").get("loading_loaded_bytes", 0)) > 0, "a block has been loaded")
+    time.sleep(0.3)  # the bar is drawn five times a second, when a block is there
+    file.write(data[1200000:])
+    file.close()
+    eventually(lambda: client("PING") == "PONG", "the data is loaded")
+    shown = b""
+    while b"is ready" not in shown:
+        shown += os.read(ours, 65536)
+    assert b"\rdump.rdb [......" in shown
+    assert shown.count(b"\r\033[K") >= 1, "the bar is taken away"
+    server.stop()
+    os.close(ours)
+    os.close(theirs)

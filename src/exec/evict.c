@@ -128,9 +128,11 @@ static enum evict_choice make_room(struct exec *exec)
     return choice;
 }
 
-/* What goes is decided where changes come from. */
-static bool leaves_it_to_primary(const struct exec *exec)
+/* What goes is decided where changes come from; and nothing goes while it comes. */
+static bool evicts_nothing(const struct exec *exec)
 {
+    if (exec->hindrances & EXEC_LOADING)
+        return true;
     return exec->is_replica && exec->config->replica_ignore_maxmemory;
 }
 
@@ -138,7 +140,7 @@ bool evict_make_room_slow(struct exec *exec)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
     enum evict_choice choice = EVICT_CHOSEN;
-    if (unlikely(leaves_it_to_primary(exec)))
+    if (unlikely(evicts_nothing(exec)))
         return true;
     if (!policies[exec->config->maxmemory_policy].evicts) {
         choice = evict_is_over_limit(exec) ? EVICT_NOBODY : EVICT_CHOSEN;
@@ -156,7 +158,7 @@ bool evict_step(struct exec *exec)
 {
     bool is_over = evict_is_over_limit(exec);
     enum evict_choice choice = EVICT_CHOSEN;
-    bool may_evict = exec->pause_until_ms == 0 && !leaves_it_to_primary(exec);
+    bool may_evict = exec->pause_until_ms == 0 && !evicts_nothing(exec);
     if (is_over && policies[exec->config->maxmemory_policy].evicts && may_evict) {
         choice = make_room(exec);
         is_over = choice != EVICT_CHOSEN;

@@ -150,6 +150,19 @@ def test_maxmemory_does_not_stop_a_file_from_being_loaded(loaded):
     assert client("DBSIZE") == 3000
 
 
+def test_nothing_is_evicted_while_data_is_loaded(slow):
+    """Though a command comes that would have to make room, if it was not refused."""
+    server, client, file, data = slow
+    client("CONFIG SET maxmemory-policy allkeys-lru")
+    client("CONFIG SET maxmemory 1mb")
+    assert client("SET k v") == LOADING
+    client("CONFIG SET maxmemory 0")
+    file.write(data[1200000:])
+    file.close()
+    eventually(lambda: client("PING") == "PONG", "the data is loaded")
+    assert client("DBSIZE") == 2500
+
+
 def test_collections_without_elements_are_skipped(place):
     server = place(rdb.file(10, rdb.select(0), string(b"a"), rdb.key(b"nothing", rdb.SET, rdb.length(0)),
                             rdb.key(b"empty", rdb.HASH_LISTPACK, rdb.string(rdb.listpack([]))), string(b"b")))

@@ -310,11 +310,13 @@ def test_clients_are_told_that_data_is_being_loaded(slow):
 
 def test_a_signal_ends_the_server_before_it_has_loaded(slow):
     server, client, file, data = slow
+    client("CONFIG", "SET", "save", "3600 1")
     os.kill(server.pid, signal.SIGTERM)
     assert client.is_closed()
     file.close()  # a worker may be waiting for it
     assert server.wait_exit() == 0
     server.check_exit()
+    assert (server.folder / "dump.rdb").is_fifo(), "what was loaded until then is not saved in its place"
 
 
 def test_a_file_that_turns_out_to_be_damaged_late(slow):

@@ -1,13 +1,15 @@
 /* WAIT and WAITAOF: waiting until replicas, or the disk, have what the client has written; and the timeouts of all
  * commands that wait.
- *
- * There is no log on disk yet, so WAITAOF waits until the timeout. Executor only. */
+ * Executor only. */
 #include "cmd/wait.h"
 
 #include <math.h>
 
 #include "base/num.h"
+#include "config/config.h"
 #include "gen/args.h"
+#include "persist/aof.h"
+#include "persist/persist.h"
 #include "repl/primary.h"
 #include "repl/repl.h"
 
@@ -113,33 +115,79 @@ void cmd_wait(struct call *call, const struct args_wait *args)
 
 /* ---- WAITAOF -------------------------------------------------------------------------------------- */
 
-/* How many of {this server, replicas} have it on disk. */
-static void reply_nobody(struct reply *out)
+/* Whether this server has on disk what the client has written, and how many replicas. */
+static int64_t count_local(const struct client *client)
+{
+    const struct exec *exec = client->exec;
+    return aof_is_on(exec->persist->aof) && exec->durable.synced >= client->written_end;
+}
+
+static int64_t count_synced(const struct client *client)
+{
+    return primary_count_synced(client->exec->repl->primary, client->written_end);
+}
+
+static void reply_synced(struct reply *out, const struct client *client)
 {
     reply_array(out, 2);
-    reply_int(out, 0);
-    reply_int(out, 0);
+    reply_int(out, count_local(client));
+    reply_int(out, count_synced(client));
+}
+
+static bool serve_waitaof(struct client *client, const void *context)
+{
+    const struct ack_wait *wait = context;
+    if (count_local(client) < wait->locals || count_synced(client) < wait->replicas)
+        return false;
+    reply_synced(&client->out, client);
+    return true;
 }
 
 static void end_waitaof(struct client *client, enum block_end_reason reason)
 {
+    primary_wait_end(client);
+    if (reason == BLOCK_END_SERVED)
+        return;
     struct reply *out = reason == BLOCK_END_GONE ? NULL : client_push(client);
     if (!end_with_error(out, reason))
-        reply_nobody(out);
+        reply_synced(out, client);
+}
+
+/* More of the log is on disk. */
+static void tell_waiting(struct exec *exec)
+{
+    primary_serve_waits(exec->repl->primary);
 }
 
 void cmd_waitaof(struct call *call, const struct args_waitaof *args)
 {
+    struct exec *exec = call->exec;
     uint64_t deadline_ns;
+    if (exec->repl->is_replica) {
+        reply_error(call->out,
+                    "ERR WAITAOF cannot be used with replica instances. Please also note that writes to "
+                    "replicas are just local and are not propagated.");
+        return;
+    }
     if (!wait_deadline(call, args->timeout, &deadline_ns))
         return;
-    if (args->numlocal > 0) {
+    if (args->numlocal > 0 && !exec->config->appendonly) {
         reply_error(call->out, "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
         return;
     }
-    if (args->numreplicas == 0 || !wait_is_allowed(call)) {
-        reply_nobody(call->out);
+    bool is_enough =
+        count_local(call->client) >= args->numlocal && count_synced(call->client) >= args->numreplicas;
+    if (is_enough || !wait_is_allowed(call)) {
+        reply_synced(call->out, call->client);
         return;
     }
     client_block(call->client, deadline_ns, end_waitaof);
+    primary_wait(exec->repl->primary, &(struct ack_wait){.client = call->client,
+                                                         .position = call->client->written_end,
+                                                         .replicas = args->numreplicas,
+                                                         .locals = args->numlocal,
+                                                         .is_served = serve_waitaof});
+    exec->durable.told = tell_waiting;
+    if (args->numreplicas > 0)
+        primary_request_acks(exec->repl->primary);
 }

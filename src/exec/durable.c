@@ -109,6 +109,8 @@ void durable_synced(struct exec *exec, uint64_t position)
     if (position > exec->durable.synced)
         exec->durable.synced = position;
     let_go_up_to(&exec->durable, exec->durable.synced);
+    if (exec->durable.told)
+        exec->durable.told(exec);
 }
 
 uint64_t durable_fail(struct exec *exec)

@@ -39,6 +39,8 @@ struct durable {
     /* Called before output is handed over, between two units, if the log is kept for a file. NULL: it is not. */
     void (*log_grown)(void *context);
     void *context;
+    /* Called when `synced` has grown, between two units; NULL: nobody waits for that. */
+    void (*told)(struct exec *exec);
     bool is_on;               /* output is held: appendfsync always */
     uint64_t synced;          /* up to where the log is on disk */
     struct list_node waiting; /* struct held_output */

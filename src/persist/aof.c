@@ -441,7 +441,7 @@ bool aof_hold(struct aof *aof, bool hold)
 
 bool aof_is_on(const struct aof *aof)
 {
-    return aof->state == AOF_ON || aof->state == AOF_STARTING;
+    return aof->state == AOF_ON;
 }
 
 /* ---- The end -------------------------------------------------------------------------------------- */

@@ -70,7 +70,7 @@ bool aof_rewrite(struct aof *aof);
 /* Every 100 milliseconds. */
 void aof_cron(struct aof *aof);
 
-/* Whether the log is written, so that waiting for it has a sense (WAITAOF). */
+/* Whether what is on disk of the log can be loaded: not before the first base is there (WAITAOF). */
 bool aof_is_on(const struct aof *aof);
 
 struct aof_figures {

@@ -321,7 +321,7 @@ void primary_wait_end(struct client *client)
     mem_free(wait);
 }
 
-static void serve_waits(struct primary *primary)
+void primary_serve_waits(struct primary *primary)
 {
     list_for_each(&primary->ack_waits, node)
     {
@@ -336,7 +336,7 @@ void primary_before_feed(struct primary *primary)
     DEBUG_ASSERT(exec->propagate.unit_count == 0);
     if (primary->has_acks) {
         primary->has_acks = false;
-        serve_waits(primary);
+        primary_serve_waits(primary);
     }
     if (primary->wants_acks) {
         primary->wants_acks = false;

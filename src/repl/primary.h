@@ -180,6 +180,8 @@ struct ack_wait {
 
 /* Has the client, which client_block was called for, looked at from now on; `options` is copied. */
 void primary_wait(struct primary *primary, const struct ack_wait *options);
+/* Looks at all who wait: what they wait for may have come. */
+void primary_serve_waits(struct primary *primary);
 /* To be called by the client's block_end. */
 void primary_wait_end(struct client *client);
 

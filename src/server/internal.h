@@ -25,6 +25,7 @@ struct server {
     const struct clock *clock;
     struct log *log;
     struct worker_pool *workers;
+    struct file_system *debug_files; /* of a debug build that was asked for them; NULL: the machine's */
     struct loop *loop;
     struct chunk_pool chunks;
     struct exec *exec;

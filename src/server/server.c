@@ -15,6 +15,7 @@
 #include "base/ahead.h"
 #include "base/alloc.h"
 #include "base/crash.h"
+#include "base/file_debug.h"
 #include "base/log.h"
 #include "base/role.h"
 #include "base/version.h"
@@ -112,6 +113,7 @@ static enum status start_process_parts(struct server *server, struct buf *ret_er
     if (server->config->crash_log_enabled)
         crash_install(&(struct crash_options){.fd = log_descriptor(server->log), .version = SKUA_VERSION});
     server->workers = worker_pool_new(SERVER_WORKERS);
+    server->debug_files = file_debug_new();
     return ST_OK;
 }
 
@@ -141,6 +143,7 @@ static void start_parts(struct server *server, const struct server_options *opti
         .log = server->log,
         .chunks = &server->chunks,
         .workers = server->workers,
+        .files = server->debug_files,
         .seed = seeds[0],
         .hash_seed = seeds[1],
     };
@@ -396,6 +399,7 @@ void server_free(struct server *server)
     chunk_pool_done(&server->chunks);
     if (server->loop)
         loop_free(server->loop);
+    file_debug_free(server->debug_files);
     if (server->pidfile_written)
         unlink(server->config->pidfile);
     if (server->log)

@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "exec/sliced.h"
 #include "gen/args.h"
+#include "persist/reload.h"
 #include "rdb/encode.h"
 #include "types/digest.h"
 
@@ -165,6 +166,19 @@ static void debug_digest_value(struct call *call, const struct slice *argv, uint
     }
 }
 
+static void debug_reload(struct call *call, const struct slice *argv, uint32_t argc)
+{
+    if (call->client->flags & CLIENT_EXECUTING) {
+        reply_error(call->out, "ERR DEBUG RELOAD is not possible in a transaction");
+        return;
+    }
+    switch (reload_begin(call->client)) {
+    case ST_OK: return;
+    case ST_EXISTS: reply_error(call->out, "ERR Background save already in progress"); return;
+    default: call_oom(call); return;
+    }
+}
+
 static void debug_help(struct call *call, const struct slice *argv, uint32_t argc);
 
 #define ANY_ARGUMENTS UINT32_MAX
@@ -183,6 +197,7 @@ static const struct subcommand subcommands[] = {
     {"digest-value", ANY_ARGUMENTS, " [<key> ...]", "Show a digest of the value of each key.",
      debug_digest_value},
     {"object", 1, " <key>", "Show how the value of a key is kept.", debug_object},
+    {"reload", 0, "", "Save all data, drop it, and load it from the file again.", debug_reload},
     {"set-long-commands", 1, " <0|1>", "Stop or resume commands that run in slices, after their first one.",
      debug_set_long_commands},
     {"set-active-expire", 1, " <0|1>", "Stop or resume the removal of expired keys that nobody asks for.",
@@ -233,7 +248,6 @@ static const char *const unsupported[] = {
     "protocol",
     "quicklist",
     "quicklist-packed-threshold",
-    "reload",
     "replicate",
     "replybuffer",
     "restart",

@@ -114,6 +114,25 @@ void exec_set_hindrance(struct exec *exec, enum exec_hindrance reason, bool appl
     exec_update_gate(exec);
 }
 
+void exec_hold_clients(struct exec *exec)
+{
+    if (exec->holders++ > 0)
+        return;
+    exec->held_until_ms = exec->pause_until_ms;
+    exec->held_writes_only = exec->pause_writes_only;
+    exec->pause_until_ms = INT64_MAX;
+    exec->pause_writes_only = false;
+}
+
+void exec_release_clients(struct exec *exec)
+{
+    ASSERT(exec->holders > 0);
+    if (--exec->holders > 0)
+        return;
+    exec->pause_until_ms = exec->held_until_ms;
+    exec->pause_writes_only = exec->held_writes_only;
+}
+
 /* Reads the clocks once for everything that follows. */
 static void set_time(struct exec *exec)
 {

@@ -169,6 +169,9 @@ struct exec {
     /* CLIENT PAUSE */
     int64_t pause_until_ms; /* 0: no pause */
     bool pause_writes_only;
+    uint32_t holders; /* of exec_hold_clients; the two of before: */
+    int64_t held_until_ms;
+    bool held_writes_only;
 
     struct blame blame;
     uint64_t latency_ns; /* threshold for hooks.latency, UINT64_MAX: never */
@@ -216,6 +219,10 @@ void exec_free(struct exec *exec);
 
 /* Sets or clears one reason (enum exec_hindrance). */
 void exec_set_hindrance(struct exec *exec, enum exec_hindrance reason, bool applies);
+
+/* No request is executed until exec_release_clients: as CLIENT PAUSE, which goes on as it was after that. May be nested. */
+void exec_hold_clients(struct exec *exec);
+void exec_release_clients(struct exec *exec);
 
 /* ---- From the I/O side ---------------------------------------------------------------------------- */
 

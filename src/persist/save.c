@@ -63,6 +63,8 @@ struct saver {
     int64_t began_s;
     uint64_t saves;
     uint64_t last_held_bytes;
+    void (*then)(void *context, bool is_ok); /* NULL: nobody */
+    void *then_context;
     uint64_t shutdown_client; /* who has asked for the end; 0: nobody */
     bool is_finishing;        /* saver_finish has begun its own */
 };
@@ -262,6 +264,11 @@ static void placed(struct exec *exec, struct exec_post *post)
     update_hindrance(saver);
     answer_waiting(saver, is_ok);
     mem_free(job);
+    if (saver->then != NULL) {
+        void (*then)(void *context, bool is_ok) = saver->then;
+        saver->then = NULL;
+        then(saver->then_context, is_ok);
+    }
 }
 
 static void ended(void *context, enum status outcome)
@@ -316,6 +323,12 @@ enum status saver_begin(struct saver *saver)
 }
 
 /* ---- When -------------------------------------------------------------------------------------------------- */
+
+void saver_then(struct saver *saver, void (*then)(void *context, bool is_ok), void *context)
+{
+    saver->then = then;
+    saver->then_context = context;
+}
 
 void saver_schedule(struct saver *saver)
 {

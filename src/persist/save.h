@@ -35,6 +35,9 @@ void saver_free(struct saver *saver);
 /* Begins to write a file. ST_EXISTS: one is being written; ST_NOMEM: refused. */
 enum status saver_begin(struct saver *saver);
 
+/* Has `then` called once, when the file that is being written is in its place, or has failed. */
+void saver_then(struct saver *saver, void (*then)(void *context, bool is_ok), void *context);
+
 /* Has one begun by the next saver_cron. */
 void saver_schedule(struct saver *saver);
 

@@ -25,10 +25,7 @@ static void hold_clients(struct server *server)
     struct exec *exec = server->exec;
     server->is_saving = true;
     server->saving_requested = atomic_load(&exec->shutdown_requested);
-    server->pause_until_ms = exec->pause_until_ms;
-    server->pause_writes_only = exec->pause_writes_only;
-    exec->pause_until_ms = INT64_MAX;
-    exec->pause_writes_only = false;
+    exec_hold_clients(exec);
     log_write(server->log, LOG_NOTICE, "the server is to end: saving first");
 }
 
@@ -36,8 +33,7 @@ static void go_on_running(struct server *server)
 {
     struct exec *exec = server->exec;
     server->is_saving = false;
-    exec->pause_until_ms = server->pause_until_ms;
-    exec->pause_writes_only = server->pause_writes_only;
+    exec_release_clients(exec);
     atomic_store(&exec->shutdown_save, EXEC_SHUTDOWN_SAVE_DEFAULT);
     atomic_store(&exec->shutdown_requested, EXEC_SHUTDOWN_NONE);
     saver_refuse_shutdown(exec->persist->saver);

@@ -161,6 +161,21 @@ def test_how_keys_were_used_is_kept_where_the_policy_asks(start, policy, opcode)
     assert before_key[sizes + 3:sizes + 4] == opcode
 
 
+@pytest.mark.skua_only("DEBUG RELOAD takes words there that say how")
+def test_reload(start):
+    server = start()
+    client, other = server.connect(), server.connect()
+    for name, commands in VALUES.items():
+        build(client, [[word if word != "k" else name for word in command] for command in commands])
+    before = digest(client)
+    client.send("DEBUG RELOAD")
+    other.send("EXISTS string-0")  # either before it or after it
+    assert client.reply() == "OK" and digest(client) == before
+    assert other.reply() in (1, Error("LOADING Redis is loading the dataset in memory"))
+    assert client.pipeline(("MULTI",), ("DEBUG", "RELOAD"), ("EXEC",))[2] == [
+        Error("ERR DEBUG RELOAD is not possible in a transaction")]
+
+
 # ---- Equality -------------------------------------------------------------------------------------------------
 
 def changes(rng, count, keys):

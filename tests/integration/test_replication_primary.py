@@ -581,6 +581,7 @@ def test_a_replica_that_does_not_read_goes_at_its_limit(start):
 
 
 @pytest.mark.once
+@pytest.mark.threads
 def test_a_slow_replica_gets_everything_in_order(primary, p, follow):
     replica = follow()
     value = "x" * 10_000
@@ -639,6 +640,7 @@ def test_a_reader_that_comes_back_gets_the_state_of_the_cut(start, redis_replica
 # ---- redis-server 7.0 as the replica --------------------------------------------------------------------------------
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("diskless", ["yes", "no"])
 def test_redis_gets_everything_and_then_what_changes(start, redis_replica, diskless):
     primary = start(repl_diskless_sync=diskless, repl_diskless_sync_delay=0, repl_ping_replica_period=1)

@@ -167,6 +167,15 @@ static const struct command *lookup(const struct slice *argv, uint32_t argc)
     return command;
 }
 
+/* The parser takes what is behind a string for its line end. In a file that a crash has torn it may be something else: zeros. */
+static bool has_line_ends(const struct parser *parser, const char *bytes)
+{
+    for (uint32_t i = 0; i < parser->arg_count; i++)
+        if (memcmp(bytes + parser->args[i].offset + parser->args[i].size, "\r\n", 2) != 0)
+            return false;
+    return true;
+}
+
 /* The arguments of the request that the parser has found. False: memory for them was refused. */
 static bool take_arguments(struct apply *apply, const char *bytes)
 {
@@ -267,6 +276,8 @@ static enum status apply_one(struct apply *apply, char *bytes, size_t size, size
     uint32_t argc = apply->parser.arg_count;
     if (argc == 0)
         return malformed(apply, "an empty request");
+    if (!has_line_ends(&apply->parser, bytes))
+        return malformed(apply, "a string that does not end in a line end");
     if (!take_arguments(apply, bytes))
         return malformed(apply, "no memory for the arguments of this request");
     bool queues = apply->client.flags & CLIENT_IN_TRANSACTION;

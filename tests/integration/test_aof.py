@@ -258,8 +258,9 @@ def ended(server):
     (b"*", b"a part of a request"),
     (b"*1\r\n$5\r\nMULTI\r\n*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n", b"a transaction without its EXEC"),
     (b"\0" * 5000, b"zeros that a crash left"),
+    (b"*1\r\n$5\r\nMU" + b"\0" * 5, b"zeros that a crash left"),
     (b"*3\r\n$3\r\nSE" + b"\0" * 100000, b"zeros that a crash left"),
-], ids=["request", "byte", "transaction", "zeros", "zeros-in-request"])
+], ids=["request", "byte", "transaction", "zeros", "zeros-in-name", "zeros-in-request"])
 def test_a_torn_end_is_cut_off(servers, tail, cut):
     server = servers()
     fill(server.redis)

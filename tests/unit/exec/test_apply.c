@@ -146,6 +146,7 @@ static void what_is_no_request_is_refused(void **state)
                                         "*2\r\n$-1\r\n",
                                         "*99999999999999\r\n",
                                         "*1\r\n$99999999999999999\r\n",
+                                        "*1\r\n$4\r\nPING12",
                                         "\r\n",
                                         "\n"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {

@@ -412,7 +412,7 @@ static void finished(struct aof *aof, const struct aof_job *job)
     if (aof->state == AOF_STARTING)
         aof_set_state(aof, AOF_ON);
     durable_synced(aof->exec, aof->exec->durable.synced); /* it counts from now on */
-    rewrite->is_cancelled = false; /* too late */
+    rewrite->is_cancelled = false;                        /* too late */
     delete_history(aof);
 }
 

@@ -368,9 +368,11 @@ static bool take_block(struct aof_load *load)
     load->has_block = false;
     if (job->status != ST_OK)
         return fail(load, "%s", strerror(job->error));
-    memmove(load->bytes.data, load->bytes.data + load->used, load->bytes.size - load->used);
-    load->bytes.size -= load->used;
-    load->used = 0;
+    if (load->used > 0) {
+        memmove(load->bytes.data, load->bytes.data + load->used, load->bytes.size - load->used);
+        load->bytes.size -= load->used;
+        load->used = 0;
+    }
     if (!buf_try_reserve(&load->bytes, job->size))
         return fail(load, "offset %" PRIu64 ": no memory for this request", offset_of(load));
     buf_append(&load->bytes, job->data, job->size);
@@ -382,13 +384,12 @@ static bool take_block(struct aof_load *load)
 
 static bool apply_some(struct aof_load *load)
 {
-    size_t used;
+    size_t used = 0;
     struct apply_report report;
-    enum status status = load->is_zeros ? ST_OK
-                                        : apply_feed(load->apply, load->bytes.data + load->used,
-                                                     load->bytes.size - load->used, STEP_NS, &used);
-    if (load->is_zeros)
-        used = 0;
+    enum status status = ST_OK;
+    if (!load->is_zeros && load->used < load->bytes.size)
+        status = apply_feed(load->apply, load->bytes.data + load->used, load->bytes.size - load->used,
+                            STEP_NS, &used);
     load->used += used;
     apply_report(load->apply, &report);
     if (report.unknown > 0)

@@ -6,11 +6,11 @@
     config        config(name=value, …): CONFIG SET now, the old values come back after the test
     start         start(option=value, …): a further server just for this test, stopped and checked afterwards
 
-The matrix is shm with io-threads 0, 1 and 4, tcp with 0 and 4, and unix:0, which differs from tcp in how a connection is
-made and in nothing that happens to it later; SKUA_MATRIX="tcp:0,shm:4" or --matrix takes some cells,
+The matrix is shm and tcp with io-threads 0 and 4, and unix:1: the Unix socket differs from tcp in how a connection is made and in
+nothing that happens to it later; SKUA_MATRIX="tcp:0,shm:4" or --matrix takes some cells,
 --server redis runs the specs on redis-server 7.0 instead, which shows that a spec tells the truth.
 
-Marks: `once` (needs no matrix: first cell only), `core` (also under ASan and UBSan), `threads` (also under TSan),
+Marks: `once` (needs no matrix: first cell only), `cells("tcp:0", …)` (these of them), `core` (also under ASan and UBSan), `threads` (also under TSan),
 `skua_only(reason)` (there is no such thing in redis-server 7.0, or it differs there for that reason), `not_over_shm(reason)`
 (shared memory has no such thing), `over_shm` (in the cells of shared memory only).
 """
@@ -22,7 +22,7 @@ import pytest
 from harness.resp import eventually
 from harness.server import REDIS, SKUA, Server
 
-FULL_MATRIX = "tcp:0,tcp:4,unix:0,shm:0,shm:1,shm:4"
+FULL_MATRIX = "tcp:0,tcp:4,unix:1,shm:0,shm:4"
 MODULES_MIN = 10  # of a cell in one process, after which threads must have answered reads
 
 
@@ -51,6 +51,9 @@ def pytest_generate_tests(metafunc):
         chosen = cells(metafunc.config.getoption("--matrix"), metafunc.config.getoption("--server"))
         if metafunc.definition.get_closest_marker("over_shm"):
             chosen = [cell for cell in chosen if cell[0] == "shm"]
+        some = metafunc.definition.get_closest_marker("cells")
+        if some:
+            chosen = [cell for cell in chosen if f"{cell[0]}:{cell[1]}" in some.args] or chosen[:1]
         if metafunc.definition.get_closest_marker("once"):
             chosen = chosen[:1]
         metafunc.parametrize("cell", chosen, ids=[f"{transport}-{threads}" for transport, threads in chosen],

@@ -8,7 +8,7 @@ from harness.resp import Error, eventually
 from harness.server import REDIS, Server
 from harness.values import VALUES, build, random_writes, with_groups
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.cells("tcp:0", "shm:4")]
 CONFIG = {"databases": 16}
 FAR_S = 33177117420
 

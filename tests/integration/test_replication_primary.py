@@ -15,7 +15,8 @@ CONFIG = {"repl-diskless-sync-delay": 0, "repl-ping-replica-period": 3600}
 ID_SIZE = 40
 BACKLOG_BLOCK = 1 << 20  # history goes in whole blocks
 
-pytestmark = pytest.mark.skua_only("one process per test is one of ours; redis-server takes the other part")
+pytestmark = [pytest.mark.skua_only("one process per test is one of ours; redis-server takes the other part"),
+              pytest.mark.cells("tcp:0", "tcp:4", "shm:4")]
 
 
 @pytest.fixture

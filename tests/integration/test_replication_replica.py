@@ -12,7 +12,7 @@ from harness.proxy import Proxy
 from harness.resp import Error, eventually
 from harness.server import REDIS, SKUA, Server, is_slow_build
 
-pytestmark = [pytest.mark.skua_only("ours is the replica"), pytest.mark.not_over_shm("a link is TCP")]
+pytestmark = [pytest.mark.skua_only("ours is the replica"), pytest.mark.cells("tcp:0", "tcp:4")]
 
 PRIMARY_OPTIONS = {"repl-diskless-sync-delay": "0", "repl-ping-replica-period": "1"}
 WAIT_S = 60

@@ -268,7 +268,7 @@ def test_debug_refuses_nonsense(r):
 
 @pytest.mark.skua_only("what looks into Redis's own structures cannot be here")
 def test_debug_names_what_it_does_not_have(r):
-    for name in ["JMAP", "HTSTATS", "RELOAD", "populate"]:
+    for name in ["JMAP", "HTSTATS", "LOADAOF", "populate"]:
         assert r(f"DEBUG {name}") == Error(f"ERR DEBUG {name} is not supported by this server")
 
 

@@ -307,8 +307,11 @@ def test_a_failure_leaves_the_old_file(full_disk):
 def test_a_snapshot_that_would_need_too_much_memory_is_given_up(start):
     server = start(snapshot_memory_budget=1000)
     client = server.connect()
-    client.pipeline(*[("SET", f"k{i}", "v" * 100) for i in range(1000)])
-    assert client("SAVE") == Error("ERR")
+    client.pipeline(*[("SET", f"k{i}", "v" * 100) for i in range(20000)])
+    # No step of the walk comes between the requests of one pipeline: nearly all of these keys have not been visited.
+    client.pipeline("BGSAVE", *[("SET", f"k{i}", "w") for i in range(30)])
+    eventually(lambda: client.info("persistence")["rdb_bgsave_in_progress"] == "0", "the snapshot has ended")
+    assert client.info("persistence")["rdb_last_bgsave_status"] == "err"
     assert b"snapshot-memory-budget" in server.log()
     assert client("SET k v") == "OK"
     assert client("CONFIG SET snapshot-memory-budget 0") == "OK"

@@ -450,7 +450,9 @@ class Grammar:
             case 8:
                 return self.reading()
             case 9:
-                options = [[b"ENTRIESADDED", b"%d" % rng.randrange(60) if rng.random() < 0.9 else self.integer()],
+                # Not the largest number, from which Redis's count goes on at the lowest.
+                added = b"%d" % rng.randrange(60) if rng.random() < 0.9 else rng.choice(INTEGERS[:LIKELY_INTEGERS])
+                options = [[b"ENTRIESADDED", added],
                            [b"MAXDELETEDID", self.stream_id()]]
                 # Not below what was deleted, which 7.0 takes.
                 return [self.case(b"xsetid"), key, rng.choice([b"%d-0" % (self.stream_ms + 5), b"5-*", b"x"]),

@@ -168,7 +168,7 @@ static void a_malformed_continue_is_a_failure(void **state)
     struct handshake_options options = plain;
     options.id = ID;
     static const char *const answers[] = {"+CONTINUE 0123", "+CONTINUE " ID "0", "+CONTINUED",
-                                          "+CONTINUE \r" OTHER};
+                                          ("+CONTINUE \r" OTHER)};
     for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
         begin(options);
         skip_to_psync();

@@ -2,7 +2,7 @@
 import pytest
 
 from harness.resp import eventually
-from harness.server import SKUA, Server
+from harness.server import SKUA, Server, is_slow_build
 
 pytestmark = [pytest.mark.core, pytest.mark.once, pytest.mark.skua_only("an option of ours")]
 
@@ -35,7 +35,7 @@ def test_a_worker_touches_memory_once_there_is_much_data(io_threads):
         assert client("DBSIZE") == ENOUGH
         assert all(client("GET", f"key:{key}").startswith(b"%08dv" % key) for key in range(0, ENOUGH, 997))
         resident = int(client.info("memory")["used_memory_rss"])
-        assert resident < 1.1 * int(client.info("memory")["used_memory"]) + (64 << 20)
+        assert is_slow_build() or resident < 1.1 * int(client.info("memory")["used_memory"]) + (64 << 20)
         assert client("FLUSHALL") == "OK"
         store(client, range(FEW))
         assert client("GET", "key:0").startswith(b"00000000v")

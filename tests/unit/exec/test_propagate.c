@@ -34,6 +34,8 @@ static void reading_end(struct reading *reading)
 /* "*2 $4 INCR $1 a" as "INCR a; ". */
 static void append_requests(struct buf *text, struct slice bytes)
 {
+    if (bytes.size == 0)
+        return;
     const char *at = bytes.data, *end = at + bytes.size;
     while (at < end) {
         assert_int_equal(*at, '*');

@@ -67,13 +67,22 @@ void metric_sync_partial_err(const struct metric_source *source, struct buf *ret
 
 void metric_total_net_repl_output_bytes(const struct metric_source *source, struct buf *ret_text)
 {
-    uint64_t sent = primary_of(source)->sent_before;
-    list_for_each(&primary_of(source)->followers, node)
-    {
-        const struct follower *follower = list_entry(node, struct follower, node);
-        sent += atomic_load_explicit(&follower->client->shared->bytes_out, memory_order_relaxed);
-    }
-    buf_printf(ret_text, "%" PRIu64, sent);
+    buf_printf(ret_text, "%" PRIu64, repl_bytes_sent(source->exec->repl));
+}
+
+void metric_total_net_repl_input_bytes(const struct metric_source *source, struct buf *ret_text)
+{
+    buf_printf(ret_text, "%" PRIu64, source->exec->repl->bytes_received);
+}
+
+void metric_instantaneous_input_repl_kbps(const struct metric_source *source, struct buf *ret_text)
+{
+    buf_printf(ret_text, "%.2f", metric_rate_per_second(&source->metrics->repl_bytes_in) / 1024);
+}
+
+void metric_instantaneous_output_repl_kbps(const struct metric_source *source, struct buf *ret_text)
+{
+    buf_printf(ret_text, "%.2f", metric_rate_per_second(&source->metrics->repl_bytes_out) / 1024);
 }
 
 /* ---- History -------------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #include "exec/error_stats.h"
 #include "exec/exec.h"
 #include "observe/observe.h"
+#include "repl/repl.h"
 
 #define PERIOD_NS           5000000000ull /* "recent" maxima cover this and the period before */
 #define TTL_WEIGHT          0.1           /* of a new sample in the moving average */
@@ -185,6 +186,10 @@ void metrics_sample(struct metrics *metrics)
                 seconds);
     sample_rate(&metrics->bytes_in, totals.bytes_in, seconds);
     sample_rate(&metrics->bytes_out, totals.bytes_out, seconds);
+    if (metrics->exec->repl) {
+        sample_rate(&metrics->repl_bytes_in, metrics->exec->repl->bytes_received, seconds);
+        sample_rate(&metrics->repl_bytes_out, repl_bytes_sent(metrics->exec->repl), seconds);
+    }
     memory_watch_sample(&metrics->memory);
     turn_period(metrics, now_ns);
     sample_clients(metrics);

@@ -87,6 +87,8 @@ struct metrics {
     struct metric_rate commands;
     struct metric_rate bytes_in;
     struct metric_rate bytes_out;
+    struct metric_rate repl_bytes_in;
+    struct metric_rate repl_bytes_out;
     uint64_t client_cursor;             /* of the pass under way */
     struct metric_client_pass pass;     /* under way */
     struct metric_client_pass clients;  /* the last complete one */

@@ -1,6 +1,7 @@
 /* What both sides of replication need. Rules in repl.h. Threads: executor. */
 #include "repl/repl.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -49,6 +50,17 @@ void repl_free(struct repl *repl)
     repl->exec->repl = NULL;
     repl->exec->propagate.history_id = NULL;
     mem_free(repl);
+}
+
+uint64_t repl_bytes_sent(const struct repl *repl)
+{
+    uint64_t sent = repl->primary->sent_before;
+    list_for_each(&repl->primary->followers, node)
+    {
+        const struct follower *follower = list_entry(node, struct follower, node);
+        sent += atomic_load_explicit(&follower->client->shared->bytes_out, memory_order_relaxed);
+    }
+    return sent;
 }
 
 void repl_client_gone(struct repl *repl, struct client *client)

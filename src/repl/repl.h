@@ -26,8 +26,9 @@ struct repl {
     struct replica *replica; /* whom this server follows */
     struct failover *failover;
     /* Of the other side: */
-    bool is_replica; /* this server follows a primary */
-    bool has_link;   /* and is connected with it, and has its data: it may be followed itself */
+    bool is_replica;         /* this server follows a primary */
+    bool has_link;           /* and is connected with it, and has its data: it may be followed itself */
+    uint64_t bytes_received; /* from primaries */
     /* Which history the data belongs to; its offset is propagate_offset. */
     char id[REPL_ID_SIZE + 1];
     /* The history before it: replicas that know it up to `second_offset` can go on. Zeros and -1: there was none. */
@@ -38,6 +39,9 @@ struct repl {
 /* Also sets exec->repl. */
 struct repl *repl_new(struct exec *exec, struct io_group *io);
 void repl_free(struct repl *repl);
+
+/* Bytes that replicas have been sent. */
+uint64_t repl_bytes_sent(const struct repl *repl);
 
 /* The client is about to be forgotten. */
 void repl_client_gone(struct repl *repl, struct client *client);

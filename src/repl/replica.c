@@ -200,6 +200,7 @@ static void on_received(void *context, struct chunk_list *bytes)
 {
     struct replica *replica = context;
     replica->last_io_ns = now_ns(replica);
+    replica->exec->repl->bytes_received += bytes->bytes;
     chunk_list_move(&replica->input, bytes);
     replica_post(replica);
 }

@@ -916,3 +916,15 @@ def test_readers_are_answered_while_a_large_copy_comes(servers, primary):
         answers.add(reply if isinstance(reply, Error) else (reply or b"none"))
     assert answers <= {b"1", b"none", Error("LOADING Redis is loading the dataset in memory")}
     wait_equal(primary, replica)
+
+
+@pytest.mark.once
+def test_bytes_over_links_are_counted_on_both_ends(servers):
+    primary, replica = servers(), servers()
+    client = follow(replica, primary.port)
+    wait_up(client)
+    primary.connect()("SET", "k", "x" * 1_000_000)
+    wait_equal(primary, replica)
+    assert int(client.info("stats")["total_net_repl_input_bytes"]) > 1_000_000
+    assert int(primary.connect().info("stats")["total_net_repl_output_bytes"]) > 1_000_000
+    assert int(client.info("stats")["total_net_repl_output_bytes"]) == 0

@@ -15,7 +15,12 @@
  * S4  After ST_IO the only permitted operations are stream_describe and stream_close. After ST_EOF of stream_recv
  *     the peer may still take what it is sent: everything but stream_recv goes on.
  *     STREAM_AT_END tells who wants it that the peer sends nothing more, however much there is still to receive.
- * S5  stream_detach and stream_attach move a stream from one loop to another between two operations. */
+ * S5  stream_detach and stream_attach move a stream from one loop to another between two operations.
+ * S6  A stream with `pins` can send without copying: what stream_send_pinned took must stay, unchanged, until
+ *     stream->pins->free_end has passed it. STREAM_UNPINNED tells, wanted or not, that it has moved. stream_send copies, always,
+ *     and both may follow each other.
+ * S7  With sends in flight stream_close may not be called; stream_dissolve ends the connection so that they are over at
+ *     once, or nearly (it says which; then STREAM_UNPINNED will tell). */
 #ifndef SKUA_TRANSPORT_TRANSPORT_H
 #define SKUA_TRANSPORT_TRANSPORT_H
 
@@ -27,11 +32,12 @@
 #include "base/status.h"
 
 struct loop;
+struct pins;
 struct stream;
 struct listener;
 
 enum stream_want { STREAM_WANT_RECV = 1, STREAM_WANT_SEND = 2, STREAM_WANT_END = 4 };
-enum stream_ready { STREAM_CAN_RECV = 1, STREAM_CAN_SEND = 2, STREAM_AT_END = 4 };
+enum stream_ready { STREAM_CAN_RECV = 1, STREAM_CAN_SEND = 2, STREAM_AT_END = 4, STREAM_UNPINNED = 8 };
 
 enum transport_capability {
     TRANSPORT_OWN_RECEIVE_MEMORY = 1, /* hands out its own memory instead of filling the caller's */
@@ -71,13 +77,18 @@ struct stream_ops {
     void (*close)(struct stream *stream);
     void (*describe)(const struct stream *stream, struct stream_description *ret_description);
     void (*set_keepalive)(struct stream *stream, unsigned seconds);
+    /* S6, S7: with TRANSPORT_ZERO_COPY_SEND only. */
+    enum status (*send_pinned)(struct stream *stream, const struct slice *slices, size_t count,
+                               size_t *ret_sent);
+    bool (*dissolve)(struct stream *stream);
 };
 
 /* The part that every transport's stream begins with. */
 struct stream {
     const struct stream_ops *ops;
     const struct transport *transport;
-    unsigned wants; /* enum stream_want, as last asked for */
+    unsigned wants;    /* enum stream_want, as last asked for */
+    struct pins *pins; /* S6; NULL: this stream copies */
     /* S1. Set by the owner. `events` is a set of enum stream_ready. */
     void (*ready)(struct stream *stream, unsigned events);
     void *owner;
@@ -139,6 +150,20 @@ static inline enum status stream_send(struct stream *stream, const struct slice 
                                       size_t *ret_sent)
 {
     return stream->ops->send(stream, slices, count, ret_sent);
+}
+
+/* S6. As stream_send; ST_UNSUPPORTED: not now (the stream copies for a while, or the kernel has no memory to keep track): use stream_send.
+ * Only what lies in pinned memory is offered. */
+static inline enum status stream_send_pinned(struct stream *stream, const struct slice *slices, size_t count,
+                                             size_t *ret_sent)
+{
+    return stream->ops->send_pinned(stream, slices, count, ret_sent);
+}
+
+/* S7. True: nothing is in flight any more. Afterwards stream_describe, stream_dissolve and stream_close are permitted. */
+static inline bool stream_dissolve(struct stream *stream)
+{
+    return stream->ops->dissolve(stream);
 }
 
 /* Which readiness is reported from now on; on an attached stream only. A newly attached stream wants nothing. */

@@ -145,5 +145,3 @@ def test_a_command_is_declared_once(tmp_path):
     first.write_text('family = "string"\n[probe]\n' + lines())
     second.write_text('family = "bitmap"\n[probe]\n' + lines())
     refused(lambda: load_commands([first, second]), "command 'probe' is in")
-    second.write_text('family = "string"\n[other]\n' + lines())
-    refused(lambda: load_commands([first, second]), "family 'string' is in")

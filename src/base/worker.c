@@ -1,6 +1,6 @@
 /* The pool of worker threads.
  *
- * Principal entry points: worker_pool_new, worker_submit, worker_free, worker_pool_free.
+ * Principal entry points: worker_pool_new, worker_pool_new_stepped, worker_submit, worker_free, worker_pool_free.
  * Threads: any may submit, also a worker from within its work.
  *
  * W1  queued is the length of the list from `first` to `last`, at most WORKER_QUEUE_MAX.
@@ -34,6 +34,7 @@ struct worker_pool {
     uint32_t sleeping;   /* lock; threads in pthread_cond_wait */
     bool ending;         /* lock */
     _Atomic uint64_t pending;
+    bool is_stepped;       /* fixed */
     unsigned thread_count; /* fixed */
     pthread_t threads[];   /* fixed */
 };
@@ -100,8 +101,36 @@ struct worker_pool *worker_pool_new(unsigned thread_count)
     return pool;
 }
 
+struct worker_pool *worker_pool_new_stepped(void)
+{
+    struct worker_pool *pool = worker_pool_new(0);
+    pool->is_stepped = true;
+    return pool;
+}
+
+bool worker_pool_is_stepped(const struct worker_pool *pool)
+{
+    return pool->is_stepped;
+}
+
+bool worker_pool_step(struct worker_pool *pool)
+{
+    ASSERT(pool->is_stepped);
+    struct job *job = take_job(pool);
+    if (job == NULL)
+        return false;
+    unsigned roles = role_of_thread;
+    role_set(ROLE_WORKER);
+    run_job(pool, job->work, job->argument);
+    role_set(roles);
+    mem_free(job);
+    return true;
+}
+
 void worker_pool_free(struct worker_pool *pool)
 {
+    while (pool->is_stepped && worker_pool_step(pool))
+        ;
     pthread_mutex_lock(&pool->lock);
     pool->ending = true;
     pthread_cond_broadcast(&pool->some);
@@ -117,7 +146,7 @@ void worker_pool_free(struct worker_pool *pool)
 void worker_submit(struct worker_pool *pool, void (*work)(void *argument), void *argument)
 {
     atomic_fetch_add_explicit(&pool->pending, 1, memory_order_relaxed);
-    if (pool->thread_count == 0) {
+    if (pool->thread_count == 0 && !pool->is_stepped) {
         run_job(pool, work, argument);
         return;
     }

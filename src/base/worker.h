@@ -1,8 +1,11 @@
-/* A pool of worker threads for work that must not hold up the executor: freeing big values, and later syncing,
- * compressing, writing. Threads: any may submit. */
+/* A pool of worker threads for work that must not hold up the executor: freeing big values, syncing, compressing, writing.
+ *
+ * Principal entry points: worker_pool_new, worker_submit, worker_pool_free; for a simulation worker_pool_new_stepped, worker_pool_step.
+ * Threads: any may submit. */
 #ifndef SKUA_BASE_WORKER_H
 #define SKUA_BASE_WORKER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,8 +15,14 @@ struct worker_pool;
  * slows the source of the work down. */
 #define WORKER_QUEUE_MAX (1u << 20)
 
-/* With 0 threads, or when the system gives none, work runs within worker_submit: a simulation does that. */
+/* With 0 threads, or when the system gives none, work runs within worker_submit. */
 struct worker_pool *worker_pool_new(unsigned thread_count);
+
+/* A pool without threads whose work waits until worker_pool_step: a simulation decides when it is done. */
+struct worker_pool *worker_pool_new_stepped(void);
+bool worker_pool_is_stepped(const struct worker_pool *pool);
+/* Runs the work that has waited longest, on the calling thread, as a worker. False: there is none. */
+bool worker_pool_step(struct worker_pool *pool);
 
 /* Runs everything that was submitted, also by the work itself, then ends the threads. */
 void worker_pool_free(struct worker_pool *pool);

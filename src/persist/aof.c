@@ -189,10 +189,12 @@ struct aof_job *aof_job_begin(struct aof *aof, enum aof_job_kind kind)
 void aof_job_submit(struct aof *aof)
 {
     aof->job_runs = true;
-    if (!aof->lane && aof->exec->workers)
+    struct worker_pool *workers = aof->exec->workers;
+    bool is_stepped = workers && worker_pool_is_stepped(workers);
+    if (!aof->lane && workers && !is_stepped)
         aof->lane = worker_pool_new(1);
-    if (aof->lane)
-        worker_submit(aof->lane, aof_job_run, aof->job);
+    if (aof->lane || is_stepped)
+        worker_submit(is_stepped ? workers : aof->lane, aof_job_run, aof->job);
     else
         aof_job_run(aof->job);
 }

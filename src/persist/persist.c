@@ -61,7 +61,7 @@ static void snapshot_loaded(void *context, enum status status, const struct load
 enum status persist_load(struct persist *persist, struct buf *error)
 {
     struct exec *exec = persist->exec;
-    const struct file_system *files = file_system_real();
+    const struct file_system *files = exec->files;
     const struct load_options options = {0};
     const char *name = exec->config->dbfilename;
     persist->load_began_ns = clock_monotonic_ns(exec->clock);

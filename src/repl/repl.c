@@ -11,6 +11,7 @@
 #include "repl/failover.h"
 #include "repl/primary.h"
 #include "repl/replica.h"
+#include "transport/transport.h"
 
 static void make_id(struct repl *repl, char ret_id[static REPL_ID_SIZE + 1])
 {
@@ -31,6 +32,7 @@ struct repl *repl_new(struct exec *exec, struct io_group *io)
     struct repl *repl = mem_calloc(1, sizeof *repl);
     repl->exec = exec;
     repl->io = io;
+    repl->transport = &transport_tcp;
     exec->repl = repl;
     exec->propagate.history_id = repl->id;
     repl->primary = primary_new(repl);

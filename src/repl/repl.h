@@ -16,12 +16,14 @@ struct io_group;
 struct failover;
 struct primary;
 struct replica;
+struct transport;
 
 #define REPL_ID_SIZE 40 /* hexadecimal digits */
 
 struct repl {
     struct exec *exec;
     struct io_group *io;
+    const struct transport *transport; /* of links to primaries: TCP, but in a simulation */
     struct primary *primary;
     struct replica *replica; /* whom this server follows */
     struct failover *failover;

@@ -80,7 +80,7 @@ void replica_sync_begin(struct replica *replica)
         return;
     char path[64];
     snprintf(path, sizeof path, "temp-%" PRId64 ".%d.rdb", exec->now_ms, (int)getpid());
-    replica->receive = receive_begin(exec, file_system_real(), path, file_written, replica);
+    replica->receive = receive_begin(exec, exec->files, path, file_written, replica);
 }
 
 void replica_sync_abandon(struct replica *replica)
@@ -186,7 +186,7 @@ static void load_from_file(struct replica *replica)
     struct load_options options = {.keep_expired = true};
     empty_keyspace(replica);
     replica_enter(replica, REPLICA_LOADING);
-    replica->loading = load_file_begin(replica->exec, file_system_real(), receive_path(replica->receive),
+    replica->loading = load_file_begin(replica->exec, replica->exec->files, receive_path(replica->receive),
                                        &options, file_loaded, replica);
 }
 

@@ -98,10 +98,13 @@ static enum status write_pidfile(struct server *server, struct buf *ret_error)
 }
 
 /* What only a server on a real machine has. */
-static enum status start_process_parts(struct server *server, struct buf *ret_error)
+static enum status start_process_parts(struct server *server, const struct server_options *options,
+                                       struct buf *ret_error)
 {
-    if (server->simulated)
+    if (server->simulated) {
+        server->workers = options->workers;
         return ST_OK;
+    }
     enum status status = enter_directory(server, ret_error);
     if (status != ST_OK)
         return status;
@@ -143,7 +146,7 @@ static void start_parts(struct server *server, const struct server_options *opti
         .log = server->log,
         .chunks = &server->chunks,
         .workers = server->workers,
-        .files = server->debug_files,
+        .files = server->debug_files ? server->debug_files : options->files,
         .seed = seeds[0],
         .hash_seed = seeds[1],
     };
@@ -163,6 +166,8 @@ static void start_parts(struct server *server, const struct server_options *opti
     server->exec->hooks.cron = cron;
     persist_new(server->exec);
     repl_new(server->exec, server->io);
+    if (options->transport)
+        server->exec->repl->transport = options->transport;
     server->exec->wake = wake_loop;
     server->exec->wake_context = server->loop;
     server_apply_settings(server);
@@ -177,7 +182,7 @@ enum status server_new(const struct server_options *options, struct server **ret
     clock_init_real(&server->real_clock);
     server->clock = options->clock ? options->clock : &server->real_clock;
     role_set(ROLE_EXECUTOR | ROLE_IO);
-    enum status status = start_process_parts(server, ret_error);
+    enum status status = start_process_parts(server, options, ret_error);
     if (status == ST_OK) {
         struct loop_options loop_options = {.clock = server->clock, .simulated = server->simulated};
         status = loop_new(&loop_options, &server->loop);
@@ -194,7 +199,7 @@ enum status server_new(const struct server_options *options, struct server **ret
         status = server_listen(server, ret_error);
     if (status == ST_OK && !server->simulated)
         status = write_pidfile(server, ret_error);
-    if (status == ST_OK && !server->simulated)
+    if (status == ST_OK && (!server->simulated || options->files))
         status = persist_load(server->exec->persist, ret_error);
     if (status != ST_OK) {
         server->state = SERVER_ENDED;

@@ -15,14 +15,21 @@
 #include "base/status.h"
 
 struct config;
+struct file_system;
 struct server;
 struct stream;
+struct transport;
+struct worker_pool;
 
 struct server_options {
     struct config *config;     /* taken over */
     const struct clock *clock; /* NULL: the machine's */
     bool simulated;            /* no descriptors, no threads, no log: the caller drives server_turn */
     uint64_t seed;             /* simulated only; otherwise drawn from the system */
+    /* What a simulated server may have besides. */
+    const struct transport *transport; /* for links to other servers; NULL: TCP, which a simulated loop refuses */
+    struct worker_pool *workers;       /* taken over; stepped by the caller. NULL: there are none */
+    const struct file_system *files;   /* a disk, whose data are loaded at the start; NULL: nothing is loaded */
 };
 
 /* ST_OK, or an error with *ret_error saying what (a port that is taken, a directory that is not there, …). */

@@ -31,6 +31,24 @@ static enum direct_outcome reply_size_of(struct direct *direct, const struct req
     return outcome;
 }
 
+/* Answers with an array: what `reply_one` says of each of the names behind the key. */
+static enum direct_outcome
+reply_each(struct direct *direct, const struct request *request, enum entry_type type,
+           void (*reply_one)(struct reply *reply, const struct collection_view *view, struct slice name))
+{
+    struct collection_view view;
+    uint32_t count = request->argc - 2;
+    if (count > NAMES_MAX)
+        return DIRECT_TOO_LARGE;
+    enum direct_outcome outcome = direct_read_collection(direct, request, type, &view);
+    if (outcome != DIRECT_ANSWERED)
+        return outcome;
+    reply_array(direct->out, count);
+    for (uint32_t i = 0; i < count; i++)
+        reply_one(direct->out, &view, request->argv[2 + i]);
+    return DIRECT_ANSWERED;
+}
+
 /* ---- Hashes --------------------------------------------------------------------------------------- */
 
 enum direct_outcome direct_hget(struct direct *direct, const struct request *request)
@@ -42,19 +60,14 @@ enum direct_outcome direct_hget(struct direct *direct, const struct request *req
     return outcome;
 }
 
+static void reply_field(struct reply *reply, const struct collection_view *hash, struct slice name)
+{
+    hash_reply_value(reply, hash->rows, ALL_FIELDS, name);
+}
+
 enum direct_outcome direct_hmget(struct direct *direct, const struct request *request)
 {
-    struct collection_view hash;
-    uint32_t count = request->argc - 2;
-    if (count > NAMES_MAX)
-        return DIRECT_TOO_LARGE;
-    enum direct_outcome outcome = direct_read_collection(direct, request, ENTRY_HASH, &hash);
-    if (outcome != DIRECT_ANSWERED)
-        return outcome;
-    reply_array(direct->out, count);
-    for (uint32_t i = 0; i < count; i++)
-        hash_reply_value(direct->out, hash.rows, ALL_FIELDS, request->argv[2 + i]);
-    return DIRECT_ANSWERED;
+    return reply_each(direct, request, ENTRY_HASH, reply_field);
 }
 
 enum direct_outcome direct_hexists(struct direct *direct, const struct request *request)
@@ -134,19 +147,14 @@ enum direct_outcome direct_sismember(struct direct *direct, const struct request
     return outcome;
 }
 
+static void reply_is_member(struct reply *reply, const struct collection_view *set, struct slice name)
+{
+    reply_int(reply, set->rows != NULL && members_contain(set->rows, name));
+}
+
 enum direct_outcome direct_smismember(struct direct *direct, const struct request *request)
 {
-    struct collection_view set;
-    uint32_t count = request->argc - 2;
-    if (count > NAMES_MAX)
-        return DIRECT_TOO_LARGE;
-    enum direct_outcome outcome = direct_read_collection(direct, request, ENTRY_SET, &set);
-    if (outcome != DIRECT_ANSWERED)
-        return outcome;
-    reply_array(direct->out, count);
-    for (uint32_t i = 0; i < count; i++)
-        reply_int(direct->out, set.rows != NULL && members_contain(set.rows, request->argv[2 + i]));
-    return DIRECT_ANSWERED;
+    return reply_each(direct, request, ENTRY_SET, reply_is_member);
 }
 
 enum direct_outcome direct_smembers(struct direct *direct, const struct request *request)
@@ -180,17 +188,7 @@ enum direct_outcome direct_zscore(struct direct *direct, const struct request *r
 
 enum direct_outcome direct_zmscore(struct direct *direct, const struct request *request)
 {
-    struct collection_view zset;
-    uint32_t count = request->argc - 2;
-    if (count > NAMES_MAX)
-        return DIRECT_TOO_LARGE;
-    enum direct_outcome outcome = direct_read_collection(direct, request, ENTRY_ZSET, &zset);
-    if (outcome != DIRECT_ANSWERED)
-        return outcome;
-    reply_array(direct->out, count);
-    for (uint32_t i = 0; i < count; i++)
-        zset_reply_score(direct->out, &zset, request->argv[2 + i]);
-    return DIRECT_ANSWERED;
+    return reply_each(direct, request, ENTRY_ZSET, zset_reply_score);
 }
 
 static enum direct_outcome reply_rank(struct direct *direct, const struct request *request, bool reverse)

@@ -3,6 +3,7 @@
  * Threads: executor only. */
 #include "cmd/stream.h"
 
+#include "base/num.h"
 #include "config/config.h"
 #include "exec/args.h"
 #include "exec/block.h"
@@ -61,6 +62,31 @@ struct stream_limits stream_limits(const struct call *call)
 void stream_announce(struct call *call, const struct key *key)
 {
     block_key_ready(call->exec->block, call->db, ENTRY_STREAM, key->name, key->hash);
+}
+
+bool stream_parse_choice(struct call *call, const struct slice *words, uint32_t count, const char *command,
+                         char sign, struct stream_choice *ret_streams)
+{
+    if (count % 2 != 0) {
+        reply_error(
+            call->out,
+            "ERR Unbalanced '%s' list of streams: for each stream key an ID or '%c' must be specified.",
+            command, sign);
+        return false;
+    }
+    *ret_streams = (struct stream_choice){.keys = words, .ids = words + count / 2, .count = count / 2};
+    return true;
+}
+
+bool stream_parse_count(struct call *call, struct slice word, uint64_t *ret_count_max)
+{
+    int64_t count;
+    if (!num_parse_i64(word, &count)) {
+        call_not_integer(call);
+        return false;
+    }
+    *ret_count_max = count > 0 ? (uint64_t)count : UINT64_MAX;
+    return true;
 }
 
 void stream_invalid_id(struct call *call)

@@ -24,6 +24,19 @@ struct stream_limits stream_limits(const struct call *call);
  * (call_store does so for new keys.) */
 void stream_announce(struct call *call, const struct key *key);
 
+/* The streams that XREAD and XREADGROUP name: as many ids as keys, as they were written. */
+struct stream_choice {
+    const struct slice *keys;
+    const struct slice *ids;
+    uint32_t count;
+};
+
+/* The words behind STREAMS. `command` and `sign` stand in the error. False after one. */
+bool stream_parse_choice(struct call *call, const struct slice *words, uint32_t count, const char *command,
+                         char sign, struct stream_choice *ret_streams);
+/* The number behind COUNT: 0 and less mean all. False after an error. */
+bool stream_parse_count(struct call *call, struct slice word, uint64_t *ret_count_max);
+
 /* ---- Ids -------------------------------------------------------------------------------------------------------- */
 
 void stream_invalid_id(struct call *call); /* ERR Invalid stream ID specified as stream command argument */

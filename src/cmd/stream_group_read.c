@@ -30,9 +30,7 @@ struct group_reading {
     int64_t block_ms;   /* NO_BLOCK: it does not wait */
     uint64_t deadline_ns;
     bool no_ack;
-    const struct slice *keys;
-    const struct slice *ids;
-    uint32_t stream_count;
+    struct stream_choice streams;
     int64_t now_ms; /* of the start */
 };
 
@@ -55,33 +53,6 @@ static bool parse_block(struct call *call, struct slice word, struct group_readi
     return reading->is_again || wait_deadline(call, reading->block_ms, &reading->deadline_ns);
 }
 
-static bool parse_count(struct call *call, struct slice word, struct group_reading *reading)
-{
-    int64_t count;
-    if (!num_parse_i64(word, &count)) {
-        call_not_integer(call);
-        return false;
-    }
-    reading->count_max = count > 0 ? (uint64_t)count : UINT64_MAX;
-    return true;
-}
-
-/* The words behind STREAMS: as many keys as ids. */
-static bool parse_streams(struct call *call, const struct slice *words, uint32_t count,
-                          struct group_reading *reading)
-{
-    if (count % 2 != 0) {
-        reply_error(call->out,
-                    "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be "
-                    "specified.");
-        return false;
-    }
-    reading->keys = words;
-    reading->ids = words + count / 2;
-    reading->stream_count = count / 2;
-    return true;
-}
-
 /* One option, `words[0]`, of which `left` words are left. Returns how many words it took; 0 after an error. */
 static uint32_t parse_option(struct call *call, const struct slice *words, uint32_t left,
                              struct group_reading *reading)
@@ -89,9 +60,10 @@ static uint32_t parse_option(struct call *call, const struct slice *words, uint3
     if (left > 1 && slice_equal_nocase(words[0], "block"))
         return parse_block(call, words[1], reading) ? 2 : 0;
     if (left > 1 && slice_equal_nocase(words[0], "count"))
-        return parse_count(call, words[1], reading) ? 2 : 0;
+        return stream_parse_count(call, words[1], &reading->count_max) ? 2 : 0;
     if (left > 1 && slice_equal_nocase(words[0], "streams"))
-        return parse_streams(call, words + 1, left - 1, reading) ? left : 0;
+        return stream_parse_choice(call, words + 1, left - 1, "xreadgroup", '>', &reading->streams) ? left
+                                                                                                    : 0;
     if (left > 2 && slice_equal_nocase(words[0], "group")) {
         reading->group = words[1];
         reading->consumer = words[2];
@@ -120,7 +92,7 @@ static bool parse(struct call *call, const struct slice *words, uint32_t count, 
             return false;
         i += taken;
     }
-    if (reading->stream_count == 0) {
+    if (reading->streams.count == 0) {
         call_syntax_error(call);
         return false;
     }
@@ -152,7 +124,7 @@ static bool check_stream(struct call *call, const struct group_reading *reading,
 {
     struct group_view view;
     struct stream_id id;
-    struct slice name = reading->keys[index], word = reading->ids[index];
+    struct slice name = reading->streams.keys[index], word = reading->streams.ids[index];
     if (!group_lookup(call, name, reading->group, false, &view))
         return false;
     if (view.group == NULL) {
@@ -266,19 +238,19 @@ static bool read_part(struct call *call, const struct group_reading *reading, st
                       uint32_t index, struct stream_list *list)
 {
     struct reading_part *part = &parts[parts[index].same];
-    struct slice word = reading->ids[index];
+    struct slice word = reading->streams.ids[index];
     if (part->group == NULL)
         return true;
     if (!is_new(word)) {
         struct stream_id after;
         stream_id_parse(word, 0, &after);
-        begin_stream(call, reading->keys[index], list);
+        begin_stream(call, reading->streams.keys[index], list);
         return read_history(call, reading, after, part);
     }
     const struct stream *stream = part->view.stream;
     if (stream_length(stream) == 0 || stream_id_compare(stream_end_id(stream), part->group->last_id) <= 0)
         return true;
-    begin_stream(call, reading->keys[index], list);
+    begin_stream(call, reading->streams.keys[index], list);
     part->view.changes++;
     return read_new(call, reading, part);
 }
@@ -289,10 +261,10 @@ static void find_same(const struct call *call, const struct group_reading *readi
                       struct reading_part *parts, uint32_t *slots, uint32_t slot_count)
 {
     memset(slots, 0, slot_count * sizeof *slots);
-    for (uint32_t index = 0; index < reading->stream_count; index++) {
-        struct slice name = reading->keys[index];
+    for (uint32_t index = 0; index < reading->streams.count; index++) {
+        struct slice name = reading->streams.keys[index];
         uint32_t at = (uint32_t)keyspace_hash(call->exec->keyspace, name) & (slot_count - 1);
-        while (slots[at] != 0 && !slice_equal(reading->keys[slots[at] - 1], name))
+        while (slots[at] != 0 && !slice_equal(reading->streams.keys[slots[at] - 1], name))
             at = (at + 1) & (slot_count - 1);
         if (slots[at] == 0)
             slots[at] = index + 1;
@@ -306,7 +278,8 @@ static bool begin_part(struct call *call, const struct group_reading *reading, s
 {
     struct reading_part *part = &parts[index];
     part->group = NULL;
-    if (part->same < index || !group_lookup(call, reading->keys[index], reading->group, true, &part->view) ||
+    if (part->same < index ||
+        !group_lookup(call, reading->streams.keys[index], reading->group, true, &part->view) ||
         part->view.group == NULL)
         return true; /* it has been looked up before: only a key whose time has just come is missing now */
     part->group = group_edit(call, &part->view, steps);
@@ -325,7 +298,7 @@ static void publish_part(struct call *call, const struct group_reading *reading,
 static bool read_parts(struct call *call, const struct group_reading *reading, struct reading_part *parts,
                        uint64_t steps, struct stream_list *list)
 {
-    uint32_t begun = 0, read = 0, count = reading->stream_count;
+    uint32_t begun = 0, read = 0, count = reading->streams.count;
     bool goes_on = true;
     sliced_expect(call, steps * READ_STEP);
     while (goes_on && begun < count) {
@@ -353,13 +326,13 @@ static bool read_groups(struct call *call, const struct group_reading *reading)
     uint32_t few_slots[2 * PARTS_INLINE], *slots = few_slots, slot_count = 2 * PARTS_INLINE;
     struct stream_list list = {.count = 0};
     uint64_t steps = 0;
-    for (uint32_t i = 0; i < reading->stream_count; i++)
+    for (uint32_t i = 0; i < reading->streams.count; i++)
         if (!check_stream(call, reading, i, &steps))
             return true;
-    if (reading->stream_count > PARTS_INLINE) {
-        while (slot_count < 2 * reading->stream_count)
+    if (reading->streams.count > PARTS_INLINE) {
+        while (slot_count < 2 * reading->streams.count)
             slot_count *= 2;
-        parts = mem_alloc(reading->stream_count * sizeof *parts);
+        parts = mem_alloc(reading->streams.count * sizeof *parts);
         slots = mem_alloc(slot_count * sizeof *slots);
     }
     find_same(call, reading, parts, slots, slot_count);
@@ -395,8 +368,8 @@ void cmd_xreadgroup(struct call *call, const struct args_xreadgroup *args)
         return;
     }
     struct block_request request = {
-        .keys = reading.keys,
-        .key_count = reading.stream_count,
+        .keys = reading.streams.keys,
+        .key_count = reading.streams.count,
         .type = ENTRY_STREAM,
         .deadline_ns = reading.deadline_ns,
         .serve = read_again,

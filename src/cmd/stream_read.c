@@ -17,9 +17,7 @@ struct reading {
     uint64_t count_max;
     bool is_blocking;
     uint64_t deadline_ns;
-    const struct slice *keys;
-    const struct slice *ids; /* as they were written */
-    uint32_t key_count;
+    struct stream_choice streams;
 };
 
 /* What a client that waits remembers; its keys are the first key_count words behind STREAMS. */
@@ -43,32 +41,6 @@ static bool parse_block(struct call *call, struct slice word, struct reading *re
     return wait_deadline(call, timeout_ms, &reading->deadline_ns);
 }
 
-static bool parse_count(struct call *call, struct slice word, struct reading *reading)
-{
-    int64_t count;
-    if (!num_parse_i64(word, &count)) {
-        call_not_integer(call);
-        return false;
-    }
-    reading->count_max = count > 0 ? (uint64_t)count : UINT64_MAX;
-    return true;
-}
-
-static bool parse_streams(struct call *call, const struct slice *words, uint32_t count,
-                          struct reading *reading)
-{
-    if (count % 2 != 0) {
-        reply_error(call->out,
-                    "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be "
-                    "specified.");
-        return false;
-    }
-    reading->keys = words;
-    reading->ids = words + count / 2;
-    reading->key_count = count / 2;
-    return true;
-}
-
 /* Of words that only XREADGROUP knows. */
 static void refuse_group_option(struct call *call, const char *option)
 {
@@ -83,9 +55,9 @@ static uint32_t parse_option(struct call *call, const struct slice *words, uint3
     if (left > 1 && args_is(words[0], "block", 5))
         return parse_block(call, words[1], reading) ? 2 : 0;
     if (left > 1 && args_is(words[0], "count", 5))
-        return parse_count(call, words[1], reading) ? 2 : 0;
+        return stream_parse_count(call, words[1], &reading->count_max) ? 2 : 0;
     if (left > 1 && args_is(words[0], "streams", 7))
-        return parse_streams(call, words + 1, left - 1, reading) ? left : 0;
+        return stream_parse_choice(call, words + 1, left - 1, "xread", '$', &reading->streams) ? left : 0;
     if (left > 2 && args_is(words[0], "group", 5))
         refuse_group_option(call, "GROUP");
     else if (args_is(words[0], "noack", 5))
@@ -104,7 +76,7 @@ static bool parse(struct call *call, const struct slice *words, uint32_t count, 
             return false;
         i += taken;
     }
-    if (reading->key_count > 0)
+    if (reading->streams.count > 0)
         return true;
     call_syntax_error(call);
     return false;
@@ -204,22 +176,22 @@ static bool read_again(struct call *call, struct slice name, const void *details
 static void read_or_wait(struct call *call, const struct reading *reading, struct waiting *waiting)
 {
     struct block_request request = {
-        .keys = reading->keys,
-        .key_count = reading->key_count,
+        .keys = reading->streams.keys,
+        .key_count = reading->streams.count,
         .type = ENTRY_STREAM,
         .deadline_ns = reading->deadline_ns,
         .serve = read_again,
         .details = waiting,
-        .details_size = sizeof *waiting + reading->key_count * sizeof *waiting->after,
+        .details_size = sizeof *waiting + reading->streams.count * sizeof *waiting->after,
     };
-    for (uint32_t i = 0; i < reading->key_count; i++) {
+    for (uint32_t i = 0; i < reading->streams.count; i++) {
         struct key key;
         const struct stream *stream;
-        if (!stream_read_key(call, reading->keys[i], &key, &stream) ||
-            !settle_id(call, reading->ids[i], stream, &waiting->after[i]))
+        if (!stream_read_key(call, reading->streams.keys[i], &key, &stream) ||
+            !settle_id(call, reading->streams.ids[i], stream, &waiting->after[i]))
             return;
     }
-    if (read_streams(call, reading->keys, waiting))
+    if (read_streams(call, reading->streams.keys, waiting))
         return;
     if (reading->is_blocking && wait_is_allowed(call))
         block_wait(call, &request);
@@ -232,14 +204,14 @@ void cmd_xread(struct call *call, const struct args_xread *args)
     struct reading reading;
     if (!parse(call, args->words, args->words_count, &reading))
         return;
-    struct waiting *waiting = mem_try_alloc(sizeof *waiting + reading.key_count * sizeof *waiting->after);
+    struct waiting *waiting = mem_try_alloc(sizeof *waiting + reading.streams.count * sizeof *waiting->after);
     if (waiting == NULL) {
         call_oom(call);
         return;
     }
     waiting->count_max = reading.count_max;
-    waiting->key_count = reading.key_count;
-    waiting->first_key = (uint32_t)(reading.keys - call->argv);
+    waiting->key_count = reading.streams.count;
+    waiting->first_key = (uint32_t)(reading.streams.keys - call->argv);
     read_or_wait(call, &reading, waiting);
     mem_free(waiting);
 }

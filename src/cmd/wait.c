@@ -48,6 +48,19 @@ bool wait_deadline_seconds(struct call *call, struct slice timeout, uint64_t *re
     return wait_deadline(call, timeout_ms < 0 ? -1 : (int64_t)timeout_ms, ret_deadline_ns);
 }
 
+void wait_for_first(struct call *call, struct block_request *request, struct slice timeout)
+{
+    if (!wait_deadline_seconds(call, timeout, &request->deadline_ns))
+        return;
+    for (uint32_t i = 0; i < request->key_count; i++)
+        if (request->serve(call, request->keys[i], request->details))
+            return;
+    if (wait_is_allowed(call))
+        block_wait(call, request);
+    else
+        reply_null_array(call->out);
+}
+
 /* CLIENT UNBLOCK … ERROR has its own answer, whatever was waited for. */
 static bool end_with_error(struct reply *out, enum block_end_reason reason)
 {

@@ -34,15 +34,7 @@ static void pop_or_wait(struct call *call, const struct slice *keys, uint32_t ke
         .details = popping,
         .details_size = sizeof *popping,
     };
-    if (!wait_deadline_seconds(call, timeout, &request.deadline_ns))
-        return;
-    for (uint32_t i = 0; i < key_count; i++)
-        if (pop_from(call, keys[i], popping))
-            return;
-    if (wait_is_allowed(call))
-        block_wait(call, &request);
-    else
-        reply_null_array(call->out);
+    wait_for_first(call, &request, timeout);
 }
 
 void cmd_bzpopmin(struct call *call, const struct args_bzpopmin *args)

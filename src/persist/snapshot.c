@@ -29,17 +29,12 @@
 /* One step: so many keys, or so many bytes that are copied. */
 #define SNAPSHOT_STEP_KEYS  256
 #define SNAPSHOT_STEP_BYTES ((uint64_t)64 << 10)
-/* Before a batch is handed over it has about so many keys, or SNAPSHOT_BATCH_BYTES less a step. */
+/* A batch is handed over when it has about so many keys, SNAPSHOT_BATCH_BYTES less a step, or refers to so much. */
 #define SNAPSHOT_BATCH_KEYS  1024
+#define SNAPSHOT_BATCH_HELD  ((uint64_t)4 << 20)
 #define SNAPSHOT_BATCHES_MAX 4
-/* Or it refers to so much. */
-#define SNAPSHOT_BATCH_HELD ((uint64_t)4 << 20)
 /* The walk rests while the worker has so much of what it came to by itself: what of it is replaced now is kept until it is written. */
 #define SNAPSHOT_WALK_HELD ((uint64_t)16 << 20)
-/* Or it refers to so much. The walk rests while so much that it has come to itself is with the worker: large values that are replaced
- * just then are kept until they have been written. */
-#define SNAPSHOT_BATCH_HELD ((uint64_t)4 << 20)
-#define SNAPSHOT_WALK_HELD  ((uint64_t)16 << 20)
 
 /* What may be held when the option says nothing: the greater of this and a tenth of the data. */
 #define SNAPSHOT_BUDGET_MIN  ((uint64_t)64 << 20)

@@ -1,8 +1,9 @@
 """Writes what the benchmark found: a table (Markdown), a picture (SVG), the figures (JSON) and skua-bench's page (HTML).
 
 Entry: merged, write. All are made of skua-bench's JSON document, whose fields docs/benchmark-output.md describes, and of
-eight more: `measures` (memory), `pause`, `waits` (GETs beside long commands), `half` (GETs at half load), `snapshot`
-(bench/snapshot.py), `scaling` (bench/scaling.py), `shm` (bench/shm.py) and, with a peer, `single_commands` (bench/commands.py).
+nine more: `measures` (memory), `pause`, `waits` (GETs beside long commands), `half` (GETs at half load), `snapshot`
+(bench/snapshot.py), `loading` (bench/loading.py), `scaling` (bench/scaling.py), `shm` (bench/shm.py) and, with a peer,
+`single_commands` (bench/commands.py).
 The picture has the look of the page, on light and dark ground.
 """
 import json
@@ -13,6 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "dev" / "gen"), str(ROOT / "bench")]
 
 import commands  # noqa: E402
+import loading  # noqa: E402
 import report_page  # noqa: E402
 import scaling  # noqa: E402
 import shm  # noqa: E402
@@ -190,6 +192,8 @@ def table(document):
     lines += ["", *_waits_table(document)]
     if "snapshot" in document:
         lines += ["", *snapshot.section(document["snapshot"])]
+    if "loading" in document:
+        lines += ["", *loading.section(document["loading"])]
     lines += ["", *shm.table(document["shm"])]
     pause = document["pause"]
     lines += ["", "## Pauses", "",

@@ -18,6 +18,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
 
 import collection_memory  # noqa: E402
 import commands  # noqa: E402
+import loading  # noqa: E402
 import measure  # noqa: E402
 import pauses  # noqa: E402
 import report  # noqa: E402
@@ -116,6 +117,7 @@ def main():
     say(f"longest pause from {first:,} to {last:,} keys: {ms:.3f} ms {by}")
     document["waits"] = pauses.measure_pauses(kinds, 0.1 if options.quick else 1, say)
     document["snapshot"] = snapshot.measure_snapshots(kinds, 0.1 if options.quick else 1, say)
+    document["loading"] = loading.measure_loading(kinds, 0.1 if options.quick else 1, say)
     document["scaling"] = scaling.measure_scaling(kinds, scaling.quickly(options), say)
     document["shm"] = shm.measure_shm(kinds, options.quick, say)
     if REDIS in kinds:

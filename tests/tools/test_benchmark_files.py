@@ -67,14 +67,20 @@ SNAPSHOT = {"keys": 4_000_000, "fields": 1_000_000, "rate": 20_000, "values": {
            "rps_alone": 100_000.0, "rps_beside": 90_000.0}
     for kind, pause, by, extra, cpu in (("skua", 0.25, "snapshot", 3, 2.3), ("redis", 90.0, "fork", 400, 8.5))}}
 
+LOADING = {"keys": 3_000_000, "values": {"512": {
+    kind: {"load_s": seconds, "load_cpu_s": seconds - 0.5, "save_s": 2 * seconds, "save_cpu_s": seconds, "file_bytes": 1 << 30}
+    for kind, seconds in (("skua", 2.0), ("redis", 4.5))}}}
+
 
 def benchmark(servers=("skua", "redis")):
     sessions = [(pipeline, document(servers=servers)) for pipeline in (1, 16)]
     beside = {"single_commands": SINGLE} if "redis" in servers else {}
     half = {name: {server: HALF[server] for server in servers} for name in ("half of its own", "the same for all")}
     snapshot = SNAPSHOT | {"values": {server: SNAPSHOT["values"][server] for server in servers}}
+    values = {size: {server: found[server] for server in servers} for size, found in LOADING["values"].items()}
     peers = SCALING["peers"] if "redis" in servers else {}
     return report.merged(sessions) | {"measures": MEMORY, "pause": PAUSE, "waits": WAITS, "shm": SHM, "half": half, "snapshot": snapshot,
+                                      "loading": LOADING | {"values": values},
                                       "scaling": SCALING | {"peers": peers}} | beside
 
 
@@ -111,6 +117,13 @@ def test_snapshots_beside_the_fork():
     assert "| memory that it takes | 3 MB of 1,000 | 400 MB of 1,000 |" in text
     assert "| throughput of SET beside it | x 0.90 | x 0.90 |" in text
     assert "| longest pause, as the server says | 0.25 ms |" in report.table(benchmark(servers=("skua",)))
+
+
+def test_loading_and_saving():
+    text = report.table(benchmark())
+    assert "| loading, values of 512 bytes | 2.00 s (1.50) | 4.50 s (4.00) |" in text
+    assert "| saving, values of 512 bytes | 4.00 s (2.00) | 9.00 s (4.50) |" in text
+    assert "| loading, values of 512 bytes | 2.00 s (1.50) |" in report.table(benchmark(servers=("skua",)))
 
 
 def test_latency_at_half_load():

@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 #define PINS_SENDS_MAX 16384
+#define PINS_RECENT    64   /* completions that tell whether it is worth while */
 #define PINS_LINGER_MS 5000 /* how long a connection that ends well waits for its completions */
 
 struct pin_record;
@@ -37,9 +38,9 @@ struct pins {
     uint64_t first;    /* number of the oldest record */
     uint64_t next;     /* number of the next send */
     struct pin_record *records;
-    uint32_t capacity;
-    uint32_t recent_count,
-        recent_copied; /* of the last completions: what decides whether it is worth while */
+    uint32_t capacity;     /* records that there is room for: 0 or a power of two */
+    uint64_t recent_bits;  /* of the last completions, the last one lowest: 1 is copied */
+    uint32_t recent_count; /* at most PINS_RECENT */
 };
 
 struct pins_result {
@@ -58,6 +59,14 @@ bool pins_is_full(const struct pins *pins);
 /* Sends `first` to `last`, by the low 32 bits of their numbers, both included, are over. The range may wrap. */
 struct pins_result pins_complete(struct pins *pins, uint32_t first, uint32_t last, bool copied);
 
+/* Of the last pins->recent_count completions, how many said that the bytes were copied. Forgetting them: it begins anew. */
+unsigned pins_recent_copied(const struct pins *pins);
+void pins_forget_recent(struct pins *pins);
+
+/* Bytes of memory that keeping track takes. */
+uint64_t pins_memory(const struct pins *pins);
+
+/* Bytes that are not free yet. */
 static inline uint64_t pins_in_flight(const struct pins *pins)
 {
     return pins->sent_end - pins->free_end;

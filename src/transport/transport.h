@@ -16,11 +16,11 @@
  *     the peer may still take what it is sent: everything but stream_recv goes on.
  *     STREAM_AT_END tells who wants it that the peer sends nothing more, however much there is still to receive.
  * S5  stream_detach and stream_attach move a stream from one loop to another between two operations.
- * S6  A stream with `pins` can send without copying: what stream_send_pinned took must stay, unchanged, until
- *     stream->pins->free_end has passed it. STREAM_UNPINNED tells, wanted or not, that it has moved. stream_send copies, always,
+ * S6  A stream of a transport with TRANSPORT_ZERO_COPY_SEND can send without copying once its owner has given it a `pinning`. It has
+ *     `pins` from the first time on: what stream_send_pinned took must stay, unchanged, until stream->pins->free_end has passed it. STREAM_UNPINNED tells, wanted or not, that it has moved. stream_send copies, always,
  *     and both may follow each other.
  * S7  With sends in flight stream_close may not be called; stream_dissolve ends the connection so that they are over at
- *     once, or nearly (it says which; then STREAM_UNPINNED will tell). */
+ *     once, or nearly: it says which. */
 #ifndef SKUA_TRANSPORT_TRANSPORT_H
 #define SKUA_TRANSPORT_TRANSPORT_H
 
@@ -30,9 +30,10 @@
 
 #include "base/slice.h"
 #include "base/status.h"
+#include "transport/pins.h"
 
 struct loop;
-struct pins;
+struct pinning;
 struct stream;
 struct listener;
 
@@ -81,6 +82,7 @@ struct stream_ops {
     enum status (*send_pinned)(struct stream *stream, const struct slice *slices, size_t count,
                                size_t *ret_sent);
     bool (*dissolve)(struct stream *stream);
+    bool (*settle)(struct stream *stream);
 };
 
 /* The part that every transport's stream begins with. */
@@ -88,7 +90,9 @@ struct stream {
     const struct stream_ops *ops;
     const struct transport *transport;
     unsigned wants;    /* enum stream_want, as last asked for */
-    struct pins *pins; /* S6; NULL: this stream copies */
+    struct pins *pins; /* S6; NULL: nothing has been sent pinned */
+    /* S6: that of the loop's thread. Set by the owner, before anything is sent pinned and before each stream_attach; NULL: copies. */
+    struct pinning *pinning;
     /* S1. Set by the owner. `events` is a set of enum stream_ready. */
     void (*ready)(struct stream *stream, unsigned events);
     void *owner;
@@ -160,7 +164,21 @@ static inline enum status stream_send_pinned(struct stream *stream, const struct
     return stream->ops->send_pinned(stream, slices, count, ret_sent);
 }
 
-/* S7. True: nothing is in flight any more. Afterwards stream_describe, stream_dissolve and stream_close are permitted. */
+/* S6. Sends are in flight. */
+static inline bool stream_is_pinned(const struct stream *stream)
+{
+    return stream->pins != NULL && pins_in_flight(stream->pins) > 0;
+}
+
+/* S6, with `pins` only. Takes note of completions that have come and have not been told; true: free_end has moved. For after a time in which they
+ * were held back (DEBUG PAUSE-ERRQUEUE-EVENTS). */
+static inline bool stream_settle(struct stream *stream)
+{
+    return stream->ops->settle(stream);
+}
+
+/* S7. True: nothing is in flight any more. The stream is detached and its peer has heard of the end. Afterwards stream_describe, stream_dissolve and
+ * stream_close are permitted; after false nobody tells, stream_dissolve is to be called again. */
 static inline bool stream_dissolve(struct stream *stream)
 {
     return stream->ops->dissolve(stream);

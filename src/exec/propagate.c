@@ -52,6 +52,11 @@ uint64_t propagate_offset(const struct exec *exec)
     return exec->propagate.log ? changelog_end(exec->propagate.log) : exec->propagate.offset;
 }
 
+uint32_t propagate_db(const struct exec *exec)
+{
+    return exec->propagate.db == PROPAGATE_NO_DB ? 0 : exec->propagate.db;
+}
+
 uint64_t propagate_beyond_history(const struct exec *exec)
 {
     const struct changelog *log = exec->propagate.log;

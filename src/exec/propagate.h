@@ -46,12 +46,13 @@ enum propagate_need {
 };
 
 struct propagate {
-    struct changelog *log;  /* NULL <=> needs == 0 */
-    unsigned needs;         /* enum propagate_need */
-    uint64_t offset;        /* where a log that is made next begins */
-    const char *history_id; /* the name of the history that offsets count in: repl's; NULL: it has none */
-    uint64_t generation;    /* how many logs there have been: between two of them changes go uncounted */
-    struct buf unit;        /* requests of the unit under way, in RESP */
+    struct changelog *log; /* NULL <=> needs == 0 */
+    unsigned needs;        /* enum propagate_need */
+    uint64_t offset;       /* where a log that is made next begins */
+    const char
+        *history_id; /* the name of the history that offsets count in: repl's; NULL: the data are not in it */
+    uint64_t generation; /* how many logs there have been: between two of them changes go uncounted */
+    struct buf unit;     /* requests of the unit under way, in RESP */
     uint32_t unit_count;
     struct buf
         messages; /* P8: struct propagate_span of those in `unit` that are for links only, in their order */
@@ -76,6 +77,9 @@ void propagate_set_need(struct exec *exec, enum propagate_need need, bool is_nee
 
 /* The position behind everything that has been written: Redis's master_repl_offset. */
 uint64_t propagate_offset(const struct exec *exec);
+
+/* The database that is selected there, for whoever goes on from it: what a primary writes next may select another. */
+uint32_t propagate_db(const struct exec *exec);
 
 /* What follows is another history, which begins at `offset`: a replica's, or that of a file that was loaded. No cursors. */
 void propagate_restart(struct exec *exec, uint64_t offset);

@@ -114,6 +114,8 @@ static enum status on_key(void *context, const struct rdb_file_key *key, struct 
     if (unlikely(key->expire_ms <= keyspace->now_ms) && !load->options.keep_expired) {
         rdb_value_drop(value, keyspace);
         load->report.expired++;
+        if (load->options.dropped)
+            load->options.dropped(load->options.context, load->db, key->name);
         return ST_OK;
     }
     struct entry_options options = {.expire_ms = key->expire_ms, .clock = clock_of(&keyspace->use, key)};

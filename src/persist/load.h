@@ -23,6 +23,7 @@
 #include "rdb/decode.h"
 
 struct config;
+struct db;
 struct exec;
 struct file_system;
 struct load;
@@ -35,6 +36,9 @@ struct load_options {
     bool
         keep_expired; /* keys whose time has come are loaded too: on a replica, and where a log's commands follow */
     bool is_async; /* the data that was there is served meanwhile: INFO says async_loading */
+    /* Called for each key that is dropped as its time has come; may be NULL. The name is good during the call. */
+    void (*dropped)(void *context, const struct db *db, struct slice key);
+    void *context;
 };
 
 #define LOAD_ID_SIZE 40

@@ -47,6 +47,8 @@ static void snapshot_loaded(void *context, enum status status, const struct load
         log_write(exec->log, LOG_WARNING, "Fatal error loading the DB, check server logs. Exiting: %s: %s",
                   exec->config->dbfilename, error);
         persist->load_failed = true;
+        if (persist->history.loaded)
+            persist->history.loaded(persist->history.context, NULL);
         return;
     }
     double seconds = (double)(clock_monotonic_ns(exec->clock) - persist->load_began_ns) / 1e9;
@@ -56,13 +58,18 @@ static void snapshot_loaded(void *context, enum status status, const struct load
               ", empty keys skipped: %" PRIu64 ", unknown things skipped: %" PRIu64,
               report->keys, report->expired, report->empty, report->foreign);
     log_write(exec->log, LOG_NOTICE, "DB loaded from disk: %.3f seconds", seconds);
+    if (persist->history.loaded)
+        persist->history.loaded(persist->history.context, report);
 }
 
 enum status persist_load(struct persist *persist, struct buf *error)
 {
     struct exec *exec = persist->exec;
     const struct file_system *files = exec->files;
-    const struct load_options options = {0};
+    /* Whether a key's time has come is for its primary to say. */
+    const struct load_options options = {.keep_expired = exec->is_replica,
+                                         .dropped = persist->history.dropped,
+                                         .context = persist->history.context};
     const char *name = exec->config->dbfilename;
     persist->load_began_ns = clock_monotonic_ns(exec->clock);
     enum status status = aof_start(persist->aof, error);

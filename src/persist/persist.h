@@ -11,24 +11,37 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "base/slice.h"
 #include "base/status.h"
 
 struct aof;
 struct buf;
+struct db;
 struct exec;
 struct load;
 struct load_file;
+struct load_report;
 struct saver;
+
+/* Who knows of the history that a file may name (repl/restart.h). */
+struct persist_history {
+    void *context;
+    /* At the start, while the snapshot is loaded: a key is left out, as its time has come. */
+    void (*dropped)(void *context, const struct db *db, struct slice key);
+    /* It is loaded. `report` NULL: it could not be. */
+    void (*loaded)(void *context, const struct load_report *report);
+};
 
 struct persist {
     struct exec *exec;
     struct list_node snapshots; /* that run: snapshot.c */
     struct saver *saver;
     struct aof *aof;
-    struct load *loading;        /* that INFO tells of: load.c */
-    struct load_file *load_file; /* that persist_step goes on with: load_file.c */
-    uint64_t load_began_ns;      /* persist_load */
-    bool load_failed;            /* what is on disk cannot be loaded: the server must not go on */
+    struct load *loading;           /* that INFO tells of: load.c */
+    struct load_file *load_file;    /* that persist_step goes on with: load_file.c */
+    uint64_t load_began_ns;         /* persist_load */
+    struct persist_history history; /* all zero: nobody */
+    bool load_failed;               /* what is on disk cannot be loaded: the server must not go on */
 };
 
 /* Also sets exec->persist. */

@@ -308,7 +308,8 @@ enum status saver_begin(struct saver *saver)
                                              .has_replication = exec->propagate.needs & PROPAGATE_BACKLOG &&
                                                                 exec->propagate.history_id != NULL,
                                              .replication_id = exec->propagate.history_id,
-                                             .replication_offset = propagate_offset(exec)};
+                                             .replication_offset = propagate_offset(exec),
+                                             .replication_db = propagate_db(exec)};
     const struct snapshot_sink sink = {job, take, ended};
     saver->snapshot = snapshot_begin(exec, &options, &sink);
     if (saver->snapshot == NULL) {

@@ -20,8 +20,6 @@
 #include "persist/snapshot.h"
 #include "repl/primary.h"
 #include "repl/repl.h"
-#include "repl/replay.h"
-#include "repl/replica.h"
 
 #define MARK_SIZE      40                  /* of what ends a snapshot of unknown length */
 #define PART_SIZE      ((size_t)256 << 10) /* read from a file at a time */
@@ -416,12 +414,6 @@ static struct full_sync *new_sync(struct primary *primary, bool through_file)
     return sync;
 }
 
-/* What is selected where the log ends. A primary writes a SELECT next; a replica, whatever its own primary sends. */
-static uint32_t stream_db(const struct repl *repl)
-{
-    return repl->is_replica && repl->replica->replay ? replay_db(repl->replica->replay) : 0;
-}
-
 static void begin(struct primary *primary, const struct waiting *waiting, bool through_file)
 {
     struct exec *exec = primary->exec;
@@ -433,7 +425,7 @@ static void begin(struct primary *primary, const struct waiting *waiting, bool t
         .has_replication = true,
         .replication_id = sync->id,
         .replication_offset = propagate_offset(exec),
-        .replication_db = stream_db(primary->repl),
+        .replication_db = propagate_db(exec),
     };
     struct snapshot_sink sink = {.context = sync, .take = take, .ended = ended};
     primary->sync = sync;

@@ -116,13 +116,8 @@ static enum handshake_outcome hear_pong(struct handshake *handshake, struct slic
 /* 40 characters that can stand in a request and in a file's field. */
 static bool take_id(struct slice text, char ret_id[static REPL_ID_SIZE + 1])
 {
-    if (text.size < REPL_ID_SIZE)
+    if (text.size < REPL_ID_SIZE || !repl_is_id(slice_make(text.data, REPL_ID_SIZE)))
         return false;
-    for (size_t i = 0; i < REPL_ID_SIZE; i++) {
-        char c = text.data[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')))
-            return false;
-    }
     memcpy(ret_id, text.data, REPL_ID_SIZE);
     ret_id[REPL_ID_SIZE] = 0;
     return true;

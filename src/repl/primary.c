@@ -330,6 +330,13 @@ void primary_serve_waits(struct primary *primary)
     }
 }
 
+static void ask_acks(struct primary *primary)
+{
+    primary->wants_acks = false;
+    changelog_append_for_links(primary->exec->propagate.log,
+                               SLICE("*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n"));
+}
+
 void primary_before_feed(struct primary *primary)
 {
     struct exec *exec = primary->exec;
@@ -338,11 +345,8 @@ void primary_before_feed(struct primary *primary)
         primary->has_acks = false;
         primary_serve_waits(primary);
     }
-    if (primary->wants_acks) {
-        primary->wants_acks = false;
-        changelog_append_for_links(exec->propagate.log,
-                                   SLICE("*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n"));
-    }
+    if (primary->wants_acks && !primary->is_finishing)
+        ask_acks(primary);
     full_sync_step(primary);
 }
 
@@ -353,18 +357,33 @@ bool primary_finish(struct primary *primary)
         return true;
     if (!primary->is_finishing) {
         primary->is_finishing = true;
+        primary->pause_until_ms = exec->pause_until_ms;
+        primary->pause_writes_only = exec->pause_writes_only;
         exec->pause_until_ms = INT64_MAX;
         exec->pause_writes_only = true;
         primary->finish_position = propagate_offset(exec);
-        primary_request_acks(primary);
+        if (!primary->repl->is_replica)
+            ask_acks(primary); /* the log's last words: what is saved now is what they will have */
     }
     list_for_each(&primary->followers, node)
     {
         const struct follower *follower = list_entry(node, struct follower, node);
-        if (is_online(follower) && follower->acked < primary->finish_position)
+        if (!is_online(follower))
+            continue;
+        if (follower->acked < primary->finish_position || changelog_left(&follower->cursor) > 0)
             return false;
     }
     return true;
+}
+
+void primary_go_on(struct primary *primary)
+{
+    struct exec *exec = primary->exec;
+    if (!primary->is_finishing)
+        return;
+    primary->is_finishing = false;
+    exec->pause_until_ms = primary->pause_until_ms > exec->now_ms ? primary->pause_until_ms : 0;
+    exec->pause_writes_only = primary->pause_writes_only;
 }
 
 /* ---- Cron ----------------------------------------------------------------------------------------- */
@@ -413,7 +432,8 @@ static void ping(struct primary *primary)
 {
     struct exec *exec = primary->exec;
     primary->next_ping_ms = exec->now_ms + exec->config->repl_ping_replica_period * SECOND_MS;
-    if (primary->follower_count > 0 && !primary->repl->is_replica && exec->propagate.log)
+    if (primary->follower_count > 0 && !primary->repl->is_replica && !primary->is_finishing &&
+        exec->propagate.log)
         changelog_append_for_links(exec->propagate.log, SLICE("*1\r\n$4\r\nping\r\n"));
 }
 

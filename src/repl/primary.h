@@ -108,8 +108,10 @@ struct primary {
     struct full_sync *sync; /* under way, NULL: none */
     int64_t next_sync_ms;   /* none begins before */
     struct list_node ack_waits;
-    bool is_finishing; /* primary_finish */
+    bool is_finishing; /* primary_finish: nothing that is for links only goes into the log */
     uint64_t finish_position;
+    int64_t pause_until_ms; /* what CLIENT PAUSE had asked for before */
+    bool pause_writes_only;
     uint64_t id_generation; /* of the log that the history's id belongs to */
     /* For INFO. */
     uint64_t full_syncs, partial_syncs, partial_refused;
@@ -163,6 +165,8 @@ uint32_t primary_count_good(const struct primary *primary);
 /* The server is going: no more writes are executed. Whether all followers that are online have acknowledged what there was when
  * this was called first; to be called until they have, or the time is over. */
 bool primary_finish(struct primary *primary);
+/* It is not going after all. */
+void primary_go_on(struct primary *primary);
 
 /* Has all followers asked for an ACK at the end of the batch. */
 void primary_request_acks(struct primary *primary);

@@ -11,7 +11,20 @@
 #include "repl/failover.h"
 #include "repl/primary.h"
 #include "repl/replica.h"
+#include "repl/restart.h"
 #include "transport/transport.h"
+
+bool repl_is_id(struct slice word)
+{
+    if (word.size != REPL_ID_SIZE)
+        return false;
+    for (size_t i = 0; i < word.size; i++) {
+        char c = word.data[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')))
+            return false;
+    }
+    return true;
+}
 
 static void make_id(struct repl *repl, char ret_id[static REPL_ID_SIZE + 1])
 {
@@ -38,6 +51,7 @@ struct repl *repl_new(struct exec *exec, struct io_group *io)
     repl->primary = primary_new(repl);
     repl->replica = replica_new(repl);
     repl->failover = failover_new(repl);
+    repl->restart = restart_new(repl);
     repl_new_history(repl);
     return repl;
 }
@@ -46,6 +60,7 @@ void repl_free(struct repl *repl)
 {
     if (repl == NULL)
         return;
+    restart_free(repl->restart);
     replica_free(repl->replica);
     failover_free(repl->failover);
     primary_free(repl->primary);
@@ -100,6 +115,11 @@ void repl_become_replica(struct repl *repl, bool *ret_known, uint32_t *ret_db)
     const struct propagate *propagate = &repl->exec->propagate;
     /* Without a history kept nobody has counted what has changed; and what a long command has begun nobody else will have. */
     *ret_known = propagate->needs & PROPAGATE_BACKLOG && !hold_is_any(&repl->exec->holds);
+    if (*ret_known && repl->second_offset == (int64_t)propagate_offset(repl->exec) + 1) {
+        /* Nothing has been written since: the data are still those of the history that others know. */
+        memcpy(repl->id, repl->second_id, sizeof repl->id);
+        forget_second(repl);
+    }
     *ret_db = propagate->db == PROPAGATE_NO_DB ? 0 : propagate->db;
     repl->is_replica = repl->exec->is_replica = true;
 }
@@ -123,6 +143,15 @@ void repl_take_history(struct repl *repl, const char *id, uint64_t offset)
     primary_keep_history(repl->primary);
     memcpy(repl->id, id, sizeof repl->id);
     forget_second(repl);
+    primary_note_history(repl->primary);
+}
+
+void repl_resume_history(struct repl *repl, const char *id, uint64_t offset)
+{
+    propagate_restart(repl->exec, offset);
+    primary_keep_history(repl->primary);
+    memcpy(repl->second_id, id, sizeof repl->second_id);
+    repl->second_offset = (int64_t)offset + 1;
     primary_note_history(repl->primary);
 }
 

@@ -10,12 +10,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/slice.h"
+
 struct exec;
 struct client;
 struct io_group;
 struct failover;
 struct primary;
 struct replica;
+struct restart;
 struct transport;
 
 #define REPL_ID_SIZE 40 /* hexadecimal digits */
@@ -27,6 +30,7 @@ struct repl {
     struct primary *primary;
     struct replica *replica; /* whom this server follows */
     struct failover *failover;
+    struct restart *restart;
     /* Of the other side: */
     bool is_replica;         /* this server follows a primary */
     bool has_link;           /* and is connected with it, and has its data: it may be followed itself */
@@ -37,6 +41,9 @@ struct repl {
     char second_id[REPL_ID_SIZE + 1];
     int64_t second_offset;
 };
+
+/* REPL_ID_SIZE letters and digits: what can be the name of a history. */
+bool repl_is_id(struct slice word);
 
 /* Also sets exec->repl. */
 struct repl *repl_new(struct exec *exec, struct io_group *io);
@@ -65,6 +72,8 @@ void repl_become_replica(struct repl *repl, bool *ret_known, uint32_t *ret_db);
 void repl_become_primary(struct repl *repl, bool is_known);
 /* The data are another server's, at `offset` of the history `id`. */
 void repl_take_history(struct repl *repl, const char *id, uint64_t offset);
+/* The data are those that were at `offset` of the history `id`, and may change from here on: what was is the beginning. */
+void repl_resume_history(struct repl *repl, const char *id, uint64_t offset);
 /* The history goes on under another name, which those who follow this server are to learn. */
 void repl_rename_history(struct repl *repl, const char *id);
 

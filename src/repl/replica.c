@@ -49,6 +49,20 @@ void replica_enter(struct replica *replica, enum replica_state state)
     replica_update_hindrances(replica);
 }
 
+/* A file that is written now says so. */
+void replica_set_known(struct replica *replica, bool is_known)
+{
+    replica->has_history = is_known;
+    replica->exec->propagate.history_id =
+        is_known || replica->state == REPLICA_OFF ? replica->repl->id : NULL;
+}
+
+void replica_know_history(struct replica *replica, uint32_t db)
+{
+    replica->db = replica->exec->propagate.db = db;
+    replica_set_known(replica, true);
+}
+
 struct replica_lookup {
     struct exec_post post;
     struct exec *exec;
@@ -329,7 +343,7 @@ static bool apply_slice(struct replica *replica, uint64_t budget_ns)
     }
     if (status == ST_INVALID) {
         replica_drop_link(replica, "the stream is damaged: %s", replay_error(replica->replay));
-        replica->has_history = false; /* nobody knows what was meant: everything anew */
+        replica_set_known(replica, false); /* nobody knows what was meant: everything anew */
         return false;
     }
     return status == ST_AGAIN || replica->input.bytes > 0;
@@ -478,6 +492,7 @@ bool replica_follow(struct replica *replica, const char *host, uint16_t port)
     replica->down_since_ns = now_ns(replica);
     replica->next_try_ns = 0;
     replica_enter(replica, REPLICA_WAITING);
+    replica_set_known(replica, replica->has_history);
     note_in_config(replica);
     if (!was_on)
         release_blocked(exec);
@@ -495,7 +510,7 @@ bool replica_stop(struct replica *replica)
     replica->host[0] = 0;
     note_in_config(replica);
     repl_become_primary(replica->repl, replica->has_history);
-    replica->has_history = false;
+    replica_set_known(replica, false);
     log_write(replica->exec->log, LOG_NOTICE, "this server is a primary now");
     return true;
 }

@@ -128,6 +128,9 @@ bool replica_follow(struct replica *replica, const char *host, uint16_t port);
 /* Is a primary from now on, with the data that are here; what had come and had not been applied is lost. False: it was one already. */
 bool replica_stop(struct replica *replica);
 
+/* The data are at propagate_offset of repl->id, where `db` is selected: loaded from a file at the start. */
+void replica_know_history(struct replica *replica, uint32_t db);
+
 /* Whether this server follows another. */
 bool replica_is_on(const struct replica *replica);
 
@@ -163,6 +166,8 @@ void replica_post(struct replica *replica);
 void replica_consume(struct replica *replica, uint64_t bytes);
 /* The link is of no use any more: logs why, forgets what belongs to it, and tries again in a second. */
 void replica_drop_link(struct replica *replica, const char *format, ...) PRINTF_LIKE(2, 3);
+/* R1: whether what is here has a name. */
+void replica_set_known(struct replica *replica, bool is_known);
 void replica_enter(struct replica *replica, enum replica_state state);
 /* The data are those of the primary, up to propagate_offset: the stream follows. */
 void replica_go_on(struct replica *replica);

@@ -41,7 +41,7 @@ static bool has_data(const struct exec *exec)
 static void empty_keyspace(struct replica *replica)
 {
     struct exec *exec = replica->exec;
-    replica->has_history = false;
+    replica_set_known(replica, false);
     for (uint32_t i = 0; i < exec->keyspace->db_count; i++) {
         struct db *db = &exec->keyspace->dbs[i];
         watch_touch_db(exec->watch, db, NULL);
@@ -111,7 +111,7 @@ static void loaded(struct replica *replica, const struct load_report *report)
     log_write(exec->log, LOG_NOTICE, "the primary's snapshot is loaded: %" PRIu64 " keys", report->keys);
     repl_take_history(replica->repl, replica->full_id, replica->full_offset);
     let_go_of_log(replica, false);
-    replica->has_history = true;
+    replica_set_known(replica, true);
     replica->db = report->replication_db > 0 ? (uint32_t)report->replication_db : 0;
     replica->full_syncs++;
     replica_go_on(replica);

@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "persist/persist.h"
 #include "persist/save.h"
+#include "repl/primary.h"
+#include "repl/repl.h"
 #include "server/internal.h"
 
 static bool wants_save(const struct server *server)
@@ -20,6 +22,20 @@ static bool wants_save(const struct server *server)
     return !server->simulated && server->config->save.count > 0;
 }
 
+/* Replicas get what there is first, so that what is saved is what they have: they can go on from there. */
+static bool replicas_have_all(struct server *server)
+{
+    struct exec *exec = server->exec;
+    uint64_t now_ns = clock_monotonic_ns(server->clock);
+    bool is_hurried = atomic_load(&exec->shutdown_requested) == EXEC_SHUTDOWN_NOW;
+    if (server->replicas_waited || is_hurried || exec->holders > 0 || !wants_save(server))
+        return true;
+    if (server->replicas_until_ns == 0)
+        server->replicas_until_ns = now_ns + (uint64_t)server->config->shutdown_timeout * 1000000000u;
+    server->replicas_waited = primary_finish(exec->repl->primary) || now_ns >= server->replicas_until_ns;
+    return server->replicas_waited;
+}
+
 static void hold_clients(struct server *server)
 {
     struct exec *exec = server->exec;
@@ -34,6 +50,9 @@ static void go_on_running(struct server *server)
     struct exec *exec = server->exec;
     server->is_saving = false;
     exec_release_clients(exec);
+    primary_go_on(exec->repl->primary);
+    server->replicas_waited = false;
+    server->replicas_until_ns = 0;
     atomic_store(&exec->shutdown_save, EXEC_SHUTDOWN_SAVE_DEFAULT);
     atomic_store(&exec->shutdown_requested, EXEC_SHUTDOWN_NONE);
     saver_refuse_shutdown(exec->persist->saver);
@@ -47,6 +66,8 @@ bool server_save_first(struct server *server)
     /* SIGINT once more: not even that is waited for. */
     if (server->is_saving && atomic_load(&exec->shutdown_requested) != server->saving_requested)
         return true;
+    if (!replicas_have_all(server))
+        return false;
     enum status status = saver_finish(saver, wants_save(server));
     if (status == ST_AGAIN) {
         if (!server->is_saving)

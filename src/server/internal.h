@@ -34,10 +34,12 @@ struct server {
     bool simulated;
     bool io_threads_pending; /* the number of I/O threads in force is not the configured one yet */
     uint64_t stop_deadline_ns;
-    uint64_t next_close_ns; /* while stopping: when to ask the connections again */
-    bool is_saving;         /* before stopping; clients wait */
-    int saving_requested;   /* enum exec_shutdown, as it was then */
-    bool waiting_logged;    /* while stopping: the log says whom the server waits for */
+    uint64_t next_close_ns;     /* while stopping: when to ask the connections again */
+    bool is_saving;             /* before stopping; clients wait */
+    int saving_requested;       /* enum exec_shutdown, as it was then */
+    uint64_t replicas_until_ns; /* how long replicas are waited for before saving; 0: they are not, yet */
+    bool replicas_waited;       /* and have been */
+    bool waiting_logged;        /* while stopping: the log says whom the server waits for */
     uint64_t spin_until_ns;
     bool pidfile_written;
     bool ready_logged; /* the log says that the data of the start is there */

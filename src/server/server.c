@@ -294,7 +294,8 @@ static void go_on_stopping(struct server *server)
         server->state = SERVER_ENDED;
         return;
     }
-    if (server->next_close_ns == 0 && server->exec->repl && !primary_finish(server->exec->repl->primary))
+    if (server->next_close_ns == 0 && !server->replicas_waited && server->exec->repl &&
+        !primary_finish(server->exec->repl->primary))
         return;
     if (now_ns >= server->next_close_ns) {
         bool asked = server->next_close_ns != 0;

@@ -223,8 +223,9 @@ class World:
         for node in nodes:
             self._plug(node, "apart")
 
-    def heal(self):
-        for node in self.nodes.values():
+    def heal(self, *nodes):
+        """These, or all, see each other again."""
+        for node in nodes or self.nodes.values():
             self._plug(node, "together")
 
     def close(self):

@@ -332,8 +332,8 @@ class Client:
         self.close()
 
 
-def eventually(condition, what="the condition", timeout_s=TIMEOUT_S):
-    """Polls until `condition()` is true and returns its value. For effects that have no reply of their own; the
+def eventually(condition, what="the condition", timeout_s=TIMEOUT_S, every_s=0.005):
+    """Polls, `every_s` seconds, until `condition()` is true and returns its value. For effects that have no reply of their own; the
     limit is far above what any machine needs, so time does not decide the result."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -341,4 +341,4 @@ def eventually(condition, what="the condition", timeout_s=TIMEOUT_S):
         if value:
             return value
         assert time.monotonic() < deadline, f"{what} did not come true in {timeout_s} s"
-        time.sleep(0.005)
+        time.sleep(every_s)

@@ -7,6 +7,11 @@
 #define DISTANCE_MAX 8192
 #define LENGTH_LONG  7 /* in the first byte: one more byte says how much is to be added */
 
+#define HURRY_AFTER 64 /* bytes without a match: from then on not every one is looked at */
+
+#define IN_VAIN_MAX  16 /* strings in a row that did not become shorter: then one is tried */
+#define IN_VAIN_SKIP 8  /* of so many */
+
 /* ---- Packing ----------------------------------------------------------------------------------------------- */
 
 struct packer {
@@ -78,7 +83,7 @@ static bool pack(struct packer *packer, struct lzf_memory *memory)
         bool known = *head >= memory->base && at - from <= DISTANCE_MAX;
         *head = memory->base + (uint32_t)at;
         if (!known || three_bytes(packer->in + from) != bytes) {
-            at++;
+            at += 1 + (at - literals) / HURRY_AFTER;
             continue;
         }
         size_t length = match_length(packer, from, at);
@@ -95,7 +100,7 @@ size_t lzf_compress(struct lzf_memory *memory, struct slice in, char *out, size_
     if (in.size > LZF_INPUT_MAX)
         return 0;
     if (memory->base == 0 || in.size > UINT32_MAX - memory->base) {
-        memset(memory, 0, sizeof *memory);
+        memset(memory->heads, 0, sizeof memory->heads);
         memory->base = 1;
     }
     struct packer packer = {
@@ -103,6 +108,31 @@ size_t lzf_compress(struct lzf_memory *memory, struct slice in, char *out, size_
     bool fits = pack(&packer, memory);
     memory->base += (uint32_t)in.size;
     return fits ? packer.used : 0;
+}
+
+static uint8_t *in_vain(struct lzf_memory *memory, size_t size)
+{
+    return &memory->in_vain[63 - __builtin_clzll(size)];
+}
+
+bool lzf_is_worth_while(struct lzf_memory *memory, size_t size)
+{
+    uint8_t *count = in_vain(memory, size);
+    if (*count < IN_VAIN_MAX)
+        return true;
+    if (++*count < IN_VAIN_MAX + IN_VAIN_SKIP)
+        return false;
+    *count = IN_VAIN_MAX;
+    return true;
+}
+
+void lzf_found_out(struct lzf_memory *memory, size_t size, bool is_shorter)
+{
+    uint8_t *count = in_vain(memory, size);
+    if (is_shorter)
+        *count = 0;
+    else if (*count < IN_VAIN_MAX)
+        ++*count;
 }
 
 /* ---- Expanding --------------------------------------------------------------------------------------------- */

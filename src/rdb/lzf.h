@@ -22,6 +22,7 @@
 struct lzf_memory {
     uint32_t base;             /* heads below it are of earlier strings */
     uint32_t heads[LZF_HEADS]; /* base + position */
+    uint8_t in_vain[64];       /* of strings by the bits of their size: lzf_is_worth_while */
 };
 
 #define LZF_INPUT_MAX ((size_t)1 << 30)
@@ -29,6 +30,11 @@ struct lzf_memory {
 /* Packs `in` into `out`. Returns the number of bytes, 0 when they are more than `out_max` or `in` is longer than
  * LZF_INPUT_MAX. The same bytes for the same input. */
 size_t lzf_compress(struct lzf_memory *memory, struct slice in, char *out, size_t out_max);
+
+/* Whether packing a string of `size` bytes, more than 0, should be tried: where those of about that size have not become shorter for some time,
+ * only a few are. lzf_found_out says how it went with one that was tried. */
+bool lzf_is_worth_while(struct lzf_memory *memory, size_t size);
+void lzf_found_out(struct lzf_memory *memory, size_t size, bool is_shorter);
 
 /* No stream of `size` bytes expands to more than this. */
 ALWAYS_INLINE uint64_t lzf_expanded_max(uint64_t size)

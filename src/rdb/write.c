@@ -70,8 +70,12 @@ static bool write_compressed(struct buf *out, struct slice string, struct lzf_me
 
 static void write_text(struct buf *out, struct slice text, struct lzf_memory *memory)
 {
-    if (memory != NULL && text.size >= RDB_COMPRESS_MIN && write_compressed(out, text, memory))
-        return;
+    if (memory != NULL && text.size >= RDB_COMPRESS_MIN && lzf_is_worth_while(memory, text.size)) {
+        bool is_shorter = write_compressed(out, text, memory);
+        lzf_found_out(memory, text.size, is_shorter);
+        if (is_shorter)
+            return;
+    }
     rdb_write_length(out, text.size);
     buf_append_slice(out, text);
 }

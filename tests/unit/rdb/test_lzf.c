@@ -135,6 +135,28 @@ static void test_noise_never_expands_out_of_bounds(void **state)
     }
 }
 
+static void test_what_never_packs_is_seldom_tried(void **state)
+{
+    static struct lzf_memory fresh;
+    unsigned tried = 0;
+    for (unsigned i = 0; i < 16 + 8 * 10; i++) {
+        if (!lzf_is_worth_while(&fresh, 100))
+            continue;
+        lzf_found_out(&fresh, 100, false);
+        tried++;
+    }
+    assert_int_equal(tried, 16 + 10);
+    assert_true(lzf_is_worth_while(&fresh, 1000)); /* others are another matter */
+    while (!lzf_is_worth_while(&fresh, 120))
+        ;
+    lzf_found_out(&fresh, 120, true); /* of about that size: all are tried again */
+    for (unsigned i = 0; i < 16; i++) {
+        assert_true(lzf_is_worth_while(&fresh, 100));
+        lzf_found_out(&fresh, 100, false);
+    }
+    assert_false(lzf_is_worth_while(&fresh, 100));
+}
+
 static void test_crc64(void **state)
 {
     static const char digits[] = "123456789";
@@ -157,6 +179,7 @@ int main(void)
         cmocka_unit_test(test_short_texts),
         cmocka_unit_test(test_memory_that_is_used_up),
         cmocka_unit_test(test_noise_never_expands_out_of_bounds),
+        cmocka_unit_test(test_what_never_packs_is_seldom_tried),
         cmocka_unit_test(test_crc64),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

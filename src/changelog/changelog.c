@@ -35,19 +35,22 @@ struct changelog_block *changelog_block_ref(struct changelog_block *block)
 void changelog_block_unref(void *argument)
 {
     struct changelog_block *block = argument;
-    if (atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) == 1)
+    if (atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) == 1) {
+        arena_release(block->data);
         mem_free(block);
+    }
 }
 
 ALWAYS_INLINE uint64_t block_end(const struct changelog_block *block)
 {
-    return block->start + CHANGELOG_BLOCK_CAPACITY;
+    return block->start + CHANGELOG_BLOCK_SIZE;
 }
 
 static void add_block(struct changelog *log)
 {
-    struct changelog_block *block = mem_alloc(CHANGELOG_BLOCK_SIZE);
+    struct changelog_block *block = mem_alloc(sizeof *block);
     atomic_init(&block->refs, 1);
+    block->data = arena_alloc();
     block->start = log->end;
     block->next = NULL;
     if (log->newest)
@@ -110,7 +113,7 @@ uint64_t changelog_start(const struct changelog *log)
 {
     uint64_t start = log->first;
     for (const struct changelog_block *block = log->oldest; block; block = block->next) {
-        if (log->end - block->start <= log->history_max + CHANGELOG_BLOCK_CAPACITY)
+        if (log->end - block->start <= log->history_max + CHANGELOG_BLOCK_SIZE)
             return block->start > start ? block->start : start;
     }
     return log->end > start ? log->end : start;
@@ -196,7 +199,7 @@ char *changelog_reserve(struct changelog *log, size_t size)
     const struct changelog_block *newest = log->newest;
     if (unlikely(newest == NULL || size > block_end(newest) - log->end))
         return NULL;
-    return (char *)newest->data + (log->end - newest->start);
+    return newest->data + (log->end - newest->start);
 }
 
 void changelog_commit(struct changelog *log, size_t size)

@@ -29,10 +29,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/list.h"
 #include "base/slice.h"
 
-#define CHANGELOG_BLOCK_SIZE ((size_t)1 << 20)
+#define CHANGELOG_BLOCK_SIZE ARENA_BLOCK_SIZE
 
 struct changelog;
 
@@ -40,10 +41,8 @@ struct changelog_block {
     _Atomic uint32_t refs;
     uint64_t start;               /* the position of its first byte */
     struct changelog_block *next; /* in the log's list; executor only */
-    char data[];
+    char *data; /* CHANGELOG_BLOCK_SIZE bytes of the arena, from where devices can send them */
 };
-
-#define CHANGELOG_BLOCK_CAPACITY (CHANGELOG_BLOCK_SIZE - sizeof(struct changelog_block))
 
 enum changelog_reader {
     CHANGELOG_LINK, /* wants every byte */

@@ -14,6 +14,7 @@
 
 #include "base/ahead.h"
 #include "base/alloc.h"
+#include "base/arena.h"
 #include "base/crash.h"
 #include "base/file_debug.h"
 #include "base/log.h"
@@ -116,6 +117,7 @@ static enum status start_process_parts(struct server *server, const struct serve
     if (server->config->crash_log_enabled)
         crash_install(&(struct crash_options){.fd = log_descriptor(server->log), .version = SKUA_VERSION});
     server->workers = worker_pool_new(SERVER_WORKERS);
+    arena_use_workers(server->workers);
     server->debug_files = file_debug_new();
     return ST_OK;
 }
@@ -389,6 +391,7 @@ void server_free(struct server *server)
     if (server->workers) { /* first: what they finish may still be handed to the executor */
         if (server->exec)
             ahead_set_on(server->exec->keyspace->ahead, false);
+        arena_use_workers(NULL);
         worker_pool_free(server->workers);
         if (server->exec)
             server->exec->workers = server->exec->keyspace->workers = NULL;

@@ -55,13 +55,13 @@ static void readers_find_what_was_appended_across_blocks(void **state)
     struct changelog_cursor cursor;
     assert_true(changelog_open(log, CHANGELOG_LINK, 1000, &cursor));
     assert_int_equal(read_some(&cursor, 100), 0);
-    append_bytes(log, CHANGELOG_BLOCK_CAPACITY - 10, false);
+    append_bytes(log, CHANGELOG_BLOCK_SIZE - 10, false);
     append_bytes(log, 20, false);
-    assert_int_equal(changelog_left(&cursor), CHANGELOG_BLOCK_CAPACITY + 10);
+    assert_int_equal(changelog_left(&cursor), CHANGELOG_BLOCK_SIZE + 10);
     assert_int_equal(read_some(&cursor, 7), 7);
-    assert_int_equal(read_some(&cursor, UINT64_MAX), CHANGELOG_BLOCK_CAPACITY + 3);
+    assert_int_equal(read_some(&cursor, UINT64_MAX), CHANGELOG_BLOCK_SIZE + 3);
     assert_int_equal(changelog_left(&cursor), 0);
-    assert_int_equal(changelog_end(log), 1000 + CHANGELOG_BLOCK_CAPACITY + 10);
+    assert_int_equal(changelog_end(log), 1000 + CHANGELOG_BLOCK_SIZE + 10);
     changelog_close(&cursor);
     changelog_free(log);
 }
@@ -85,7 +85,7 @@ static void history_is_kept_and_no_more_than_that(void **state)
     changelog_close(&cursor);
 
     changelog_set_history(log, 0);
-    assert_true(changelog_end(log) - changelog_start(log) <= CHANGELOG_BLOCK_CAPACITY);
+    assert_true(changelog_end(log) - changelog_start(log) <= CHANGELOG_BLOCK_SIZE);
     start = changelog_start(log);
     changelog_set_history(log, HISTORY);
     assert_int_equal(changelog_start(log), start);
@@ -144,7 +144,7 @@ static void files_do_not_see_what_is_for_links(void **state)
     append_bytes(log, 10, true);
     append_bytes(log, 5, true);
     append_bytes(log, 100, false);
-    append_bytes(log, CHANGELOG_BLOCK_CAPACITY, true); /* over the end of a block */
+    append_bytes(log, CHANGELOG_BLOCK_SIZE, true); /* over the end of a block */
     append_bytes(log, 30, false);
     append_bytes(log, 7, true);
     uint64_t end = changelog_end(log);

@@ -161,7 +161,12 @@ class Server:
     def kill(self):
         """Without ceremony, for tests that have already failed or that made it crash on purpose."""
         self.close_clients()
-        if self.process and self.process.poll() is None:
+        if not self.process:
+            return
+        status = self.process.poll()
+        if status not in (None, 0, -signal.SIGKILL, -signal.SIGTERM) or TROUBLE.search(self.log()):
+            print(f"the server died ({status}):\n{self.log_tail(120)}")  # pytest shows it if the test has failed
+        if status is None:
             self.process.kill()
             self.process.wait()
 

@@ -35,7 +35,11 @@ struct chunk {
     bool pinned;
     void (*release)(void *owner); /* pinned only; may be called on any thread */
     void *owner;
-    void *route; /* whom the list that this chunk heads is for, while it is in a ring */
+    union {
+        void *route; /* whom the list that this chunk heads is for, while it is in a ring */
+        uint64_t
+            held_until; /* of the stream's pins, while it has been sent and may still be read (io/pinned.c) */
+    };
 };
 
 #define CHUNK_CAPACITY (CHUNK_BLOCK_SIZE - sizeof(struct chunk))

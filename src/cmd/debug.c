@@ -11,8 +11,10 @@
 #include "config/config.h"
 #include "exec/sliced.h"
 #include "gen/args.h"
+#include "io/io.h"
 #include "persist/reload.h"
 #include "rdb/encode.h"
+#include "repl/repl.h"
 #include "types/digest.h"
 
 /* DEBUG SLEEP takes no longer, so that a typing error does not cost a day. */
@@ -179,6 +181,43 @@ static void debug_reload(struct call *call, const struct slice *argv, uint32_t a
     }
 }
 
+static bool parse_switch(struct call *call, struct slice argument, bool *ret_is_on)
+{
+    int64_t value;
+    bool is_number = num_parse_i64(argument, &value);
+    if (!is_number)
+        call_not_integer(call);
+    *ret_is_on = is_number && value != 0;
+    return is_number;
+}
+
+static void debug_pin_loopback(struct call *call, const struct slice *argv, uint32_t argc)
+{
+    bool is_on;
+    if (!parse_switch(call, argv[0], &is_on))
+        return;
+    io_group_pin_loopback(call->exec->repl->io, is_on);
+    reply_ok(call->out);
+}
+
+static void debug_pause_pins(struct call *call, const struct slice *argv, uint32_t argc)
+{
+    bool is_on;
+    if (!parse_switch(call, argv[0], &is_on))
+        return;
+    io_group_pause_pins(call->exec->repl->io, is_on);
+    reply_ok(call->out);
+}
+
+static void debug_poison(struct call *call, const struct slice *argv, uint32_t argc)
+{
+    bool is_on;
+    if (!parse_switch(call, argv[0], &is_on))
+        return;
+    propagate_poison(call->exec, is_on);
+    reply_ok(call->out);
+}
+
 static void debug_help(struct call *call, const struct slice *argv, uint32_t argc);
 
 #define ANY_ARGUMENTS UINT32_MAX
@@ -197,11 +236,17 @@ static const struct subcommand subcommands[] = {
     {"digest-value", ANY_ARGUMENTS, " [<key> ...]", "Show a digest of the value of each key.",
      debug_digest_value},
     {"object", 1, " <key>", "Show how the value of a key is kept.", debug_object},
+    {"pause-errqueue-events", 1, " <0|1>", "Hold back what the kernel tells of sends without copying.",
+     debug_pause_pins},
+    {"poison-log-blocks", 1, " <0|1>", "Overwrite blocks of the log when nobody needs them any more.",
+     debug_poison},
     {"reload", 0, "", "Save all data, drop it, and load it from the file again.", debug_reload},
     {"set-long-commands", 1, " <0|1>", "Stop or resume commands that run in slices, after their first one.",
      debug_set_long_commands},
     {"set-active-expire", 1, " <0|1>", "Stop or resume the removal of expired keys that nobody asks for.",
      debug_set_active_expire},
+    {"zerocopy-for-loopback", 1, " <0|1>", "Send without copying also to clients on this host.",
+     debug_pin_loopback},
     {"sleep", 1, " <seconds>", "Hold the executor up. Fractions are allowed.", debug_sleep},
     {"help", 0, "", "Show these lines.", debug_help},
 };

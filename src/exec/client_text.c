@@ -96,13 +96,14 @@ static void append_identity(const struct client *client, struct buf *text)
 }
 
 /* rbs and rbp, the sizes of a fixed reply buffer, are those of the chunk that replies are being written into. obl
- * counts what the executor has not yet handed over, oll and omem what the I/O thread has not yet sent. */
+ * counts what the executor has not yet handed over, oll what the I/O thread has not yet sent, omem that and what the
+ * kernel still reads. */
 static void append_memory(const struct client *client, struct buf *text)
 {
     const struct conn_shared *shared = client->shared;
     uint64_t query = RELAXED(shared->query_bytes);
     uint64_t query_free = RELAXED(shared->query_free);
-    uint64_t sent_later = RELAXED(shared->output_bytes);
+    uint64_t sent_later = conn_shared_unsent(shared);
     uint64_t held = reply_size(&client->out) + client->log_lag;
     uint64_t queued = client->transaction ? client->transaction->memory : 0;
     uint64_t chunk = reply_is_empty(&client->out) ? 0 : CHUNK_CAPACITY;

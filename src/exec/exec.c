@@ -217,7 +217,7 @@ void exec_client_closed(struct exec *exec, struct client *client)
 
 /* ---- Output --------------------------------------------------------------------------------------- */
 
-/* `pending` counts everything that has been handed over and not been sent yet. */
+/* `pending` counts everything that has been handed over and not been sent yet, or sent and not let go by the kernel. */
 static void enforce_output_limit(struct client *client, uint64_t pending)
 {
     struct exec *exec = client->exec;
@@ -243,8 +243,7 @@ static void enforce_output_limit(struct client *client, uint64_t pending)
 
 void client_enforce_output_limit(struct client *client)
 {
-    uint64_t unsent = atomic_load_explicit(&client->shared->output_bytes, memory_order_relaxed);
-    enforce_output_limit(client, unsent + client->log_lag);
+    enforce_output_limit(client, conn_shared_unsent(client->shared) + client->log_lag);
 }
 
 /* The time over a soft limit passes also when nothing more is sent. */
@@ -262,18 +261,23 @@ void client_hand_over(struct client *client, struct chunk_list *bytes)
     client->port->output(client->port, client->conn, bytes);
 }
 
+/* Returns what there is then. */
+static uint64_t add_unsent(struct conn_shared *shared, uint64_t size)
+{
+    return size + atomic_fetch_add_explicit(&shared->output_bytes, size, memory_order_relaxed) +
+           atomic_load_explicit(&shared->pinned_bytes, memory_order_relaxed);
+}
+
 void client_count_output(struct client *client, uint64_t size)
 {
-    uint64_t pending =
-        size + atomic_fetch_add_explicit(&client->shared->output_bytes, size, memory_order_relaxed);
+    uint64_t pending = add_unsent(client->shared, size);
     enforce_output_limit(client, pending);
 }
 
 static void hand_over(struct client *client, struct chunk_list *bytes)
 {
     uint64_t size = bytes->bytes;
-    uint64_t pending =
-        size + atomic_fetch_add_explicit(&client->shared->output_bytes, size, memory_order_relaxed);
+    uint64_t pending = add_unsent(client->shared, size);
     client->port->output(client->port, client->conn, bytes);
     enforce_output_limit(client, pending);
 }

@@ -60,6 +60,7 @@ struct conn_shared {
     _Atomic uint64_t query_free;
     _Atomic uint64_t output_bytes; /* not yet sent */
     _Atomic uint32_t output_chunks;
+    _Atomic uint64_t pinned_bytes; /* sent, and still read by the kernel (io/pinned.c) */
     _Atomic uint64_t bytes_in;
     _Atomic uint64_t bytes_out;
     _Atomic uint32_t io_thread;
@@ -78,6 +79,13 @@ struct conn_shared {
     _Atomic bool exempt_from_idle_timeout;
     _Atomic uint8_t output_class; /* enum output_class */
 };
+
+/* Output that takes memory: not yet sent, or sent and still read by the kernel. */
+static inline uint64_t conn_shared_unsent(const struct conn_shared *shared)
+{
+    return atomic_load_explicit(&shared->output_bytes, memory_order_relaxed) +
+           atomic_load_explicit(&shared->pinned_bytes, memory_order_relaxed);
+}
 
 /* client-output-buffer-limit's classes. */
 enum output_class { OUTPUT_NORMAL, OUTPUT_REPLICA, OUTPUT_PUBSUB, OUTPUT_CLASS_COUNT };

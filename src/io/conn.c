@@ -25,7 +25,8 @@
 
 /* Bytes to one connection in one go, some 100 us of a socket's work: a peer that takes them as fast as they come must not
  * keep the others waiting. */
-#define CONN_SEND_SIZE ((uint64_t)128 << 10)
+#define CONN_SEND_SIZE     ((uint64_t)128 << 10)
+#define CONN_PINNED_WEIGHT 4 /* a pinned byte costs a fourth of one that is copied, or less */
 
 /* ---- Admission ------------------------------------------------------------------------------------ */
 
@@ -154,9 +155,11 @@ void conn_new(struct io *io, struct stream *stream)
                           memory_order_relaxed);
     stream->owner = conn;
     stream->ready = on_ready;
+    conn->is_loopback = description.is_loopback;
     if (stream->ops->set_keepalive && io->group->options.config->tcp_keepalive > 0)
         stream->ops->set_keepalive(stream, (unsigned)io->group->options.config->tcp_keepalive);
     enlist(conn, io);
+    conn_share_pinning(conn);
     io_tell(io, IO_OPENED, conn);
     conn_update_wants(conn);
 }
@@ -481,7 +484,8 @@ void conn_receive(struct conn *conn)
         tidy_input(conn);
         return;
     }
-    if (status == ST_EOF && (conn->outstanding > 0 || conn->halted || conn->output.bytes > 0)) {
+    if (status == ST_EOF &&
+        (conn->outstanding > 0 || conn->halted || conn->output.bytes > 0 || stream_is_pinned(conn->stream))) {
         conn->at_end = true;
         linger(conn);
         conn_update_wants(conn);
@@ -505,6 +509,8 @@ void conn_receive(struct conn *conn)
 
 void conn_hang_up(struct conn *conn)
 {
+    if (conn->state == CONN_FINISHING)
+        conn_end(conn); /* nobody is there to take the rest */
     if (conn->state != CONN_OPEN)
         return;
     linger(conn);
@@ -538,27 +544,10 @@ void conn_queue_output(struct conn *conn, struct chunk_list *bytes)
     conn_mark_unsent(conn);
 }
 
-/* Takes `size` sent bytes off the front of the output. */
-static void consume_output(struct conn *conn, uint64_t size)
+/* What has been sent, in bytes of a share: pinned ones cost less. */
+static uint64_t weigh(const struct conn_sent *sent)
 {
-    count_sent(conn, size);
-    chunk_list_consume(&conn->output, size, conn->io->chunks);
-}
-
-/* The first bytes of the output, at most `size`. */
-static size_t gather(const struct conn *conn, uint64_t size, struct slice slices[static STREAM_SLICES_MAX])
-{
-    size_t count = 0;
-    for (struct chunk *chunk = conn->output.head; chunk && size > 0 && count < STREAM_SLICES_MAX;
-         chunk = chunk->next) {
-        uint64_t part = chunk->end - chunk->start;
-        if (part == 0)
-            continue;
-        part = part < size ? part : size;
-        slices[count++] = slice_make(chunk->data + chunk->start, part);
-        size -= part;
-    }
-    return count;
+    return sent->is_pinned ? sent->size / CONN_PINNED_WEIGHT : sent->size;
 }
 
 void conn_send(struct conn *conn)
@@ -575,9 +564,8 @@ void conn_send(struct conn *conn)
                 list_append(&conn->io->sending, &conn->in_sending);
             break;
         }
-        struct slice slices[STREAM_SLICES_MAX];
-        size_t sent;
-        enum status status = stream_send(conn->stream, slices, gather(conn, left, slices), &sent);
+        struct conn_sent sent;
+        enum status status = conn_send_some(conn, left, &sent);
         if (status == ST_AGAIN) {
             conn->send_blocked = true;
             break;
@@ -586,18 +574,20 @@ void conn_send(struct conn *conn)
             conn_end(conn);
             return;
         }
-        left -= sent;
-        consume_output(conn, sent);
+        left -= weigh(&sent) < left ? weigh(&sent) : left;
+        count_sent(conn, sent.size);
+        conn_consume(conn, &sent);
         conn->active_ns = conn->io->now_ns;
-        io_count(&conn->shared.bytes_out, sent);
-        io_count(&conn->io->counters.bytes_out, sent);
+        io_count(&conn->shared.bytes_out, sent.size);
+        io_count(&conn->io->counters.bytes_out, sent.size);
         io_count(&conn->io->counters.writes, 1);
     }
     if (conn->watch_count)
         conn_watch_sent(conn);
     if (unlikely(atomic_load(&conn->shared.drained) != NULL))
         tell_drained(conn);
-    if ((conn->state == CONN_FINISHING || is_over(conn)) && conn->output.bytes == 0) {
+    bool is_at_end = (conn->state == CONN_FINISHING || is_over(conn)) && conn->output.bytes == 0;
+    if (!conn_waits_for_pins(conn, is_at_end) && is_at_end) {
         conn_end(conn);
         return;
     }
@@ -628,9 +618,8 @@ void conn_end(struct conn *conn)
         return;
     conn->state = CONN_ENDED;
     delist(conn);
-    stream_close(conn->stream);
-    conn->stream = NULL;
     count_sent(conn, conn->output.bytes);
+    conn_part(conn);
     chunk_list_drop(&conn->output, io->chunks, io->group->options.exec->workers);
     io->unforgotten++;
     list_append(&io->closing, &conn->in_closing);
@@ -682,6 +671,7 @@ void conn_depart(struct conn *conn)
     if (conn->state != CONN_MOVING)
         return;
     struct io *from = conn->io;
+    conn_waits_for_pins(conn, false);
     delist(conn);
     stream_detach(conn->stream);
     from->outstanding -= conn->outstanding;
@@ -691,6 +681,7 @@ void conn_depart(struct conn *conn)
 void conn_arrive(struct conn *conn, struct io *io)
 {
     enlist(conn, io);
+    conn_share_pinning(conn);
     io->outstanding += conn->outstanding;
     conn->state = CONN_OPEN;
     conn->ready_events = 0;

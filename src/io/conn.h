@@ -12,7 +12,7 @@
  * | state     | reads | sends | stream | what ends it                                           |
  * |-----------|-------|-------|--------|--------------------------------------------------------|
  * | open      | yes   | yes   | there  | EOF, error, CLOSE_* from the executor, a move           |
- * | finishing | no    | yes   | there  | everything sent, an error, CLOSE_NOW, or no progress    |
+ * | finishing | no    | yes   | there  | everything sent (and pinned sends over), an error, CLOSE_NOW, or no progress |
  * |           |       |       |        | for CONN_LINGER_NS                                      |
  * | moving    | no    | yes   | there  | IO_MOVED, then conn_arrive at the new io; or an error   |
  * | ended     | no    | no    | closed | IO_FORGOTTEN: the executor holds nothing of it any more |
@@ -76,6 +76,10 @@ struct conn {
 
     struct io_upgrade *upgrade; /* asked for and not yet done: nothing is received meanwhile */
     struct chunk_list output;
+    struct chunk_list held; /* pinned.c */
+    bool head_is_pinned;    /* pinned.c */
+    bool drains;            /* waits for pinned sends only: counted in io->pinning.draining */
+    bool is_loopback;
     uint64_t output_total; /* bytes that the executor has handed over, ever */
     uint8_t watch_count;
     struct reply_watch watches[CONN_WATCHES_MAX];
@@ -145,6 +149,32 @@ void conn_mark_unsent(struct conn *conn);
 void conn_watch_run(struct conn *conn, const struct run *run);
 void conn_watch_direct(struct conn *conn, unsigned command, uint64_t executed_ticks, unsigned weight);
 void conn_watch_sent(struct conn *conn);
+
+/* ---- pinned.c -------------------------------------------------------------------------------------- */
+
+struct conn_sent {
+    size_t size;
+    bool is_pinned;
+};
+
+/* The stream is new, or the io is. */
+void conn_share_pinning(struct conn *conn);
+
+/* One call of the transport, with the first bytes of the output, of which there are some: by copying, then at most `copy_max`, or pinned. Status as
+ * stream_send's. */
+enum status conn_send_some(struct conn *conn, uint64_t copy_max, struct conn_sent *ret_sent);
+
+/* Takes what has been sent off the front of the output. */
+void conn_consume(struct conn *conn, const struct conn_sent *sent);
+
+/* Pinned sends are over. */
+void conn_note_unpinned(struct conn *conn);
+
+/* Whether sends are in flight that the connection, which is otherwise `is_at_end`, has to wait for: it drains. */
+bool conn_waits_for_pins(struct conn *conn, bool is_at_end);
+
+/* The connection ends: closes its stream, or has it dissolved. The output may lose its first chunk. */
+void conn_part(struct conn *conn);
 
 /* The executor has forgotten it. */
 void conn_free(struct conn *conn);

@@ -35,6 +35,9 @@ static struct io *io_new(struct io_group *group, unsigned index, struct loop *lo
     list_init(&io->stalled);
     list_init(&io->closing);
     list_init(&io->moving);
+    list_init(&io->drains);
+    io->drain_timer.fire = io_look_at_drains;
+    pinning_init(&io->pinning, &group->pinning);
     io->follow_seed = io->touch_seed = index;
     io->reply_times = mem_calloc(command_count, sizeof *io->reply_times);
     pthread_mutex_init(&io->inbox_lock, NULL);
@@ -64,6 +67,8 @@ struct io_group *io_group_new(const struct io_options *options)
     group->shm.spin_us = &options->config->shm_spin_us;
     group->shm.spin_percent = &options->config->shm_spin_cpu;
     group->shm.has_one_processor = shm_usable_cpus() < 2;
+    pinning_host_init(&group->pinning, &options->config->tcp_tx_zerocopy,
+                      &options->config->tcp_zerocopy_min_write_size, pinning_memory_max());
     pthread_mutex_init(&group->listeners_lock, NULL);
     group->accepting = true;
     atomic_init(&group->next_client_id, 1);
@@ -286,7 +291,7 @@ uint64_t io_group_connection_count(const struct io_group *group)
 
 static void io_done(struct io *io)
 {
-    ASSERT(list_is_empty(&io->conns));
+    ASSERT(list_is_empty(&io->conns) && list_is_empty(&io->drains));
     while (io->free_runs) {
         struct run *run = io->free_runs;
         io->free_runs = run->link;
@@ -319,9 +324,12 @@ static unsigned running_threads(const struct io_group *group)
 
 void io_group_free(struct io_group *group)
 {
+    pinning_pause(&group->pinning, false);
+    atomic_store_explicit(&group->is_ending, true, memory_order_relaxed);
     (void)io_group_set_threads(group, 0, true);
     unsigned count = atomic_load_explicit(&group->io_count, memory_order_relaxed);
-    while (io_group_connection_count(group) || group->links_known || running_threads(group)) {
+    while (io_group_connection_count(group) || group->links_known || running_threads(group) ||
+           !list_is_empty(&group->ios[0]->drains)) {
         /* Repeated: a connection may have been on its way from one io to another. */
         ask_all(group, IO_DROP_ALL, NULL);
         while (io_group_serve(group))
@@ -346,6 +354,24 @@ static void add_counters(const struct io *io, struct io_totals *totals)
     totals->writes += atomic_load_explicit(&counters->writes, memory_order_relaxed);
     totals->requests += atomic_load_explicit(&counters->requests, memory_order_relaxed);
     totals->connections += atomic_load_explicit(&counters->connections, memory_order_relaxed);
+}
+
+void io_group_pinning_totals(const struct io_group *group, struct pinning_totals *ret_totals)
+{
+    unsigned count = atomic_load_explicit(&group->io_count, memory_order_acquire);
+    pinning_begin_totals(&group->pinning, ret_totals);
+    for (unsigned i = 0; i < count; i++)
+        pinning_add_totals(&group->ios[i]->pinning, ret_totals);
+}
+
+void io_group_pin_loopback(struct io_group *group, bool is_allowed)
+{
+    atomic_store_explicit(&group->pinning.for_loopback, is_allowed, memory_order_relaxed);
+}
+
+void io_group_pause_pins(struct io_group *group, bool is_paused)
+{
+    pinning_pause(&group->pinning, is_paused);
 }
 
 void io_group_shm_totals(const struct io_group *group, struct shm_totals *ret_totals)

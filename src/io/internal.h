@@ -16,6 +16,7 @@
 #include "io/work.h"
 #include "loop/loop.h"
 #include "protocol/parser.h"
+#include "transport/pinning.h"
 #include "transport/shm.h"
 #include "transport/transport.h"
 
@@ -134,6 +135,13 @@ struct io {
     uint64_t next_tick_ns;
     bool draining;
 
+    /* pinned.c */
+    struct pinning pinning; /* owner; other threads read its counters */
+    struct list_node drains;
+    struct loop_timer drain_timer;
+    uint64_t drain_wait_ns;
+    unsigned heard_resumed; /* host.resumed */
+
     /* To the executor (owner produces) and back (executor produces). Unused by io 0. */
     struct ring to_exec;
     struct io_overflow to_exec_overflow;
@@ -163,6 +171,8 @@ struct io {
 struct io_group {
     struct io_options options;
     struct shm_host shm;
+    struct pinning_host pinning;
+    _Atomic bool is_ending;             /* the process: io_group_free */
     struct io *ios[IO_THREADS_MAX + 1]; /* never freed before the group: another thread may hold one */
     _Atomic unsigned io_count;          /* ios that exist */
     _Atomic unsigned threads;           /* wanted I/O threads: ios 1 to `threads` run, or are about to */
@@ -262,6 +272,13 @@ void io_drop_links(struct io *io);
 /* Owner: what the executor says to one. Executor: what one says to it. The message is freed. */
 void io_hear_link(struct io_link_message *message);
 void io_executor_hear_link(struct io_link_message *message);
+
+/* ---- pinned.c -------------------------------------------------------------------------------------- */
+
+/* io->drain_timer: asks streams that drain. */
+void io_look_at_drains(struct loop_timer *timer);
+/* Owner, each tick: hears what was held back while completions were paused. */
+void io_settle_pins(struct io *io);
 
 struct run *io_run_get(struct io *io);
 void io_run_put(struct io *io, struct run *run);

@@ -30,6 +30,7 @@ struct io_group;
 struct listener;
 struct log;
 struct loop;
+struct pinning_totals;
 struct shm_totals;
 struct stream;
 struct buf;
@@ -95,6 +96,11 @@ uint64_t io_group_connection_count(const struct io_group *group);
  * output. */
 void io_group_set_direct_unsent_max(struct io_group *group, uint64_t bytes);
 
+/* DEBUG: sends to peers on this host may go without copying, too (the kernel copies them all the same); what the kernel tells of such sends is
+ * held back. */
+void io_group_pin_loopback(struct io_group *group, bool is_allowed);
+void io_group_pause_pins(struct io_group *group, bool is_paused);
+
 /* ---- Statistics ----------------------------------------------------------------------------------- */
 
 struct io_totals {
@@ -114,6 +120,8 @@ void io_group_totals(const struct io_group *group, struct io_totals *ret_totals)
 void io_group_thread_totals(const struct io_group *group, unsigned index, struct io_totals *ret_totals);
 /* Sessions of shared memory. Any thread. */
 void io_group_shm_totals(const struct io_group *group, struct shm_totals *ret_totals);
+/* Sends without copying. Any thread. */
+void io_group_pinning_totals(const struct io_group *group, struct pinning_totals *ret_totals);
 /* How long replies of a command took (exec/blame.h) in all ios, added to `sum`; and starts counting anew. Executor. */
 void io_group_add_reply_times(const struct io_group *group, unsigned command, struct durations *sum);
 void io_group_forget_reply_times(struct io_group *group);

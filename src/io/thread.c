@@ -223,6 +223,8 @@ static bool serve_ready(struct io *io)
         list_remove(&conn->in_ready);
         unsigned events = conn->ready_events;
         conn->ready_events = 0;
+        if (unlikely(events & STREAM_UNPINNED))
+            conn_note_unpinned(conn);
         if (events & STREAM_CAN_SEND && conn->send_blocked)
             conn_send(conn);
         if (events & STREAM_CAN_RECV)
@@ -344,6 +346,7 @@ bool io_turn(struct io *io)
         io->next_tick_ns = io->now_ns + IO_TICK_NS;
         close_idle(io);
         close_lingering(io);
+        io_settle_pins(io);
         if (io->heap) {
             heap_collect(io->heap);
             heap_trim(io->heap, TRIM_TICK_SLABS);
@@ -385,7 +388,8 @@ static bool may_exit(struct io *io)
 {
     if (!io->draining || !list_is_empty(&io->conns) || !list_is_empty(&io->closing) || io->outstanding ||
         io->to_exec_overflow.count || atomic_load_explicit(&io->counters.connections, memory_order_relaxed) ||
-        io->listener_count || io->unforgotten || atomic_load_explicit(&io->link_count, memory_order_acquire))
+        io->listener_count || io->unforgotten || !list_is_empty(&io->drains) ||
+        atomic_load_explicit(&io->link_count, memory_order_acquire))
         return false;
     pthread_mutex_lock(&io->inbox_lock);
     bool empty = io->inbox_head == NULL;

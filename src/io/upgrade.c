@@ -105,7 +105,8 @@ void conn_go_on_upgrading(struct conn *conn)
     struct stream *stream;
     const char *refusal;
     char text[ANSWER_SIZE];
-    if (conn->state != CONN_OPEN || conn->outstanding > 0 || conn->output.bytes > 0)
+    if (conn->state != CONN_OPEN || conn->outstanding > 0 || conn->output.bytes > 0 ||
+        stream_is_pinned(conn->stream))
         return;
     const struct shm_rings sizes = {rings.request, rings.reply};
     if (shm_stream_new(&group->shm, &sizes, &stream, &terms, &refusal) != ST_OK) {

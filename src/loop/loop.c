@@ -103,6 +103,12 @@ void loop_free(struct loop *loop)
     mem_free(loop);
 }
 
+/* The kernel tells of errors whether they were asked for or not. */
+static unsigned kernels_part(unsigned interest)
+{
+    return interest & ~(unsigned)LOOP_ERROR;
+}
+
 static enum status control(struct loop *loop, int operation, struct loop_source *source, unsigned interest)
 {
     struct epoll_event event = {.data.ptr = source};
@@ -137,6 +143,8 @@ enum status loop_change(struct loop *loop, struct loop_source *source, unsigned 
         return ST_OK;
     if (source->interest == 0)
         status = control(loop, EPOLL_CTL_ADD, source, interest);
+    else if (interest != 0 && kernels_part(interest) == kernels_part(source->interest))
+        status = ST_OK;
     else if (interest == 0)
         status = control(loop, EPOLL_CTL_DEL, source, 0);
     else if (!source->exclusive)
@@ -331,8 +339,11 @@ static unsigned call_sources(struct loop *loop)
         if (event->events & EPOLLRDHUP)
             ready |= LOOP_HANGUP;
         /* An end or an error shows itself to whatever the source is waiting to do. */
-        if (event->events & (EPOLLHUP | EPOLLERR))
+        uint32_t ends = source->interest & LOOP_ERROR ? EPOLLHUP : EPOLLHUP | EPOLLERR;
+        if (event->events & ends)
             ready |= LOOP_HANGUP | source->interest;
+        if (event->events & EPOLLERR)
+            ready |= LOOP_ERROR;
         ready &= source->interest | LOOP_HANGUP;
         if (ready == 0)
             continue;

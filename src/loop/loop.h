@@ -20,13 +20,14 @@
 
 struct loop;
 
-enum loop_event { LOOP_READABLE = 1, LOOP_WRITABLE = 2, LOOP_HANGUP = 4 };
+enum loop_event { LOOP_READABLE = 1, LOOP_WRITABLE = 2, LOOP_HANGUP = 4, LOOP_ERROR = 8 };
 
 struct loop_source {
     int fd;
     unsigned
         interest; /* set of enum loop_event; set by loop_add and loop_change. LOOP_HANGUP: also when only the
-                        * peer's sending has ended */
+                        * peer's sending has ended. LOOP_ERROR: what is in the socket's error queue is no end; without it an error is
+                        * a hangup */
     bool exclusive; /* set by loop_add */
     bool
         edge; /* set by the owner before loop_add: what is not consumed is not reported again until more comes */

@@ -48,7 +48,7 @@ static uint64_t client_bytes(const struct exec *exec)
         const struct conn_shared *shared = client->shared;
         bytes += sizeof *client + reply_size(&client->out);
         if (shared)
-            bytes += shared->query_bytes + shared->query_free + shared->output_bytes;
+            bytes += shared->query_bytes + shared->query_free + conn_shared_unsent(shared);
     }
     return bytes;
 }

@@ -97,7 +97,7 @@ static void sample_client(void *item, void *context)
     const struct conn_shared *shared = client->shared;
     uint64_t input = atomic_load_explicit(&shared->query_bytes, memory_order_relaxed) +
                      atomic_load_explicit(&shared->query_free, memory_order_relaxed);
-    uint64_t output = atomic_load_explicit(&shared->output_bytes, memory_order_relaxed);
+    uint64_t output = conn_shared_unsent(shared);
     step->seen++;
     metrics->pass.buffer_bytes += input + output + sizeof *client;
     metrics->pass.subscribers += client_subscription_count(client) > 0;
@@ -222,6 +222,7 @@ void metrics_reset(struct metrics *metrics)
     if (metrics->io != NULL) {
         io_group_forget_reply_times(metrics->io);
         metrics->io_threads_changes_origin = io_group_active_changes(metrics->io);
+        io_group_pinning_totals(metrics->io, &metrics->pinned_origin);
     }
     error_stats_reset(exec);
     exec->keyspace->lazyfreed = 0;
@@ -271,7 +272,9 @@ static void collect(struct metrics *metrics, const bool *wanted, struct metric_s
         source.io_threads_changes = io_group_active_changes(metrics->io) - metrics->io_threads_changes_origin;
         source.executor_load_percent = io_group_executor_load(metrics->io);
         io_group_shm_totals(metrics->io, &source.shm);
+        io_group_pinning_totals(metrics->io, &source.pinned);
     }
+    source.pinned_origin = &metrics->pinned_origin;
     exec_direct_totals(exec, &source.direct);
     if (wanted[METRIC_SECTION_MEMORY])
         memory_measure(exec, &metrics->memory, &source.memory);

@@ -21,6 +21,7 @@
 #include "gen/metrics.h"
 #include "io/io.h"
 #include "observe/memory.h"
+#include "transport/pinning.h"
 #include "transport/shm_host.h"
 
 struct config;
@@ -83,6 +84,7 @@ struct metrics {
     struct memory_watch memory;
     struct io_totals io_origin; /* at the last metrics_reset */
     uint64_t io_threads_changes_origin;
+    struct pinning_totals pinned_origin;
     struct io_totals thread_origins[IO_THREADS_MAX + 1]; /* of each io; [0]: the executor's thread */
     struct metric_rate commands;
     struct metric_rate bytes_in;
@@ -130,8 +132,10 @@ struct metric_source {
     uint64_t io_threads_changes; /* since the last reset */
     unsigned executor_load_percent;
     struct shm_totals shm;
-    struct direct_totals direct;  /* since the last reset */
-    struct memory_figures memory; /* only when the answer has the memory section */
+    struct pinning_totals pinned;
+    const struct pinning_totals *pinned_origin; /* at the last reset */
+    struct direct_totals direct;                /* since the last reset */
+    struct memory_figures memory;               /* only when the answer has the memory section */
     struct rusage process;
     struct rusage thread; /* the executor's */
     struct rusage children;

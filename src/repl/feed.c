@@ -137,7 +137,7 @@ static void feed(struct follower *follower)
             follower_await_drain(follower);
     }
     if (left == 0 && client->log_lag == 0 && !list_is_listed(&client->in_over_soft) &&
-        follower_outstanding(follower) <= PORT_DRAINED_SIZE)
+        follower->held.bytes + conn_shared_unsent(client->shared) <= PORT_DRAINED_SIZE)
         return;
     client->log_lag = left;
     client_enforce_output_limit(client);

@@ -34,6 +34,12 @@ void pinning_host_init(struct pinning_host *host, const _Atomic bool *is_on, con
         host->total_max = MEMORY_SHARE(memory_max);
 }
 
+void pinning_pause(struct pinning_host *host, bool is_paused)
+{
+    if (atomic_exchange(&host->is_paused, is_paused) && !is_paused)
+        atomic_fetch_add(&host->resumed, 1);
+}
+
 void pinning_init(struct pinning *pinning, struct pinning_host *host)
 {
     *pinning = (struct pinning){.host = host};

@@ -33,6 +33,7 @@ struct pinning_host {
     _Atomic uint64_t in_flight;      /* P1; bytes */
     _Atomic bool for_loopback;       /* DEBUG ZEROCOPY-FOR-LOOPBACK */
     _Atomic bool is_paused;          /* DEBUG PAUSE-ERRQUEUE-EVENTS */
+    _Atomic unsigned resumed;        /* how often that has ended */
 };
 
 /* `memory_max`: bytes that the process may pin, UINT64_MAX: no limit (pinning_memory_max). */
@@ -45,6 +46,7 @@ uint64_t pinning_memory_max(void);
 struct pinning {
     struct pinning_host *host;
     struct send_policy policy;           /* owner */
+    unsigned hearings;                   /* owner: times that notifications were read */
     _Atomic uint64_t threshold;          /* send_policy_threshold(&policy) */
     _Atomic uint64_t sends, bytes;       /* taken by the kernel */
     _Atomic uint64_t sends_over, copied; /* of them, and those that were copied after all */
@@ -57,6 +59,9 @@ struct pinning {
     _Atomic uint64_t tracking;           /* bytes of records */
     _Atomic uint64_t streams[PIN_WAY_COUNT]; /* by their way */
 };
+
+/* From now on completions are held back, or heard again: those that were held back are, as soon as each thread looks (io_settle_pins). Any thread. */
+void pinning_pause(struct pinning_host *host, bool is_paused);
 
 void pinning_init(struct pinning *pinning, struct pinning_host *host);
 

@@ -95,9 +95,11 @@ void send_policy_note(struct send_policy *policy, enum send_way way, uint64_t si
 
 void send_policy_note_completions(struct send_policy *policy, uint64_t sends, uint64_t ns)
 {
+    policy->owed_ns += ns;
     if (sends == 0)
         return;
-    uint64_t sample = ns * PS_PER_NS / sends;
+    uint64_t sample = policy->owed_ns * PS_PER_NS / sends;
+    policy->owed_ns = 0;
     policy->completion_ps =
         policy->completion_ps ? (policy->completion_ps * (WEIGHT - 1) + sample) / WEIGHT : sample;
 }

@@ -42,6 +42,7 @@ struct send_class {
 struct send_policy {
     struct send_class classes[SEND_POLICY_CLASSES];
     uint64_t completion_ps; /* what the end of one pinned send costs */
+    uint64_t owed_ns;       /* of times when none was over */
     uint32_t turn;
 };
 
@@ -59,7 +60,7 @@ struct send_choice send_policy_choose(struct send_policy *policy, uint64_t size,
 void send_policy_note(struct send_policy *policy, enum send_way way, uint64_t size, uint64_t sent,
                       uint64_t ns);
 
-/* Hearing that so many pinned sends were over took `ns`. */
+/* Hearing that so many pinned sends were over, maybe none, took `ns`. */
 void send_policy_note_completions(struct send_policy *policy, uint64_t sends, uint64_t ns);
 
 /* The smallest size that is sent pinned now; UINT64_MAX: none is. */

@@ -3,8 +3,8 @@
  * Principal entry points: see transport/socket.h.
  * Threads: a stream and a listener belong to the thread of the loop they are attached to.
  *
- * T1  stream.wants and source.interest say the same while a stream is attached: a change of what is wanted
- *     costs one system call, asking again for the same costs none.
+ * T1  stream.wants and source.interest say the same while a stream is attached, but for LOOP_ERROR while the kernel has to tell of pinned sends: a
+ *     change of what is wanted costs one system call, asking again for the same costs none.
  * T2  A stream that wants nothing is not watched at all (loop E3), so the end of its peer cannot make the
  *     loop spin; it is noticed when the stream wants something again.
  * T3  A listener accepts at most ACCEPTS_PER_POLL connections a poll; the rest is reported again.
@@ -19,6 +19,7 @@
 
 #include "base/alloc.h"
 #include "base/bug.h"
+#include "transport/socket_pinned.h"
 
 #define ACCEPTS_PER_POLL 128
 #define ACCEPT_PAUSE_NS  UINT64_C(100000000)
@@ -43,13 +44,21 @@ enum status socket_give_up(int fd, enum status status)
 
 static void on_stream_ready(struct loop_source *source, unsigned events)
 {
-    struct stream *stream = &container_of(source, struct socket_stream, source)->stream;
+    struct socket_stream *socket = container_of(source, struct socket_stream, source);
+    struct stream *stream = &socket->stream;
     unsigned ready = 0;
+    if (unlikely(events & LOOP_ERROR) && socket->pinned) {
+        bool is_error;
+        unsigned interest = source->interest;
+        ready |= socket_hear(socket, &is_error);
+        events |= is_error ? interest | LOOP_HANGUP : 0;
+    }
     if (events & LOOP_READABLE)
         ready |= STREAM_CAN_RECV;
     if (events & LOOP_WRITABLE)
         ready |= STREAM_CAN_SEND;
-    if (events & LOOP_HANGUP && stream->wants & STREAM_WANT_END)
+    /* Who wants nothing is watched for pinned sends only: without a connection they are not waited for. */
+    if (events & LOOP_HANGUP && (stream->wants & STREAM_WANT_END || stream->wants == 0))
         ready |= STREAM_AT_END;
     if (ready != 0)
         stream->ready(stream, ready);
@@ -102,19 +111,25 @@ enum status socket_send(struct stream *stream, const struct slice *slices, size_
     }
 }
 
-void socket_want(struct stream *stream, unsigned wants)
+static unsigned interest_of(const struct socket_stream *socket)
 {
-    struct socket_stream *socket = socket_of(stream);
-    unsigned interest = 0;
-    ASSERT(socket->loop != NULL);
+    unsigned wants = socket->stream.wants, interest = 0;
     if (wants & STREAM_WANT_RECV)
         interest |= LOOP_READABLE;
     if (wants & STREAM_WANT_SEND)
         interest |= LOOP_WRITABLE;
     if (wants & STREAM_WANT_END)
         interest |= LOOP_HANGUP;
-    stream->wants = wants;
-    if (unlikely(loop_change(socket->loop, &socket->source, interest) != ST_OK)) {
+    if (unlikely(socket_is_told_of(socket)))
+        interest |= LOOP_ERROR;
+    return interest;
+}
+
+void socket_watch(struct socket_stream *socket)
+{
+    struct stream *stream = &socket->stream;
+    ASSERT(socket->loop != NULL);
+    if (unlikely(loop_change(socket->loop, &socket->source, interest_of(socket)) != ST_OK)) {
         /* The kernel has no memory to watch it. Nobody would ever hear of this stream again, so it ends here;
          * the owner learns that when it next receives. */
         shutdown(socket->source.fd, SHUT_RDWR);
@@ -122,11 +137,17 @@ void socket_want(struct stream *stream, unsigned wants)
     }
 }
 
+void socket_want(struct stream *stream, unsigned wants)
+{
+    stream->wants = wants;
+    socket_watch(socket_of(stream));
+}
+
 enum status socket_attach(struct stream *stream, struct loop *loop)
 {
     struct socket_stream *socket = socket_of(stream);
     ASSERT(socket->loop == NULL);
-    enum status status = loop_add(loop, &socket->source, 0, false);
+    enum status status = loop_add(loop, &socket->source, socket_is_told_of(socket) ? LOOP_ERROR : 0, false);
     if (status == ST_OK)
         socket->loop = loop;
     return status;
@@ -146,6 +167,7 @@ void socket_close(struct stream *stream)
 {
     struct socket_stream *socket = socket_of(stream);
     socket_detach(stream);
+    socket_pinned_free(socket);
     close(socket->source.fd);
     mem_free(socket);
 }
@@ -155,6 +177,7 @@ int socket_stream_release(struct stream *stream)
     struct socket_stream *socket = socket_of(stream);
     int fd = socket->source.fd;
     socket_detach(stream);
+    socket_pinned_free(socket);
     mem_free(socket);
     return fd;
 }

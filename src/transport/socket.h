@@ -10,10 +10,13 @@
 #include "loop/loop.h"
 #include "transport/transport.h"
 
+struct socket_pinned;
+
 struct socket_stream {
     struct stream stream;
     struct loop_source source;
-    struct loop *loop; /* NULL: not attached */
+    struct loop *loop;            /* NULL: not attached */
+    struct socket_pinned *pinned; /* socket_pinned.h; NULL: nothing has been sent pinned */
 };
 
 struct socket_listener {
@@ -59,6 +62,10 @@ void socket_want(struct stream *stream, unsigned wants);
 enum status socket_attach(struct stream *stream, struct loop *loop);
 void socket_detach(struct stream *stream);
 void socket_close(struct stream *stream);
+
+/* Has the loop watch for what is wanted, and for what the kernel has to tell of pinned sends; attached only. Without the memory for that the
+ * connection is ended. */
+void socket_watch(struct socket_stream *socket);
 
 static inline int socket_descriptor(const struct stream *stream)
 {

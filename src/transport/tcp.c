@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 #include "base/num.h"
 #include "transport/socket.h"
+#include "transport/socket_pinned.h"
 
 #define KEEPALIVE_PROBES 3
 #define HOST_SIZE_MAX    256 /* a name or a numeric address, with its zero byte */
@@ -162,6 +163,9 @@ static const struct stream_ops tcp_ops = {
     .close = socket_close,
     .describe = tcp_describe,
     .set_keepalive = tcp_set_keepalive,
+    .send_pinned = socket_send_pinned,
+    .dissolve = socket_dissolve,
+    .settle = socket_settle,
 };
 
 static enum status tcp_listen(const struct transport *transport, struct loop *loop,
@@ -230,6 +234,7 @@ static enum status tcp_connect(const struct transport *transport, struct loop *l
 
 const struct transport transport_tcp = {
     .name = "tcp",
+    .capabilities = TRANSPORT_ZERO_COPY_SEND,
     .listen = tcp_listen,
     .connect = tcp_connect,
 };

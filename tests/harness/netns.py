@@ -263,11 +263,14 @@ def _remove_old():
 class NodeServer(Server):
     """A server on a node, at its addresses and PORT. connect() goes over the Unix socket, which no partition touches."""
 
-    def __init__(self, node, kind=SKUA, io_threads=0, **options):
+    def __init__(self, node, kind=SKUA, io_threads=0, hosts=None, **options):
+        """hosts: a file that it sees as /etc/hosts."""
         super().__init__(kind, "unix", io_threads, {
             "bind": "0.0.0.0 ::", "protected-mode": "no", "repl-diskless-sync-delay": 0, "repl-ping-replica-period": 1,
             **{name.replace("_", "-"): value for name, value in options.items()}})
         self.node = node
+        if hosts:
+            self.prefix = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(hosts)]
 
     @property
     def tcp_address(self):

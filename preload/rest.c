@@ -68,10 +68,11 @@ static bool arm(struct conn *conn)
     struct shm_end *end = &conn->session.end;
     end_quiet(conn);
     for (;;) {
-        if (conn->full && shm_has_space(end))
-            rest_set_full(conn, false);
         bool has_data = shm_has_data(end);
-        bool wants_space = (conn->full || conn->space_sleepers > 0) && !shm_has_space(end);
+        bool has_space = shm_has_space(end); /* one look: space that comes between two would be told to nobody */
+        if (conn->full && has_space)
+            rest_set_full(conn, false);
+        bool wants_space = !has_space && (conn->full || conn->space_sleepers > 0);
         uint64_t wants = (has_data ? 0 : SHM_WANT_DATA) | (wants_space ? SHM_WANT_SPACE : 0);
         if (wants == 0) {
             shm_disarm(end);

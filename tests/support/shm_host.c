@@ -315,8 +315,9 @@ static void offer(struct serving *serving, enum shm_host_plan plan)
                              .reply_ring = atomic_load(&host->reply_ring),
                              .request_control = 128,
                              .reply_control = 192};
-    made.request_ring = made.request_ring > 0 ? made.request_ring : RING_DEFAULT;
-    made.reply_ring = made.reply_ring > 0 ? made.reply_ring : RING_DEFAULT;
+    uint64_t usual = atomic_load(&host->usual_ring);
+    made.request_ring = made.request_ring > 0 ? made.request_ring : usual;
+    made.reply_ring = made.reply_ring > 0 ? made.reply_ring : usual;
     serving->request_size = (size_t)(SHM_RING_OFFSET + made.request_ring);
     serving->reply_size = (size_t)(SHM_RING_OFFSET + made.reply_ring);
     int descriptors[2] = {make_segment(serving->request_size, plan), make_segment(serving->reply_size, plan)};
@@ -434,7 +435,10 @@ static void *host_main(void *argument)
 bool shm_host_start(struct shm_host *host, unsigned looks, unsigned plan_count,
                     const enum shm_host_plan *plans)
 {
-    *host = (struct shm_host){.looks = looks, .plan_count = plan_count, .folder = "/tmp/skua-shm-XXXXXX"};
+    *host = (struct shm_host){.looks = looks,
+                              .plan_count = plan_count,
+                              .usual_ring = RING_DEFAULT,
+                              .folder = "/tmp/skua-shm-XXXXXX"};
     if (plan_count == 0 || plan_count > SHM_HOST_PLANS || mkdtemp(host->folder) == NULL)
         return false;
     memcpy(host->plans, plans, plan_count * sizeof *plans);

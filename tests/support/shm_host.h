@@ -47,7 +47,8 @@ struct shm_host {
     enum shm_host_plan
         plans[SHM_HOST_PLANS]; /* of each connection in turn; the last one for all that follow */
     unsigned plan_count;
-    unsigned looks; /* in vain, before it sleeps */
+    unsigned looks;           /* in vain, before it sleeps */
+    atomic_ullong usual_ring; /* of who does not ask for a size; 64 KB */
     int listener;
     pthread_t thread;
     atomic_bool stop;

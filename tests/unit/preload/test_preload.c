@@ -31,10 +31,15 @@
 
 #include <cmocka.h>
 
+#include "shm/layout.h"
 #include "support/shm_host.h"
 
-#define WAIT_MS 60000 /* for what comes at once on a machine that is not busy */
-#define NAMES   16    /* as many as the library takes; the tests use them in turn */
+#define WAIT_MS        60000 /* for what comes at once on a machine that is not busy */
+#define SPACE_HEAD     13    /* "*1", "$250000" and their line ends */
+#define SPACE_TEXT     250000
+#define SPACE_REQUESTS 400
+
+#define NAMES 16 /* as many as the library takes; the tests use them in turn */
 
 static char folder[64]; /* of the names; see main */
 static unsigned next_name;
@@ -379,6 +384,31 @@ static void a_full_ring_is_waited_for(void **state)
     close(set);
 }
 
+/* The played server takes what comes and answers nothing, as fast as it can: space comes at any moment of going to sleep. */
+static void space_that_comes_at_any_moment_wakes(void **state)
+{
+    struct world *world = *state;
+    static char bytes[SPACE_HEAD + SPACE_TEXT + 2];
+    size_t head = (size_t)snprintf(bytes, sizeof bytes, "*1\r\n$%d\r\n", SPACE_TEXT);
+    assert_int_equal(head, SPACE_HEAD);
+    memset(bytes + head, 'x', SPACE_TEXT);
+    memcpy(bytes + sizeof bytes - 2, "\r\n", 2);
+    close(world->fd);
+    atomic_store(&world->host.usual_ring, SHM_RING_MIN);
+    world->fd = connect_to(world, SOCK_NONBLOCK);
+    for (size_t sent = 0; sent < sizeof bytes * SPACE_REQUESTS;) {
+        struct pollfd list = {world->fd, POLLOUT, 0};
+        assert_int_equal(poll(&list, 1, WAIT_MS), 1);
+        size_t from = sent % sizeof bytes;
+        ssize_t part = write(world->fd, bytes + from, sizeof bytes - from);
+        assert_true(part > 0);
+        sent += (size_t)part;
+    }
+    fcntl(world->fd, F_SETFL, 0);
+    send_text(world->fd, "*1\r\n$4\r\nPING\r\n");
+    expect(world->fd, "+PONG\r\n");
+}
+
 static void time_limits_hold(void **state)
 {
     struct world *world = *state;
@@ -657,6 +687,7 @@ int main(int count, char **arguments)
         TEST(poll_and_select_tell_the_truth),
         TEST(a_set_knows_a_descriptor_from_before_it_was_connected),
         TEST(a_full_ring_is_waited_for),
+        TEST(space_that_comes_at_any_moment_wakes),
         TEST(time_limits_hold),
         TEST(signals_interrupt_as_they_do_elsewhere),
         TEST(one_thread_reads_what_another_asks_for),

@@ -18,7 +18,6 @@ struct changelog {
     uint64_t end;
     uint64_t history_max;
     uint64_t block_count; /* in the list */
-    bool poisons;         /* changelog_poison */
     struct list_node cursors;
     /* G4: a queue in an array. */
     struct span *spans;
@@ -36,12 +35,10 @@ struct changelog_block *changelog_block_ref(struct changelog_block *block)
 void changelog_block_unref(void *argument)
 {
     struct changelog_block *block = argument;
-    if (atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    if (unlikely(atomic_load_explicit(&block->is_poisoned, memory_order_relaxed)))
-        memset(block->data, CHANGELOG_POISON, CHANGELOG_BLOCK_SIZE);
-    arena_release(block->data);
-    mem_free(block);
+    if (atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) == 1) {
+        arena_release(block->data);
+        mem_free(block);
+    }
 }
 
 ALWAYS_INLINE uint64_t block_end(const struct changelog_block *block)
@@ -56,7 +53,6 @@ static void add_block(struct changelog *log)
     block->data = arena_alloc();
     block->start = log->end;
     block->next = NULL;
-    atomic_init(&block->is_poisoned, log->poisons);
     if (log->newest)
         log->newest->next = block;
     else
@@ -342,13 +338,6 @@ void changelog_advance(struct changelog_cursor *cursor, uint64_t position)
         trim(cursor->log);
     else if (cursor->reader == CHANGELOG_FILE && cursor->log->span_count > 0)
         forget_spans(cursor->log);
-}
-
-void changelog_poison(struct changelog *log, bool is_on)
-{
-    log->poisons = is_on;
-    for (struct changelog_block *block = log->oldest; block; block = block->next)
-        atomic_store_explicit(&block->is_poisoned, is_on, memory_order_relaxed);
 }
 
 /* ---- Checks --------------------------------------------------------------------------------------- */

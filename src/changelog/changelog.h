@@ -41,8 +41,7 @@ struct changelog_block {
     _Atomic uint32_t refs;
     uint64_t start;               /* the position of its first byte */
     struct changelog_block *next; /* in the log's list; executor only */
-    char *data;               /* CHANGELOG_BLOCK_SIZE bytes of the arena, from where devices can send them */
-    _Atomic bool is_poisoned; /* at its end: changelog_poison */
+    char *data; /* CHANGELOG_BLOCK_SIZE bytes of the arena, from where devices can send them */
 };
 
 enum changelog_reader {
@@ -114,11 +113,6 @@ void changelog_advance(struct changelog_cursor *cursor, uint64_t position);
 struct changelog_block *changelog_block_ref(struct changelog_block *block);
 /* Any thread. Matches chunk's release callback. */
 void changelog_block_unref(void *block);
-
-/* For tests: from now on, or no longer, blocks of the log that nobody refers to any more are filled with CHANGELOG_POISON, so that whoever
- * still reads them is found out. */
-void changelog_poison(struct changelog *log, bool is_on);
-#define CHANGELOG_POISON 0xDD
 
 /* Asserts G2 to G4. For tests and debug builds. */
 void changelog_check(const struct changelog *log);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/arena.h"
 #include "cmd/inspect.h"
 #include "config/config.h"
 #include "exec/sliced.h"
@@ -214,7 +215,7 @@ static void debug_poison(struct call *call, const struct slice *argv, uint32_t a
     bool is_on;
     if (!parse_switch(call, argv[0], &is_on))
         return;
-    propagate_poison(call->exec, is_on);
+    arena_set_poison(is_on);
     reply_ok(call->out);
 }
 

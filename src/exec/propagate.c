@@ -36,7 +36,6 @@ void propagate_set_need(struct exec *exec, enum propagate_need need, bool is_nee
     propagate->needs = is_needed ? propagate->needs | need : propagate->needs & ~(unsigned)need;
     if (propagate->needs != 0 && propagate->log == NULL) {
         propagate->log = changelog_new(propagate->offset, history_max(exec));
-        changelog_poison(propagate->log, propagate->poisons);
         propagate->generation++;
         propagate_select_again(exec);
     } else if (propagate->needs == 0 && propagate->log != NULL) {
@@ -46,13 +45,6 @@ void propagate_set_need(struct exec *exec, enum propagate_need need, bool is_nee
     } else {
         propagate_apply_history(exec);
     }
-}
-
-void propagate_poison(struct exec *exec, bool is_on)
-{
-    exec->propagate.poisons = is_on;
-    if (exec->propagate.log)
-        changelog_poison(exec->propagate.log, is_on);
 }
 
 uint64_t propagate_offset(const struct exec *exec)

@@ -59,7 +59,6 @@ struct propagate {
     uint32_t db;  /* the database of the last request written or gathered, PROPAGATE_NO_DB: unknown */
     bool in_transaction; /* EXEC is running: the unit goes on when its command ends */
     bool is_applying;    /* P6 */
-    bool poisons;        /* propagate_poison */
 };
 
 /* Requests that are put aside, in RESP. All zero: none. */
@@ -81,9 +80,6 @@ uint64_t propagate_offset(const struct exec *exec);
 
 /* The database that is selected there, for whoever goes on from it: what a primary writes next may select another. */
 uint32_t propagate_db(const struct exec *exec);
-
-/* DEBUG: changelog_poison for this log and those to come. */
-void propagate_poison(struct exec *exec, bool is_on);
 
 /* What follows is another history, which begins at `offset`: a replica's, or that of a file that was loaded. No cursors. */
 void propagate_restart(struct exec *exec, uint64_t offset);

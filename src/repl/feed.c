@@ -20,7 +20,7 @@
 #define FEED_PIECES 16
 
 /* While output is on its way anyway, less than this is not worth a message and a piece of its own: it goes with what comes. */
-#define FEED_WORTH ((uint64_t)64 << 10)
+#define FEED_WORTH ((uint64_t)256 << 10)
 
 #define TEXT_MAX 256
 

@@ -27,7 +27,7 @@
 #define SEND_POLICY_CLASSES     7                     /* 16 KB, 32 KB, … 1 MB and more */
 #define SEND_POLICY_SAMPLES_MIN 8
 #define SEND_POLICY_TRIAL_MIN   64
-#define SEND_POLICY_TRIAL_MAX   4096
+#define SEND_POLICY_TRIAL_MAX   512
 
 enum send_way { SEND_COPY, SEND_PINNED, SEND_WAY_COUNT };
 

@@ -694,5 +694,6 @@ void conn_arrive(struct conn *conn, struct io *io)
         return;
     if (conn->output.bytes > 0 && !list_is_listed(&conn->in_unsent))
         list_append(&io->unsent, &conn->in_unsent);
+    conn_note_unpinned(conn); /* what was told on the way */
     conn_parse(conn);
 }

@@ -35,7 +35,7 @@ static uint64_t walk_all(struct call *call, const struct tree *rows, int64_t now
     return count;
 }
 
-/* Whether the times of some fields may have come: only of a large hash are they there still. */
+/* Whether there may be fields whose time has come (types/hash.h, H1). */
 static bool may_have_expired(const struct call *call, const struct entry *entry)
 {
     return entry->flags & ENTRY_TIMED_FIELDS && entry_fields_due_ms(entry) <= call->exec->keyspace->now_ms;

@@ -7,8 +7,9 @@
  * Knows trees and elements, nothing of clients, commands and replies.
  * Threads: executor only.
  *
- * H1  No command sees an expired field: whoever looks a key up has taken them out before (exec/call.c), and the keyspace
- *     finds the keys by their entry_due_ms to take them out in time.
+ * H1  No command sees an expired field: whoever looks a small hash up has taken them out before (exec/call.c), and passes over them
+ *     where that is not to be (a large hash, a replica, a pause, a key that is held). The keyspace finds the keys by their
+ *     entry_due_ms to take them out in time.
  * H2  Who sets a field's time tells the entry (hash_note_due) and the database (db_note_due). */
 #ifndef SKUA_TYPES_HASH_H
 #define SKUA_TYPES_HASH_H

@@ -153,8 +153,7 @@ enum status replay_step(struct replay *replay, uint64_t budget_ns)
     replay->used += used;
     apply_report(replay->apply, &report);
     append_applied(replay, report.applied);
-    if (!report.in_transaction)
-        replay->db = replay->exec->propagate.db = report.db;
+    replay->db = replay->exec->propagate.db = report.db; /* a SELECT in a transaction waits in its queue */
     note_errors(replay, &report);
     replay->is_starved = status == ST_OK;
     return status;

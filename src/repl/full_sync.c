@@ -388,6 +388,7 @@ static void join(struct follower *follower, struct full_sync *sync)
     follower->sync = sync;
     sync->follower_count++;
     follower->acked = follower->synced = 0;
+    follower->has_acked = false;
     follower_enter(follower, FOLLOWER_SYNCING);
     bool is_open = follower->only_snapshot ||
                    changelog_open(primary->exec->propagate.log, CHANGELOG_LINK, position, &follower->cursor);

@@ -257,7 +257,7 @@ void primary_ack(struct follower *follower, uint64_t position, uint64_t synced)
     if (follower->state == FOLLOWER_LOADING)
         follower_enter(follower, FOLLOWER_ONLINE);
     follower->acked_at_ms = primary->exec->now_ms;
-    primary->has_acks = true;
+    follower->has_acked = primary->has_acks = true;
 }
 
 static bool is_online(const struct follower *follower)
@@ -271,7 +271,7 @@ uint32_t primary_count_acked(const struct primary *primary, uint64_t position)
     list_for_each(&primary->followers, node)
     {
         const struct follower *follower = list_entry(node, struct follower, node);
-        count += is_online(follower) && follower->acked >= position;
+        count += is_online(follower) && follower->has_acked && follower->acked >= position;
     }
     return count;
 }
@@ -282,7 +282,7 @@ uint32_t primary_count_synced(const struct primary *primary, uint64_t position)
     list_for_each(&primary->followers, node)
     {
         const struct follower *follower = list_entry(node, struct follower, node);
-        count += is_online(follower) && follower->synced >= position;
+        count += is_online(follower) && follower->has_acked && follower->synced >= position;
     }
     return count;
 }

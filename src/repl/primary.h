@@ -77,6 +77,7 @@ struct follower {
     bool is_old; /* came with SYNC: sends no ACK */
 
     /* What it has acknowledged. */
+    bool has_acked;      /* anything, since it was last given a snapshot: it has the data */
     uint64_t acked;      /* the log's position up to which it has applied */
     uint64_t synced;     /* and which lies on its disk */
     int64_t acked_at_ms; /* while online: the last ACK */

@@ -400,6 +400,8 @@ void server_free(struct server *server)
         if (server->exec->persist)
             snapshot_end_all(server->exec);
         repl_free(server->exec->repl);
+        if (server->exec->persist)
+            snapshot_end_all(server->exec); /* a log that a replica has let go of begins anew with one */
         persist_free(server->exec->persist);
         exec_free(server->exec);
         observe_done(server);

@@ -161,7 +161,8 @@ static void take_address(struct exec *exec, struct exec_post *post)
             struct io_link_events events = {
                 .context = replica, .connected = on_connected, .received = on_received, .ended = on_ended};
             replica_enter(replica, REPLICA_CONNECTING);
-            replica->link = io_link_open(replica->repl->io, replica->repl->transport, lookup->address, &events);
+            replica->link =
+                io_link_open(replica->repl->io, replica->repl->transport, lookup->address, &events);
         }
     }
     mem_free(lookup);

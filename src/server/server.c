@@ -104,6 +104,7 @@ static enum status start_process_parts(struct server *server, const struct serve
 {
     if (server->simulated) {
         server->workers = options->workers;
+        server->log = options->log;
         return ST_OK;
     }
     enum status status = enter_directory(server, ret_error);

@@ -71,6 +71,8 @@ void sim_init(struct sim *sim, uint64_t seed)
 
 static void pipe_take(struct sim_pipe *pipe, size_t size)
 {
+    if (size == 0)
+        return;
     memmove(pipe->bytes.data, pipe->bytes.data + size, pipe->bytes.size - size);
     pipe->bytes.size -= size;
     pipe->arrived -= size;

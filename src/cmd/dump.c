@@ -13,7 +13,7 @@
 #include "rdb/decode.h"
 #include "rdb/payload.h"
 
-/* Types up to those of Redis 7.0, so that it and all later ones take what DUMP gives. */
+/* Types up to those of Redis 7.0, so that it and all later ones take what DUMP gives; Valkey 9's where files are for it. */
 #define DUMP_VERSION 10
 /* Bytes of a payload that are made, or whose checksum is looked at, before the command may pause; and what they are as
  * work, in elements. */
@@ -67,6 +67,11 @@ static enum status make_payload(struct call *call, struct rdb_payload *payload)
     }
 }
 
+static unsigned dump_version(const struct config *config)
+{
+    return config->rdb_version == CONFIG_RDB_VERSION_80 ? RDB_VERSION_VALKEY : DUMP_VERSION;
+}
+
 void cmd_dump(struct call *call, const struct args_dump *args)
 {
     struct key key;
@@ -75,7 +80,8 @@ void cmd_dump(struct call *call, const struct args_dump *args)
         reply_null(call->out);
         return;
     }
-    if (rdb_payload_begin(&payload, call->exec->keyspace, key.entry, DUMP_VERSION) != ST_OK) {
+    if (rdb_payload_begin(&payload, call->exec->keyspace, key.entry, dump_version(call->exec->config)) !=
+        ST_OK) {
         call_oom(call);
         return;
     }

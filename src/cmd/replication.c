@@ -8,6 +8,9 @@
 #include "repl/repl.h"
 #include "repl/replica.h"
 
+/* The first version that writes RDB_VERSION_VALKEY. */
+#define VALKEY_FORMAT_MAJOR 9
+
 /* ---- REPLCONF ------------------------------------------------------------------------------------- */
 
 /* What one option leads to. */
@@ -48,10 +51,15 @@ static enum replconf add_capability(struct follower *follower, struct slice valu
     return REPLCONF_NEXT;
 }
 
-/* "8.1.0": whoever tells its version (Redis does not) has been able to read format 11 ever since. */
+/* "8.1.0": whoever tells its version (Redis does not) has been able to read format 11 ever since, and Valkey's own since 9. */
 static enum replconf set_version(struct follower *follower, struct slice value)
 {
+    const char *dot = value.size > 0 ? memchr(value.data, '.', value.size) : NULL;
+    uint64_t major;
     follower->reads_11 = value.size > 0;
+    follower->reads_80 = dot != NULL &&
+                         num_parse_u64(slice_make(value.data, (size_t)(dot - value.data)), &major) &&
+                         major >= VALKEY_FORMAT_MAJOR;
     return REPLCONF_NEXT;
 }
 

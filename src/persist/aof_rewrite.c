@@ -31,6 +31,7 @@
 #include "exec/exec.h"
 #include "persist/aof_internal.h"
 #include "persist/snapshot.h"
+#include "rdb/format.h"
 
 #define SYNC_SIZE           ((uint64_t)8 << 20) /* the base is synced so often, so that its end is no long wait */
 #define FAILURES_AT_ONCE    3                   /* after so many the next one waits */
@@ -226,7 +227,8 @@ static bool begin_snapshot(struct aof *aof)
 {
     struct aof_rewrite *rewrite = &aof->rewrite;
     const struct config *config = aof->exec->config;
-    struct snapshot_options options = {.version = (unsigned)config->rdb_version,
+    struct snapshot_options options = {.version = snapshot_file_version(config),
+                                       .timed_version = RDB_VERSION_TIMED,
                                        .compress = config->rdbcompression,
                                        .checksum = config->rdbchecksum,
                                        .aof_base = true};

@@ -124,7 +124,7 @@ static enum status write_empty_base(struct aof *aof, const char *name)
     struct buf bytes = {0};
     char path[FILE_PATH_MAX], temporary[FILE_PATH_MAX];
     const struct rdb_file_about about = {
-        .version = (unsigned)exec->config->rdb_version, .made_s = exec->now_ms / 1000, .is_aof_base = true};
+        .version = snapshot_file_version(exec->config), .made_s = exec->now_ms / 1000, .is_aof_base = true};
     rdb_file_header(&bytes, &about);
     rdb_file_end(&bytes);
     rdb_file_checksum(&bytes, exec->config->rdbchecksum ? crc64(0, bytes.data, bytes.size) : 0);

@@ -19,6 +19,7 @@
 #include "exec/exec.h"
 #include "exec/post.h"
 #include "persist/persist.h"
+#include "rdb/format.h"
 
 /* After a failure, save points rest so long. */
 #define RETRY_S 5
@@ -302,7 +303,8 @@ enum status saver_begin(struct saver *saver)
     snprintf(job->path, sizeof job->path, "%s", config->dbfilename);
     snprintf(job->temporary, sizeof job->temporary, "temp-%d.rdb", (int)getpid());
     /* The position says something only while every change is counted. */
-    const struct snapshot_options options = {.version = (unsigned)config->rdb_version,
+    const struct snapshot_options options = {.version = snapshot_file_version(config),
+                                             .timed_version = RDB_VERSION_TIMED,
                                              .compress = config->rdbcompression,
                                              .checksum = config->rdbchecksum,
                                              .has_replication = exec->propagate.needs & PROPAGATE_BACKLOG &&

@@ -349,12 +349,21 @@ static bool has_timed_fields(const struct keyspace *keyspace)
     return false;
 }
 
+unsigned snapshot_file_version(const struct config *config)
+{
+    switch (config->rdb_version) {
+    case CONFIG_RDB_VERSION_10: return RDB_VERSION_REDIS_7_0;
+    case CONFIG_RDB_VERSION_80: return RDB_VERSION_VALKEY;
+    default: return RDB_VERSION_NEWEST;
+    }
+}
+
 static struct snapshot_writer *new_writer(struct snapshot *snapshot, const struct snapshot_options *options)
 {
     const struct exec *exec = snapshot->exec;
-    bool is_timed = has_timed_fields(exec->keyspace) && options->version < RDB_VERSION_TIMED;
+    bool is_timed = has_timed_fields(exec->keyspace) && options->version < options->timed_version;
     struct snapshot_writer_options writer_options = {
-        .about = {.version = is_timed ? RDB_VERSION_TIMED : options->version,
+        .about = {.version = is_timed ? options->timed_version : options->version,
                   .made_s = exec->now_ms / 1000,
                   .memory = mem_used(),
                   .is_aof_base = options->aof_base,

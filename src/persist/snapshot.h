@@ -44,6 +44,7 @@
 #include "base/slice.h"
 #include "base/status.h"
 
+struct config;
 struct exec;
 struct snapshot;
 
@@ -73,8 +74,9 @@ struct snapshot_sink {
 };
 
 struct snapshot_options {
-    /* Of the format: 10 or 11. It becomes 12 where a hash has fields with a time to live: others cannot tell of them. */
-    unsigned version;
+    unsigned version; /* of the format: 10, 11 or 80 */
+    /* What it becomes where a hash has fields with a time to live, which older ones cannot tell of: 12 (Redis 7.4) or 80 (Valkey 9). */
+    unsigned timed_version;
     bool compress;
     bool checksum;
     bool aof_base;        /* says so in the file */
@@ -83,6 +85,9 @@ struct snapshot_options {
     uint64_t replication_offset; /* what the reader goes on from; as a rule snapshot_position */
     uint32_t replication_db;     /* that is selected there */
 };
+
+/* What the option rdb-version stands for. */
+unsigned snapshot_file_version(const struct config *config);
 
 /* Makes the cut. NULL: refused, as memory is short. Not from inside a command that changes something. */
 struct snapshot *snapshot_begin(struct exec *exec, const struct snapshot_options *options,

@@ -32,6 +32,7 @@ static unsigned version_of(enum rdb_type type)
     case RDB_SET_LISTPACK:
     case RDB_STREAM_3: return 11;
     case RDB_HASH_TIMED: return RDB_VERSION_TIMED;
+    case RDB_HASH_VALKEY: return RDB_VERSION_VALKEY;
     default: return RDB_VERSION_OLDEST;
     }
 }
@@ -133,6 +134,20 @@ static uint64_t relative_moment(const struct rdb_encoder *encoder)
     return moment_ms == ENTRY_NO_EXPIRE ? 0 : (uint64_t)(moment_ms - encoder->source.first_ms) + 1;
 }
 
+/* A field that Valkey has written: what stands behind the value is when it expires, -1 for never. */
+static enum status next_valkey_field(struct rdb_encoder *encoder, struct buf *out)
+{
+    unsigned part = encoder->part++;
+    if (part < 2)
+        return write_element(encoder, out, page_element(encoder->place.page, encoder->place.row, part));
+    int64_t moment_ms = hash_time(&encoder->source.rows, &encoder->place);
+    if (!buf_try_reserve(out, sizeof moment_ms))
+        return ST_NOMEM;
+    rdb_write_u64(out, moment_ms == ENTRY_NO_EXPIRE ? UINT64_MAX : (uint64_t)moment_ms);
+    next_row(encoder);
+    return ST_AGAIN;
+}
+
 static enum status next_field(struct rdb_encoder *encoder, struct buf *out)
 {
     const struct page *page = encoder->place.page;
@@ -158,6 +173,7 @@ static enum status begin_rows(struct rdb_encoder *encoder, struct buf *out)
         [RDB_ZSET_2] = next_scored,
         [RDB_HASH] = next_field,
         [RDB_HASH_TIMED] = next_field,
+        [RDB_HASH_VALKEY] = next_valkey_field,
     };
     if (!buf_try_reserve(out, sizeof(uint64_t) + RDB_LENGTH_SIZE_MAX))
         return ST_NOMEM;
@@ -413,7 +429,7 @@ static void choose(struct rdb_encoder *encoder, enum entry_type type, unsigned v
         return;
     case ENTRY_HASH:
         if (has_moments(&encoder->source.rows))
-            choose_rows(encoder, RDB_HASH_TIMED);
+            choose_rows(encoder, version >= RDB_VERSION_VALKEY ? RDB_HASH_VALKEY : RDB_HASH_TIMED);
         else if (is_packable(encoder))
             choose_packed(encoder, RDB_HASH_LISTPACK);
         else

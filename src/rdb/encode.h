@@ -11,7 +11,7 @@
  * | list                             | listpacks of about ENCODE_NODE_BYTES                              |
  * | compact set, hash, sorted set    | an intset or a listpack; a set before version 11, rows            |
  * | other set, hash, sorted set      | rows                                                              |
- * | hash with times to live          | rows with times, which need version 12 whatever was asked for     |
+ * | hash with times to live          | rows with times: Valkey's for version 80, else those of version 12 |
  * | stream                           | nodes, groups and what they wait for (rdb/stream.h)               |
  *
  * Threads: rdb_encode_begin, taking and dropping sources, and ending an encoder that has taken its source itself, the executor; all
@@ -89,7 +89,7 @@ struct rdb_encoder {
     struct lzf_memory *memory;
 };
 
-/* Begins to write the value of an entry for readers of `version` (10: Redis 7.0, 11: 7.2 and later). ST_NOMEM: there is
+/* Begins to write the value of an entry for readers of `version` (10: Redis 7.0, 11: 7.2 and later, 80: Valkey 9). ST_NOMEM: there is
  * nothing to end. The encoder must stay where it is. */
 enum status rdb_encode_begin(struct rdb_encoder *encoder, struct keyspace *keyspace,
                              const struct entry *entry, unsigned version);

@@ -26,7 +26,7 @@ static void write_number(struct buf *out, const char *name, int64_t value)
 
 void rdb_file_header(struct buf *out, const struct rdb_file_about *about)
 {
-    buf_printf(out, "REDIS%04u", about->version);
+    buf_printf(out, about->version >= RDB_VERSION_VALKEY ? "VALKEY%03u" : "REDIS%04u", about->version);
     write_text(out, "redis-ver", SLICE(REDIS_COMPATIBLE_VERSION));
     write_number(out, "redis-bits", 64);
     write_number(out, "ctime", about->made_s);

@@ -18,6 +18,7 @@
 #include "exec/client.h"
 #include "exec/exec.h"
 #include "persist/snapshot.h"
+#include "rdb/format.h"
 #include "repl/primary.h"
 #include "repl/repl.h"
 
@@ -348,12 +349,12 @@ static bool is_waiting(const struct follower *follower)
 struct waiting {
     uint32_t count;
     int64_t since_ms; /* the first of them */
-    bool can_eof, reads_11;
+    bool can_eof, reads_11, reads_80;
 };
 
 static struct waiting look_at_waiting(const struct primary *primary)
 {
-    struct waiting waiting = {.can_eof = true, .reads_11 = true, .since_ms = INT64_MAX};
+    struct waiting waiting = {.can_eof = true, .reads_11 = true, .reads_80 = true, .since_ms = INT64_MAX};
     list_for_each(&primary->followers, node)
     {
         const struct follower *follower = list_entry(node, struct follower, node);
@@ -362,6 +363,7 @@ static struct waiting look_at_waiting(const struct primary *primary)
         waiting.count++;
         waiting.can_eof &= follower->can_eof;
         waiting.reads_11 &= follower->reads_11;
+        waiting.reads_80 &= follower->reads_80;
         if (follower->since_ms < waiting.since_ms)
             waiting.since_ms = follower->since_ms;
     }
@@ -421,6 +423,7 @@ static void begin(struct primary *primary, const struct waiting *waiting, bool t
     struct full_sync *sync = new_sync(primary, through_file);
     struct snapshot_options options = {
         .version = waiting->reads_11 ? FORMAT_NEW : FORMAT_OLD,
+        .timed_version = waiting->reads_80 ? RDB_VERSION_VALKEY : RDB_VERSION_TIMED,
         .compress = exec->config->rdbcompression,
         .checksum = exec->config->rdbchecksum,
         .has_replication = true,

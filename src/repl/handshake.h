@@ -39,11 +39,14 @@ enum handshake_question {
     HANDSHAKE_DECIDED,
 };
 
+/* A primary of Valkey 9 sends older readers its hashes without the times of their fields, or nothing at all. */
+#define REPLCONF_VERSION "9.0.0"
+
 /* Who asks and what for. Strings live as long as the handshake. */
 struct handshake_options {
     const char *user, *password; /* password "": no AUTH; user "": the default one */
     const char *announced_ip;    /* "": not said */
-    const char *version;         /* of Redis's, that is spoken here */
+    const char *version;         /* of Valkey's whose snapshots are read here */
     uint16_t port;               /* where this server listens */
     const char *id;              /* the history that is known, NULL: none; then: */
     uint64_t offset;             /* how many bytes of it are here */

@@ -72,7 +72,8 @@ struct follower {
     int64_t port;
     bool can_eof;    /* understands a snapshot without its length */
     bool can_psync2; /* understands +CONTINUE with an id */
-    bool reads_11;   /* format 11 of snapshots */
+    bool reads_11;   /* format 11 of snapshots, */
+    bool reads_80;   /* and that of Valkey 9 */
     bool only_snapshot;
     bool is_old; /* came with SYNC: sends no ACK */
 
@@ -125,6 +126,9 @@ void primary_free(struct primary *primary);
 
 /* Every 100 milliseconds. */
 void primary_cron(struct primary *primary);
+
+/* Has options min-replicas-to-write and -max-lag hold. */
+void primary_update_hindrance(struct primary *primary);
 
 /* The client is being forgotten. */
 void primary_client_gone(struct primary *primary, struct client *client);

@@ -13,7 +13,6 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/num.h"
-#include "base/version.h"
 #include "base/worker.h"
 #include "config/config.h"
 #include "exec/exec.h"
@@ -196,7 +195,7 @@ static void on_connected(void *context, const char *peer, const char *local)
         .user = config->masteruser,
         .password = config->masterauth,
         .announced_ip = config->replica_announce_ip,
-        .version = REDIS_COMPATIBLE_VERSION,
+        .version = REPLCONF_VERSION,
         .port = (uint16_t)(config->replica_announce_port ? config->replica_announce_port : config->port),
         .id = replica->has_history ? replica->repl->id : NULL,
         .offset = propagate_offset(replica->exec),

@@ -144,6 +144,29 @@ def test_there_and_back_with_all_that_only_we_have():
             assert_same(path, file_of(second, "SAVE"))
 
 
+def test_the_format_of_valkey_9_on_request():
+    """In which a hash keeps the times of its fields, small or large; DUMP writes them the same way."""
+    with Server(SKUA, "unix", config={"rdb-version": 80}) as first:
+        client = first.connect()
+        every_value(client)
+        for name, count in (("timed", 2), ("timed-large", 700)):
+            for i in range(count):
+                client("HSET", name, f"f{i}", "v" * i, f"never{i}", 1)
+                client("HPEXPIREAT", name, FAR_MS + i, "FIELDS", 1, f"f{i}")
+        wanted = told_of(client, fields_expire=True)
+        path = file_of(first, "SAVE")
+        assert path.read_bytes()[:9] == b"VALKEY080"
+        second = Server(SKUA, "unix")
+        shutil.copy(path, second.folder / "dump.rdb")
+        with second:
+            other = second.connect()
+            assert told_of(other, fields_expire=True) == wanted
+            payload = client("DUMP timed-large")
+            assert payload[0] == 22 and payload[-10:-8] == b"\x50\0"
+            other("RESTORE", "timed-large", 0, payload, "REPLACE")
+            assert told_of(other, fields_expire=True) == wanted
+
+
 def test_skua_check_says_of_a_snapshot_what_the_server_says():
     with Server(SKUA, "unix") as server:
         random_keyspace(server.connect())

@@ -300,6 +300,15 @@ def test_a_replica_that_tells_its_version_gets_the_newer_format(follow):
     assert follow(version="8.1.0").snapshot.startswith(b"REDIS0011")
 
 
+@pytest.mark.once
+@pytest.mark.parametrize("version,head", [("8.1.7", b"REDIS0012"), ("9.0.0", b"VALKEY080"), ("9", b"REDIS0012"), ("x.1", b"REDIS0012")])
+def test_a_replica_gets_times_of_fields_as_it_can_read_them(p, follow, version, head):
+    p("HSET h f v")
+    assert follow(version=version).snapshot[:9] == b"REDIS0011"
+    p("HEXPIRE h 1000 FIELDS 1 f")
+    assert follow(version=version).snapshot[:9] == head
+
+
 def test_the_stream_waits_for_the_first_acknowledgement(primary, p):
     replica = FakeReplica(primary.address)
     replica.follow()

@@ -299,3 +299,8 @@ def test_debug_cannot_be_switched_on_by_a_client(start):
     client = server.connect()
     assert isinstance(client("CONFIG SET enable-debug-command yes"), Error)
     assert client("DEBUG SLEEP 0") == DEBUG_REFUSED
+
+
+@pytest.mark.parametrize("command", ["READONLY", "READWRITE", "ASKING", "CLUSTER INFO", "CLUSTER KEYSLOT a"])
+def test_there_is_no_cluster(r, command):
+    assert r(command) == Error("ERR This instance has cluster support disabled")

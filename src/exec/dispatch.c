@@ -132,9 +132,11 @@ static bool is_allowed_in_subscriber_mode(const struct command *command)
 /* What the command does; of EXEC what the transaction does, too. */
 static unsigned flags_of(const struct client *client, const struct command *command)
 {
-    if (unlikely(client->transaction != NULL) && strcmp(command->full_name, "exec") == 0)
-        return command->flags | client->transaction->flags_any;
-    return command->flags;
+    const struct transaction *transaction = client->transaction;
+    if (likely(transaction == NULL) || strcmp(command->full_name, "exec") != 0)
+        return command->flags;
+    return (command->flags & (transaction->flags_all | ~(uint32_t)(CMD_STALE | CMD_LOADING))) |
+           (transaction->flags_any & ~(uint32_t)(CMD_STALE | CMD_LOADING));
 }
 
 static void refuse_memory(struct client *client, const struct command *command)
@@ -384,6 +386,17 @@ void exec_call(struct call *call)
 
 #define REPLY_MODES (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT)
 
+/* What these say is a message rather than a reply: it is sent to a client that wants no replies, as messages are. */
+static bool answers_by_messages(const struct command *command)
+{
+    static const char *const names[] = {"subscribe",    "unsubscribe", "psubscribe",
+                                        "punsubscribe", "ssubscribe",  "sunsubscribe"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (strcmp(command->full_name, names[i]) == 0)
+            return true;
+    return false;
+}
+
 /* After a request: drops its reply if it was `muted` from the start and the request has not ended that, and moves
  * CLIENT REPLY SKIP on. CLIENT REPLY OFF and SKIP write no reply of their own. */
 static void apply_reply_mode(struct client *client, bool muted, struct reply_mark before)
@@ -496,8 +509,11 @@ void dispatch_request(struct client *client, struct run *run, struct request *re
         error_stats_count(exec, client->out.error_code, client->out.error_count - errors);
     /* Of a request whose answer comes later, the mode is applied to that (client_unblock). */
     if (unlikely(client->flags & REPLY_MODES) &&
-        !(client->flags & (CLIENT_PAUSED | CLIENT_BLOCKED | CLIENT_SLICED)))
+        !(client->flags & (CLIENT_PAUSED | CLIENT_BLOCKED | CLIENT_SLICED))) {
+        if (muted && request->command && client->out.error_count == errors)
+            muted = !answers_by_messages(request->command);
         apply_reply_mode(client, muted, before);
+    }
     client_take_deferred(client);
     block_serve_ready(exec->block);
 }

@@ -9,6 +9,7 @@
 void transaction_begin(struct client *client)
 {
     client->transaction = mem_calloc(1, sizeof *client->transaction);
+    client->transaction->flags_all = ~(uint32_t)0;
     client->flags |= CLIENT_IN_TRANSACTION;
 }
 
@@ -57,6 +58,7 @@ enum status transaction_queue(struct client *client, const struct command *comma
     transaction->commands[transaction->count++] = (struct queued_command){command, argc, copy};
     transaction->memory += size + sizeof *transaction->commands;
     transaction->flags_any |= command->flags;
+    transaction->flags_all &= command->flags;
     return ST_OK;
 }
 

@@ -28,7 +28,8 @@ struct transaction {
     uint32_t count;
     uint32_t capacity;
     uint64_t memory;    /* bytes, for CLIENT LIST multi-mem */
-    uint32_t flags_any; /* union of the queued commands' flags */
+    uint32_t flags_any; /* union of the queued commands' flags, */
+    uint32_t flags_all; /* and what all of them have */
 };
 
 struct call;

@@ -151,12 +151,6 @@ uint32_t watch_count(const struct client *client)
     return count;
 }
 
-static void touch_watchers(struct watched_key *key)
-{
-    list_for_each(&key->watchers, node) list_entry(node, struct watch, in_key)->client->flags |=
-        CLIENT_DIRTY_CAS;
-}
-
 void watch_touch_slow(struct watch_table *watch, const struct db *db, struct slice name)
 {
     struct wanted_key wanted = {db, name};
@@ -180,10 +174,16 @@ struct touch_context {
     struct db *replaced_with;
 };
 
-static bool exists(const struct watch_table *watch, const struct db *db, struct slice name)
+enum presence { PRESENCE_NONE, PRESENCE_EXPIRED, PRESENCE_LIVES };
+
+static enum presence presence_of(const struct watch_table *watch, const struct db *db, struct slice name)
 {
     struct table_position position;
-    return db_locate(db, name, keyspace_hash(watch->exec->keyspace, name), &position) != NULL;
+    struct entry *entry =
+        db ? db_locate(db, name, keyspace_hash(watch->exec->keyspace, name), &position) : NULL;
+    if (entry == NULL)
+        return PRESENCE_NONE;
+    return db_is_expired(db, entry) ? PRESENCE_EXPIRED : PRESENCE_LIVES;
 }
 
 static void touch_if_affected(void *item, void *context)
@@ -193,9 +193,19 @@ static void touch_if_affected(void *item, void *context)
     struct slice name = slice_make(key->name, key->size);
     if (key->db != touch->emptied)
         return;
-    if (exists(touch->watch, touch->emptied, name) ||
-        (touch->replaced_with && exists(touch->watch, touch->replaced_with, name)))
-        touch_watchers(key);
+    enum presence before = presence_of(touch->watch, touch->emptied, name);
+    enum presence after = presence_of(touch->watch, touch->replaced_with, name);
+    if (before == PRESENCE_NONE && after == PRESENCE_NONE)
+        return;
+    list_for_each(&key->watchers, node)
+    {
+        struct watch *entry = list_entry(node, struct watch, in_key);
+        /* Nothing was seen there, and nothing is: past its time or not at all is the same. */
+        if ((entry->was_expired || before == PRESENCE_NONE) && after != PRESENCE_LIVES)
+            entry->was_expired = after == PRESENCE_EXPIRED;
+        else
+            entry->client->flags |= CLIENT_DIRTY_CAS;
+    }
 }
 
 void watch_touch_db(struct watch_table *watch, struct db *emptied, struct db *replaced_with)

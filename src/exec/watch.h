@@ -41,7 +41,7 @@ static inline void watch_touch(struct watch_table *watch, const struct db *db, s
 }
 
 /* Before a database is emptied (`replaced_with` NULL) or its contents are exchanged: touches every watched key of
- * `emptied` that exists in either. */
+ * `emptied` that exists in either, unless it was past its time when it was watched and what takes its place is so as well. */
 void watch_touch_db(struct watch_table *watch, struct db *emptied, struct db *replaced_with);
 
 #endif

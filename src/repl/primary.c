@@ -437,8 +437,7 @@ static void ping(struct primary *primary)
         changelog_append_for_links(exec->propagate.log, SLICE("*1\r\n$4\r\nping\r\n"));
 }
 
-/* Option min-replicas-to-write. */
-static void update_hindrance(struct primary *primary)
+void primary_update_hindrance(struct primary *primary)
 {
     struct exec *exec = primary->exec;
     int64_t least = exec->config->min_replicas_to_write;
@@ -460,7 +459,7 @@ void primary_cron(struct primary *primary)
     if (now_ms >= primary->next_ping_ms ||
         primary->next_ping_ms > now_ms + primary->exec->config->repl_ping_replica_period * SECOND_MS)
         ping(primary);
-    update_hindrance(primary);
+    primary_update_hindrance(primary);
 }
 
 /* ---- For INFO and ROLE ---------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include "exec/notify.h"
 #include "persist/aof.h"
 #include "persist/persist.h"
+#include "repl/primary.h"
 #include "repl/repl.h"
 #include "repl/replica.h"
 #include "server/descriptors.h"
@@ -85,6 +86,13 @@ static bool apply_stale(struct config *config, void *context, struct buf *ret_er
 {
     struct server *server = context;
     replica_update_hindrances(server->exec->repl->replica);
+    return true;
+}
+
+static bool apply_least_replicas(struct config *config, void *context, struct buf *ret_error)
+{
+    struct server *server = context;
+    primary_update_hindrance(server->exec->repl->primary);
     return true;
 }
 
@@ -173,6 +181,8 @@ void server_apply_settings(struct server *server)
         {CONFIG_OPTION_IO_THREADS_ALWAYS_ACTIVE, apply_io_threads, false},
         {CONFIG_OPTION_REPL_BACKLOG_SIZE, apply_backlog, false},
         {CONFIG_OPTION_REPLICA_SERVE_STALE_DATA, apply_stale, false},
+        {CONFIG_OPTION_MIN_REPLICAS_TO_WRITE, apply_least_replicas, false},
+        {CONFIG_OPTION_MIN_REPLICAS_MAX_LAG, apply_least_replicas, false},
         {CONFIG_OPTION_APPENDONLY, apply_appendonly, false},
         {CONFIG_OPTION_APPENDFSYNC, apply_appendfsync, false},
         {CONFIG_OPTION_NO_APPENDFSYNC_ON_REWRITE, apply_appendfsync, false},

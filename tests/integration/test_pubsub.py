@@ -233,6 +233,19 @@ def test_messages_come_through_while_replies_are_off(r3, r):
     assert r3.push() == [b"message", b"a", b"theirs"]
 
 
+def test_what_subscribing_says_comes_while_replies_are_off(r):
+    r.send("CLIENT REPLY OFF")
+    r.send("SUBSCRIBE a")
+    r.send("PSUBSCRIBE b*")
+    r.send("SUBSCRIBE")
+    r.send("UNSUBSCRIBE a")
+    r.send("PUNSUBSCRIBE")
+    r.send("PING")
+    r.send("CLIENT REPLY ON")
+    assert [r.reply() for _ in range(5)] == [[b"subscribe", b"a", 1], [b"psubscribe", b"b*", 2], [b"unsubscribe", b"a", 1],
+                                             [b"punsubscribe", b"b*", 0], "OK"]
+
+
 # ---- PUBSUB ---------------------------------------------------------------------------------------------
 
 

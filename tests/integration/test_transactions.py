@@ -1,5 +1,6 @@
 """Transactions: MULTI, EXEC, DISCARD, WATCH, UNWATCH."""
 import threading
+import time
 
 import pytest
 
@@ -349,6 +350,51 @@ def test_a_key_already_expired_when_watched_does_not_fail_exec(r, connect):
         r("DEBUG SET-ACTIVE-EXPIRE 1")
 
 
+@pytest.fixture
+def expired(r, connect):
+    """expired(key) makes a key whose time is over and that is still there."""
+    helper = connect()
+    helper("DEBUG SET-ACTIVE-EXPIRE 0")
+
+    def make(key, database=0):
+        helper("SELECT", database)
+        helper("SET", key, 1, "PX", 1)
+        time.sleep(0.01)  # to ask for it would take it away
+
+    yield make
+    helper("DEBUG SET-ACTIVE-EXPIRE 1")
+
+
+def test_emptying_a_database_changes_nothing_about_a_key_that_had_expired(r, connect, expired):
+    expired("k")
+    r("WATCH k")
+    connect()("FLUSHDB")
+    r("MULTI")
+    assert r("EXEC") == []
+
+
+def test_exchanging_databases_changes_nothing_where_there_was_and_is_no_living_key(r, connect, expired):
+    expired("gone")
+    expired("comes", 1)
+    expired("both")
+    expired("both", 1)
+    r("WATCH gone comes both")
+    connect()("SWAPDB 0 1")
+    r("MULTI")
+    assert r("EXEC") == []
+
+
+def test_a_living_key_in_place_of_one_that_had_expired_fails_exec(r, connect, expired):
+    expired("k")
+    other = connect()
+    other("SELECT 1")
+    other("SET k 1")
+    r("WATCH k")
+    other("SWAPDB 0 1")
+    r("MULTI")
+    assert r("EXEC") is None
+
+
 def test_many_clients_count_together_without_loss(server, connect):
     """The textbook use: read, add one, write, again when somebody was faster."""
     clients, rounds = 4, 60
@@ -392,3 +438,28 @@ def test_no_transaction_runs_when_memory_was_short_while_queueing(r, config):
     config(maxmemory="0")
     assert r("EXEC") == EXEC_ABORT
     assert r("GET k") == b"1"
+
+
+def test_what_forbids_a_command_by_the_time_of_exec_forbids_the_transaction(r, connect, config):
+    r("MULTI")
+    r("SET k 1")
+    config(min_replicas_to_write=10)
+    assert r("EXEC") == Error("EXECABORT Transaction discarded because of: NOREPLICAS Not enough good replicas to write.")
+    config(min_replicas_to_write=0)
+    assert r("SET k 1") == "OK"
+
+
+def test_a_replica_without_its_primary_runs_only_transactions_that_need_no_data(start):
+    replica = start(replicaof="127.0.0.1 1")
+    client, other = replica.connect(), replica.connect()
+    down = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+    client("MULTI")
+    client("GET k")
+    assert other("CONFIG SET replica-serve-stale-data no") == "OK"
+    assert client("EXEC") == Error(f"EXECABORT Transaction discarded because of: {down}")
+    client("MULTI")
+    assert client("GET k") == Error(down)
+    assert client("EXEC") == EXEC_ABORT
+    client("MULTI")
+    assert client("CONFIG GET port") == "QUEUED"
+    assert client("EXEC") == [[b"port", str(replica.port).encode()]]

@@ -34,10 +34,12 @@ static void follow(struct call *call, struct slice host, struct slice port)
     }
     memcpy(text, host.data, host.size);
     text[host.size] = 0;
-    if (replica_follow(replica, text, (uint16_t)number))
-        reply_ok(call->out);
-    else
+    if (!replica_follow(replica, text, (uint16_t)number)) {
         reply_literal(call->out, "+OK Already connected to specified master\r\n");
+        return;
+    }
+    replica_cron(replica); /* connects at once: until then its former primary goes on without it */
+    reply_ok(call->out);
 }
 
 void cmd_replicaof(struct call *call, const struct args_replicaof *args)

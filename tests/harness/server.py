@@ -1,4 +1,4 @@
-"""Starts and stops a server for tests: ours, or Debian's redis-server 7.0 as the oracle.
+"""Starts and stops a server for tests: ours, Debian's redis-server 7.0 as the oracle, or a program given by its path.
 
 Entry: Server. Each has its own folder, a Unix socket and a free TCP port, and never more than one owner. Stopping
 checks that it left with status 0 and wrote no report of a crash, a sanitizer or an assertion.
@@ -54,6 +54,8 @@ def oracle_program():
 def program(kind):
     if kind == REDIS:
         return oracle_program()
+    if "/" in kind:
+        return kind
     return os.environ.get("SKUA_SERVER", str(ROOT / "build" / "bin" / "skua-server"))
 
 
@@ -66,7 +68,7 @@ def free_port():
 class Server:
     """One running server process.
 
-    kind: SKUA or REDIS. transport: "tcp", "unix" or "shm", what connect() uses. io_threads: as the option (ours only).
+    kind: SKUA, REDIS or the path of another server's program. transport: "tcp", "unix" or "shm", what connect() uses. io_threads: as the option (ours only).
     config: further options by name; a value that is a list gives one line per element.
     """
 
@@ -121,7 +123,7 @@ class Server:
         options = {"port": self.port, "bind": "127.0.0.1 -::1", "unixsocket": self.socket_path,
                    "dir": str(self.folder), "loglevel": "notice", "save": '""', "appendonly": "no",
                    "enable-debug-command": "yes"}
-        if self.kind != REDIS:
+        if self.kind == SKUA:
             options |= {"io-threads": self.io_threads, "io-threads-always-active": "yes"}
             if "SKUA_SLICE_US" in os.environ:  # 1: whatever may pause does, all the time
                 options |= {"slice-us": os.environ["SKUA_SLICE_US"]}

@@ -84,7 +84,7 @@ bool io_spread_step(struct io *io, bool tick)
         /* Each is looked at in its turn: some are ending, or on their way already. */
         list_remove(&conn->in_conns);
         list_append(io->conns.next, &conn->in_conns);
-        if (conn->state == CONN_OPEN) {
+        if (conn->state == CONN_OPEN && !conn->stream->is_bound) {
             conn_move(conn);
             moved++;
         }

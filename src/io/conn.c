@@ -488,6 +488,8 @@ void conn_receive(struct conn *conn)
         (conn->outstanding > 0 || conn->halted || conn->output.bytes > 0 || stream_is_pinned(conn->stream))) {
         conn->at_end = true;
         linger(conn);
+        if (is_over(conn))
+            conn_mark_unsent(conn); /* it drains */
         conn_update_wants(conn);
         return;
     }

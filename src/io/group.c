@@ -292,6 +292,7 @@ uint64_t io_group_connection_count(const struct io_group *group)
 static void io_done(struct io *io)
 {
     ASSERT(list_is_empty(&io->conns) && list_is_empty(&io->drains));
+    pinning_end(&io->pinning);
     while (io->free_runs) {
         struct run *run = io->free_runs;
         io->free_runs = run->link;
@@ -367,6 +368,11 @@ void io_group_pinning_totals(const struct io_group *group, struct pinning_totals
 void io_group_pin_loopback(struct io_group *group, bool is_allowed)
 {
     atomic_store_explicit(&group->pinning.for_loopback, is_allowed, memory_order_relaxed);
+}
+
+void io_group_pin_by_uring(struct io_group *group, bool is_allowed)
+{
+    atomic_store_explicit(&group->pinning.without_uring, !is_allowed, memory_order_relaxed);
 }
 
 void io_group_pause_pins(struct io_group *group, bool is_paused)

@@ -59,7 +59,8 @@ static uint64_t option_size_min(const struct pinning *pinning)
 static bool may_pin(const struct conn *conn)
 {
     const struct pinning *pinning = conn->stream->pinning;
-    if (pinning == NULL || conn->state != CONN_OPEN)
+    /* Who may have to move sends nothing that binds it. */
+    if (pinning == NULL || conn->state != CONN_OPEN || conn->io->spreading)
         return false;
     uint64_t size_min = option_size_min(pinning);
     if (likely(conn->output.bytes < (size_min > 0 ? size_min : SEND_POLICY_SIZE_MIN)))

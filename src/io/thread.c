@@ -419,6 +419,7 @@ void *io_thread_main(void *argument)
                                                        : IO_TICK_NS;
         io_poll(io, some, go_on ? 0 : wait_ns);
     }
+    pinning_end(&io->pinning);
     chunk_pool_done(&io->chunks_own);
     crash_thread_leave();
     io_tell(io, IO_EXITED, io);

@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "transport/uring.h"
+
 #define MEMORY_SHARE(max) ((max) / 4 * 3) /* io_uring and others pin memory, too */
 
 static bool may_lock_memory(void)
@@ -45,6 +47,13 @@ void pinning_init(struct pinning *pinning, struct pinning_host *host)
     *pinning = (struct pinning){.host = host};
     send_policy_init(&pinning->policy);
     atomic_init(&pinning->threshold, send_policy_threshold(&pinning->policy));
+}
+
+void pinning_end(struct pinning *pinning)
+{
+    uring_free(pinning->uring);
+    pinning->uring = NULL;
+    pinning->has_tried_uring = false;
 }
 
 bool pinning_may_send(const struct pinning *pinning, uint64_t size)

@@ -33,6 +33,7 @@ struct pinning_host {
     _Atomic uint64_t in_flight;      /* P1; bytes */
     _Atomic bool for_loopback;       /* DEBUG ZEROCOPY-FOR-LOOPBACK */
     _Atomic bool is_paused;          /* DEBUG PAUSE-ERRQUEUE-EVENTS */
+    _Atomic bool without_uring;      /* DEBUG ZEROCOPY-BY-URING 0 */
     _Atomic unsigned resumed;        /* how often that has ended */
 };
 
@@ -43,8 +44,12 @@ void pinning_host_init(struct pinning_host *host, const _Atomic bool *is_on, con
 /* What the kernel lets this process pin: RLIMIT_MEMLOCK, unless it has CAP_IPC_LOCK. */
 uint64_t pinning_memory_max(void);
 
+struct uring;
+
 struct pinning {
     struct pinning_host *host;
+    struct uring *uring; /* owner; NULL: not made, or there is none to be had */
+    bool has_tried_uring;
     struct send_policy policy;           /* owner */
     unsigned hearings;                   /* owner: times that notifications were read */
     _Atomic uint64_t threshold;          /* send_policy_threshold(&policy) */
@@ -64,6 +69,9 @@ struct pinning {
 void pinning_pause(struct pinning_host *host, bool is_paused);
 
 void pinning_init(struct pinning *pinning, struct pinning_host *host);
+
+/* The owner's thread is ending, or its loop: nothing is in flight. Pinned sends may begin anew afterwards. */
+void pinning_end(struct pinning *pinning);
 
 /* Whether `size` bytes more may be in flight, as far as the process is concerned. */
 bool pinning_may_send(const struct pinning *pinning, uint64_t size);

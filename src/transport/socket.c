@@ -146,7 +146,7 @@ void socket_want(struct stream *stream, unsigned wants)
 enum status socket_attach(struct stream *stream, struct loop *loop)
 {
     struct socket_stream *socket = socket_of(stream);
-    ASSERT(socket->loop == NULL);
+    ASSERT(socket->loop == NULL && !stream->is_bound);
     enum status status = loop_add(loop, &socket->source, socket_is_told_of(socket) ? LOOP_ERROR : 0, false);
     if (status == ST_OK)
         socket->loop = loop;

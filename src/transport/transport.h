@@ -15,7 +15,7 @@
  * S4  After ST_IO the only permitted operations are stream_describe and stream_close. After ST_EOF of stream_recv
  *     the peer may still take what it is sent: everything but stream_recv goes on.
  *     STREAM_AT_END tells who wants it that the peer sends nothing more, however much there is still to receive.
- * S5  stream_detach and stream_attach move a stream from one loop to another between two operations.
+ * S5  stream_detach and stream_attach move a stream from one loop to another between two operations, unless it is_bound.
  * S6  A stream of a transport with TRANSPORT_ZERO_COPY_SEND can send without copying once its owner has given it a `pinning`. It has
  *     `pins` from the first time on: what stream_send_pinned took must stay, unchanged, until stream->pins->free_end has passed it. STREAM_UNPINNED tells, wanted or not, that it has moved. stream_send copies, always,
  *     and both may follow each other.
@@ -93,6 +93,7 @@ struct stream {
     struct pins *pins; /* S6; NULL: nothing has been sent pinned */
     /* S6: that of the loop's thread. Set by the owner, before anything is sent pinned and before each stream_attach; NULL: copies. */
     struct pinning *pinning;
+    bool is_bound; /* what is in flight belongs to the loop: not to be moved to another now */
     /* S1. Set by the owner. `events` is a set of enum stream_ready. */
     void (*ready)(struct stream *stream, unsigned events);
     void *owner;

@@ -15,12 +15,14 @@ QUIET = {"repl-diskless-sync-delay": 0, "repl-ping-replica-period": 3600, "repl-
 pytestmark = [pytest.mark.skua_only("redis-server copies everything"), pytest.mark.cells("tcp:0", "tcp:4")]
 
 
-@pytest.fixture
-def primary(cell):
-    """Sends everything that lies still without copying, over loopback too, and spoils what it has let go."""
+@pytest.fixture(params=["MSG_ZEROCOPY", "io_uring"])
+def primary(cell, request):
+    """Sends everything that lies still without copying, over loopback too, and spoils what it has let go. Where io_uring is not to be had
+    both are the same."""
     running = Server(SKUA, "tcp", cell[1], {**QUIET, "tcp-zerocopy-min-write-size": 1})
     running.start()
-    allow(running)
+    p = allow(running)
+    assert p("DEBUG", "ZEROCOPY-BY-URING", int(request.param == "io_uring")) == "OK"
     yield running
     if running.process.poll() is None:
         running.stop()
@@ -102,7 +104,7 @@ def test_loopback_copies_everything_and_that_is_noticed(primary, follow):
     assert told["writes_copied"] == told["writes_processed"]
     assert told["switched_off"] >= 1
     assert told["bytes_in_flight"] == told["draining_clients"] == told["notes_lost"] == 0
-    assert told["connections"] >= 1
+    assert told["connections"] + told["connections_uring"] >= 1
     assert r("DEBUG DIGEST") == p("DEBUG DIGEST")
 
 
@@ -136,7 +138,7 @@ def test_nothing_of_it_for_peers_on_this_host_unless_it_is_asked_for(cell, follo
     p, _ = wait_until_equal(running, replica)
     write(p, 50)
     wait_until_equal(running, replica)
-    assert figures(p)["bytes_sent"] == figures(p)["connections"] == 0
+    assert figures(p)["bytes_sent"] == figures(p)["connections"] == figures(p)["connections_uring"] == 0
     running.stop()
 
 
@@ -349,6 +351,6 @@ def test_connections_move_with_sends_in_flight(primary, follow):
 
 def test_debug_takes_numbers(primary):
     p = allow(primary)
-    for name in ("ZEROCOPY-FOR-LOOPBACK", "PAUSE-ERRQUEUE-EVENTS", "POISON-LOG-BLOCKS"):
+    for name in ("ZEROCOPY-FOR-LOOPBACK", "ZEROCOPY-BY-URING", "PAUSE-ERRQUEUE-EVENTS", "POISON-LOG-BLOCKS"):
         assert p("DEBUG", name, "x") == Error("ERR value is not an integer or out of range")
         assert p("DEBUG", name, "0") == "OK"

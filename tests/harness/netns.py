@@ -261,23 +261,24 @@ def _remove_old():
 
 
 class NodeServer(Server):
-    """A server on a node, at its addresses and PORT. connect() goes over the Unix socket, which no partition touches."""
+    """A server on a node, at its addresses. connect() goes over the Unix socket, which no partition touches."""
 
-    def __init__(self, node, kind=SKUA, io_threads=0, hosts=None, **options):
+    def __init__(self, node, kind=SKUA, io_threads=0, hosts=None, port=PORT, **options):
         """hosts: a file that it sees as /etc/hosts."""
         super().__init__(kind, "unix", io_threads, {
             "bind": "0.0.0.0 ::", "protected-mode": "no", "repl-diskless-sync-delay": 0, "repl-ping-replica-period": 1,
             **{name.replace("_", "-"): value for name, value in options.items()}})
         self.node = node
+        self.own_port = port
         if hosts:
             self.prefix = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(hosts)]
 
     @property
     def tcp_address(self):
-        return self.node.ip, PORT
+        return self.node.ip, self.own_port
 
     def start(self, until_loaded=True):
-        self.port = PORT
+        self.port = self.own_port
         self._write_config()
         return self.start_again(until_loaded)
 

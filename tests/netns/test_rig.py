@@ -1,10 +1,12 @@
 """The rig itself: where the kernel copies what was sent without a copy, and where it does not; what cut, lossy and slow links are.
 If one of these fails, the other specs in this folder say nothing."""
+import dataclasses
+import select
 import socket
 
 import pytest
 
-from netns.zerocopy import send_all
+from netns.zerocopy import MSG_ZEROCOPY, SO_ZEROCOPY, Count, dissolve, send_all
 
 
 @pytest.fixture(params=["IPv4", "IPv6"])
@@ -40,6 +42,38 @@ def test_over_a_hub_nothing_is_copied_either(world, address_of):
     sender, receiver, _ = world.hub("a", "b", "c")
     receiver.receive_as_a_card()
     assert send_all(sender, receiver, address_of(receiver)).copied == 0
+
+
+def test_what_a_stalled_receiver_holds_is_let_go_when_the_connection_is_dissolved_and_not_by_shutdown(world):
+    sender_node, receiver_node = world.pair("a", "b")
+    receiver_node.receive_as_a_card()
+    with receiver_node.inside():
+        listener = socket.create_server((receiver_node.ip, 0))
+    with sender_node.inside():
+        sender = socket.create_connection((receiver_node.ip, listener.getsockname()[1]))
+    receiver, _ = listener.accept()
+    with listener, sender, receiver:
+        sender.setsockopt(socket.SOL_SOCKET, SO_ZEROCOPY, 1)
+        sender.setblocking(False)
+        piece, sent, count = bytes(200_000), 0, Count()
+        with pytest.raises(BlockingIOError):
+            while True:
+                sender.send(piece, MSG_ZEROCOPY)
+                sent += 1
+        poll = select.poll()
+        poll.register(sender, 0)
+        while poll.poll(500):  # those that have arrived
+            count.read(sender)
+        assert count.copied + count.not_copied < sent
+        sender.shutdown(socket.SHUT_RDWR)
+        before = dataclasses.replace(count)
+        count.read(sender)
+        assert count == before
+        dissolve(sender)
+        while count.copied + count.not_copied < sent:
+            assert poll.poll(60_000)
+            count.read(sender)
+        assert count.copied == 0
 
 
 def reaches(sender, receiver, limit_s=60):

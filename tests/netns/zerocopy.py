@@ -1,5 +1,6 @@
-"""Sends with MSG_ZEROCOPY and counts what the kernel says of them. Entry: send_all. It shares nothing with the server, and shows
+"""Sends with MSG_ZEROCOPY and counts what the kernel says of them. Entry: send_all, dissolve. It shares nothing with the server, and shows
 what the rig does by itself."""
+import ctypes
 import dataclasses
 import select
 import socket
@@ -33,6 +34,13 @@ class Count:
                 self.copied += last - first + 1
             else:
                 self.not_copied += last - first + 1
+
+
+def dissolve(connection):
+    """connect() to no address: the peer gets a reset, and what was to be sent is dropped."""
+    unspecified = ctypes.create_string_buffer(16)
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.connect(connection.fileno(), unspecified, len(unspecified)) == 0, ctypes.get_errno()
 
 
 def send_all(sender_node, receiver_node, ip, count=50, size=200_000):

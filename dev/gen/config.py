@@ -83,6 +83,8 @@ class Option:
         self.values = checker.texts("values", required=True) if is_enum else []
         self.in_pairs = checker.take("in_pairs", bool, False) if self.kind == "numbers" else False
         self.announce = checker.take("announce", bool, False) if is_string else False
+        # What the value names, inside of some directory: "filename", "dirname".
+        self.within = checker.choice("within", ("filename", "dirname")) if is_string else None
         self.letters = is_string and checker.text("letters") or ""
         self.letters_error = checker.text("letters_error", required=True) if self.letters else None
         all_letters = checker.texts("letters_all") if self.letters else []
@@ -105,6 +107,8 @@ class Option:
                 raise ValueError(f"'{text}' has an odd number of words")
         if self.kind == "enum" and text not in self.values:
             raise ValueError(f"'{text}' is none of the values")
+        if self.within and "/" in text:
+            raise ValueError(f"'{text}' is a path")
         if self.letters and set(text) - set(self.letters + self.all_letter):
             raise ValueError(f"'{text}' has letters that are not allowed")
         if self.kind == "output-limits":
@@ -191,6 +195,8 @@ def table_row(option):
     if option.letters:
         fields += [f".letters = {c_string(option.letters)}", f".all_letter = {c_string(option.all_letter)}",
                    f".all_letters = {c_string(option.all_letters)}", f".letters_error = {c_string(option.letters_error)}"]
+    if option.within:
+        fields.append(f".path_error = {c_string(f'{option.name} can{chr(39)}t be a path, just a {option.within}')}")
     if option.announce:
         fields.append(f".announce_offset = offsetof(struct config, {option.field}_is_set)")
     body = ",\n".join("        " + field for field in fields)

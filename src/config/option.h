@@ -41,6 +41,7 @@ struct config_option_info {
     const char *const *values; /* enum: names by value, then NULL */
     const char *const *accept; /* the only values accepted, then NULL; NULL: all */
     const char *refusal;       /* what any other value is answered with */
+    const char *path_error;    /* string: what one with a '/' is answered with; NULL: such are taken */
     const char *letters;       /* string: a set of these characters, in this order; NULL: any text */
     const char *all_letter;    /* stands for all of all_letters; "": there is none */
     const char *all_letters;

@@ -129,6 +129,8 @@ static enum status parse_string(const struct config_option_info *info, struct sl
 {
     if (word.size > 0 && memchr(word.data, '\0', word.size) != NULL)
         return refuse(ret_error, "argument must not contain a zero byte");
+    if (info->path_error != NULL && word.size > 0 && memchr(word.data, '/', word.size) != NULL)
+        return refuse(ret_error, info->path_error);
     if (info->letters != NULL)
         return parse_letters(info, word, ret_value, ret_error);
     ret_value->string = mem_strndup(word.size > 0 ? word.data : "", word.size);

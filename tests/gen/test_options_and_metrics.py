@@ -77,6 +77,7 @@ def test_keys_of_options_that_are_required(option, key):
     ({"type": "enum", "min": None, "max": None}, "'values' is missing"),
     ({"type": "enum", "min": None, "max": None, "values": ["a", "a"]}, "a value twice"),
     ({"type": "enum", "min": None, "max": None, "values": ["a"]}, "'5' is none of the values"),
+    ({"type": "string", "min": None, "max": None, "default": "a/b", "within": "filename"}, "is a path"),
     ({"type": "string", "min": None, "max": None, "letters": "abc", "letters_error": "no"}, "letters that are not allowed"),
     ({"type": "output-limits", "min": None, "max": None, "default": "normal 1 2"}, "no output limit"),
 ])

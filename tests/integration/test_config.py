@@ -93,6 +93,16 @@ def test_set_says_what_is_wrong(r, name, value, reason):
     assert r("CONFIG", "GET", name) == before
 
 
+@pytest.mark.once
+def test_the_name_of_a_snapshot_is_no_path(start, is_redis):
+    """Else whoever may change it could have the server overwrite any file that it may write to."""
+    r = start(**{"enable_protected_configs": "yes"} if is_redis else {}).connect()
+    for path in ("a/b.rdb", "../dump.rdb", "/etc/passwd"):
+        assert r("CONFIG", "SET", "dbfilename", path) == failed("dbfilename", "dbfilename can't be a path, just a filename")
+    assert r("CONFIG GET dbfilename") == [b"dbfilename", b"dump.rdb"]
+    assert r("CONFIG SET dbfilename other.rdb") == "OK"
+
+
 def test_names_in_errors(r):
     assert r("CONFIG SET foo bar") == Error("ERR Unknown option or number of arguments for CONFIG SET - 'foo'")
     assert r("CONFIG SET timeout 1 foo 2") == Error("ERR Unknown option or number of arguments for CONFIG SET - 'foo'")
@@ -273,6 +283,8 @@ def run_server(*arguments, text=None):
     ("port 1\nmaxclient 5\n", "standard input:2: unknown option \"maxclient\"; did you mean 'maxclients'?"),
     ("requirepass \"x\n", "standard input:1: unbalanced quotes"),
     ("\n# comment\nport abc\n", "standard input:3: option 'port': argument couldn't be parsed into an integer"),
+    ("dbfilename a/b.rdb\n", "standard input:1: option 'dbfilename': dbfilename can't be a path, just a filename"),
+    ("appenddirname /b\n", "standard input:1: option 'appenddirname': appenddirname can't be a path, just a dirname"),
     ("aof-use-rdb-preamble no\n", "standard input:1: option 'aof-use-rdb-preamble': the base of a log is always a"),
 ])
 def test_a_mistake_stops_the_start_and_says_where(text, message):

@@ -500,7 +500,7 @@ void aof_figures(const struct aof *aof, struct aof_figures *ret_figures)
     *ret_figures = (struct aof_figures){
         .is_on = aof->state != AOF_OFF && aof->state != AOF_STOPPING,
         .is_rewriting = is_rewriting || (aof->state == AOF_STARTING),
-        .is_rewrite_scheduled = rewrite->state == AOF_REWRITE_SCHEDULED,
+        .is_rewrite_scheduled = rewrite->state == AOF_REWRITE_SCHEDULED || rewrite->again,
         .last_rewrite_ok = rewrite->last_ok,
         .last_write_ok = aof->last_write_ok,
         .last_rewrite_s = rewrite->last_s,

@@ -44,6 +44,7 @@ struct aof_base {
 struct aof_rewrite {
     enum aof_rewrite_state state;
     bool is_cancelled;         /* whatever is under way is waited for, then all is given up */
+    bool again;                /* while deleting: the next one has been asked for */
     bool forgets, must_forget; /* while deleting: the manifest is to be put in place without history; now */
     bool with_log;             /* the log is written: there is a new incr file */
     struct snapshot *snapshot;

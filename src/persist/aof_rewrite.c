@@ -13,7 +13,8 @@
  * | saving     | syncing    | the snapshot has ended well                                                            |
  * | syncing    | finishing  | the base is on disk                                                                    |
  * | finishing  | deleting   | the manifest is in place; a worker unlinks what it calls history                       |
- * | deleting   | none       | and the manifest forgets that                                                          |
+ * | deleting   | none       | end(): and the manifest forgets that                                                   |
+ * | deleting   | scheduled  | end(), when the next one has been asked for meanwhile                                  |
  * | any        | none       | abandon(): an error, or aof_rewrite_cancel; what was begun is unlinked                 |
  *
  * R1  The set of files that the manifest on disk names can be loaded at any moment, and gives all that has been written.
@@ -160,6 +161,7 @@ static bool is_at_work(const struct aof *aof)
 void aof_rewrite_cancel(struct aof *aof)
 {
     struct aof_rewrite *rewrite = &aof->rewrite;
+    rewrite->again = false;
     if (rewrite->state == AOF_REWRITE_NONE || rewrite->state == AOF_REWRITE_DELETING)
         return;
     if (rewrite->state == AOF_REWRITE_SCHEDULED) {
@@ -197,7 +199,12 @@ static void fail(struct aof *aof, const char *what, const char *why)
 
 bool aof_rewrite(struct aof *aof)
 {
-    if (aof->rewrite.state != AOF_REWRITE_NONE)
+    struct aof_rewrite *rewrite = &aof->rewrite;
+    if (rewrite->state == AOF_REWRITE_DELETING && !rewrite->again) {
+        rewrite->again = true; /* what is left to do is nothing that anybody sees */
+        return true;
+    }
+    if (rewrite->state != AOF_REWRITE_NONE)
         return false;
     set_state(aof, AOF_REWRITE_SCHEDULED);
     aof_wake(aof);
@@ -418,6 +425,14 @@ static void finished(struct aof *aof, const struct aof_job *job)
     delete_history(aof);
 }
 
+/* Nothing of it is left. */
+static void end(struct aof *aof)
+{
+    bool again = aof->rewrite.again;
+    aof->rewrite.again = false;
+    set_state(aof, again ? AOF_REWRITE_SCHEDULED : AOF_REWRITE_NONE);
+}
+
 /* ---- Steps ---------------------------------------------------------------------------------------- */
 
 static void base_posted(struct exec *exec, struct exec_post *post)
@@ -434,7 +449,7 @@ static void base_posted(struct exec *exec, struct exec_post *post)
     } else if (rewrite->forgets) {
         rewrite->must_forget = true;
     } else {
-        set_state(aof, AOF_REWRITE_NONE);
+        end(aof);
     }
     aof_step(aof);
 }
@@ -504,7 +519,7 @@ void aof_rewrite_job_done(struct aof *aof, struct aof_job *job)
                       "the manifest of the append-only file still names files that are gone (%s)",
                       strerror(job->error));
         rewrite->must_forget = false;
-        set_state(aof, AOF_REWRITE_NONE);
+        end(aof);
         break;
     case AOF_JOB_WRITE: break;
     }

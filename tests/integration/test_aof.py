@@ -244,6 +244,17 @@ def test_a_second_rewrite_is_refused_while_one_runs(servers):
     rewritten(server)
 
 
+def test_a_rewrite_that_is_over_does_not_keep_the_next_one_waiting(servers):
+    """Its old files are still being deleted then, which is nothing that a client can know."""
+    server = servers()
+    for number in range(20):
+        assert server.redis("SET", "k", number) == "OK"
+        assert server.redis("BGREWRITEAOF") == "Background append only file rewriting started", number
+        wait_until(lambda: int(figures(server)["aof_rewrites"]) == number + 1, "no rewrite")
+    rewritten(server)
+    assert server.redis("GET k") == b"19"
+
+
 # ---- Damage -----------------------------------------------------------------------------------------------------
 
 def ended(server):

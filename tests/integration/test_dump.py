@@ -41,6 +41,7 @@ def oracle(oracle_server):
 # ---- Values -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.cells("tcp:0", "shm:4")
 @pytest.mark.parametrize("name", VALUES)
 def test_what_is_dumped_can_be_restored(r, name):
     build(r, VALUES[name])
@@ -407,6 +408,7 @@ def test_the_first_field_with_a_time_comes_last(r, count):
     assert r("DUMP k")[1:9] == rdb.moment(FAR_MS + 1499) or count == 2
 
 
+@pytest.mark.cells("tcp:0", "shm:4")
 @pytest.mark.skua_only("redis-server 7.0 has no times of fields")
 def test_fields_of_a_restored_hash_go_in_time(r):
     """Nobody looks at it: the sweep of the database finds it by the time that it keeps."""
@@ -763,6 +765,7 @@ def mutated(rng, body):
     return bytes(body)
 
 
+@pytest.mark.cells("tcp:0", "shm:4")
 @pytest.mark.skua_only("redis-server 7.0 trusts payloads, and crashes")
 @pytest.mark.parametrize("part", range(4))
 def test_mutated_payloads_do_no_harm(r, server, part):
@@ -831,6 +834,7 @@ LARGE = {
 }
 
 
+@pytest.mark.cells("tcp:0", "shm:4")
 @pytest.mark.skua_only("redis-server runs it in one go")
 @pytest.mark.parametrize("kind", LARGE)
 def test_in_many_slices(r, connect, config, kind):

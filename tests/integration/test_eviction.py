@@ -45,6 +45,7 @@ def limited(r, config):
 # ---- Memory stays below the limit -----------------------------------------------------------------------
 
 
+@pytest.mark.cells("tcp:0", "shm:4")
 @pytest.mark.parametrize("policy", EVICTING)
 def test_memory_stays_below_the_limit(r, limited, policy):
     limited(policy, 1 << 20)

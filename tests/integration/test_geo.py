@@ -276,6 +276,7 @@ def distance(a, b):
     return 2 * EARTH_M * math.asin(min(1, math.sqrt(half)))
 
 
+@pytest.mark.cells("tcp:0", "shm:4")
 @pytest.mark.parametrize("clustered", [False, True])
 def test_finds_what_a_look_at_each_member_finds(r, clustered):
     """Circles and boxes of all sizes anywhere, also over the poles and where the longitudes begin again."""

@@ -394,6 +394,7 @@ def test_expired_fields_of_a_large_hash_have_no_times(r):
     assert r("HSETEX k FXX FIELDS 1 m1 x") == 0
 
 
+@pytest.mark.cells("tcp:0", "shm:4")
 @pytest.mark.usefixtures("half_over")
 def test_expired_fields_of_a_large_hash_are_removed_by_and_by(r, connect, config):
     config(notify_keyspace_events="Kh")

@@ -382,6 +382,7 @@ def random_step(rng, model):
     return ("LRANGE", "k", position, last), model[position:last + 1]
 
 
+@pytest.mark.cells("tcp:0", "shm:4")
 @pytest.mark.parametrize("seed", range(3))
 def test_any_sequence_of_commands(r, seed):
     rng, model = random.Random(seed), []

@@ -30,6 +30,7 @@ def test_the_unix_socket_is_removed(start):
     assert not os.path.exists(server.socket_path)
 
 
+@pytest.mark.cells("tcp:0", "shm:4")
 @pytest.mark.parametrize("command", ["SHUTDOWN", "SHUTDOWN NOSAVE", "SHUTDOWN NOW", "SHUTDOWN nosave Now Force"])
 def test_shutdown_ends_the_server_without_a_reply(start, command):
     server = start()

@@ -132,6 +132,7 @@ def test_a_range_of_a_stream_is_that_of_the_start(r, begin, command, is_backward
     assert r("XLEN k") == 1
 
 
+@pytest.mark.cells("tcp:0", "tcp:4", "shm:4")
 def test_a_client_that_goes_while_its_range_is_shown(r, begin):
     r.pipeline(*[f"XADD k {number}-0 f v" for number in range(1, COUNT + 1)])
     begin("XRANGE k - +").close()
@@ -534,6 +535,7 @@ def test_client_kill_ends_it_without_effect(r, begin, blocked):
     assert r("EXISTS d") == 0
 
 
+@pytest.mark.cells("tcp:0", "tcp:4", "shm:4")
 def test_a_client_that_resets_its_connection_ends_it(r, begin, server):
     fill(r, "SADD", "k")
     client = begin("SUNIONSTORE d k")

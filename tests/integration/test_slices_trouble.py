@@ -39,6 +39,7 @@ EDITS = [("RPUSH", "LREM k 0 m7"), ("RPUSH", "LTRIM k 2500 2509"), ("RPUSH", "LI
          ("HSET", "HSETEX k EX 100 FIELDS 1 m1 v")]
 
 
+@pytest.mark.cells("tcp:0", "shm:4")
 @pytest.mark.parametrize("fill_by, command", EDITS, ids=[edit[1] for edit in EDITS])
 def test_a_collection_whose_time_comes_while_it_is_changed(r, connect, fill_by, command, stopped):
     fill(r, fill_by, "k")
@@ -86,6 +87,7 @@ def test_a_destination_whose_last_field_goes(r, begin):
     assert r("ZCARD d") == COUNT
 
 
+@pytest.mark.cells("tcp:0", "shm:4")
 def test_all_fields_are_those_of_the_start_though_their_time_comes(r, begin):
     fill(r, "HSET", "k")
     r("DEBUG SET-LONG-COMMANDS 1")

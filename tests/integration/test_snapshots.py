@@ -14,6 +14,9 @@ from harness.resp import Error, eventually
 from harness.server import REDIS, SKUA, Server, is_slow_build
 from harness.values import VALUES, build, random_writes
 
+# What is saved and loaded has nothing to do with how clients are connected.
+pytestmark = pytest.mark.cells("tcp:0", "shm:4")
+
 BUSY = Error("ERR Background save already in progress")
 
 

@@ -106,6 +106,7 @@ def test_other_types(r):
 # ---- BY -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.cells("tcp:0", "shm:4")
 @pytest.mark.parametrize("size", SIZES)
 def test_weights(r, fill, size):
     elements = fill("k", [b"e%d" % i for i in range(size)])
@@ -378,6 +379,7 @@ def test_in_a_transaction(r):
     assert r("EXEC") == [2, [b"2", b"1"]]
 
 
+@pytest.mark.cells("tcp:0", "shm:4")
 @pytest.mark.skua_only("redis-server runs it in one go")
 def test_in_many_slices(r, connect, config):
     """The order is that of the start, whatever others do to the list meanwhile; what is stored appears at once."""

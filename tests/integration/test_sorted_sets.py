@@ -188,6 +188,7 @@ def cut(rows, offset, count):
     return [] if offset < 0 else rows[offset:] if count < 0 else rows[offset:offset + count]
 
 
+@pytest.mark.cells("tcp:0", "shm:4")
 def test_ranges_by_position(r, filling):
     model = filling | {b"a": 1.0, b"b": 1.0, b"c": -INF}
     fill(r, model)
@@ -628,6 +629,7 @@ def test_encodings(r, config):
 # ---- Against a model ------------------------------------------------------------------------------------
 
 
+@pytest.mark.cells("tcp:0", "shm:4")
 @pytest.mark.parametrize("seed", range(3))
 def test_any_sequence_of_commands(r, seed):
     rng, model = random.Random(seed), {}

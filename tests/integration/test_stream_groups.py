@@ -766,6 +766,7 @@ def test_watched_keys_are_not_touched_by_what_groups_do(r, connect, stream):
     assert other.pipeline("MULTI", "PING", "EXEC")[-1] is None
 
 
+@pytest.mark.cells("tcp:0", "shm:4")
 def test_many_pending_entries(r):
     """A group of some megabytes: found, claimed, settled, and freed in steps."""
     count, batch = (20_000 if is_slow_build() else 200_000), 1000
@@ -800,6 +801,7 @@ class Model:
         return found
 
 
+@pytest.mark.cells("tcp:0", "shm:4")
 @pytest.mark.parametrize("seed", range(3))
 def test_against_a_model(r, seed):
     random.seed(seed)

@@ -69,7 +69,8 @@ static bool arm(struct conn *conn)
     end_quiet(conn);
     for (;;) {
         bool has_data = shm_has_data(end);
-        bool has_space = shm_has_space(end); /* one look: space that comes between two would be told to nobody */
+        bool has_space =
+            shm_has_space(end); /* one look: space that comes between two would be told to nobody */
         if (conn->full && has_space)
             rest_set_full(conn, false);
         bool wants_space = !has_space && (conn->full || conn->space_sleepers > 0);

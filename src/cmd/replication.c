@@ -4,6 +4,7 @@
 #include "base/num.h"
 #include "exec/call.h"
 #include "gen/args.h"
+#include "repl/full_sync.h"
 #include "repl/primary.h"
 #include "repl/repl.h"
 #include "repl/replica.h"
@@ -48,6 +49,7 @@ static enum replconf add_capability(struct follower *follower, struct slice valu
 {
     follower->can_eof |= slice_equal_nocase(value, "eof");
     follower->can_psync2 |= slice_equal_nocase(value, "psync2");
+    follower->can_resume |= slice_equal_nocase(value, "skua-resume");
     return REPLCONF_NEXT;
 }
 
@@ -99,6 +101,31 @@ static enum replconf acknowledge(struct call *call, struct follower *follower, c
     return REPLCONF_SILENT;
 }
 
+/* Of which snapshot it has a part, and how many bytes of it. */
+static enum replconf set_resume(struct call *call, struct follower *follower, const struct slice *words,
+                                uint32_t count)
+{
+    uint64_t bytes;
+    if (!repl_is_id(words[1]) || count != 4 || !slice_equal_nocase(words[2], "skua-bytes") ||
+        !num_parse_u64(words[3], &bytes)) {
+        call_syntax_error(call);
+        return REPLCONF_ANSWERED;
+    }
+    memcpy(follower->resume_id, words[1].data, REPL_ID_SIZE);
+    follower->resume_id[REPL_ID_SIZE] = 0;
+    follower->resume_bytes = bytes;
+    reply_ok(call->out);
+    return REPLCONF_ANSWERED;
+}
+
+/* All of the snapshot is there. */
+static enum replconf note_received(const struct call *call, struct follower *follower)
+{
+    if (call->client->flags & CLIENT_REPLICA)
+        full_sync_received(follower);
+    return REPLCONF_SILENT;
+}
+
 static enum replconf take_option(struct call *call, struct follower *follower, const struct slice *words,
                                  uint32_t count)
 {
@@ -119,6 +146,10 @@ static enum replconf take_option(struct call *call, struct follower *follower, c
         return set_only_snapshot(call, follower, value);
     if (slice_equal_nocase(option, "rdb-filter-only"))
         return set_filter(call, value);
+    if (slice_equal_nocase(option, "skua-snapshot"))
+        return set_resume(call, follower, words, count);
+    if (slice_equal_nocase(option, "skua-received"))
+        return note_received(call, follower);
     reply_error(call->out, "ERR Unrecognized REPLCONF option: %.*s", call_shown_size(option), option.data);
     return REPLCONF_ANSWERED;
 }

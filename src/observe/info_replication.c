@@ -65,6 +65,11 @@ void metric_sync_partial_err(const struct metric_source *source, struct buf *ret
     buf_printf(ret_text, "%" PRIu64, primary_of(source)->partial_refused);
 }
 
+void metric_sync_full_resumed(const struct metric_source *source, struct buf *ret_text)
+{
+    buf_printf(ret_text, "%" PRIu64, primary_of(source)->resumed_syncs);
+}
+
 void metric_total_net_repl_output_bytes(const struct metric_source *source, struct buf *ret_text)
 {
     buf_printf(ret_text, "%" PRIu64, repl_bytes_sent(source->exec->repl));

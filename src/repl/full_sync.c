@@ -3,7 +3,6 @@
  * Threads: said at each section. */
 #include "repl/full_sync.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +12,6 @@
 #include "base/bug.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/worker.h"
 #include "config/config.h"
 #include "exec/client.h"
 #include "exec/exec.h"
@@ -21,35 +19,40 @@
 #include "rdb/format.h"
 #include "repl/primary.h"
 #include "repl/repl.h"
+#include "repl/spool.h"
 
-#define MARK_SIZE      40                  /* of what ends a snapshot of unknown length */
-#define PART_SIZE      ((size_t)256 << 10) /* read from a file at a time */
-#define RETRY_MS       1000                /* after a snapshot that was refused */
+#define MARK_SIZE      REPL_ID_SIZE /* of what ends a snapshot of unknown length */
+#define RETRY_MS       1000         /* after a snapshot that was refused */
 #define FILE_NAME_SIZE 64
 #define FORMAT_OLD     10 /* what Redis 7.0 reads */
 #define FORMAT_NEW     11
 
 enum full_sync_state { SYNC_STREAMING, SYNC_FILING, SYNC_READING };
 
+/* The place of a replica whose link has ended. */
+struct claim {
+    uint64_t keep; /* bytes from here on */
+    int64_t until_ms;
+};
+
 struct full_sync {
+    struct list_node node; /* primary.syncs */
     struct primary *primary;
     enum full_sync_state state;
     struct snapshot *snapshot; /* NULL: it has ended */
     enum status outcome;       /* of the snapshot, then */
-    uint32_t follower_count;   /* whose `sync` this is */
+    struct spool *spool;
+    uint32_t follower_count; /* whose `sync` this is */
     bool is_paused;
-    char mark[MARK_SIZE + 1];
+    bool is_ended;            /* it waits for what is on its way, and goes */
+    char mark[MARK_SIZE + 1]; /* also its name */
     char id[REPL_ID_SIZE + 1];
+    uint64_t position;              /* of the log, at the cut */
+    struct changelog_cursor cursor; /* S3; open while cursor.log is not NULL */
+    struct claim claims[FULL_SYNC_CLAIMS_MAX];
+    unsigned claim_count;
     _Atomic uint64_t taken; /* S1; worker */
     uint64_t delivered;
-    /* The file; of whoever works on it. */
-    const struct file_system *files;
-    struct file file;
-    bool is_open;
-    char name[FILE_NAME_SIZE];
-    uint64_t size;      /* written */
-    uint64_t sent;      /* handed over */
-    bool is_being_read; /* a part is on its way */
 };
 
 /* A block of the snapshot on its way to the executor. */
@@ -59,23 +62,13 @@ struct block_post {
     struct snapshot_block *block;
 };
 
-/* A part of the file, the same; then counted by reference, as followers' output. */
-struct part {
-    struct exec_post post;
-    _Atomic uint32_t refs;
-    struct full_sync *sync;
-    enum status status;
-    uint64_t start;
-    size_t size;
-    char data[];
-};
-
 /* ---- On a worker ---------------------------------------------------------------------------------- */
 
 static void block_arrived(struct exec *exec, struct exec_post *post);
 
-static enum status post_block(struct full_sync *sync, struct snapshot_block *block)
+static enum status take(void *context, struct snapshot_block *block)
 {
+    struct full_sync *sync = context;
     struct block_post *post = mem_alloc(sizeof *post);
     *post = (struct block_post){.post.run = block_arrived, .sync = sync, .block = snapshot_block_ref(block)};
     atomic_fetch_add_explicit(&sync->taken, 1, memory_order_relaxed);
@@ -83,76 +76,12 @@ static enum status post_block(struct full_sync *sync, struct snapshot_block *blo
     return ST_OK;
 }
 
-/* S3 */
-static enum status open_file(struct full_sync *sync)
-{
-    struct file file;
-    enum status status = file_open(sync->files, sync->name, FILE_CREATE, &file);
-    if (status != ST_OK)
-        return status;
-    file_close(&file);
-    status = file_open(sync->files, sync->name, FILE_MODIFY, &file); /* it is read, too */
-    if (status != ST_OK)
-        return status;
-    sync->file = file;
-    sync->is_open = true;
-    return file_unlink(sync->files, sync->name);
-}
-
-static enum status write_block(struct full_sync *sync, const struct snapshot_block *block)
-{
-    enum status status = sync->is_open ? ST_OK : open_file(sync);
-    if (status == ST_OK)
-        status = file_write_all(&sync->file, block->data, block->size);
-    if (status == ST_OK)
-        sync->size += block->size;
-    return status;
-}
-
-static enum status take(void *context, struct snapshot_block *block)
-{
-    struct full_sync *sync = context;
-    return sync->state == SYNC_STREAMING ? post_block(sync, block) : write_block(sync, block);
-}
-
-static void read_part(void *argument)
-{
-    struct part *part = argument;
-    size_t size = 0;
-    part->status = file_pread(&part->sync->file, part->data, part->size, part->start, &size);
-    if (part->status == ST_OK && size < part->size)
-        part->status = ST_IO; /* somebody has cut it */
-    exec_post(part->sync->primary->exec, &part->post);
-}
-
-static void close_file(void *argument)
-{
-    struct file *file = argument;
-    file_close(file);
-    mem_free(file);
-}
-
 /* ---- Executor: who gets it ------------------------------------------------------------------------ */
 
-static void submit(struct exec *exec, void (*work)(void *argument), void *argument)
+/* S1: all that will come has come. */
+static bool is_over(const struct full_sync *sync)
 {
-    if (exec->workers)
-        worker_submit(exec->workers, work, argument);
-    else
-        work(argument); /* a simulation, or the end */
-}
-
-static void free_sync(struct full_sync *sync)
-{
-    struct exec *exec = sync->primary->exec;
-    ASSERT(sync->follower_count == 0 && sync->snapshot == NULL && !sync->is_being_read);
-    if (sync->is_open) {
-        struct file *file = mem_alloc(sizeof *file);
-        *file = sync->file;
-        submit(exec, close_file, file);
-    }
-    sync->primary->sync = NULL;
-    mem_free(sync);
+    return sync->snapshot == NULL && sync->delivered == atomic_load(&sync->taken);
 }
 
 static struct follower *follower_of(struct list_node *node, const struct full_sync *sync)
@@ -161,81 +90,196 @@ static struct follower *follower_of(struct list_node *node, const struct full_sy
     return follower->sync == sync ? follower : NULL;
 }
 
+static bool is_taking(const struct follower *follower)
+{
+    return follower->state == FOLLOWER_SYNCING && !(follower->client->flags & CLIENT_CLOSING);
+}
+
 static void leave(struct follower *follower)
 {
     follower->sync->follower_count--;
     follower->sync = NULL;
 }
 
-/* Bytes that all of them get; `ref` is called for each. */
-static void send_to_all(struct full_sync *sync, const char *data, size_t size, void *owner,
-                        void (*ref)(void *owner), void (*release)(void *owner))
+/* Goes when what is on its way has come. */
+static void free_if_over(struct full_sync *sync)
 {
+    if (!is_over(sync))
+        return;
+    ASSERT(sync->follower_count == 0 && sync->is_ended);
+    list_remove(&sync->node);
+    mem_free(sync);
+}
+
+/* Nobody is to have any more of it: those who have not got all are dropped. It may be gone afterwards. */
+static void end(struct full_sync *sync, enum status status)
+{
+    if (sync->is_ended)
+        return;
+    sync->is_ended = true;
+    sync->claim_count = 0;
     list_for_each(&sync->primary->followers, node)
     {
         struct follower *follower = follower_of(node, sync);
-        struct chunk_list list = {0};
         if (follower == NULL)
             continue;
-        ref(owner);
-        chunk_list_append(&list, chunk_new_pinned(data, size, release, owner));
-        follower_send(follower, &list);
+        leave(follower);
+        if (follower->state == FOLLOWER_SYNCING)
+            follower_drop(follower, status == ST_LIMIT ? "its snapshot was given up for its memory"
+                                                       : status_text(status));
+    }
+    if (sync->cursor.log)
+        changelog_close(&sync->cursor);
+    spool_free(sync->spool);
+    sync->spool = NULL;
+    if (sync->snapshot)
+        snapshot_cancel(sync->snapshot);
+    free_if_over(sync);
+}
+
+static bool end_if_unused(struct full_sync *sync)
+{
+    if (sync->follower_count > 0 || sync->claim_count > 0)
+        return false;
+    end(sync, ST_OK);
+    return true;
+}
+
+/* ---- Executor: claims ----------------------------------------------------------------------------- */
+
+static uint64_t window_begin(uint64_t position)
+{
+    return position > FULL_SYNC_WINDOW ? position - FULL_SYNC_WINDOW : 0;
+}
+
+static void remove_claim(struct full_sync *sync, unsigned index)
+{
+    sync->claim_count--;
+    memmove(sync->claims + index, sync->claims + index + 1,
+            (sync->claim_count - index) * sizeof sync->claims[0]);
+}
+
+/* S4 */
+static void end_other_claims(struct full_sync *sync)
+{
+    list_for_each(&sync->primary->syncs, node)
+    {
+        struct full_sync *other = list_entry(node, struct full_sync, node);
+        if (other != sync && other->follower_count == 0)
+            end(other, ST_OK);
     }
 }
 
-/* S2: whether one of them has more to take than it should; asks for word when it has taken it. */
-static bool must_wait(struct full_sync *sync)
+static void add_claim(struct full_sync *sync, uint64_t position)
+{
+    const struct exec *exec = sync->primary->exec;
+    if (sync->is_ended || sync->cursor.log == NULL)
+        return;
+    if (sync->claim_count == FULL_SYNC_CLAIMS_MAX)
+        remove_claim(sync, 0);
+    sync->claims[sync->claim_count++] = (struct claim){
+        .keep = window_begin(position), .until_ms = exec->now_ms + exec->config->repl_timeout * 1000};
+    if (sync->follower_count == 0)
+        end_other_claims(sync);
+}
+
+/* What waits in the log for those who have gone may be as long as what waits for one who is there. */
+static bool is_log_too_long(const struct full_sync *sync)
+{
+    const struct config *config = sync->primary->exec->config;
+    uint64_t most = config->client_output_buffer_limit[CONFIG_OUTPUT_REPLICA].hard_bytes;
+    return sync->cursor.log == NULL || (most > 0 && changelog_left(&sync->cursor) > most);
+}
+
+static void end_due_claims(struct full_sync *sync)
+{
+    int64_t now_ms = sync->primary->exec->now_ms;
+    unsigned before = sync->claim_count;
+    if (sync->claim_count > 0 && is_log_too_long(sync))
+        sync->claim_count = 0;
+    for (unsigned i = sync->claim_count; i-- > 0;)
+        if (sync->claims[i].until_ms <= now_ms)
+            remove_claim(sync, i);
+    if (sync->claim_count < before)
+        log_write(sync->primary->exec->log, LOG_NOTICE,
+                  "a snapshot that broke off is not kept any longer: nobody has come back for it in time");
+}
+
+/* ---- Executor: the bytes -------------------------------------------------------------------------- */
+
+/* It has been handed all of it. */
+static void sent_all(struct follower *follower)
+{
+    struct full_sync *sync = follower->sync;
+    bool is_marked = sync->state == SYNC_STREAMING;
+    if (is_marked)
+        follower_send_text(follower, "%s", sync->mark);
+    follower_enter(follower, is_marked || follower->only_snapshot ? FOLLOWER_LOADING : FOLLOWER_ONLINE);
+    log_write(sync->primary->exec->log, LOG_NOTICE, "the snapshot for a replica has been sent: %llu bytes",
+              (unsigned long long)follower->sync_position);
+    if (!follower->can_resume || sync->cursor.log == NULL)
+        leave(follower); /* else S3 */
+}
+
+static void push(struct follower *follower)
+{
+    struct full_sync *sync = follower->sync;
+    uint64_t outstanding = follower_outstanding(follower);
+    if (follower->sync_position < spool_end(sync->spool) && outstanding < FEED_OUTSTANDING_MAX) {
+        struct chunk_list bytes = {0};
+        follower->sync_position +=
+            spool_take(sync->spool, follower->sync_position, FEED_OUTSTANDING_MAX - outstanding, &bytes);
+        if (bytes.bytes > 0)
+            follower_send(follower, &bytes);
+    }
+    if (follower->sync_position == spool_end(sync->spool) && is_over(sync))
+        sent_all(follower);
+    else if (follower_outstanding(follower) > PORT_DRAINED_SIZE)
+        follower_await_drain(follower);
+}
+
+static uint64_t needed_from(struct full_sync *sync)
+{
+    uint64_t needed = UINT64_MAX;
+    list_for_each(&sync->primary->followers, node)
+    {
+        const struct follower *follower = follower_of(node, sync);
+        if (follower == NULL)
+            continue;
+        uint64_t keep =
+            follower->can_resume ? window_begin(follower->sync_position) : follower->sync_position;
+        needed = keep < needed ? keep : needed;
+    }
+    for (unsigned i = 0; i < sync->claim_count; i++)
+        needed = sync->claims[i].keep < needed ? sync->claims[i].keep : needed;
+    return needed;
+}
+
+/* S2 */
+static bool must_pause(const struct full_sync *sync)
 {
     uint64_t most = sync->is_paused ? PORT_DRAINED_SIZE : FEED_OUTSTANDING_MAX;
-    bool waits = false;
+    if (spool_is_full(sync->spool))
+        return true;
+    if (sync->state == SYNC_FILING)
+        return false;
     list_for_each(&sync->primary->followers, node)
     {
-        struct follower *follower = follower_of(node, sync);
-        if (follower == NULL || follower_outstanding(follower) <= most)
-            continue;
-        waits = true;
-        follower_await_drain(follower);
+        const struct follower *follower = follower_of(node, sync);
+        if (follower != NULL && is_taking(follower) &&
+            spool_end(sync->spool) - follower->sync_position + follower_outstanding(follower) <= most)
+            return false;
     }
-    sync->is_paused = waits;
-    return waits;
+    return true;
 }
 
-/* They have been handed all of it. */
-static void end_well(struct full_sync *sync)
+static void pace(struct full_sync *sync)
 {
-    struct exec *exec = sync->primary->exec;
-    bool is_marked = sync->state == SYNC_STREAMING;
-    list_for_each(&sync->primary->followers, node)
-    {
-        struct follower *follower = follower_of(node, sync);
-        if (follower == NULL)
-            continue;
-        if (is_marked)
-            follower_send_text(follower, "%s", sync->mark);
-        leave(follower);
-        follower_enter(follower, is_marked || follower->only_snapshot ? FOLLOWER_LOADING : FOLLOWER_ONLINE);
-    }
-    log_write(exec->log, LOG_NOTICE, "the snapshot for replicas has been sent");
-    free_sync(sync);
+    bool pause = must_pause(sync);
+    if (sync->snapshot && pause != sync->is_paused)
+        snapshot_pause(sync->snapshot, pause);
+    sync->is_paused = pause;
 }
-
-static void end_badly(struct full_sync *sync, enum status status)
-{
-    list_for_each(&sync->primary->followers, node)
-    {
-        struct follower *follower = follower_of(node, sync);
-        if (follower == NULL)
-            continue;
-        leave(follower);
-        follower_drop(follower,
-                      status == ST_LIMIT ? "its snapshot was given up for its memory" : status_text(status));
-    }
-    free_sync(sync);
-}
-
-/* ---- Executor: while it is made ------------------------------------------------------------------- */
-
-static void read_next(struct full_sync *sync);
 
 static void begin_reading(struct full_sync *sync)
 {
@@ -243,44 +287,54 @@ static void begin_reading(struct full_sync *sync)
     list_for_each(&sync->primary->followers, node)
     {
         struct follower *follower = follower_of(node, sync);
-        if (follower)
-            follower_send_text(follower, "$%llu\r\n", (unsigned long long)sync->size);
+        if (follower && is_taking(follower) && follower->sync_position == 0)
+            follower_send_text(follower, "$%llu\r\n", (unsigned long long)spool_end(sync->spool));
     }
-    read_next(sync);
 }
 
-/* S1. The sync may be gone afterwards. */
-static void finish_if_over(struct full_sync *sync)
+/* Goes on with whatever can go on. The sync may be gone afterwards. */
+static void step(struct full_sync *sync)
 {
-    bool is_over = sync->snapshot == NULL && sync->delivered == atomic_load(&sync->taken);
-    if (!is_over || sync->state == SYNC_READING)
+    bool is_filing = sync->state == SYNC_FILING;
+    if (sync->is_ended) {
+        free_if_over(sync);
         return;
-    if (sync->outcome != ST_OK || sync->follower_count == 0)
-        end_badly(sync, sync->outcome);
-    else if (sync->state == SYNC_FILING)
+    }
+    enum status status = is_over(sync) ? sync->outcome : ST_OK;
+    if (status == ST_OK && (is_filing || !spool_can_read(sync->spool)))
+        status = spool_status(sync->spool);
+    if (status != ST_OK) {
+        end(sync, status);
+        return;
+    }
+    if (is_filing && is_over(sync) && spool_is_written(sync->spool))
         begin_reading(sync);
-    else
-        end_well(sync);
-}
-
-static void ref_block(void *owner)
-{
-    (void)snapshot_block_ref(owner);
+    if (sync->state != SYNC_FILING) {
+        list_for_each(&sync->primary->followers, node)
+        {
+            struct follower *follower = follower_of(node, sync);
+            if (follower && is_taking(follower))
+                push(follower);
+        }
+    }
+    end_due_claims(sync);
+    if (end_if_unused(sync))
+        return;
+    spool_need(sync->spool, needed_from(sync));
+    pace(sync);
 }
 
 static void block_arrived(struct exec *exec, struct exec_post *post)
 {
     struct block_post *arrived = container_of(post, struct block_post, post);
     struct full_sync *sync = arrived->sync;
-    struct snapshot_block *block = arrived->block;
-    mem_free(arrived);
     sync->delivered++;
-    send_to_all(sync, block->data, block->size, block, ref_block, snapshot_block_unref);
-    snapshot_block_unref(block);
-    bool was_paused = sync->is_paused;
-    if (sync->snapshot && must_wait(sync) != was_paused)
-        snapshot_pause(sync->snapshot, sync->is_paused);
-    finish_if_over(sync);
+    if (sync->is_ended)
+        snapshot_block_unref(arrived->block);
+    else
+        spool_append(sync->spool, arrived->block);
+    mem_free(arrived);
+    step(sync);
 }
 
 static void ended(void *context, enum status outcome)
@@ -288,54 +342,12 @@ static void ended(void *context, enum status outcome)
     struct full_sync *sync = context;
     sync->snapshot = NULL;
     sync->outcome = outcome;
-    finish_if_over(sync);
+    step(sync);
 }
 
-/* ---- Executor: from the file ---------------------------------------------------------------------- */
-
-static void ref_part(void *owner)
+static void spool_moved(void *context)
 {
-    atomic_fetch_add_explicit(&((struct part *)owner)->refs, 1, memory_order_relaxed);
-}
-
-/* Any thread. */
-static void unref_part(void *owner)
-{
-    struct part *part = owner;
-    if (atomic_fetch_sub_explicit(&part->refs, 1, memory_order_acq_rel) == 1)
-        mem_free(part);
-}
-
-static void part_read(struct exec *exec, struct exec_post *post)
-{
-    struct part *part = container_of(post, struct part, post);
-    struct full_sync *sync = part->sync;
-    enum status status = part->status;
-    sync->is_being_read = false;
-    if (status == ST_OK) {
-        send_to_all(sync, part->data, part->size, part, ref_part, unref_part);
-        sync->sent += part->size;
-    }
-    unref_part(part);
-    if (status != ST_OK || sync->follower_count == 0)
-        end_badly(sync, status);
-    else if (sync->sent == sync->size)
-        end_well(sync);
-    else
-        read_next(sync);
-}
-
-static void read_next(struct full_sync *sync)
-{
-    uint64_t left = sync->size - sync->sent;
-    if (sync->is_being_read || must_wait(sync))
-        return;
-    size_t size = left < PART_SIZE ? (size_t)left : PART_SIZE;
-    struct part *part = mem_alloc(sizeof *part + size);
-    *part = (struct part){.post.run = part_read, .sync = sync, .start = sync->sent, .size = size};
-    atomic_init(&part->refs, 1);
-    sync->is_being_read = true;
-    submit(sync->primary->exec, read_part, part);
+    step(context);
 }
 
 /* ---- Executor: the beginning ---------------------------------------------------------------------- */
@@ -382,21 +394,31 @@ static bool is_due(const struct primary *primary, const struct waiting *waiting,
             waiting->count >= config->repl_diskless_sync_max_replicas);
 }
 
+static bool is_held(const struct follower *follower)
+{
+    return follower->can_resume && !follower->only_snapshot && !follower->is_old;
+}
+
 /* Its place in the log is the cut. */
 static void join(struct follower *follower, struct full_sync *sync)
 {
     struct primary *primary = follower->primary;
-    uint64_t position = snapshot_position(sync->snapshot);
     follower->sync = sync;
+    follower->sync_position = 0;
     sync->follower_count++;
     follower->acked = follower->synced = 0;
     follower->has_acked = false;
     follower_enter(follower, FOLLOWER_SYNCING);
-    bool is_open = follower->only_snapshot ||
-                   changelog_open(primary->exec->propagate.log, CHANGELOG_LINK, position, &follower->cursor);
+    bool is_open = follower->only_snapshot || changelog_open(primary->exec->propagate.log, CHANGELOG_LINK,
+                                                             sync->position, &follower->cursor);
     ASSERT(is_open);
-    if (!follower->is_old)
-        follower_send_text(follower, "+FULLRESYNC %s %llu\r\n", sync->id, (unsigned long long)position);
+    if (is_held(follower) && sync->cursor.log == NULL)
+        changelog_open_like(&follower->cursor, &sync->cursor);
+    if (is_held(follower))
+        follower_send_text(follower, "+FULLRESYNC %s %llu %s\r\n", sync->id,
+                           (unsigned long long)sync->position, sync->mark);
+    else if (!follower->is_old)
+        follower_send_text(follower, "+FULLRESYNC %s %llu\r\n", sync->id, (unsigned long long)sync->position);
     if (sync->state == SYNC_STREAMING)
         follower_send_text(follower, "$EOF:%s\r\n", sync->mark);
     primary->full_syncs++;
@@ -406,14 +428,23 @@ static struct full_sync *new_sync(struct primary *primary, bool through_file)
 {
     struct exec *exec = primary->exec;
     struct full_sync *sync = mem_calloc(1, sizeof *sync);
+    char name[FILE_NAME_SIZE];
     sync->primary = primary;
     sync->state = through_file ? SYNC_FILING : SYNC_STREAMING;
-    sync->files = exec->files ? exec->files : file_system_real();
     memcpy(sync->id, primary->repl->id, sizeof sync->id);
     for (unsigned i = 0; i < MARK_SIZE; i++)
         sync->mark[i] = "0123456789abcdef"[rng_below(&exec->rng, 16)];
-    snprintf(sync->name, sizeof sync->name, "temp-sync-%ld-%llu.rdb", (long)getpid(),
-             (unsigned long long)primary->full_syncs);
+    snprintf(name, sizeof name, "temp-sync-%ld-%.8s.rdb", (long)getpid(), sync->mark);
+    struct spool_options options = {
+        .exec = exec,
+        .files = exec->files ? exec->files : file_system_real(),
+        .name = name,
+        .memory_max = through_file ? 0 : FULL_SYNC_MEMORY_MAX,
+        .moved = spool_moved,
+        .context = sync,
+    };
+    sync->spool = spool_new(&options);
+    list_append(&primary->syncs, &sync->node);
     return sync;
 }
 
@@ -432,14 +463,14 @@ static void begin(struct primary *primary, const struct waiting *waiting, bool t
         .replication_db = propagate_db(exec),
     };
     struct snapshot_sink sink = {.context = sync, .take = take, .ended = ended};
-    primary->sync = sync;
     sync->snapshot = snapshot_begin(exec, &options, &sink);
     if (sync->snapshot == NULL) {
         log_write(exec->log, LOG_WARNING, "no memory for a snapshot: replicas go on waiting");
         primary->next_sync_ms = exec->now_ms + RETRY_MS;
-        free_sync(sync);
+        end(sync, ST_OK);
         return;
     }
+    sync->position = snapshot_position(sync->snapshot);
     log_write(exec->log, LOG_NOTICE, "a snapshot for %u replicas begins, %s", waiting->count,
               through_file ? "through a file" : "sent while it is made");
     list_for_each(&primary->followers, node)
@@ -451,20 +482,101 @@ static void begin(struct primary *primary, const struct waiting *waiting, bool t
     propagate_select_again(exec); /* they begin here */
 }
 
+/* S4 */
+static bool may_begin(const struct primary *primary)
+{
+    unsigned count = 0;
+    list_for_each(&primary->syncs, node)
+    {
+        const struct full_sync *sync = list_entry(node, struct full_sync, node);
+        count++;
+        if (!is_over(sync) && sync->follower_count > 0)
+            return false;
+    }
+    return count < FULL_SYNCS_MAX;
+}
+
 void full_sync_step(struct primary *primary)
 {
-    struct full_sync *sync = primary->sync;
-    if (sync == NULL) {
-        struct waiting waiting = look_at_waiting(primary);
-        bool through_file = !primary->exec->config->repl_diskless_sync || !waiting.can_eof;
-        if (waiting.count > 0 && is_due(primary, &waiting, through_file))
-            begin(primary, &waiting, through_file);
-        return;
+    struct waiting waiting = look_at_waiting(primary);
+    bool through_file = !primary->exec->config->repl_diskless_sync || !waiting.can_eof;
+    list_for_each(&primary->syncs, node)
+    {
+        step(list_entry(node, struct full_sync, node));
     }
-    if (sync->is_paused && !must_wait(sync) && sync->snapshot)
-        snapshot_pause(sync->snapshot, false);
-    if (sync->state == SYNC_READING && !sync->is_paused)
-        read_next(sync);
+    if (waiting.count > 0 && may_begin(primary) && is_due(primary, &waiting, through_file))
+        begin(primary, &waiting, through_file);
+}
+
+/* ---- Executor: coming back ------------------------------------------------------------------------ */
+
+static struct full_sync *find_sync(const struct follower *follower)
+{
+    const struct primary *primary = follower->primary;
+    list_for_each(&primary->syncs, node)
+    {
+        struct full_sync *sync = list_entry(node, struct full_sync, node);
+        bool is_it = strcmp(sync->mark, follower->resume_id) == 0 &&
+                     strcmp(sync->id, primary->repl->id) == 0 && !sync->is_ended &&
+                     sync->cursor.log != NULL && !is_log_too_long(sync);
+        if (is_it && follower->resume_bytes >= spool_start(sync->spool) &&
+            follower->resume_bytes <= spool_end(sync->spool))
+            return sync;
+    }
+    return NULL;
+}
+
+/* Its former connection may seem to live still. */
+static void drop_former(struct full_sync *sync, const struct follower *follower)
+{
+    char host[FOLLOWER_ADDRESS_MAX + 1], other_host[FOLLOWER_ADDRESS_MAX + 1];
+    int64_t port, other_port;
+    follower_describe(follower, host, &port);
+    list_for_each(&sync->primary->followers, node)
+    {
+        struct follower *other = follower_of(node, sync);
+        if (other == NULL || other == follower)
+            continue;
+        follower_describe(other, other_host, &other_port);
+        if (strcmp(host, other_host) != 0 || port != other_port)
+            continue;
+        leave(other);
+        follower_drop(other, "it has come back over another connection");
+    }
+}
+
+bool full_sync_resume(struct follower *follower)
+{
+    struct full_sync *sync = is_held(follower) && follower->resume_id[0] ? find_sync(follower) : NULL;
+    if (sync == NULL)
+        return false;
+    follower->sync = sync;
+    follower->sync_position = follower->resume_bytes;
+    sync->follower_count++;
+    follower_enter(follower, FOLLOWER_SYNCING);
+    changelog_open_like(&sync->cursor, &follower->cursor);
+    if (sync->claim_count > 0)
+        remove_claim(sync, 0);
+    drop_former(sync, follower);
+    follower_send_text(follower, "+FULLRESYNC %s %llu %s %llu\r\n", sync->id,
+                       (unsigned long long)sync->position, sync->mark,
+                       (unsigned long long)follower->resume_bytes);
+    if (follower->resume_bytes == 0 && sync->state == SYNC_STREAMING)
+        follower_send_text(follower, "$EOF:%s\r\n", sync->mark);
+    else if (follower->resume_bytes == 0 && sync->state == SYNC_READING)
+        follower_send_text(follower, "$%llu\r\n", (unsigned long long)spool_end(sync->spool));
+    sync->primary->resumed_syncs++;
+    step(sync);
+    return true;
+}
+
+void full_sync_received(struct follower *follower)
+{
+    struct full_sync *sync = follower->sync;
+    if (sync == NULL || follower->state == FOLLOWER_SYNCING)
+        return;
+    leave(follower);
+    end_if_unused(sync);
 }
 
 void full_sync_forget(struct follower *follower)
@@ -473,13 +585,25 @@ void full_sync_forget(struct follower *follower)
     if (sync == NULL)
         return;
     leave(follower);
-    if (sync->follower_count > 0)
-        return;
-    if (sync->snapshot)
-        snapshot_cancel(sync->snapshot);
-    else if (sync->state == SYNC_READING && !sync->is_being_read)
-        free_sync(sync);
-    /* Else what is still on its way finds nobody, and ends it. */
+    if (is_held(follower))
+        add_claim(sync, follower->sync_position);
+    end_if_unused(sync);
+}
+
+void full_sync_cron(struct primary *primary)
+{
+    list_for_each(&primary->syncs, node)
+    {
+        step(list_entry(node, struct full_sync, node));
+    }
+}
+
+void full_sync_end_all(struct primary *primary)
+{
+    list_for_each(&primary->syncs, node)
+    {
+        end(list_entry(node, struct full_sync, node), ST_OK);
+    }
 }
 
 bool full_sync_keeps_waiting(const struct follower *follower)

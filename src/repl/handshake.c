@@ -48,9 +48,18 @@ static bool put_question(const struct handshake *handshake, struct buf *out)
         words[count++] = "REPLCONF";
         words[count++] = "capa", words[count++] = "eof";
         words[count++] = "capa", words[count++] = "psync2";
+        if (options->can_resume)
+            words[count++] = "capa", words[count++] = "skua-resume";
         break;
     case HANDSHAKE_VERSION:
         words[count++] = "REPLCONF", words[count++] = "version", words[count++] = options->version;
+        break;
+    case HANDSHAKE_SNAPSHOT:
+        if (options->snapshot == NULL)
+            return false;
+        snprintf(number, sizeof number, "%" PRIu64, options->bytes);
+        words[count++] = "REPLCONF", words[count++] = "skua-snapshot", words[count++] = options->snapshot;
+        words[count++] = "skua-bytes", words[count++] = number;
         break;
     case HANDSHAKE_PSYNC:
         words[count++] = "PSYNC";
@@ -128,15 +137,45 @@ static struct slice rest_of(struct slice line, size_t from)
     return slice_make(line.data + from, line.size - from);
 }
 
+/* The first word of the line, which loses it and the space behind it. */
+static struct slice take_word(struct slice *line)
+{
+    const char *space = line->size > 0 ? memchr(line->data, ' ', line->size) : NULL;
+    size_t size = space ? (size_t)(space - line->data) : line->size;
+    struct slice word = slice_make(line->data, size);
+    *line = rest_of(*line, space ? size + 1 : size);
+    return word;
+}
+
+/* Behind the offset: what the snapshot is called, and how much of it is known here. */
+static bool take_snapshot(struct handshake *handshake, struct slice words)
+{
+    handshake->snapshot[0] = 0;
+    handshake->bytes = 0;
+    if (words.size == 0)
+        return true;
+    struct slice name = take_word(&words);
+    if (!repl_is_id(name))
+        return false;
+    memcpy(handshake->snapshot, name.data, REPL_ID_SIZE);
+    handshake->snapshot[REPL_ID_SIZE] = 0;
+    if (words.size == 0)
+        return true;
+    const struct handshake_options *options = &handshake->options;
+    return num_parse_u64(words, &handshake->bytes) && options->snapshot != NULL &&
+           strcmp(options->snapshot, handshake->snapshot) == 0 && handshake->bytes == options->bytes;
+}
+
 static enum handshake_outcome hear_full(struct handshake *handshake, struct slice line)
 {
-    const size_t id_at = strlen("+FULLRESYNC "), offset_at = id_at + REPL_ID_SIZE + 1;
+    struct slice words = rest_of(line, strlen("+FULLRESYNC "));
+    struct slice id = take_word(&words), number = take_word(&words);
     uint64_t offset;
-    char id[REPL_ID_SIZE + 1];
-    if (line.size <= offset_at || line.data[offset_at - 1] != ' ' || !take_id(rest_of(line, id_at), id) ||
-        !num_parse_u64(rest_of(line, offset_at), &offset) || offset > INT64_MAX)
+    if (!repl_is_id(id) || !num_parse_u64(number, &offset) || offset > INT64_MAX ||
+        !take_snapshot(handshake, words))
         return give_up(handshake, HANDSHAKE_FAILED, "the primary's FULLRESYNC is malformed", line);
-    memcpy(handshake->id, id, sizeof id);
+    memcpy(handshake->id, id.data, REPL_ID_SIZE);
+    handshake->id[REPL_ID_SIZE] = 0;
     handshake->offset = offset;
     handshake->question = HANDSHAKE_DECIDED;
     return HANDSHAKE_FULL;

@@ -5,14 +5,14 @@
  *
  * One question is under way at a time:
  *
- *     ping -> auth (with a password) -> port -> ip (if one is announced) -> capabilities -> version -> psync -> decided
+ *     ping -> auth (with a password) -> port -> ip (if one is announced) -> capabilities -> version -> snapshot (of one that broke off) -> psync -> decided
  *
  * | question     | accepted                                            | else                                             |
  * |--------------|-----------------------------------------------------|--------------------------------------------------|
  * | ping         | +PONG, -NOAUTH, -NOPERM, -ERR operation not permitted | failed                                           |
  * | auth         | +OK                                                 | failed                                           |
- * | port, ip, capabilities, version | any: an old primary does not know them | -                                             |
- * | psync        | +FULLRESYNC id offset, +CONTINUE [id]               | -NOMASTERLINK, -LOADING, others: later; the rest: failed |
+ * | port, ip, capabilities, version, snapshot | any: others do not know them     | -                                             |
+ * | psync        | +FULLRESYNC id offset [snapshot [bytes]], +CONTINUE [id] | -NOMASTERLINK, -LOADING, others: later; the rest: failed |
  *
  * Empty lines say that the primary is there and busy; they are no answers. */
 #ifndef SKUA_REPL_HANDSHAKE_H
@@ -35,6 +35,7 @@ enum handshake_question {
     HANDSHAKE_IP,
     HANDSHAKE_CAPABILITIES,
     HANDSHAKE_VERSION,
+    HANDSHAKE_SNAPSHOT,
     HANDSHAKE_PSYNC,
     HANDSHAKE_DECIDED,
 };
@@ -51,11 +52,14 @@ struct handshake_options {
     const char *id;              /* the history that is known, NULL: none; then: */
     uint64_t offset;             /* how many bytes of it are here */
     bool failover;               /* the primary is to become this server's replica */
+    bool can_resume;             /* a snapshot that breaks off can be gone on with */
+    const char *snapshot;        /* that broke off: its name, NULL: none; then: */
+    uint64_t bytes;              /* how many of it are here */
 };
 
 enum handshake_outcome {
     HANDSHAKE_GOES_ON,
-    HANDSHAKE_FULL,     /* a snapshot comes: `id` and `offset` */
+    HANDSHAKE_FULL,     /* a snapshot comes: `id` and `offset`, `snapshot` and `bytes` */
     HANDSHAKE_CONTINUE, /* what comes follows what is known; `id` is the history's name from now on */
     HANDSHAKE_LATER,    /* not now: to be tried again; `reason` */
     HANDSHAKE_FAILED,   /* the same, but somebody should look at it; `reason` */
@@ -67,6 +71,8 @@ struct handshake {
     bool asked_psync; /* the outcome is an answer to PSYNC */
     char id[REPL_ID_SIZE + 1];
     uint64_t offset;
+    char snapshot[REPL_ID_SIZE + 1]; /* its name, "": it has none */
+    uint64_t bytes;                  /* of it that do not come, as they are here; not more than were said */
     char reason[160];
 };
 

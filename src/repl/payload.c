@@ -10,6 +10,11 @@ void payload_init(struct payload *payload)
     memset(payload, 0, sizeof *payload);
 }
 
+void payload_resume(struct payload *payload)
+{
+    payload->tail_size = 0; /* Y1: those come once more */
+}
+
 /* ---- The heading ---------------------------------------------------------------------------------- */
 
 static enum payload_state understand(struct payload *payload, struct slice line)

@@ -37,6 +37,9 @@ struct payload {
 
 void payload_init(struct payload *payload);
 
+/* The link has broken off inside of the snapshot, and another one goes on behind `taken` bytes. */
+void payload_resume(struct payload *payload);
+
 /* Takes bytes of the link. Those of the snapshot are appended to *ret_bytes; returns how many bytes of `input` it took: all, or
  * in the state PAYLOAD_WHOLE fewer, when other things follow. In PAYLOAD_BAD `line` is what was not understood. */
 size_t payload_take(struct payload *payload, struct slice input, struct buf *ret_bytes);

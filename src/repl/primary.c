@@ -31,15 +31,17 @@ struct primary *primary_new(struct repl *repl)
     primary->exec = repl->exec;
     list_init(&primary->followers);
     list_init(&primary->ack_waits);
+    list_init(&primary->syncs);
     return primary;
 }
 
 void primary_free(struct primary *primary)
 {
     ASSERT(list_is_empty(&primary->followers) && list_is_empty(&primary->ack_waits));
-    exec_run_posts(
-        primary->exec); /* drained connections, and the end of a snapshot that nobody wants any more */
-    ASSERT(primary->sync == NULL);
+    full_sync_end_all(primary);
+    while (exec_has_posts(primary->exec)) /* drained connections, snapshots that nobody wants, their files */
+        exec_run_posts(primary->exec);
+    ASSERT(list_is_empty(&primary->syncs));
     mem_free(primary);
 }
 
@@ -95,6 +97,7 @@ static void forget_history_in_time(struct primary *primary)
         return;
     log_write(exec->log, LOG_NOTICE, "no replica for %lld s: the history for them is given up",
               (long long)ttl_s);
+    full_sync_end_all(primary);
     propagate_set_need(exec, PROPAGATE_BACKLOG, false);
     repl_new_history(primary->repl);
 }
@@ -188,6 +191,7 @@ void primary_drop_followers(struct primary *primary)
         follower_drop(follower, "the data has another history from now on");
         close_cursor(follower); /* also of one that was going anyway */
     }
+    full_sync_end_all(primary);
 }
 
 /* ---- PSYNC and SYNC ------------------------------------------------------------------------------- */
@@ -203,6 +207,10 @@ static void log_asks(const struct follower *follower, const char *what)
 static void wait_for_snapshot(struct follower *follower)
 {
     become_replica(follower);
+    if (full_sync_resume(follower)) {
+        log_asks(follower, "goes on with its snapshot");
+        return;
+    }
     follower_enter(follower, FOLLOWER_WAITING);
     log_asks(follower, "asks for everything");
 }
@@ -256,6 +264,7 @@ void primary_ack(struct follower *follower, uint64_t position, uint64_t synced)
         follower->synced = synced < end ? synced : end;
     if (follower->state == FOLLOWER_LOADING)
         follower_enter(follower, FOLLOWER_ONLINE);
+    full_sync_received(follower);
     follower->acked_at_ms = primary->exec->now_ms;
     follower->has_acked = primary->has_acks = true;
 }
@@ -459,6 +468,7 @@ void primary_cron(struct primary *primary)
     if (now_ms >= primary->next_ping_ms ||
         primary->next_ping_ms > now_ms + primary->exec->config->repl_ping_replica_period * SECOND_MS)
         ping(primary);
+    full_sync_cron(primary);
     primary_update_hindrance(primary);
 }
 

@@ -41,6 +41,7 @@
 #include "base/slice.h"
 #include "changelog/changelog.h"
 #include "exec/post.h"
+#include "repl/repl.h"
 
 struct client;
 struct exec;
@@ -93,7 +94,12 @@ struct follower {
     struct exec_post drained;
     bool awaits_drain; /* `drained` is with the I/O side, or on its way back */
 
-    struct full_sync *sync; /* while syncing */
+    /* full_sync.c */
+    struct full_sync *sync;           /* while syncing; and until it has received all, if it can resume */
+    uint64_t sync_position;           /* bytes of it that have been handed over */
+    bool can_resume;                  /* goes on with a snapshot that broke off */
+    char resume_id[REPL_ID_SIZE + 1]; /* "": it has none; else it has so many bytes of this one: */
+    uint64_t resume_bytes;
 };
 
 struct primary {
@@ -107,7 +113,7 @@ struct primary {
     int64_t next_ping_ms;
     bool wants_acks;        /* REPLCONF GETACK is to be sent */
     bool has_acks;          /* some have come since ack_waits were looked at */
-    struct full_sync *sync; /* under way, NULL: none */
+    struct list_node syncs; /* struct full_sync */
     int64_t next_sync_ms;   /* none begins before */
     struct list_node ack_waits;
     bool is_finishing; /* primary_finish: nothing that is for links only goes into the log */
@@ -116,7 +122,7 @@ struct primary {
     bool pause_writes_only;
     uint64_t id_generation; /* of the log that the history's id belongs to */
     /* For INFO. */
-    uint64_t full_syncs, partial_syncs, partial_refused;
+    uint64_t full_syncs, partial_syncs, partial_refused, resumed_syncs;
     uint64_t sent_before; /* bytes, to followers that have gone */
 };
 

@@ -80,7 +80,9 @@ static void abandon_lookup(struct replica_lookup *lookup)
 static void forget_link(struct replica *replica)
 {
     struct exec *exec = replica->exec;
-    replica_sync_abandon(replica);
+    if (!replica->is_broken_off)
+        replica_sync_abandon(replica);
+    replica->is_link_lost = false;
     if (replica->replay) {
         replica->db = replay_db(replica->replay);
         replay_free(replica->replay);
@@ -108,6 +110,7 @@ void replica_drop_link(struct replica *replica, const char *format, ...)
     enum log_level level = strcmp(text, replica->last_error) == 0 ? LOG_VERBOSE : LOG_WARNING;
     log_write(replica->exec->log, level, "link to the primary %s:%u: %s", replica->host, replica->port, text);
     memcpy(replica->last_error, text, sizeof text);
+    replica->is_broken_off = replica->is_broken_off || replica_sync_break_off(replica);
     forget_link(replica);
     replica->next_try_ns = now_ns(replica) + REPLICA_RETRY_NS;
     replica_enter(replica, REPLICA_WAITING);
@@ -200,6 +203,9 @@ static void on_connected(void *context, const char *peer, const char *local)
         .id = replica->has_history ? replica->repl->id : NULL,
         .offset = propagate_offset(replica->exec),
         .failover = replica->failover,
+        .can_resume = replica_sync_goes_to_file(replica),
+        .snapshot = replica->is_broken_off ? replica->snapshot : NULL,
+        .bytes = replica->payload.taken,
     };
     struct buf out = {0};
     replica->last_io_ns = now_ns(replica);
@@ -218,9 +224,23 @@ static void on_received(void *context, struct chunk_list *bytes)
     replica_post(replica);
 }
 
+/* R7 */
+static bool may_miss_link(const struct replica *replica)
+{
+    return replica->state == REPLICA_LOADING ||
+           (replica->state == REPLICA_RECEIVING &&
+            (replica->payload.state == PAYLOAD_WHOLE || replica->input.bytes > 0));
+}
+
 static void on_ended(void *context, enum status why, int error)
 {
     struct replica *replica = context;
+    if (may_miss_link(replica)) {
+        replica->is_link_lost = true;
+        io_link_close(replica->link);
+        replica->link = NULL;
+        return;
+    }
     if (why == ST_IO)
         replica_drop_link(replica, "%s", strerror(error));
     else if (why == ST_EOF)
@@ -247,6 +267,8 @@ void replica_go_on(struct replica *replica)
     replica->replay = replay_new(replica->exec, replica->db, ask_ack, replica);
     replica_enter(replica, REPLICA_CONNECTED);
     replica_send_ack(replica);
+    if (replica->is_link_lost)
+        replica_drop_link(replica, "it has ended while the snapshot was loaded");
 }
 
 static void decide(struct replica *replica, enum handshake_outcome outcome)
@@ -256,14 +278,17 @@ static void decide(struct replica *replica, enum handshake_outcome outcome)
     switch (outcome) {
     case HANDSHAKE_GOES_ON: return;
     case HANDSHAKE_FULL:
-        log_write(log, LOG_NOTICE, "the primary %s:%u sends a snapshot at offset %llu of %s", replica->host,
-                  replica->port, (unsigned long long)handshake->offset, handshake->id);
+        log_write(log, LOG_NOTICE,
+                  "the primary %s:%u sends a snapshot at offset %llu of %s, from byte %llu on", replica->host,
+                  replica->port, (unsigned long long)handshake->offset, handshake->id,
+                  (unsigned long long)handshake->bytes);
         memcpy(replica->full_id, handshake->id, sizeof replica->full_id);
         replica->full_offset = handshake->offset;
         replica_enter(replica, REPLICA_RECEIVING);
         replica_sync_begin(replica);
         return;
     case HANDSHAKE_CONTINUE:
+        replica_sync_abandon(replica);
         log_write(log, LOG_NOTICE, "the primary %s:%u goes on at offset %llu", replica->host, replica->port,
                   (unsigned long long)handshake->offset);
         repl_rename_history(replica->repl, handshake->id);
@@ -323,7 +348,7 @@ void replica_send_ack(struct replica *replica)
 {
     struct buf out = {0};
     char number[NUM_I64_TEXT_MAX];
-    if (replica->state != REPLICA_CONNECTED)
+    if (replica->state != REPLICA_CONNECTED || replica->link == NULL)
         return;
     size_t size = num_format_u64(propagate_offset(replica->exec), number);
     buf_printf(&out, "*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$%zu\r\n%.*s\r\n", size, (int)size, number);
@@ -351,10 +376,16 @@ static bool apply_slice(struct replica *replica, uint64_t budget_ns)
 
 /* ---- Steps ---------------------------------------------------------------------------------------- */
 
+void replica_consumed(struct replica *replica, uint64_t bytes)
+{
+    if (replica->link && bytes > 0)
+        io_link_consumed(replica->link, bytes);
+}
+
 void replica_consume(struct replica *replica, uint64_t bytes)
 {
     chunk_list_consume(&replica->input, bytes, replica->exec->chunks);
-    io_link_consumed(replica->link, bytes);
+    replica_consumed(replica, bytes);
 }
 
 static bool step(struct replica *replica, uint64_t budget_ns)
@@ -405,7 +436,8 @@ void replica_post(struct replica *replica)
 /* Signs of life while this server is busy with what the primary has sent: it must not take it for dead. */
 static void send_newline(struct replica *replica)
 {
-    io_link_send(replica->link, SLICE("\n"));
+    if (replica->link)
+        io_link_send(replica->link, SLICE("\n"));
 }
 
 static void once_a_second(struct replica *replica, uint64_t now)
@@ -424,15 +456,18 @@ void replica_cron(struct replica *replica)
     uint64_t now = now_ns(replica);
     if (replica->state == REPLICA_OFF)
         return;
+    uint64_t timeout_ns = (uint64_t)replica->exec->config->repl_timeout * 1000000000u;
+    if (replica->is_broken_off && now - replica->broken_ns > timeout_ns &&
+        replica->state <= REPLICA_CONNECTING)
+        replica_sync_abandon(replica); /* R6 */
     if (replica->state == REPLICA_WAITING) {
         /* What is being loaded at the start may be of use. */
         if (now >= replica->next_try_ns && !(replica->exec->hindrances & EXEC_LOADING))
             try_again(replica);
         return;
     }
-    uint64_t timeout_ns = (uint64_t)replica->exec->config->repl_timeout * 1000000000u;
     /* What has come is a sign of life, also while it waits here. */
-    bool is_busy = replica->state == REPLICA_LOADING || replica->input.bytes > 0;
+    bool is_busy = replica->state == REPLICA_LOADING || replica->input.bytes > 0 || replica->is_link_lost;
     if (!is_busy && now - replica->last_io_ns > timeout_ns) {
         replica_drop_link(replica, "nothing has come for %lld seconds",
                           (long long)replica->exec->config->repl_timeout);
@@ -482,6 +517,7 @@ bool replica_follow(struct replica *replica, const char *host, uint16_t port)
     bool was_on = replica_is_on(replica);
     if (was_on && strcasecmp(replica->host, host) == 0 && replica->port == port)
         return false;
+    replica_sync_abandon(replica);
     if (was_on)
         forget_link(replica);
     else
@@ -504,6 +540,7 @@ bool replica_stop(struct replica *replica)
 {
     if (!replica_is_on(replica))
         return false;
+    replica_sync_abandon(replica);
     forget_link(replica);
     replica_enter(replica, REPLICA_OFF);
     replica->failover = false;
@@ -593,6 +630,7 @@ void replica_free(struct replica *replica)
 {
     if (replica == NULL)
         return;
+    replica_sync_abandon(replica);
     forget_link(replica);
     replica->wake->replica = NULL;
     if (!replica->wake->is_posted)

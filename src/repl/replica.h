@@ -31,6 +31,9 @@
  * R4  What the primary sends is appended to the log as it came, when it has taken effect, so this server's offset is the primary's,
  *     and whoever follows this server reads the same bytes.
  * R5  A slice of work is bounded: REPLICA_SLICE_US, or slice-us where that is more; then clients have their turn.
+ * R6  A snapshot that has a name and breaks off on its way to the file stays there, with `payload`, for repl-timeout: the next PSYNC may go
+ *     on with it. Any other answer, and whatever else ends it, removes the file.
+ * R7  A link that ends is missed only when what has come of the snapshot is in the file; when that is all of it, when it has been loaded.
  *
  * Threads: executor; workers as said in receive.c and resolve (replica.c). */
 #ifndef SKUA_REPL_REPLICA_H
@@ -92,15 +95,20 @@ struct replica {
     char full_id[REPL_ID_SIZE + 1];
     uint64_t full_offset;
     struct payload payload;
-    struct buf bytes;          /* of the snapshot, cut out of the input, and not handed on */
-    bool is_load_busy;         /* `load` has not done with `bytes` */
-    bool is_load_whole;        /* and needs no more */
-    bool holds_log;            /* the append-only file is held (aof_hold) */
-    bool is_file_whole;        /* everything is in the file, and on the disk */
-    struct receive *receive;   /* to a file; NULL: straight into `load` */
-    struct load *load;         /* no file lies between */
-    struct load_file *loading; /* from the file */
-    uint64_t file_bytes;       /* of the input, which the file has not taken yet: owed to the link */
+    struct buf bytes;                /* of the snapshot, cut out of the input, and not handed on */
+    bool is_load_busy;               /* `load` has not done with `bytes` */
+    bool is_load_whole;              /* and needs no more */
+    bool holds_log;                  /* the append-only file is held (aof_hold) */
+    bool is_file_whole;              /* everything is in the file, and on the disk */
+    struct receive *receive;         /* to a file; NULL: straight into `load` */
+    char snapshot[REPL_ID_SIZE + 1]; /* R6: what the primary calls what comes, "": nothing */
+    bool is_broken_off;              /* R6 */
+    uint64_t broken_ns;              /* since when */
+    uint64_t broken_bytes;           /* that the file had not taken then: of a link that is no more */
+    bool is_link_lost;               /* R7 */
+    struct load *load;               /* no file lies between */
+    struct load_file *loading;       /* from the file */
+    uint64_t file_bytes;             /* of the input, which the file has not taken yet: owed to the link */
 
     struct replay *replay; /* connected */
     bool is_asked;         /* the primary wants an ACK */
@@ -162,6 +170,8 @@ void replica_view(const struct replica *replica, struct replica_view *ret_view);
 
 /* Has the step called again soon. */
 void replica_post(struct replica *replica);
+/* So many bytes that came over the link need no memory here any longer. */
+void replica_consumed(struct replica *replica, uint64_t bytes);
 /* Has done with so many bytes at the front of `input`. */
 void replica_consume(struct replica *replica, uint64_t bytes);
 /* The link is of no use any more: logs why, forgets what belongs to it, and tries again in a second. */
@@ -172,9 +182,13 @@ void replica_enter(struct replica *replica, enum replica_state state);
 /* The data are those of the primary, up to propagate_offset: the stream follows. */
 void replica_go_on(struct replica *replica);
 
-/* replica_sync.c: receiving and loading. The second returns whether there is more to do at once. */
+/* replica_sync.c: receiving and loading. Whether what comes goes to a file first. */
+bool replica_sync_goes_to_file(const struct replica *replica);
+/* The second returns whether there is more to do at once. */
 void replica_sync_begin(struct replica *replica);
 bool replica_sync_step(struct replica *replica);
 void replica_sync_abandon(struct replica *replica);
+/* The link has ended. R6: false when there is nothing that could be gone on with. */
+bool replica_sync_break_off(struct replica *replica);
 
 #endif

@@ -68,15 +68,34 @@ static bool may_replace_data(struct replica *replica)
 
 static void file_written(void *context, enum status status, int error, uint64_t bytes, bool is_finished);
 
+bool replica_sync_goes_to_file(const struct replica *replica)
+{
+    const struct exec *exec = replica->exec;
+    return exec->config->repl_diskless_load != CONFIG_REPL_DISKLESS_LOAD_ON_EMPTY_DB || has_data(exec);
+}
+
+/* R6: what follows goes behind what is in the file. */
+static bool go_on_with_file(struct replica *replica)
+{
+    const struct handshake *handshake = &replica->handshake;
+    if (!replica->is_broken_off || handshake->bytes == 0)
+        return false;
+    replica->is_broken_off = false;
+    payload_resume(&replica->payload);
+    return true;
+}
+
 void replica_sync_begin(struct replica *replica)
 {
     struct exec *exec = replica->exec;
+    if (go_on_with_file(replica))
+        return;
+    replica_sync_abandon(replica);
+    memcpy(replica->snapshot, replica->handshake.snapshot, sizeof replica->snapshot);
     payload_init(&replica->payload);
     buf_clear(&replica->bytes);
     replica->is_load_busy = replica->is_load_whole = replica->is_file_whole = false;
-    bool is_direct =
-        exec->config->repl_diskless_load == CONFIG_REPL_DISKLESS_LOAD_ON_EMPTY_DB && !has_data(exec);
-    if (is_direct)
+    if (!replica_sync_goes_to_file(replica))
         return;
     char path[64];
     snprintf(path, sizeof path, "temp-%" PRId64 ".%d.rdb", exec->now_ms, (int)getpid());
@@ -95,12 +114,27 @@ void replica_sync_abandon(struct replica *replica)
     replica->loading = NULL;
     replica->load = NULL;
     replica->receive = NULL;
-    replica->file_bytes = 0;
+    replica->file_bytes = replica->broken_bytes = 0;
+    replica->is_broken_off = false;
+    replica->snapshot[0] = 0;
     buf_done(&replica->bytes);
     payload_init(&replica->payload);
     if (was_loading)
         empty_keyspace(replica); /* R3: half of the data are none */
     let_go_of_log(replica, false);
+}
+
+bool replica_sync_break_off(struct replica *replica)
+{
+    const struct payload *payload = &replica->payload;
+    bool is_part = payload->state == PAYLOAD_COUNTED || payload->state == PAYLOAD_MARKED;
+    if (replica->state != REPLICA_RECEIVING || replica->receive == NULL || !replica->snapshot[0] ||
+        !is_part || payload->taken == 0)
+        return false;
+    replica->broken_bytes += replica->file_bytes;
+    replica->file_bytes = 0;
+    replica->broken_ns = clock_monotonic_ns(replica->exec->clock);
+    return true;
 }
 
 /* ---- All is here ---------------------------------------------------------------------------------- */
@@ -193,17 +227,36 @@ static void load_from_file(struct replica *replica)
 static void file_written(void *context, enum status status, int error, uint64_t bytes, bool is_finished)
 {
     struct replica *replica = context;
+    if (status != ST_OK && replica->is_broken_off) {
+        replica_sync_abandon(replica);
+        return;
+    }
     if (status != ST_OK) {
+        replica->snapshot[0] = 0; /* nothing can be gone on with */
         replica_drop_link(replica, "the snapshot cannot be written to a file: %s", strerror(error));
         return;
     }
-    replica->file_bytes -= bytes;
-    io_link_consumed(replica->link, bytes);
+    uint64_t of_before = bytes < replica->broken_bytes ? bytes : replica->broken_bytes;
+    replica->broken_bytes -= of_before;
+    replica->file_bytes -= bytes - of_before;
+    replica_consumed(replica, bytes - of_before);
     replica->is_file_whole = is_finished;
     replica_post(replica);
 }
 
 /* ---- Steps ---------------------------------------------------------------------------------------- */
+
+/* The primary need not keep it for us any longer. */
+static void say_received(struct replica *replica)
+{
+    struct buf out = {0};
+    if (replica->snapshot[0] && replica->link) {
+        buf_printf(&out, "*3\r\n$8\r\nREPLCONF\r\n$13\r\nskua-received\r\n$%d\r\n%s\r\n", REPL_ID_SIZE,
+                   replica->snapshot);
+        io_link_send(replica->link, buf_slice(&out));
+    }
+    buf_done(&out);
+}
 
 /* Cuts what has come up to the next bytes of the snapshot. */
 static void cut(struct replica *replica)
@@ -219,17 +272,19 @@ static void cut(struct replica *replica)
         passed += taken;
     }
     if (replica->receive == NULL || replica->bytes.size == 0) {
-        io_link_consumed(replica->link, passed);
+        replica_consumed(replica, passed);
         return;
     }
     /* The window opens again when they are in the file. */
     uint64_t beside = passed > replica->bytes.size ? passed - replica->bytes.size : 0;
-    io_link_consumed(replica->link, beside);
+    replica_consumed(replica, beside);
     replica->file_bytes += replica->bytes.size;
     receive_write(replica->receive, buf_slice(&replica->bytes));
     buf_clear(&replica->bytes);
-    if (replica->payload.state == PAYLOAD_WHOLE)
+    if (replica->payload.state == PAYLOAD_WHOLE) {
         receive_finish(replica->receive);
+        say_received(replica);
+    }
 }
 
 /* All of it has come, as far as the payload says. */
@@ -260,6 +315,10 @@ static bool receive_step(struct replica *replica)
         return false;
     if (replica->payload.state == PAYLOAD_WHOLE && !replica->is_load_busy)
         return finish_receiving(replica);
+    if (replica->is_link_lost && replica->input.bytes == 0 && !replica->is_load_busy) {
+        replica_drop_link(replica, "it has ended in the middle of the snapshot");
+        return false;
+    }
     return replica->is_load_busy || replica->input.bytes > 0;
 }
 

@@ -12,12 +12,14 @@ class Proxy:
     """Listens on `port` and forwards each connection to 127.0.0.1:target.
 
     is_open False: connections are closed at once. spoil: called with the bytes that come from the target and how many came
-    before on this connection; what it returns is forwarded, None: the connection is cut.
+    before on this connection; what it returns is forwarded, None: the connection is cut. buffers: bytes that the kernel keeps of
+    each connection here, 0: as many as it likes.
     """
 
-    def __init__(self, target, spoil=None):
+    def __init__(self, target, spoil=None, buffers=0):
         self.target = target
         self.spoil = spoil
+        self.buffers = buffers
         self.is_open = True
         self.flows = threading.Event()  # cleared: nothing is forwarded from the target
         self.flows.set()
@@ -26,6 +28,7 @@ class Proxy:
         self.pairs = []
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0))
+        self._limit(self.listener)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -40,7 +43,7 @@ class Proxy:
                 near.close()
                 continue
             try:
-                far = socket.create_connection(("127.0.0.1", self.target), timeout=10)
+                far = self._connect()
             except OSError:
                 near.close()
                 continue
@@ -49,6 +52,22 @@ class Proxy:
                 self.pairs.append((near, far))
             threading.Thread(target=self._forward, args=(near, far), daemon=True).start()
             threading.Thread(target=self._return, args=(far, near), daemon=True).start()
+
+    def _limit(self, end):
+        if self.buffers:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.buffers)
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.buffers)
+
+    def _connect(self):
+        far = socket.socket()
+        self._limit(far)  # before it connects: what it offers to take depends on it
+        far.settimeout(10)
+        try:
+            far.connect(("127.0.0.1", self.target))
+        except OSError:
+            far.close()
+            raise
+        return far
 
     def _forward(self, near, far):
         try:

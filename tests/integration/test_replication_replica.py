@@ -51,8 +51,8 @@ def begin_servers(cell):
 def proxies():
     made = []
 
-    def begin(target, spoil=None):
-        made.append(Proxy(target.port, spoil))
+    def begin(target, spoil=None, buffers=0):
+        made.append(Proxy(target.port, spoil, buffers))
         return made[-1]
 
     yield begin

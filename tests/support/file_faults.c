@@ -117,7 +117,7 @@ static enum status faulty_pwrite(struct file *file, const void *bytes, size_t si
     if (status == ST_OK) {
         struct file_faults_account *account = account_of(file);
         faults->room -= *ret_written;
-        if (offset + *ret_written > account->size)
+        if (account != NULL && offset + *ret_written > account->size) /* NULL: it has no name any more */
             account->size = offset + *ret_written;
     }
     return status;

@@ -57,6 +57,62 @@ static void a_new_replica_asks_for_everything(void **state)
     assert_int_equal(handshake.offset, 1234);
 }
 
+static struct handshake_options with_part(void)
+{
+    struct handshake_options options = plain;
+    options.can_resume = true;
+    options.snapshot = OTHER;
+    options.bytes = 77;
+    return options;
+}
+
+static void a_snapshot_that_broke_off_is_told_of(void **state)
+{
+    begin(with_part());
+    hear("+PONG");
+    assert_goes_on("+OK", "*7\r\n$8\r\nREPLCONF\r\n$4\r\ncapa\r\n$3\r\neof\r\n$4\r\ncapa\r\n$6\r\npsync2\r\n"
+                          "$4\r\ncapa\r\n$11\r\nskua-resume\r\n");
+    hear("+OK");
+    assert_goes_on("+OK", "*5\r\n$8\r\nREPLCONF\r\n$13\r\nskua-snapshot\r\n$40\r\n" OTHER
+                          "\r\n$10\r\nskua-bytes\r\n$2\r\n77\r\n");
+    assert_goes_on("-ERR Unrecognized REPLCONF option: skua-snapshot",
+                   "*3\r\n$5\r\nPSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n");
+    assert_int_equal(hear("+FULLRESYNC " ID " 1234 " OTHER " 77"), HANDSHAKE_FULL);
+    assert_int_equal(handshake.offset, 1234);
+    assert_string_equal(handshake.snapshot, OTHER);
+    assert_int_equal(handshake.bytes, 77);
+}
+
+static void a_new_snapshot_takes_the_place_of_the_part(void **state)
+{
+    begin(with_part());
+    skip_to_psync();
+    assert_int_equal(hear("+FULLRESYNC " ID " 1234 " ID), HANDSHAKE_FULL);
+    assert_string_equal(handshake.snapshot, ID);
+    assert_int_equal(handshake.bytes, 0);
+    begin(with_part());
+    skip_to_psync();
+    assert_int_equal(hear("+FULLRESYNC " ID " 1234"), HANDSHAKE_FULL);
+    assert_string_equal(handshake.snapshot, "");
+}
+
+static void nobody_goes_on_with_what_was_not_asked_for(void **state)
+{
+    static const char *const lies[] = {
+        "+FULLRESYNC " ID " 1234 " ID " 77",    "+FULLRESYNC " ID " 1234 " OTHER " 78",
+        "+FULLRESYNC " ID " 1234 " OTHER " ",   "+FULLRESYNC " ID " 1234 short",
+        "+FULLRESYNC " ID " 1234 " OTHER " -1",
+    };
+    for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
+        begin(with_part());
+        skip_to_psync();
+        assert_int_equal(hear(lies[i]), i == 2 ? HANDSHAKE_FULL : HANDSHAKE_FAILED);
+        begin(plain);
+        skip_to_psync();
+        assert_int_equal(hear(lies[i]), i == 2 ? HANDSHAKE_FULL : HANDSHAKE_FAILED);
+    }
+}
+
 static void a_password_is_sent_with_its_user(void **state)
 {
     struct handshake_options options = plain;
@@ -194,6 +250,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_replica_asks_for_everything),
+        cmocka_unit_test(a_snapshot_that_broke_off_is_told_of),
+        cmocka_unit_test(a_new_snapshot_takes_the_place_of_the_part),
+        cmocka_unit_test(nobody_goes_on_with_what_was_not_asked_for),
         cmocka_unit_test(a_password_is_sent_with_its_user),
         cmocka_unit_test(an_announced_address_is_told),
         cmocka_unit_test(what_is_known_is_to_be_continued_with_the_next_byte),

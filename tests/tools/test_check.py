@@ -179,6 +179,13 @@ def test_manifests_that_are_not_sound(tmp_path, manifest, said):
     assert status == DAMAGED and said in line
 
 
+def test_a_manifest_that_was_not_finished_counts_for_nothing(tmp_path):
+    (tmp_path / "a.aof").write_bytes(b"*1\r\n$4\r\nPING\r\n")
+    (tmp_path / "x.manifest").write_text("file a.aof seq 1 type i\n")
+    (tmp_path / "temp-x.manifest").write_text("file a.a")
+    assert status_of(tmp_path) == SOUND
+
+
 # ---- Damage ----------------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@
 #define MANIFEST_WORDS   6 /* file NAME seq N type T */
 #define LOG_FOLDER       "appendonlydir"
 #define SNAPSHOT_FILE    "dump.rdb"
+#define UNFINISHED       "temp-"
 #define MANIFEST_ENDING  ".manifest"
 #define MANIFEST_KEYWORD "file "
 
@@ -196,7 +197,8 @@ struct search {
 static void look_at_name(void *context, const char *name)
 {
     struct search *search = context;
-    if (!ends_in(name, MANIFEST_ENDING))
+    /* One that a server was writing when it was killed counts for nothing. */
+    if (!ends_in(name, MANIFEST_ENDING) || strncmp(name, UNFINISHED, strlen(UNFINISHED)) == 0)
         return;
     if (search->count++ == 0)
         search->name = mem_strdup(name);

@@ -3,21 +3,26 @@ build, at the nth operation on a file; each time what a machine without power ma
 client was told must be there, and what is there is a beginning of what was asked for, in order.
 
 Each writer appends numbers to a list of its own: RPUSH w1 1, 2, 3, … so a list with a gap, a repetition or too few numbers is a broken
-promise. Every third step is a transaction of two numbers, of which both are there or none.
+promise. Every third step is a transaction of two numbers, of which both are there or none. Beside them somebody changes values of all
+types, by chance. What the server has loaded must be what skua-check makes of the files that it was given, read by a program of its own.
 
 SKUA_CYCLES: how many kills (15; `dev/test crash` makes 300). SKUA_SEED: of chance."""
+import json
 import os
 import pathlib
 import random
+import subprocess
 import threading
 import time
 
-from tests.harness.server import SKUA, Server
+from tests.harness.digest import NOTHING, digest
+from tests.harness.server import ROOT, SKUA, Server
 
 CYCLES = int(os.environ.get("SKUA_CYCLES", 15))
 SEED = int(os.environ.get("SKUA_SEED", 1))
 WRITERS = 4
 LIMIT_S = 60
+CHECK = str(ROOT / "build" / "bin" / "skua-check")
 KINDS = ["open", "write", "sync", "rename", "unlink", "directory"]
 EXEC = b"*1\r\n$4\r\nEXEC\r\n"
 
@@ -64,6 +69,48 @@ class Writer(threading.Thread):
                 pass
         except (EOFError, OSError):
             pass
+
+
+class Changer(threading.Thread):
+    """Changes values of all types until the server is gone. None has a time to live: it would be over before it is looked at."""
+
+    def __init__(self, server, seed):
+        super().__init__(daemon=True)
+        self.client = server.connect()
+        self.rng = random.Random(seed)
+        self.surprise = None
+
+    def command(self):
+        rng = self.rng
+        key, i = f"k{rng.randrange(12)}", rng.randrange(40)
+        return rng.choice([
+            ("SET", "s" + key, "x" * rng.choice([3, 60, 3000])), ("APPEND", "s" + key, i), ("SETRANGE", "s" + key, i, "changed"),
+            ("INCRBYFLOAT", "f" + key, "0.1"), ("HSET", "h" + key, i, i), ("HDEL", "h" + key, i), ("SADD", "t" + key, i, f"m{i}"),
+            ("SPOP", "t" + key), ("ZADD", "z" + key, i, f"m{i}"), ("ZPOPMIN", "z" + key), ("LPUSH", "l" + key, i, "y" * i),
+            ("LREM", "l" + key, 0, i), ("XADD", "x" + key, "*", "f", i), ("XTRIM", "x" + key, "MAXLEN", i), ("DEL", "h" + key),
+            ("RENAME", "s" + key, f"sk{i % 12}"), ("COPY", "z" + key, f"zk{i % 12}", "REPLACE"), ("SELECT", i % 3),
+            ("SWAPDB", 1, 2), ("SUNIONSTORE", "t" + key, f"tk{i % 12}", f"tk{i % 7}"),
+        ])
+
+    def run(self):
+        try:
+            while True:
+                commands = [self.command() for _ in range(self.rng.randrange(1, 6))]
+                if self.rng.random() < 0.3:
+                    commands = [("MULTI",), *commands, ("EXEC",)]
+                self.client.pipeline(*commands)
+        except (EOFError, OSError):
+            pass
+
+
+def digest_of_files(folder):
+    """What the files make, as another program reads them."""
+    manifest = folder / "appendonly.aof.manifest"
+    if not manifest.exists():
+        return NOTHING
+    result = subprocess.run([CHECK, "--stats", "--json", str(manifest)], capture_output=True, check=False)
+    assert result.returncode in (0, 1), result.stderr  # 1: torn at the end
+    return json.loads(result.stdout)["digest"]
 
 
 def last_log(server):
@@ -136,13 +183,14 @@ def connect_when_loaded(server):
     return client
 
 
-def live(server, promises, rng):
+def live(server, promises, rng, wanted):
     """Writes until the server ends by itself, or is killed at a random moment."""
     writers = []
     try:
         client = connect_when_loaded(server)
         check(client, promises)
-        writers = [Writer(server, promise) for promise in promises]
+        assert digest(client) == wanted, "it has loaded something else than the files make"
+        writers = [Writer(server, promise) for promise in promises] + [Changer(server, rng.random())]
         for writer in writers:
             writer.start()
         if rng.random() < 0.5:
@@ -181,16 +229,20 @@ def test_what_was_promised_is_there_after_every_crash():
         server.env = {"SKUA_FILE_JOURNAL": str(journal)} | plan(rng, cycle)
         journal.unlink(missing_ok=True)
         before = {path: path.stat().st_size for path in (server.folder / "appendonlydir").glob("*")}
+        wanted = digest_of_files(server.folder / "appendonlydir")
         if not start(server):
             continue
-        live(server, promises, rng)
+        live(server, promises, rng, wanted)
         path = last_log(server)
         if path:
             on_disk = size_on_disk(path, journal, before.get(path, 0))
             lost += lose_unsynced(path, end_of_promises(path.read_bytes(), promises) if on_disk is None else on_disk, rng)
     server.env = {}
+    wanted = digest_of_files(server.folder / "appendonlydir")
     server.start()
-    check(connect_when_loaded(server), promises)
+    client = connect_when_loaded(server)
+    check(client, promises)
+    assert digest(client) == wanted
     written = sum(promise.promised for promise in promises)
     print(f"{CYCLES} crashes, {written} numbers, {lost} bytes lost")
     server.kill()

@@ -339,9 +339,12 @@ void primary_serve_waits(struct primary *primary)
     }
 }
 
+/* The log of a replica is its primary's, byte for byte. Its followers say every second what they have. */
 static void ask_acks(struct primary *primary)
 {
     primary->wants_acks = false;
+    if (primary->repl->is_replica)
+        return;
     changelog_append_for_links(primary->exec->propagate.log,
                                SLICE("*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n"));
 }
@@ -371,8 +374,7 @@ bool primary_finish(struct primary *primary)
         exec->pause_until_ms = INT64_MAX;
         exec->pause_writes_only = true;
         primary->finish_position = propagate_offset(exec);
-        if (!primary->repl->is_replica)
-            ask_acks(primary); /* the log's last words: what is saved now is what they will have */
+        ask_acks(primary); /* the log's last words: what is saved now is what they will have */
     }
     list_for_each(&primary->followers, node)
     {

@@ -179,6 +179,21 @@ static bool is_settled(const struct world *world)
     return true;
 }
 
+static void tell_unsettled(struct world *world)
+{
+    struct buf text = {0};
+    for (unsigned i = 0; i < WORLD_SERVERS; i++) {
+        const struct node *node = &world->nodes[i];
+        if (node->server == NULL)
+            continue;
+        const struct exec *exec = server_exec(node->server);
+        buf_printf(&text, " %u: state %d%s, offset %" PRIu64 " of %.8s;", i, (int)exec->repl->replica->state,
+                   node_is_valid(node) ? "" : ", not valid", propagate_offset(exec), exec->repl->id);
+    }
+    world_fail(world, "W4: they are not equal and connected long after the last fault:%s", buf_string(&text));
+    buf_done(&text);
+}
+
 /* W4. Clients leave, those who wait for something are let go. */
 static void make_peace(struct world *world)
 {
@@ -191,7 +206,7 @@ static void make_peace(struct world *world)
         roles_step(world, true);
         step(world, PEACE_STEP_US);
         if (world->sim.now_ns > until_ns)
-            world_fail(world, "W4: they are not equal and connected long after the last fault");
+            tell_unsettled(world);
     }
 }
 

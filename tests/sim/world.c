@@ -190,11 +190,11 @@ static void tell_unsettled(struct world *world)
         buf_printf(&text, " %u: state %d%s, offset %" PRIu64 " of %.8s;", i, (int)exec->repl->replica->state,
                    node_is_valid(node) ? "" : ", not valid", propagate_offset(exec), exec->repl->id);
     }
-    world_fail(world, "W4: they are not equal and connected long after the last fault:%s", buf_string(&text));
+    world_fail(world, "W5: they are not equal and connected long after the last fault:%s", buf_string(&text));
     buf_done(&text);
 }
 
-/* W4. Clients leave, those who wait for something are let go. */
+/* W5. Clients leave, those who wait for something are let go. */
 static void make_peace(struct world *world)
 {
     uint64_t until_ns = world->sim.now_ns + WORLD_PEACE_NS;

@@ -6,10 +6,11 @@
  * W1  Servers at one position of one history hold the same (state.h): a server's history is what it calls by its id.
  * W2  When WAIT says that so many replicas have a write, so many other servers have had it.
  * W3  What WAIT has said to be at both replicas is at every server whose data are valid, for ever after, however roles change.
+ * W4  Who goes on in a history that has branched off the one that it knows has nothing that came behind the branch.
  *
  * And at the end, when faults and clients have ended:
  *
- * W4  All are connected to one primary, at its position, within WORLD_PEACE_NS.
+ * W5  All are connected to one primary, at its position, within WORLD_PEACE_NS.
  *
  * Threads: one. */
 #ifndef SKUA_TESTS_SIM_WORLD_H
@@ -24,10 +25,11 @@
 #include "state.h"
 #include "workload.h"
 
-#define WORLD_SERVERS  3
-#define WORLD_CLIENTS  5 /* that change everything */
-#define WORLD_CAREFUL  2 /* that wait for replicas */
-#define WORLD_PEACE_NS 60000000000ull
+#define WORLD_SERVERS      3
+#define WORLD_CLIENTS      5   /* that change everything */
+#define WORLD_CAREFUL      2   /* that wait for replicas */
+#define WORLD_BRANCHES_MAX 256 /* more are not looked at */
+#define WORLD_PEACE_NS     60000000000ull
 
 struct worker_pool;
 
@@ -37,15 +39,24 @@ struct node {
     struct server *server; /* NULL: it is down */
     struct worker_pool *workers;
     struct sim_disk disk;
-    bool has_log;                 /* appendonly yes */
-    bool has_safe_log;            /* and appendfsync always */
-    uint64_t paused_until_ns;     /* it gets no processor */
-    uint64_t down_until_ns;       /* while it is down */
+    bool has_log;             /* appendonly yes */
+    bool has_safe_log;        /* and appendfsync always */
+    uint64_t paused_until_ns; /* it gets no processor */
+    uint64_t down_until_ns;   /* while it is down */
+    char id[41];              /* the history, the offset and how often it has gone on, when last looked at */
+    uint64_t offset;
+    uint64_t partial_syncs;
     uint64_t shown;               /* the digest that was shown last */
     int wanted;                   /* whom it is to follow, -1: nobody */
     uint64_t role_changes;        /* of it, or restarts */
     bool was_replica;             /* when last looked at */
     uint64_t seen[WORLD_CAREFUL]; /* the latest write of each careful client that it has ever had */
+};
+
+/* A history that begins in another one. */
+struct world_branch {
+    char id[41], parent[41];
+    uint64_t offset; /* of the first bytes that the parent does not have, or somewhat more */
 };
 
 struct world_client {
@@ -73,6 +84,8 @@ struct world {
     struct world_client clients[WORLD_CLIENTS + WORLD_CAREFUL];
     struct workload workload;
     struct state_record record;
+    struct world_branch branches[WORLD_BRANCHES_MAX];
+    unsigned branch_count;
     unsigned leader;
     unsigned calm;                     /* faults are so many times rarer */
     bool is_peaceful;                  /* no faults, no clients any more */

@@ -79,6 +79,8 @@ void node_start(struct world *world, struct node *node)
     host->server = node->server;
     node->role_changes++;
     node->was_replica = node->wanted >= 0;
+    node->id[0] = 0;
+    node->partial_syncs = 0;
 }
 
 static void note_counts(struct world *world, const struct node *node)
@@ -174,6 +176,38 @@ static void show_state(struct node *node, uint64_t offset, uint64_t digest)
     buf_done(&text);
 }
 
+/* W4 */
+static void check_branch(struct world *world, const struct node *node, const struct exec *exec)
+{
+    for (unsigned i = 0; i < world->branch_count; i++) {
+        const struct world_branch *branch = &world->branches[i];
+        if (strcmp(branch->id, exec->repl->id) == 0 && strcmp(branch->parent, node->id) == 0 &&
+            node->offset > branch->offset)
+            world_fail(world,
+                       "W4: server %u was let go on from offset %" PRIu64
+                       ", and history %s branches off at %" PRIu64,
+                       node->number, node->offset, branch->id, branch->offset);
+    }
+}
+
+static void note_history(struct world *world, struct node *node, const struct exec *exec)
+{
+    const struct repl *repl = exec->repl;
+    bool is_another = strcmp(repl->id, node->id) != 0;
+    uint64_t partial_syncs = repl->replica->partial_syncs;
+    if (is_another && !node_is_replica(node) && node->id[0] && world->branch_count < WORLD_BRANCHES_MAX) {
+        struct world_branch *branch = &world->branches[world->branch_count++];
+        memcpy(branch->id, repl->id, sizeof branch->id);
+        memcpy(branch->parent, node->id, sizeof branch->parent);
+        branch->offset = propagate_offset(exec);
+    }
+    if (is_another && partial_syncs != node->partial_syncs)
+        check_branch(world, node, exec);
+    memcpy(node->id, repl->id, sizeof node->id);
+    node->offset = propagate_offset(exec);
+    node->partial_syncs = partial_syncs;
+}
+
 void node_check(struct world *world, struct node *node)
 {
     const struct exec *exec = exec_of(node);
@@ -183,6 +217,7 @@ void node_check(struct world *world, struct node *node)
     check_careful(world, node);
     if (!node_is_valid(node))
         return;
+    note_history(world, node, exec);
     uint64_t offset = propagate_offset(exec);
     uint64_t digest = state_digest(exec->keyspace);
     show_state(node, offset, digest);

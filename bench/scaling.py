@@ -51,14 +51,14 @@ PREFIX = "scaling:"
 class Workload:
     name: str
     arguments: tuple
-    direct: bool = False  # with direct reads
+    direct: bool | None = False  # with direct reads; None: as the server has it, for what they do not answer
 
     @property
     def title(self):
         return f"{self.name}, direct reads" if self.direct else self.name
 
 
-SET = Workload("SET", ("-t", "set"))
+SET = Workload("SET", ("-t", "set"), direct=None)
 GET = Workload("GET", ("-t", "get"))
 MIX = Workload("80 % GET, 20 % SET", ("--ratio", "1:4"))
 WORKLOADS = [SET, GET, dataclasses.replace(GET, direct=True), MIX, dataclasses.replace(MIX, direct=True)]
@@ -102,6 +102,8 @@ def options_set(client, wanted):
 
 def direct_reads(client, wanted):
     """As they are when the executor is busy: reads behind writes in a pipeline wait for these, and spare it the read."""
+    if wanted is None:
+        return options_set(client, {})
     if wanted:
         return options_set(client, {"direct-reads": "yes", "direct-reads-wait": "yes"})
     return options_set(client, {"direct-reads": "no"})

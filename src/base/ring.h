@@ -55,6 +55,13 @@ static inline bool ring_publish(struct ring *ring)
     return true;
 }
 
+/* Producer: the `index`th of the pointers that have been pushed and not been published, NULL: there are fewer. */
+static inline void *ring_unpublished(const struct ring *ring, unsigned index)
+{
+    uint64_t at = atomic_load_explicit(&ring->tail, memory_order_relaxed) + index;
+    return at < ring->tail_private ? ring->slots[at & ring->mask] : NULL;
+}
+
 /* Consumer: takes the oldest pointer, NULL when there is none. The slot is free for the producer after
  * ring_retire. */
 static inline void *ring_pop(struct ring *ring)

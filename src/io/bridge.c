@@ -52,6 +52,11 @@ static void *message_subject(void *message)
     return (void *)((uintptr_t)message & ~IO_MESSAGE_MASK);
 }
 
+struct run *io_message_run(void *message)
+{
+    return message_kind(message) == IO_RUN ? message_subject(message) : NULL;
+}
+
 static void overflow_push(struct io_overflow *overflow, void *message)
 {
     if (overflow->first + overflow->count == overflow->capacity) {
@@ -341,6 +346,7 @@ void io_publish(struct io *io)
     if (io->index == 0)
         return;
     ring_refill(&io->to_exec, &io->to_exec_overflow);
+    io_fetch_told(io);
     if (ring_publish(&io->to_exec))
         loop_wake(io->group->options.loop);
 }

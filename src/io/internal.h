@@ -263,6 +263,14 @@ void io_overflow_done(struct io_overflow *overflow);
 /* Executor: what it says to an outgoing link. */
 void io_answer_link(struct io *io, struct io_link_message *message);
 
+/* The run that a message to the executor is about, NULL: it is about something else. */
+struct run *io_message_run(void *message);
+
+/* ---- fetch.c --------------------------------------------------------------------------------------- */
+
+/* Owner thread: asks for what the executor will look up for the runs that have been told and not been published. */
+void io_fetch_told(struct io *io);
+
 /* ---- link.c ---------------------------------------------------------------------------------------- */
 
 /* Owner: looks at links that are ready. True when there were some. */

@@ -95,9 +95,14 @@ void shared_prefetch_bucket(const struct shared_read *read, uint32_t db, uint64_
     table_prefetch_bucket_shared(keys_of(read, db), hash);
 }
 
+const struct entry *shared_likely_entry(const struct shared_read *read, uint32_t db, uint64_t hash)
+{
+    return table_likely_item_shared(keys_of(read, db), hash);
+}
+
 const struct entry *shared_prefetch_entry(const struct shared_read *read, uint32_t db, uint64_t hash)
 {
-    const struct entry *entry = table_likely_item_shared(keys_of(read, db), hash);
+    const struct entry *entry = shared_likely_entry(read, db, hash);
     if (entry) {
         prefetch(entry);
         prefetch((const char *)entry + CACHE_LINE);

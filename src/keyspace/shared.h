@@ -51,6 +51,9 @@ bool shared_read_end(struct shared_read *read);
 void shared_prefetch_bucket(const struct shared_read *read, uint32_t db, uint64_t hash);
 const struct entry *shared_prefetch_entry(const struct shared_read *read, uint32_t db, uint64_t hash);
 
+/* The second stage without asking: the entry that the key most likely has, NULL: none. */
+const struct entry *shared_likely_entry(const struct shared_read *read, uint32_t db, uint64_t hash);
+
 enum shared_found {
     SHARED_FOUND,
     SHARED_MISSING,

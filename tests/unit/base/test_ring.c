@@ -34,6 +34,29 @@ static void nothing_is_seen_before_it_is_published(void **state)
     ring_done(&ring);
 }
 
+static void the_producer_sees_what_it_has_not_published(void **state)
+{
+    struct ring ring;
+    ring_init(&ring, 4);
+    assert_null(ring_unpublished(&ring, 0));
+    for (uintptr_t i = 1; i <= 3; i++)
+        assert_true(ring_push(&ring, number(i)));
+    ring_publish(&ring);
+    assert_null(ring_unpublished(&ring, 0));
+    assert_ptr_equal(ring_pop(&ring), number(1));
+    assert_ptr_equal(ring_pop(&ring), number(2));
+    ring_retire(&ring);
+    /* Around the end of the slots. */
+    assert_true(ring_push(&ring, number(4)));
+    assert_true(ring_push(&ring, number(5)));
+    assert_ptr_equal(ring_unpublished(&ring, 0), number(4));
+    assert_ptr_equal(ring_unpublished(&ring, 1), number(5));
+    assert_null(ring_unpublished(&ring, 2));
+    ring_publish(&ring);
+    assert_null(ring_unpublished(&ring, 0));
+    ring_done(&ring);
+}
+
 static void a_full_ring_refuses_until_slots_are_retired(void **state)
 {
     struct ring ring;
@@ -163,6 +186,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_seen_before_it_is_published),
+        cmocka_unit_test(the_producer_sees_what_it_has_not_published),
         cmocka_unit_test(a_full_ring_refuses_until_slots_are_retired),
         cmocka_unit_test(order_holds_around_the_end_of_the_slots),
         cmocka_unit_test(a_ring_of_one),

@@ -18,6 +18,8 @@
 #include "exec/exec.h"
 #include "exec/post.h"
 #include "io/link.h"
+#include "persist/aof.h"
+#include "persist/persist.h"
 #include "repl/failover.h"
 #include "repl/repl.h"
 #include "repl/replay.h"
@@ -344,16 +346,43 @@ static bool hear_line(struct replica *replica)
 
 /* ---- connected ------------------------------------------------------------------------------------ */
 
+static void put_position(struct buf *out, const char *word, uint64_t position)
+{
+    char number[NUM_I64_TEXT_MAX];
+    size_t size = num_format_u64(position, number);
+    buf_printf(out, "$%zu\r\n%s\r\n$%zu\r\n%.*s\r\n", strlen(word), word, size, (int)size, number);
+}
+
+/* What is applied, and what of it is on this server's disk, if it has an append-only file. */
 void replica_send_ack(struct replica *replica)
 {
+    const struct exec *exec = replica->exec;
+    bool has_disk = exec->persist != NULL && aof_is_on(exec->persist->aof);
     struct buf out = {0};
-    char number[NUM_I64_TEXT_MAX];
     if (replica->state != REPLICA_CONNECTED || replica->link == NULL)
         return;
-    size_t size = num_format_u64(propagate_offset(replica->exec), number);
-    buf_printf(&out, "*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$%zu\r\n%.*s\r\n", size, (int)size, number);
+    buf_printf(&out, "*%d\r\n$8\r\nREPLCONF\r\n", has_disk ? 5 : 3);
+    put_position(&out, "ACK", propagate_offset(exec));
+    if (has_disk)
+        put_position(&out, "FACK", exec->durable.synced);
     io_link_send(replica->link, buf_slice(&out));
     buf_done(&out);
+}
+
+/* The primary has asked. Its client may wait for the disk here, which it is told of when it has happened. */
+static void answer_getack(struct replica *replica)
+{
+    replica->is_asked = false;
+    replica->fack_from = propagate_offset(replica->exec);
+    replica_send_ack(replica);
+}
+
+static void tell_disk(struct replica *replica)
+{
+    if (replica->fack_from == 0 || replica->exec->durable.synced < replica->fack_from)
+        return;
+    replica->fack_from = 0;
+    replica_send_ack(replica);
 }
 
 static bool apply_slice(struct replica *replica, uint64_t budget_ns)
@@ -362,10 +391,8 @@ static bool apply_slice(struct replica *replica, uint64_t budget_ns)
     if (taken > 0)
         io_link_consumed(replica->link, taken);
     enum status status = replay_step(replica->replay, budget_ns);
-    if (replica->is_asked) {
-        replica->is_asked = false;
-        replica_send_ack(replica);
-    }
+    if (replica->is_asked)
+        answer_getack(replica);
     if (status == ST_INVALID) {
         replica_drop_link(replica, "the stream is damaged: %s", replay_error(replica->replay));
         replica_set_known(replica, false); /* nobody knows what was meant: everything anew */
@@ -474,6 +501,7 @@ void replica_cron(struct replica *replica)
         return;
     }
     once_a_second(replica, now);
+    tell_disk(replica);
     replica_post(replica);
 }
 

@@ -112,6 +112,7 @@ struct replica {
 
     struct replay *replay; /* connected */
     bool is_asked;         /* the primary wants an ACK */
+    uint64_t fack_from;    /* it is told when this server's disk has come so far; 0: it has been */
 
     uint64_t next_try_ns;
     uint64_t next_ack_ns;

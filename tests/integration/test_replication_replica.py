@@ -928,3 +928,48 @@ def test_bytes_over_links_are_counted_on_both_ends(servers):
     assert int(client.info("stats")["total_net_repl_input_bytes"]) > 1_000_000
     assert int(primary.connect().info("stats")["total_net_repl_output_bytes"]) > 1_000_000
     assert int(client.info("stats")["total_net_repl_output_bytes"]) == 0
+
+
+# ---- Disks of replicas ------------------------------------------------------------------------------------
+
+
+def test_waitaof_counts_replicas_whose_disk_has_it(servers):
+    primary = servers()
+    dry, safe = servers(), servers(appendonly="yes", appendfsync="everysec")
+    for replica in (dry, safe):
+        wait_up(follow(replica, primary.port))
+    client = primary.connect()
+    client("SET a 1")
+    assert client("WAIT 2 0") == 2
+    assert client("WAITAOF 0 1 0") == [0, 1]
+    assert client("WAITAOF 0 2 100") == [0, 1]
+    assert safe.connect()("WAITAOF 0 1 0") == Error(
+        "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and "
+        "are not propagated.")
+
+
+@pytest.mark.once
+def test_a_primary_of_redis_takes_what_is_said_of_disks(servers):
+    primary = servers(REDIS)
+    replica = servers(appendonly="yes", appendfsync="always")
+    client = follow(replica, primary.port)
+    wait_up(client)
+    primary.connect()("SET a 1")
+    assert primary.connect()("WAIT 1 0") == 1
+    wait_equal(primary, replica)
+    assert primary.connect().info("stats")["sync_full"] == "1"
+
+
+@pytest.mark.parametrize("kinds", [(SKUA, SKUA), (REDIS, SKUA), (SKUA, REDIS)], ids="-to-".join)
+def test_databases_are_swapped_on_replicas_too(servers, kinds):
+    primary, replica = servers(kinds[0]), servers(kinds[1])
+    wait_up(follow(replica, primary.port))
+    client = primary.connect()
+    client("SET a first")
+    client("SWAPDB 0 3")
+    client("SET a second")
+    wait_equal(primary, replica)
+    other = replica.connect()
+    assert other("GET a") == b"second"
+    other("SELECT 3")
+    assert other("GET a") == b"first"

@@ -158,6 +158,8 @@ void aof_go_on_in(struct aof *aof, struct file file, const char *name, uint64_t 
 {
     aof->other_size += aof->size;
     aof->file = file;
+    aof->has_file = true;
+    aof->must_repair = false;
     aof_path(aof, "", name, aof->path);
     aof->size = 0;
     aof->ends_unit = true;
@@ -199,16 +201,16 @@ void aof_job_submit(struct aof *aof)
         aof_job_run(aof->job);
 }
 
-/* The file goes with the job, and comes back with it. */
-static void lend_file(struct aof *aof, struct aof_job *job)
+void aof_lend_file(const struct aof *aof, struct aof_job *job)
 {
     job->file = aof->file;
     job->has_file = aof->has_file;
-    job->size = aof->size;
+    job->size = job->good_size = aof->size;
+    job->repair = aof->must_repair;
     memcpy(job->path, aof->path, sizeof job->path);
 }
 
-static void take_file_back(struct aof *aof, const struct aof_job *job)
+void aof_take_file_back(struct aof *aof, const struct aof_job *job)
 {
     aof->file = job->file;
     aof->has_file = job->has_file;
@@ -276,13 +278,11 @@ static bool step_write(struct aof *aof)
     if (!has_more && !(aof->must_sync && sync))
         return false;
     struct aof_job *job = aof_job_begin(aof, AOF_JOB_WRITE);
-    lend_file(aof, job);
+    aof_lend_file(aof, job);
     gather(aof, job, limit);
     annotate(aof, job);
     select_database(aof, job);
     job->sync = sync;
-    job->repair = aof->must_repair;
-    job->good_size = aof->size;
     if (sync)
         aof->synced_ns = now_ns(aof);
     aof_job_submit(aof);
@@ -338,7 +338,7 @@ static void write_done(struct aof *aof, struct aof_job *job)
     const struct changelog_block *last = job->piece_count ? job->pieces[job->piece_count - 1].block : NULL;
     for (unsigned i = 0; i < job->piece_count; i++)
         changelog_block_unref(job->pieces[i].block);
-    take_file_back(aof, job);
+    aof_take_file_back(aof, job);
     aof->writes += job->piece_count > 0;
     aof->syncs += job->sync && job->sync_ns > 0;
     aof->delayed_syncs += job->sync_ns > AOF_SLOW_SYNC_NS;
@@ -456,11 +456,9 @@ static void write_the_rest(struct aof *aof)
         if (aof->written.position == propagate_offset(aof->exec) && !aof->must_sync)
             break;
         struct aof_job *job = aof_job_begin(aof, AOF_JOB_WRITE);
-        lend_file(aof, job);
+        aof_lend_file(aof, job);
         gather(aof, job, UINT64_MAX);
         job->sync = true;
-        job->repair = aof->must_repair;
-        job->good_size = aof->size;
         aof->job_runs = true;
         aof_job_run(job);
         exec_run_posts(aof->exec);

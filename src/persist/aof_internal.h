@@ -118,6 +118,10 @@ void aof_wake(struct aof *aof);
 struct aof_job *aof_job_begin(struct aof *aof, enum aof_job_kind kind);
 void aof_job_submit(struct aof *aof);
 
+/* The file that is being written goes with a job, to be repaired first if it must be, and comes back with it. */
+void aof_lend_file(const struct aof *aof, struct aof_job *job);
+void aof_take_file_back(struct aof *aof, const struct aof_job *job);
+
 /* A path in the log's directory. False: too long. */
 bool aof_path(const struct aof *aof, const char *prefix, const char *name, char *ret_path);
 

@@ -8,7 +8,7 @@
  * |----------|--------------------------------------------------------------------------------------------------|
  * | CREATE   | makes the directory if need be, and a new incr file, empty                                       |
  * | WRITE    | repairs the file if asked to, writes pieces behind it, syncs it if asked to                      |
- * | ROTATE   | syncs the file, puts the manifest in place that names the next one                               |
+ * | ROTATE   | repairs the file if asked to, syncs it, puts the manifest in place that names the next one       |
  * | FINISH   | gives the new base its name, puts the manifest in place that names it                            |
  * | MANIFEST | puts the manifest in place                                                                       |
  *
@@ -42,7 +42,7 @@ struct aof_job {
     const struct clock *clock;
     enum aof_job_kind kind;
     bool sync; /* WRITE */
-    /* WRITE: the file is cut to `good_size` first, and opened anew. */
+    /* WRITE, ROTATE: the file is cut to `good_size` first, and opened anew. */
     bool repair;
     uint64_t good_size;
     /* WRITE, ROTATE: being written; `size` is where it ends. CREATE: the new one. */

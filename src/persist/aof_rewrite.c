@@ -310,10 +310,8 @@ static void submit_rotate(struct aof *aof)
     aof_manifest_copy(&aof->manifest, &rewrite->next_manifest);
     aof_manifest_add_incr(&rewrite->next_manifest, rewrite->next_name);
     put_text(aof, job, &rewrite->next_manifest);
-    job->file = aof->file;
+    aof_lend_file(aof, job);
     job->next_file = rewrite->next_file;
-    job->has_file = true;
-    job->size = aof->size;
     aof_job_submit(aof);
 }
 
@@ -324,6 +322,7 @@ static void rotated(struct aof *aof, const struct aof_job *job)
     if (job->status != ST_OK) {
         aof_manifest_done(&rewrite->next_manifest);
         aof->manifest.incr_seq++; /* R2 */
+        aof_take_file_back(aof, job);
         if (job->sync_failed)
             aof_note_failure(aof, job);
         fail(aof, job->failed, strerror(job->error));

@@ -234,6 +234,23 @@ def test_growth_starts_a_rewrite(servers):
     assert server.redis("STRLEN a") == 1000
 
 
+@pytest.mark.parametrize("torn", [b"", b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$5\r\nhal"], ids=["whole", "torn"])
+def test_a_rewrite_before_the_first_write_after_a_start(servers, torn):
+    """Nothing has opened the file of before yet, nor cut off what is torn."""
+    server = servers()
+    server.redis("SET a 1")
+    path = ended(server)
+    path.write_bytes(path.read_bytes() + torn)
+    again = servers(folder=server.folder)
+    assert again.redis("BGREWRITEAOF") == "Background append only file rewriting started"
+    rewritten(again)
+    assert figures(again)["aof_last_bgrewrite_status"] == "ok"
+    assert again.redis("SET b 2") == "OK"
+    ended(again)
+    third = servers(folder=again.folder)
+    assert [third.redis("GET", key) for key in "ab"] == [b"1", b"2"]
+
+
 def test_a_second_rewrite_is_refused_while_one_runs(servers):
     server = servers()
     r = server.redis

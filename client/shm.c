@@ -8,6 +8,7 @@
  * | CONNECTING | the Unix socket connects, as unix.c does it                | ASKING; SOCKET when none is asked for  |
  * | ASKING     | the request for a session is sent                          | ANSWER                                 |
  * | ANSWER     | the answer and two descriptors are received, and mapped    | RING; SOCKET: refused;                 |
+ * |            |                                                            | ASKING: refused for the moment;        |
  * |            |                                                            | CONNECTING: see begin_again            |
  * | RING       | bytes pass through the rings, the socket carries bells     | (none)                                 |
  * | SOCKET     | bytes pass through the socket: there is no shared memory   | (none)                                 |
@@ -70,6 +71,7 @@ struct shm_stream {
     size_t answer_size;
     int descriptors[DESCRIPTORS_MAX];
     unsigned descriptor_count;
+    unsigned asked; /* times, in vain */
 
     /* SOCKET: the server's reason, until the socket has carried something else. */
     char refusal[REFUSAL_MAX];
@@ -221,12 +223,20 @@ static enum skua_status go_on_with_socket(struct shm_stream *self)
     return SKUA_OK;
 }
 
-static enum skua_status take_refusal(struct shm_stream *self, size_t size, struct fault *fault)
+/* again: the server says that asking again may help. */
+static enum skua_status take_refusal(struct shm_stream *self, size_t size, bool again, struct fault *fault)
 {
+    enum skua_status status;
     if (self->descriptor_count > 0)
         return refuse_answer(self, fault, "is an error with descriptors");
     if (size != self->answer_size)
         return refuse_answer(self, fault, "is more than one");
+    if (again && ++self->asked < SHM_ASKS_MAX) {
+        self->answer_size = self->request_sent = 0;
+        self->state = SHM_ASKING;
+        status = ask(self, fault);
+        return status == SKUA_OK ? SKUA_AGAIN : status;
+    }
     snprintf(self->refusal, sizeof(self->refusal), "%.*s", (int)(size - 3), self->answer + 1);
     return go_on_with_socket(self);
 }
@@ -255,7 +265,8 @@ static enum skua_status take_answer(struct shm_stream *self, struct fault *fault
     size_t size;
     switch (shm_read_offer(self->answer, self->answer_size, &offer, &size)) {
     case SHM_OFFERED: return take_offer(self, &offer, fault); /* what stands behind it are bells */
-    case SHM_REFUSED: return take_refusal(self, size, fault);
+    case SHM_REFUSED: return take_refusal(self, size, false, fault);
+    case SHM_REFUSED_NOW: return take_refusal(self, size, true, fault);
     case SHM_UNFINISHED: break;
     case SHM_NONSENSE: return refuse_answer(self, fault, "cannot be understood");
     }

@@ -47,7 +47,8 @@ static const char *refusal_of(const struct call *call, int64_t version)
     if (!is_alone(client))
         return "ERR SHM OPEN must be the only request on its way";
     if (client->flags & CLIENT_MOVING)
-        return "ERR this connection is ending or moving, it cannot change to shared memory now";
+        return "TRYAGAIN this connection is moving between threads, it can change to shared memory in a "
+               "moment";
     return NULL;
 }
 

@@ -55,8 +55,12 @@ void conn_upgrade(struct conn *conn, struct io_upgrade *upgrade)
     if (conn->state == CONN_ENDED)
         return; /* conn_free frees it */
     bool has_more = conn->input && conn->parsed < conn->input->end;
-    if (conn->state != CONN_OPEN || conn->at_end)
-        refuse(conn, "ERR this connection is ending or moving, it cannot change to shared memory now");
+    if (conn->state == CONN_MOVING)
+        refuse(
+            conn,
+            "TRYAGAIN this connection is moving between threads, it can change to shared memory in a moment");
+    else if (conn->state != CONN_OPEN || conn->at_end)
+        refuse(conn, "ERR this connection is ending, it cannot change to shared memory");
     else if (conn->outstanding > 1 || has_more)
         refuse(conn, "ERR SHM OPEN must be the last request on its way");
     else

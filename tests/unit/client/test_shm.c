@@ -143,6 +143,30 @@ static void a_refusal_leaves_the_socket(void **state)
     assert_int_equal(world->host.connections, 1);
 }
 
+static void who_is_refused_for_the_moment_asks_again(void **state)
+{
+    struct world *world = *state;
+    start_host(world, 0, SHM_HOST_OFFERS, SHM_HOST_CLOSES);
+    atomic_store(&world->host.busy, SHM_ASKS_MAX - 1);
+    connect_to(world, "");
+    assert_string_equal(skua_transport(world->client), "shm");
+    expect_pong(world);
+    assert_int_equal(world->host.connections, 1);
+    assert_int_equal(world->host.asked, SHM_ASKS_MAX);
+}
+
+static void who_is_refused_again_and_again_stays_with_the_socket(void **state)
+{
+    struct world *world = *state;
+    start_host(world, 0, SHM_HOST_OFFERS, SHM_HOST_CLOSES);
+    atomic_store(&world->host.busy, 1000);
+    connect_to(world, "");
+    assert_string_equal(skua_transport(world->client), "unix");
+    assert_int_equal(world->host.asked, SHM_ASKS_MAX);
+    for (unsigned i = 0; i < 100; i++)
+        expect_pong(world);
+}
+
 static void a_refusal_that_was_the_last_word_is_told(void **state)
 {
     struct world *world = *state;
@@ -492,6 +516,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_answer_may_come_in_pieces, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_url_says_how_large_the_rings_are, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_refusal_leaves_the_socket, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_is_refused_for_the_moment_asks_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_is_refused_again_and_again_stays_with_the_socket, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_refusal_that_was_the_last_word_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_be_mapped_is_not_used, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nonsense_is_refused, set_up, tear_down),

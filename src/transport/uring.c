@@ -33,6 +33,7 @@
 #define NO_OPERATION    UINT32_MAX
 #define RESULT_PENDING  INT32_MIN
 #define REPORTS_REFUSED (-EINVAL)
+#define PACKET_MAX      ((uint64_t)64 << 10) /* as the kernel keeps it, before the card cuts it up */
 
 /* Of Linux 6.2; the library of Debian 12 does not name them. Without them nothing is known of copies. */
 #ifndef IORING_SEND_ZC_REPORT_USAGE
@@ -44,6 +45,7 @@ enum operation_state { OPERATION_FREE, OPERATION_SUBMITTED, OPERATION_TAKEN, OPE
 
 struct operation {
     struct uring_sender *sender;
+    uint64_t size; /* taken */
     uint32_t number;
     uint32_t next_free;
     enum operation_state state;
@@ -89,7 +91,8 @@ static void take_result(struct uring *ring, struct operation *operation, int32_t
     if (result > 0) {
         operation->state = OPERATION_TAKEN;
         operation->sender->in_flight++;
-        operation->number = operation->sender->taken(operation->sender, (uint64_t)result);
+        operation->size = (uint64_t)result;
+        operation->number = operation->sender->taken(operation->sender, operation->size);
         if (!more_comes)
             end_taken(ring, operation, true);
     } else if (more_comes) {
@@ -99,13 +102,27 @@ static void take_result(struct uring *ring, struct operation *operation, int32_t
     }
 }
 
+/* A send ends its packet (see send_piece), but one that was taken in part does not, and what follows it may go along. The end of a packet is told of
+ * the first send in it, and the kernel (seen with 6.18) calls the others copied, whatever happened, because nothing was told of them. They
+ * come right after the first, and fit into one packet together. */
+static bool is_copied(struct uring_sender *sender, uint64_t size, uint32_t usage)
+{
+    if (!(usage & IORING_NOTIF_USAGE_ZC_COPIED)) {
+        sender->shared_left = PACKET_MAX;
+        return false;
+    }
+    bool shares = size <= sender->shared_left;
+    sender->shared_left = shares ? sender->shared_left - size : 0;
+    return !shares;
+}
+
 static void take_notification(struct uring *ring, struct operation *operation, uint32_t usage)
 {
     ASSERT(operation->state == OPERATION_TAKEN || operation->state == OPERATION_VOID);
     if (operation->state == OPERATION_VOID)
         free_operation(ring, operation);
     else
-        end_taken(ring, operation, ring->reports && usage & IORING_NOTIF_USAGE_ZC_COPIED);
+        end_taken(ring, operation, ring->reports && is_copied(operation->sender, operation->size, usage));
 }
 
 static void take_completions(struct uring *ring)
@@ -211,7 +228,9 @@ static int32_t send_piece(struct uring *ring, struct uring_sender *sender, int f
         return -ENOBUFS;
     struct io_uring_sqe *entry = io_uring_get_sqe(&ring->ring);
     ASSERT(entry != NULL);
-    io_uring_prep_send_zc_fixed(entry, fd, piece.data, piece.size, MSG_DONTWAIT | MSG_NOSIGNAL,
+    /* The end of a record: nothing is added to its last packet. Sends that share packets are told of together, when the last of them is over: a
+     * hundred at once, and more while there is more to send. */
+    io_uring_prep_send_zc_fixed(entry, fd, piece.data, piece.size, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR,
                                 ring->reports ? IORING_SEND_ZC_REPORT_USAGE : 0, segment);
     entry->user_data = (uint64_t)(operation - ring->operations);
     ring->result = RESULT_PENDING;

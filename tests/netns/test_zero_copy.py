@@ -19,6 +19,8 @@ ENOUGH = 5 * MB if is_slow_build() else 30 * MB
 RECENT = 64  # sends that decide whether a connection goes on with it
 EVERY_PROTOCOL = socket.htons(3)
 
+BOTH_WAYS = pytest.mark.parametrize("way", ["io_uring", "MSG_ZEROCOPY"])
+
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -35,13 +37,20 @@ def command(server, *words):
 
 
 @pytest.fixture
-def primary_on(servers):
+def way():
+    """How what lies in the log goes: by io_uring where that is permitted. Specs with BOTH_WAYS have it done by the other, too."""
+    return "io_uring"
+
+
+@pytest.fixture
+def primary_on(servers, way):
     """primary_on(node, option=value, …) is a primary that spoils what it has let go."""
     def begin(node, **options):
         options = {"tcp_zerocopy_min_write_size": 1, "repl_backlog_size": "1mb", "repl_timeout": 60, "io_threads": 2,
                    "client_output_buffer_limit": "replica 0 0 0"} | options
         primary = servers(node, **options)
         command(primary, "DEBUG POISON-LOG-BLOCKS 1")
+        command(primary, "DEBUG", "ZEROCOPY-BY-URING", int(way == "io_uring"))
         return primary
 
     return begin
@@ -112,11 +121,11 @@ def assert_everything_was_copied(server):
 
 @pytest.mark.parametrize("family", ["IPv4", "IPv6"])
 @pytest.mark.parametrize("kind", [SKUA, REDIS])
-@pytest.mark.parametrize("threads", [0, 2])
-def test_a_replica_behind_a_card_is_sent_the_stream_without_a_copy(world, primary_on, follow, family, kind, threads):
+@BOTH_WAYS
+def test_a_replica_behind_a_card_is_sent_the_stream_without_a_copy(world, primary_on, follow, family, kind):
     here, there = world.pair("primary", "replica")
     there.receive_as_a_card()
-    primary = primary_on(here, io_threads=threads)
+    primary = primary_on(here)
     replica = follow(there, here.ip if family == "IPv4" else here.ip6, kind)
     write(primary)
     wait_equal(primary, replica)
@@ -179,6 +188,7 @@ def test_with_the_measured_threshold_a_replica_gets_the_same(world, primary_on, 
 # ---- Where the kernel copies all the same ---------------------------------------------------------------------------
 
 
+@BOTH_WAYS
 def test_between_namespaces_it_copies_which_is_noticed(world, primary_on, follow):
     here, there = world.pair("primary", "replica")
     primary = primary_on(here)
@@ -243,6 +253,7 @@ def test_after_a_rest_it_is_tried_again(world, primary_on, follow):
 # ---- What the kernel reads a second time ----------------------------------------------------------------------------
 
 
+@BOTH_WAYS
 @pytest.mark.parametrize("lost", [0, 0.01])
 def test_what_the_kernel_has_to_read_stays_as_it_is_until_it_has_arrived(stopped, lost):
     """The history is long past what is in flight here, so a sender that let its memory go when the kernel had taken it would send
@@ -293,6 +304,7 @@ def assert_goes_on(primary, replica):
     assert_nothing_was_copied(primary)
 
 
+@BOTH_WAYS
 def test_the_memory_of_a_stopped_replica_is_free_at_once_when_it_is_killed(stopped):
     primary, replica = stopped
     with Client(primary.socket_path) as client:
@@ -322,6 +334,7 @@ def test_the_memory_of_a_replica_that_cannot_be_reached_is_free_when_it_is_dropp
     assert_goes_on(primary, replica)
 
 
+@BOTH_WAYS
 def test_the_memory_of_a_replica_whose_process_dies_is_free(stopped):
     primary, replica = stopped
     tell_how_fast_it_is_free(primary, replica.kill)
@@ -333,6 +346,7 @@ def test_the_memory_of_a_replica_whose_process_dies_is_free(stopped):
 # ---- What the kernel says late, or refuses --------------------------------------------------------------------------
 
 
+@BOTH_WAYS
 def test_while_nothing_is_told_everything_is_held_and_nothing_waits(linked):
     primary, replica = linked
     command(primary, "DEBUG PAUSE-ERRQUEUE-EVENTS 1")
@@ -345,6 +359,7 @@ def test_while_nothing_is_told_everything_is_held_and_nothing_waits(linked):
     wait_equal(primary, replica)
 
 
+@pytest.mark.parametrize("way", ["MSG_ZEROCOPY"])
 def test_without_memory_to_keep_track_of_sends_they_are_copied(linked):
     """net.core.optmem_max is what the kernel spends on notes about a socket's sends."""
     primary, replica = linked

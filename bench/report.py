@@ -1,8 +1,8 @@
 """Writes what the benchmark found: a table (Markdown), a picture (SVG), the figures (JSON) and skua-bench's page (HTML).
 
 Entry: merged, write. All are made of skua-bench's JSON document, whose fields docs/benchmark-output.md describes, and of
-nine more: `measures` (memory), `pause`, `waits` (GETs beside long commands), `half` (GETs at half load), `snapshot`
-(bench/snapshot.py), `loading` (bench/loading.py), `scaling` (bench/scaling.py), `shm` (bench/shm.py) and, with a peer,
+ten more: `measures` (memory), `pause`, `waits` (GETs beside long commands), `half` (GETs at half load), `snapshot`
+(bench/snapshot.py), `sending` (bench/zero_copy.py), `loading` (bench/loading.py), `scaling` (bench/scaling.py), `shm` (bench/shm.py) and, with a peer,
 `single_commands` (bench/commands.py).
 The picture has the look of the page, on light and dark ground.
 """
@@ -19,6 +19,7 @@ import report_page  # noqa: E402
 import scaling  # noqa: E402
 import shm  # noqa: E402
 import snapshot  # noqa: E402
+import zero_copy  # noqa: E402
 
 PAGE = ROOT / "tools" / "bench"
 TITLES = {"skua": "Skua", "redis": "Redis"}
@@ -192,6 +193,8 @@ def table(document):
     lines += ["", *_waits_table(document)]
     if "snapshot" in document:
         lines += ["", *snapshot.section(document["snapshot"])]
+    if "sending" in document:
+        lines += ["", *zero_copy.section(document["sending"])]
     if "loading" in document:
         lines += ["", *loading.section(document["loading"])]
     lines += ["", *shm.table(document["shm"])]

@@ -25,6 +25,7 @@ import report  # noqa: E402
 import scaling  # noqa: E402
 import shm  # noqa: E402
 import snapshot  # noqa: E402
+import zero_copy  # noqa: E402
 from harness.server import REDIS, SKUA, program  # noqa: E402
 
 COMMANDS, PIPELINES = ("get", "set"), (1, 16)
@@ -117,6 +118,8 @@ def main():
     say(f"longest pause from {first:,} to {last:,} keys: {ms:.3f} ms {by}")
     document["waits"] = pauses.measure_pauses(kinds, 0.1 if options.quick else 1, say)
     document["snapshot"] = snapshot.measure_snapshots(kinds, 0.1 if options.quick else 1, say)
+    if sending := zero_copy.measure_sending(0.1 if options.quick else 1, say):
+        document["sending"] = sending
     document["loading"] = loading.measure_loading(kinds, 0.1 if options.quick else 1, say)
     document["scaling"] = scaling.measure_scaling(kinds, scaling.quickly(options), say)
     document["shm"] = shm.measure_shm(kinds, options.quick, say)

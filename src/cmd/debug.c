@@ -201,15 +201,6 @@ static void debug_pin_loopback(struct call *call, const struct slice *argv, uint
     reply_ok(call->out);
 }
 
-static void debug_pin_by_uring(struct call *call, const struct slice *argv, uint32_t argc)
-{
-    bool is_on;
-    if (!parse_switch(call, argv[0], &is_on))
-        return;
-    io_group_pin_by_uring(call->exec->repl->io, is_on);
-    reply_ok(call->out);
-}
-
 static void debug_pause_pins(struct call *call, const struct slice *argv, uint32_t argc)
 {
     bool is_on;
@@ -255,8 +246,6 @@ static const struct subcommand subcommands[] = {
      debug_set_long_commands},
     {"set-active-expire", 1, " <0|1>", "Stop or resume the removal of expired keys that nobody asks for.",
      debug_set_active_expire},
-    {"zerocopy-by-uring", 1, " <0|1>", "Send without copying by MSG_ZEROCOPY only, or by io_uring, too.",
-     debug_pin_by_uring},
     {"zerocopy-for-loopback", 1, " <0|1>", "Send without copying also to clients on this host.",
      debug_pin_loopback},
     {"sleep", 1, " <seconds>", "Hold the executor up. Fractions are allowed.", debug_sleep},

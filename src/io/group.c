@@ -67,7 +67,7 @@ struct io_group *io_group_new(const struct io_options *options)
     group->shm.spin_us = &options->config->shm_spin_us;
     group->shm.spin_percent = &options->config->shm_spin_cpu;
     group->shm.has_one_processor = shm_usable_cpus() < 2;
-    pinning_host_init(&group->pinning, &options->config->tcp_tx_zerocopy,
+    pinning_host_init(&group->pinning, &options->config->tcp_tx_zerocopy, &options->config->io_uring,
                       &options->config->tcp_zerocopy_min_write_size, pinning_memory_max());
     pthread_mutex_init(&group->listeners_lock, NULL);
     group->accepting = true;
@@ -76,6 +76,7 @@ struct io_group *io_group_new(const struct io_options *options)
     group->ios[0]->running = true;
     work_begin(&group->ios[0]->work);
     atomic_init(&group->io_count, 1);
+    io_announce_uring(group);
     return group;
 }
 
@@ -368,11 +369,6 @@ void io_group_pinning_totals(const struct io_group *group, struct pinning_totals
 void io_group_pin_loopback(struct io_group *group, bool is_allowed)
 {
     atomic_store_explicit(&group->pinning.for_loopback, is_allowed, memory_order_relaxed);
-}
-
-void io_group_pin_by_uring(struct io_group *group, bool is_allowed)
-{
-    atomic_store_explicit(&group->pinning.without_uring, !is_allowed, memory_order_relaxed);
 }
 
 void io_group_pause_pins(struct io_group *group, bool is_paused)

@@ -285,6 +285,8 @@ void io_executor_hear_link(struct io_link_message *message);
 
 /* io->drain_timer: asks streams that drain. */
 void io_look_at_drains(struct loop_timer *timer);
+/* Tells the log whether io_uring can be used, if it is to be. */
+void io_announce_uring(const struct io_group *group);
 /* Owner, each tick: hears what was held back while completions were paused. */
 void io_settle_pins(struct io *io);
 

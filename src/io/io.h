@@ -96,10 +96,9 @@ uint64_t io_group_connection_count(const struct io_group *group);
  * output. */
 void io_group_set_direct_unsent_max(struct io_group *group, uint64_t bytes);
 
-/* DEBUG: sends to peers on this host may go without copying, too (the kernel copies them all the same); they may go by io_uring where that is possible, as by default; what the kernel tells of such sends is
+/* DEBUG: sends to peers on this host may go without copying, too (the kernel copies them all the same); what the kernel tells of such sends is
  * held back. */
 void io_group_pin_loopback(struct io_group *group, bool is_allowed);
-void io_group_pin_by_uring(struct io_group *group, bool is_allowed);
 void io_group_pause_pins(struct io_group *group, bool is_paused);
 
 /* ---- Statistics ----------------------------------------------------------------------------------- */

@@ -19,12 +19,16 @@
  * V3  head_is_pinned: of the output's first chunk a part has been sent pinned.
  *
  * Threads: the owning io. */
+#include <errno.h>
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/bug.h"
 #include "base/log.h"
 #include "exec/exec.h"
 #include "io/conn.h"
 #include "io/internal.h"
+#include "transport/uring.h"
 
 /* Bytes of one pinned send: what copying CONN_SEND_SIZE takes, they take or less. */
 #define PINNED_SEND_SIZE ((uint64_t)512 << 10)
@@ -42,6 +46,23 @@ struct drain {
     struct chunk_list held;
     uint64_t since_ns;
 };
+
+/* ---- Start ------------------------------------------------------------------------------------------ */
+
+void io_announce_uring(const struct io_group *group)
+{
+    struct uring *ring;
+    if (!atomic_load_explicit(group->pinning.uses_uring, memory_order_relaxed))
+        return;
+    if (uring_new(group->options.loop, &ring) == ST_OK) {
+        uring_free(ring);
+        log_write(group->options.log, LOG_VERBOSE, "io_uring can be used for what is sent to replicas");
+    } else {
+        log_write(group->options.log, LOG_NOTICE,
+                  "io_uring cannot be used here (%s): what is sent to replicas goes without it",
+                  strerror(errno));
+    }
+}
 
 /* ---- Sending -------------------------------------------------------------------------------------- */
 

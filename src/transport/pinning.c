@@ -28,10 +28,11 @@ uint64_t pinning_memory_max(void)
     return limit.rlim_cur;
 }
 
-void pinning_host_init(struct pinning_host *host, const _Atomic bool *is_on, const _Atomic int64_t *size_min,
-                       uint64_t memory_max)
+void pinning_host_init(struct pinning_host *host, const _Atomic bool *is_on, const _Atomic bool *uses_uring,
+                       const _Atomic int64_t *size_min, uint64_t memory_max)
 {
-    *host = (struct pinning_host){.is_on = is_on, .size_min = size_min, .total_max = memory_max};
+    *host = (struct pinning_host){
+        .is_on = is_on, .uses_uring = uses_uring, .size_min = size_min, .total_max = memory_max};
     if (memory_max != UINT64_MAX)
         host->total_max = MEMORY_SHARE(memory_max);
 }

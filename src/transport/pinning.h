@@ -28,18 +28,18 @@ enum pin_way {
 
 struct pinning_host {
     const _Atomic bool *is_on;       /* option tcp-tx-zerocopy */
+    const _Atomic bool *uses_uring;  /* option io-uring */
     const _Atomic int64_t *size_min; /* option tcp-zerocopy-min-write-size; 0: as measured */
     uint64_t total_max;              /* P1 */
     _Atomic uint64_t in_flight;      /* P1; bytes */
     _Atomic bool for_loopback;       /* DEBUG ZEROCOPY-FOR-LOOPBACK */
     _Atomic bool is_paused;          /* DEBUG PAUSE-ERRQUEUE-EVENTS */
-    _Atomic bool without_uring;      /* DEBUG ZEROCOPY-BY-URING 0 */
     _Atomic unsigned resumed;        /* how often that has ended */
 };
 
 /* `memory_max`: bytes that the process may pin, UINT64_MAX: no limit (pinning_memory_max). */
-void pinning_host_init(struct pinning_host *host, const _Atomic bool *is_on, const _Atomic int64_t *size_min,
-                       uint64_t memory_max);
+void pinning_host_init(struct pinning_host *host, const _Atomic bool *is_on, const _Atomic bool *uses_uring,
+                       const _Atomic int64_t *size_min, uint64_t memory_max);
 
 /* What the kernel lets this process pin: RLIMIT_MEMLOCK, unless it has CAP_IPC_LOCK. */
 uint64_t pinning_memory_max(void);

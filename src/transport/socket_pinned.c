@@ -198,7 +198,7 @@ bool socket_settle(struct stream *stream)
 static struct uring *ring_of(struct socket_stream *socket)
 {
     struct pinning *pinning = socket->stream.pinning;
-    if (atomic_load_explicit(&pinning->host->without_uring, memory_order_relaxed))
+    if (!atomic_load_explicit(pinning->host->uses_uring, memory_order_relaxed))
         return NULL;
     if (!pinning->has_tried_uring) {
         pinning->has_tried_uring = true;

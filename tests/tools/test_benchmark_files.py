@@ -71,6 +71,12 @@ LOADING = {"keys": 3_000_000, "values": {"512": {
     kind: {"load_s": seconds, "load_cpu_s": seconds - 0.5, "save_s": 2 * seconds, "save_cpu_s": seconds, "file_bytes": 1 << 30}
     for kind, seconds in (("skua", 2.0), ("redis", 4.5))}}}
 
+SENDING = {
+    "catching_up": {way: {"rounds": [seconds, 2 * seconds, seconds]} for way, seconds in
+                    (("copying", 0.4), ("MSG_ZEROCOPY", 0.3), ("io_uring", 0.16), ("automatic", 0.2))},
+    "writes": {"65536": {way: [seconds] for way, seconds in
+                         (("copying", 1.0), ("MSG_ZEROCOPY", 1.1), ("io_uring", 1.2), ("automatic", 1.02))}}}
+
 
 def benchmark(servers=("skua", "redis")):
     sessions = [(pipeline, document(servers=servers)) for pipeline in (1, 16)]
@@ -80,7 +86,7 @@ def benchmark(servers=("skua", "redis")):
     values = {size: {server: found[server] for server in servers} for size, found in LOADING["values"].items()}
     peers = SCALING["peers"] if "redis" in servers else {}
     return report.merged(sessions) | {"measures": MEMORY, "pause": PAUSE, "waits": WAITS, "shm": SHM, "half": half, "snapshot": snapshot,
-                                      "loading": LOADING | {"values": values},
+                                      "loading": LOADING | {"values": values}, "sending": SENDING,
                                       "scaling": SCALING | {"peers": peers}} | beside
 
 
@@ -124,6 +130,15 @@ def test_loading_and_saving():
     assert "| loading, values of 512 bytes | 2.00 s (1.50) | 4.50 s (4.00) |" in text
     assert "| saving, values of 512 bytes | 4.00 s (2.00) | 9.00 s (4.50) |" in text
     assert "| loading, values of 512 bytes | 2.00 s (1.50) |" in report.table(benchmark(servers=("skua",)))
+
+
+def test_sending_to_replicas():
+    text = report.table(benchmark())
+    assert "| | copying | MSG_ZEROCOPY | io_uring | automatic |" in text
+    assert "| catching up | 0.400 (1.00) | 0.300 (0.75) | 0.160 (0.40) | 0.200 (0.50) |" in text
+    assert "| writes of 64 KB | 1.000 (1.00) | 1.100 (1.10) | 1.200 (1.20) | 1.020 (1.02) |" in text
+    without = {name: part for name, part in benchmark().items() if name != "sending"}
+    assert "Sending to replicas" not in report.table(without)
 
 
 def test_latency_at_half_load():

@@ -85,8 +85,10 @@ static bool make_own(struct call *call, struct operand *operand)
 {
     if (operand->key.entry == NULL || operand->key.entry->flags & ENTRY_EDITED)
         return true;
+    uint32_t steps = call->exec->keyspace->steps_made;
     if (!store(call, &operand->key, operand->bytes))
         return false;
+    call->exec->keyspace->steps_made = steps; /* the bytes are the same: no step that readers could see */
     operand->bytes = entry_bytes(operand->key.entry);
     return true;
 }

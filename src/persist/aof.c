@@ -275,7 +275,7 @@ static bool step_write(struct aof *aof)
         limit = aof->stop_at;
     bool has_more = aof->written.position < limit;
     bool sync = is_sync_due(aof) || (aof->state == AOF_STOPPING && !has_more);
-    if (!has_more && !(aof->must_sync && sync))
+    if (!has_more && !aof->must_repair && !(aof->must_sync && sync))
         return false;
     struct aof_job *job = aof_job_begin(aof, AOF_JOB_WRITE);
     aof_lend_file(aof, job);

@@ -479,7 +479,8 @@ bool aof_rewrite_step(struct aof *aof)
         return begin(aof);
     if (rewrite->state == AOF_REWRITE_CREATING)
         cut(aof);
-    if (rewrite->must_rotate && aof->written.position == rewrite->cut) {
+    /* A file that has been loaded may not be open yet, and a torn end must not become the middle of the log. */
+    if (rewrite->must_rotate && aof->written.position == rewrite->cut && !aof->must_repair) {
         submit_rotate(aof);
     } else if (rewrite->state == AOF_REWRITE_FINISHING && !rewrite->must_rotate) {
         submit_finish(aof);

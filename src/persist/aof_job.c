@@ -46,7 +46,8 @@ static enum status repair(struct aof_job *job)
     if (fail(job, file_truncate(&job->file, job->good_size), "truncate") != ST_OK)
         return job->status;
     job->size = job->good_size;
-    return ST_OK;
+    /* Whoever was killed may have put the manifest in place and not come to sync that. */
+    return fail(job, file_sync_directory(job->files, job->directory), "directory");
 }
 
 static enum status write_pieces(struct aof_job *job)

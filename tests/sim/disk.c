@@ -63,8 +63,8 @@ static enum status fail(int error, enum status status)
 
 static struct sim_name *add_name(struct sim_disk *disk, const char *path, struct sim_inode *inode)
 {
-    if (disk->name_count == disk->name_capacity) {
-        disk->name_capacity = disk->name_capacity ? 2 * disk->name_capacity : 16;
+    if (disk->name_count >= disk->name_capacity) {
+        disk->name_capacity = 2 * disk->name_count + 16;
         disk->names = mem_realloc(disk->names, disk->name_capacity * sizeof *disk->names);
     }
     struct sim_name *name = &disk->names[disk->name_count++];
@@ -72,6 +72,17 @@ static struct sim_name *add_name(struct sim_disk *disk, const char *path, struct
     if (inode)
         inode->refs++;
     return name;
+}
+
+/* Whether an operation that changes something has its effect; the last one may. */
+static bool has_effect(struct sim_disk *disk)
+{
+    if (disk->frozen)
+        return false;
+    if (disk->operations_left == 0 || --disk->operations_left > 0)
+        return true;
+    disk->frozen = true;
+    return disk->rng && rng_below(disk->rng, 2);
 }
 
 static void remove_name(struct sim_disk *disk, struct sim_name *name)
@@ -85,11 +96,11 @@ static void remove_name(struct sim_disk *disk, struct sim_name *name)
 static enum status disk_rename(const struct file_system *system, const char *from, const char *to)
 {
     struct sim_disk *disk = disk_of(system);
-    if (disk->frozen)
-        return ST_OK;
     struct sim_name *name = find(disk, from);
-    if (name == NULL)
+    if (name == NULL && !disk->frozen)
         return fail(ENOENT, ST_NOT_FOUND);
+    if (!has_effect(disk))
+        return ST_OK;
     struct sim_inode *inode = name->inode;
     inode->refs++;
     remove_name(disk, name);
@@ -105,27 +116,66 @@ static enum status disk_unlink(const struct file_system *system, const char *pat
 {
     struct sim_disk *disk = disk_of(system);
     struct sim_name *name = find(disk, path);
-    if (disk->frozen)
-        return ST_OK;
-    if (name == NULL)
+    if (name == NULL && !disk->frozen)
         return fail(ENOENT, ST_NOT_FOUND);
-    remove_name(disk, name);
+    if (has_effect(disk))
+        remove_name(disk, name);
     return ST_OK;
 }
 
 static enum status disk_make_directory(const struct file_system *system, const char *path)
 {
     struct sim_disk *disk = disk_of(system);
-    if (disk->frozen)
-        return ST_OK;
     if (find(disk, path))
         return fail(EEXIST, ST_EXISTS);
-    add_name(disk, path, NULL);
+    if (has_effect(disk))
+        add_name(disk, path, NULL);
     return ST_OK;
+}
+
+/* Whether the name stands in this directory: "" is the one where the server runs. */
+static bool is_in(const char *name, const char *directory)
+{
+    const char *slash = strrchr(name, '/');
+    size_t size = slash ? (size_t)(slash - name) : 0;
+    return size == strlen(directory) && strncmp(name, directory, size) == 0;
+}
+
+static const char *normal(const char *directory)
+{
+    return strcmp(directory, ".") == 0 ? "" : directory;
+}
+
+/* Has the names of a directory in `to`, of `*count` names, become those in `from`. */
+static void copy_names(struct sim_name **to, unsigned *count, const struct sim_name *from,
+                       unsigned from_count, const char *directory)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < *count; i++) {
+        struct sim_name name = (*to)[i];
+        if (!is_in(name.path, directory)) {
+            (*to)[kept++] = name;
+            continue;
+        }
+        if (name.inode)
+            inode_unref(name.inode);
+        mem_free(name.path);
+    }
+    *to = mem_realloc(*to, (kept + from_count + 1) * sizeof **to);
+    for (unsigned i = 0; i < from_count; i++)
+        if (is_in(from[i].path, directory)) {
+            (*to)[kept++] = (struct sim_name){mem_strdup(from[i].path), from[i].inode};
+            if (from[i].inode)
+                from[i].inode->refs++;
+        }
+    *count = kept;
 }
 
 static enum status disk_sync_directory(const struct file_system *system, const char *path)
 {
+    struct sim_disk *disk = disk_of(system);
+    if (has_effect(disk))
+        copy_names(&disk->synced_names, &disk->synced_count, disk->names, disk->name_count, normal(path));
     return ST_OK;
 }
 
@@ -173,10 +223,12 @@ static enum status disk_open(const struct file_system *system, const char *path,
         return fail(EISDIR, ST_IO);
     if (name && mode == FILE_CREATE_NEW)
         return fail(EEXIST, ST_EXISTS);
-    struct sim_inode *inode = name && !disk->frozen ? name->inode : NULL;
+    bool changes = (makes && name == NULL) || mode == FILE_CREATE;
+    bool is_real = changes ? has_effect(disk) : !disk->frozen;
+    struct sim_inode *inode = name && is_real ? name->inode : NULL;
     if (inode == NULL) /* a frozen disk gives files that nobody will find again */
         inode = mem_calloc(1, sizeof *inode);
-    if (name == NULL && !disk->frozen)
+    if (name == NULL && is_real)
         add_name(disk, path, inode);
     if (mode == FILE_CREATE) {
         buf_clear(&inode->bytes);
@@ -205,14 +257,26 @@ static enum status disk_write(struct file *file, const struct iovec *pieces, uns
                               size_t *ret_written)
 {
     struct sim_handle *handle = handle_of(file);
-    *ret_written = 0;
-    for (unsigned i = 0; i < count; i++) {
+    struct sim_disk *disk = disk_of(file->system);
+    bool was_frozen = disk->frozen;
+    size_t size = 0;
+    for (unsigned i = 0; i < count; i++)
+        size += pieces[i].iov_len;
+    *ret_written = size;
+    bool is_whole = has_effect(disk);
+    if (disk->write_error && !disk->frozen && rng_below(disk->rng, 2))
+        return fail(disk->write_error, ST_IO);
+    if (disk->frozen && !is_whole) /* the last one has a part of its effect, those behind it none */
+        size = was_frozen || disk->rng == NULL ? 0 : (size_t)rng_below(disk->rng, size + 1);
+    else if (disk->write_error && size > 1)
+        size = *ret_written = 1 + (size_t)rng_below(disk->rng, size - 1);
+    for (unsigned i = 0; i < count && size > 0; i++) {
+        size_t some = pieces[i].iov_len < size ? pieces[i].iov_len : size;
         if (handle->appends)
             handle->offset = handle->inode->bytes.size;
-        if (pieces[i].iov_len > 0 && !disk_of(file->system)->frozen)
-            put(handle->inode, handle->offset, pieces[i].iov_base, pieces[i].iov_len);
-        handle->offset += pieces[i].iov_len;
-        *ret_written += pieces[i].iov_len;
+        put(handle->inode, handle->offset, pieces[i].iov_base, some);
+        handle->offset += some;
+        size -= some;
     }
     return ST_OK;
 }
@@ -220,7 +284,7 @@ static enum status disk_write(struct file *file, const struct iovec *pieces, uns
 static enum status disk_pwrite(struct file *file, const void *bytes, size_t size, uint64_t offset,
                                size_t *ret_written)
 {
-    if (!disk_of(file->system)->frozen)
+    if (has_effect(disk_of(file->system)))
         put(handle_of(file)->inode, offset, bytes, size);
     *ret_written = size;
     return ST_OK;
@@ -247,16 +311,19 @@ static enum status disk_read(struct file *file, void *bytes, size_t size, size_t
 static enum status disk_sync(struct file *file)
 {
     struct sim_inode *inode = handle_of(file)->inode;
-    if (!disk_of(file->system)->frozen)
+    struct sim_disk *disk = disk_of(file->system);
+    if (disk->sync_error && !disk->frozen)
+        return fail(disk->sync_error, ST_IO);
+    if (has_effect(disk))
         inode->synced = inode->bytes.size;
-    disk_of(file->system)->syncs++;
+    disk->syncs++;
     return ST_OK;
 }
 
 static enum status disk_truncate(struct file *file, uint64_t size)
 {
     struct sim_inode *inode = handle_of(file)->inode;
-    if (disk_of(file->system)->frozen)
+    if (!has_effect(disk_of(file->system)))
         return ST_OK;
     if (size > inode->bytes.size)
         put(inode, (size_t)size, "", 0);
@@ -319,10 +386,22 @@ void sim_disk_thaw(struct sim_disk *disk)
 
 void sim_disk_lose_power(struct sim_disk *disk, struct rng *rng)
 {
+    static const char *const directories[] = {"", "appendonlydir"};
+    for (size_t i = 0; i < ARRAY_COUNT(directories); i++)
+        if (rng_below(rng, 2)) {
+            copy_names(&disk->names, &disk->name_count, disk->synced_names, disk->synced_count,
+                       directories[i]);
+            disk->name_capacity = 0; /* it has been allocated anew */
+        } else {                     /* what is there after that is there to stay */
+            copy_names(&disk->synced_names, &disk->synced_count, disk->names, disk->name_count,
+                       directories[i]);
+        }
     for (unsigned i = 0; i < disk->name_count; i++) {
         struct sim_inode *inode = disk->names[i].inode;
         if (inode && inode->synced < inode->bytes.size)
             inode->bytes.size = inode->synced + (size_t)rng_below(rng, inode->bytes.size - inode->synced + 1);
+        if (inode)
+            inode->synced = inode->bytes.size;
     }
 }
 
@@ -331,6 +410,9 @@ void sim_disk_done(struct sim_disk *disk)
     check_closed(disk);
     while (disk->name_count > 0)
         remove_name(disk, &disk->names[disk->name_count - 1]);
+    copy_names(&disk->synced_names, &disk->synced_count, NULL, 0, "");
+    copy_names(&disk->synced_names, &disk->synced_count, NULL, 0, "appendonlydir");
+    mem_free(disk->synced_names);
     mem_free(disk->names);
     mem_free(disk->handles);
 }

@@ -184,6 +184,15 @@ static void append_command(struct buf *requests, struct rng *rng, const struct w
         append_word(requests, rng, workload, word);
 }
 
+static const char *draw_command(struct rng *rng, const struct workload *workload)
+{
+    const char *command;
+    do {
+        command = commands[rng_below(rng, ARRAY_COUNT(commands))];
+    } while (workload->never_blocks && (strstr(command, "%S") || strstr(command, "BLOCK")));
+    return command;
+}
+
 static void append_one(struct buf *requests, struct rng *rng, const struct workload *workload)
 {
     if (workload->flushes_all && rng_below(rng, 400) == 0)
@@ -191,7 +200,7 @@ static void append_one(struct buf *requests, struct rng *rng, const struct workl
     else if (rng_below(rng, 100) == 0)
         append_command(requests, rng, workload, rare_commands[rng_below(rng, ARRAY_COUNT(rare_commands))]);
     else
-        append_command(requests, rng, workload, commands[rng_below(rng, ARRAY_COUNT(commands))]);
+        append_command(requests, rng, workload, draw_command(rng, workload));
 }
 
 void workload_append(struct buf *requests, struct rng *rng, const struct workload *workload)

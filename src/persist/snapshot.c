@@ -351,7 +351,7 @@ static bool has_timed_fields(const struct keyspace *keyspace)
 
 unsigned snapshot_file_version(const struct config *config)
 {
-    switch (config->rdb_version) {
+    switch ((int)config->rdb_version) {
     case CONFIG_RDB_VERSION_10: return RDB_VERSION_REDIS_7_0;
     case CONFIG_RDB_VERSION_80: return RDB_VERSION_VALKEY;
     default: return RDB_VERSION_NEWEST;

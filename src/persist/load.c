@@ -317,7 +317,9 @@ void load_set_total(struct load *load, uint64_t bytes_total)
 void load_progress(const struct exec *exec, struct load_progress *ret_progress)
 {
     const struct load *load = exec->persist != NULL ? exec->persist->loading : NULL;
-    *ret_progress = (struct load_progress){0};
+    /* Between the command or the start that begins it and the file's first bytes there is nothing yet to tell. */
+    *ret_progress = (struct load_progress){.is_loading = exec->hindrances & EXEC_LOADING,
+                                           .began_ms = clock_wall_us(exec->clock) / 1000};
     if (exec->persist != NULL && load == NULL && aof_loading_progress(exec->persist->aof, ret_progress))
         return;
     if (load == NULL)

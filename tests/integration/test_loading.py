@@ -276,6 +276,19 @@ class SlowFile:
         self.pipe.close()
 
 
+@pytest.mark.once
+def test_it_says_so_before_the_first_byte_has_been_read(place):
+    server = place(b"")
+    file = SlowFile(server)
+    client = server.connect()
+    assert client("GET k") == LOADING
+    info = client.info("persistence")
+    assert (info["loading"], info["async_loading"], info["loading_loaded_bytes"]) == ("1", "0", "0")
+    assert abs(int(info["loading_start_time"]) - time.time()) < 600
+    server.kill()
+    file.close()
+
+
 @pytest.fixture
 def slow(place):
     """A server that has the first of several blocks of its file, the rest of which the test writes."""

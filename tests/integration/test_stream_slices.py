@@ -278,7 +278,7 @@ def test_long_changes_of_one_group_come_one_after_the_other(group, begin, blocke
         assert len(reply[0][1]) == len(pending(r, "d")) == 2000
 
 
-@pytest.mark.cells("tcp:0", "tcp:4", "shm:4")
+@pytest.mark.cells("tcp:0", "shm:4")
 @pytest.mark.parametrize("command", CHANGES)
 def test_a_client_that_is_killed_leaves_no_trace(group, begin, blocked, command):
     r = group

@@ -44,5 +44,7 @@ void exec_task_step(struct exec *exec, uint64_t now_ns)
     pause_note(exec, name, ns);
     if (unlikely(ns >= SPAN_MIN_NS))
         blame_task(exec, name, begin, end);
+    if (unlikely(ns >= exec->latency_ns) && exec->hooks.latency)
+        exec->hooks.latency(exec->hooks.context, name, ns);
     tasks->next_ns = now_ns + ns * TASK_SHARE;
 }

@@ -107,6 +107,10 @@ static const struct advice advices[] = {
      "to each."},
     {{"eviction-cycle", "eviction-del"},
      "Keys are evicted because maxmemory is reached: raise it, or store less."},
+    {{"snapshot", NULL},
+     "A step of a snapshot took long. Steps are short by themselves: most likely the machine was busy with "
+     "something else, or "
+     "a very long value was being copied."},
 };
 
 static bool is_about(const struct advice *advice, const struct latency *latency)

@@ -276,6 +276,33 @@ static void several_at_once_have_cuts_of_their_own(void **state)
     world_done(&world);
 }
 
+static void note_latency(void *context, const char *event, uint64_t duration_ns)
+{
+    (void)duration_ns;
+    assert_string_equal(event, "snapshot");
+    (*(unsigned *)context)++;
+}
+
+static void steps_that_take_long_are_events(void **state)
+{
+    (void)state;
+    struct world world;
+    struct capture capture;
+    unsigned events = 0;
+    world_init(&world, 4, 0);
+    churn(&world, 8000);
+    world.exec->hooks.context = &events;
+    world.exec->hooks.latency = note_latency;
+    begin(&world, &capture, ST_OK);
+    turn(&world);
+    assert_int_equal(events, 0); /* nobody wants to know */
+    world.exec->latency_ns = 0;
+    run_to_end(&world, &capture);
+    assert_true(events > 0);
+    check(&capture);
+    world_done(&world);
+}
+
 static void an_empty_server_has_a_snapshot_too(void **state)
 {
     (void)state;
@@ -401,6 +428,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_stream_is_the_data_at_the_cut),
         cmocka_unit_test(several_at_once_have_cuts_of_their_own),
+        cmocka_unit_test(steps_that_take_long_are_events),
         cmocka_unit_test(an_empty_server_has_a_snapshot_too),
         cmocka_unit_test(a_paused_one_waits),
         cmocka_unit_test(whoever_is_cancelled_ends_once),

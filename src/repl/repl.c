@@ -119,14 +119,17 @@ void repl_become_replica(struct repl *repl, bool *ret_known, uint32_t *ret_db)
         /* Nothing has been written since: the data are still those of the history that others know. */
         memcpy(repl->id, repl->second_id, sizeof repl->id);
         forget_second(repl);
+        *ret_db = repl->second_db; /* its stream goes on as it was: no SELECT of this server's stands in it */
+    } else {
+        *ret_db = propagate->db == PROPAGATE_NO_DB ? 0 : propagate->db;
     }
-    *ret_db = propagate->db == PROPAGATE_NO_DB ? 0 : propagate->db;
     repl->is_replica = repl->exec->is_replica = true;
 }
 
 void repl_become_primary(struct repl *repl, bool is_known)
 {
     repl->is_replica = repl->exec->is_replica = repl->has_link = false;
+    repl->second_db = repl->replica->db;
     if (is_known)
         repl_shift_history(repl);
     else
@@ -146,12 +149,13 @@ void repl_take_history(struct repl *repl, const char *id, uint64_t offset)
     primary_note_history(repl->primary);
 }
 
-void repl_resume_history(struct repl *repl, const char *id, uint64_t offset)
+void repl_resume_history(struct repl *repl, const char *id, uint64_t offset, uint32_t db)
 {
     propagate_restart(repl->exec, offset);
     primary_keep_history(repl->primary);
     memcpy(repl->second_id, id, sizeof repl->second_id);
     repl->second_offset = (int64_t)offset + 1;
+    repl->second_db = db;
     primary_note_history(repl->primary);
 }
 

@@ -40,6 +40,8 @@ struct repl {
     /* The history before it: replicas that know it up to `second_offset` can go on. Zeros and -1: there was none. */
     char second_id[REPL_ID_SIZE + 1];
     int64_t second_offset;
+    uint32_t
+        second_db; /* selected there in its stream, where this server has been a replica or a restart says so */
 };
 
 /* REPL_ID_SIZE letters and digits: what can be the name of a history. */
@@ -73,7 +75,7 @@ void repl_become_primary(struct repl *repl, bool is_known);
 /* The data are another server's, at `offset` of the history `id`. */
 void repl_take_history(struct repl *repl, const char *id, uint64_t offset);
 /* The data are those that were at `offset` of the history `id`, and may change from here on: what was is the beginning. */
-void repl_resume_history(struct repl *repl, const char *id, uint64_t offset);
+void repl_resume_history(struct repl *repl, const char *id, uint64_t offset, uint32_t db);
 /* The history goes on under another name, which those who follow this server are to learn. */
 void repl_rename_history(struct repl *repl, const char *id);
 

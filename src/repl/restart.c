@@ -77,7 +77,7 @@ static void loaded(void *context, const struct load_report *report)
             repl_take_history(repl, report->replication_id, offset);
             replica_know_history(repl->replica, db);
         } else {
-            repl_resume_history(repl, report->replication_id, offset);
+            repl_resume_history(repl, report->replication_id, offset, db);
             write_dropped(restart);
         }
         log_write(repl->exec->log, LOG_NOTICE, "the data are at offset %llu of the history %s",

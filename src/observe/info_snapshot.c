@@ -88,6 +88,16 @@ void metric_rdb_saves(const struct metric_source *source, struct buf *ret_text)
     write_number(ret_text, (int64_t)facts_of(source).saves);
 }
 
+void metric_rdb_last_load_keys_loaded(const struct metric_source *source, struct buf *ret_text)
+{
+    write_number(ret_text, (int64_t)source->exec->persist->last_load_keys);
+}
+
+void metric_rdb_last_load_keys_expired(const struct metric_source *source, struct buf *ret_text)
+{
+    write_number(ret_text, (int64_t)source->exec->persist->last_load_expired);
+}
+
 void metric_rdb_last_cow_size(const struct metric_source *source, struct buf *ret_text)
 {
     write_number(ret_text, (int64_t)facts_of(source).last_held_bytes);

@@ -250,8 +250,13 @@ void load_free(struct load *load)
     rdb_file_free(load->file);
     for (unsigned i = 0; i < load->batch_count; i++)
         keyspace_retire(load->exec->keyspace, load->batch[i].entry);
-    if (load->exec->persist != NULL && load->exec->persist->loading == load)
-        load->exec->persist->loading = NULL;
+    struct persist *persist = load->exec->persist;
+    if (persist != NULL) {
+        persist->last_load_keys = load->report.keys;
+        persist->last_load_expired = load->report.expired;
+        if (persist->loading == load)
+            persist->loading = NULL;
+    }
     exec_set_hindrance(load->exec, EXEC_LOADING, false);
     buf_done(&load->error);
     mem_free(load);

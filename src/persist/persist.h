@@ -37,11 +37,12 @@ struct persist {
     struct list_node snapshots; /* that run: snapshot.c */
     struct saver *saver;
     struct aof *aof;
-    struct load *loading;           /* that INFO tells of: load.c */
-    struct load_file *load_file;    /* that persist_step goes on with: load_file.c */
-    uint64_t load_began_ns;         /* persist_load */
-    struct persist_history history; /* all zero: nobody */
-    bool load_failed;               /* what is on disk cannot be loaded: the server must not go on */
+    struct load *loading;                       /* that INFO tells of: load.c */
+    struct load_file *load_file;                /* that persist_step goes on with: load_file.c */
+    uint64_t load_began_ns;                     /* persist_load */
+    uint64_t last_load_keys, last_load_expired; /* of the last snapshot: loaded; left out */
+    struct persist_history history;             /* all zero: nobody */
+    bool load_failed; /* what is on disk cannot be loaded: the server must not go on */
 };
 
 /* Also sets exec->persist. */

@@ -164,6 +164,22 @@ def test_how_keys_were_used_is_kept_where_the_policy_asks(start, policy, opcode)
     assert before_key[sizes + 3:sizes + 4] == opcode
 
 
+@pytest.mark.once
+def test_info_tells_what_was_loaded_and_what_had_expired(start, is_redis):
+    server = start()
+    client = server.connect()
+    assert client("DEBUG SET-ACTIVE-EXPIRE 0") == "OK"
+    client("MSET a 1 b 2")
+    client("SET c 3 PX 1")
+    time.sleep(0.01)  # to ask for it would take it away
+    assert client("SAVE") == "OK"
+    again = Server(REDIS if is_redis else SKUA, "unix")
+    shutil.copy(server.folder / "dump.rdb", again.folder)
+    with again:
+        told = again.connect().info("persistence")
+        assert (told["rdb_last_load_keys_loaded"], told["rdb_last_load_keys_expired"]) == ("2", "1")
+
+
 @pytest.mark.skua_only("DEBUG RELOAD takes words there that say how")
 def test_reload(start):
     server = start()

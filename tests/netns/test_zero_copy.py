@@ -47,10 +47,10 @@ def primary_on(servers, way):
     """primary_on(node, option=value, …) is a primary that spoils what it has let go."""
     def begin(node, **options):
         options = {"tcp_zerocopy_min_write_size": 1, "repl_backlog_size": "1mb", "repl_timeout": 60, "io_threads": 2,
+                   "io_uring": "yes" if way == "io_uring" else "no",
                    "client_output_buffer_limit": "replica 0 0 0"} | options
         primary = servers(node, **options)
         command(primary, "DEBUG POISON-LOG-BLOCKS 1")
-        command(primary, "DEBUG", "ZEROCOPY-BY-URING", int(way == "io_uring"))
         return primary
 
     return begin

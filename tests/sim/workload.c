@@ -184,12 +184,18 @@ static void append_command(struct buf *requests, struct rng *rng, const struct w
         append_word(requests, rng, workload, word);
 }
 
+static bool is_left_out(const struct workload *workload, const char *command)
+{
+    return (workload->never_blocks && (strstr(command, "%S") || strstr(command, "BLOCK"))) ||
+           (workload->never_expires && (strstr(command, "EX") || strstr(command, "PX")));
+}
+
 static const char *draw_command(struct rng *rng, const struct workload *workload)
 {
     const char *command;
     do {
         command = commands[rng_below(rng, ARRAY_COUNT(commands))];
-    } while (workload->never_blocks && (strstr(command, "%S") || strstr(command, "BLOCK")));
+    } while (is_left_out(workload, command));
     return command;
 }
 

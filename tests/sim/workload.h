@@ -15,9 +15,10 @@
 #define WORKLOAD_DBS 3 /* that are written to; the one after that is left alone, but for FLUSHALL */
 
 struct workload {
-    bool never_blocks; /* no blocking commands */
-    bool flushes_all;  /* FLUSHALL may come */
-    size_t value_max;  /* of large values */
+    bool never_expires; /* no times to live */
+    bool never_blocks;  /* no blocking commands */
+    bool flushes_all;   /* FLUSHALL may come */
+    size_t value_max;   /* of large values */
 };
 
 /* Appends the requests of one step: as a rule one command, sometimes a transaction. */

@@ -41,6 +41,7 @@ struct persist {
     struct load_file *load_file;                /* that persist_step goes on with: load_file.c */
     uint64_t load_began_ns;                     /* persist_load */
     uint64_t last_load_keys, last_load_expired; /* of the last snapshot: loaded; left out */
+    uint64_t reload_client;                     /* that has asked for the reload that runs: reload.c */
     struct persist_history history;             /* all zero: nobody */
     bool load_failed; /* what is on disk cannot be loaded: the server must not go on */
 };

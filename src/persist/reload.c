@@ -3,7 +3,6 @@
  * saving (the saver writes dbfilename) -> loading (the databases are emptied and filled from it) -> over */
 #include "persist/reload.h"
 
-#include "base/alloc.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "config/config.h"
@@ -11,11 +10,6 @@
 #include "persist/load.h"
 #include "persist/persist.h"
 #include "persist/save.h"
-
-struct reload {
-    struct exec *exec;
-    uint64_t client_id;
-};
 
 static bool answer(struct client *client, const void *is_ok)
 {
@@ -32,38 +26,36 @@ static void end_wait(struct client *client, enum block_end_reason reason)
         reply_error(client_push(client), CLIENT_UNBLOCKED_ERROR);
 }
 
-static void end(struct reload *reload, bool is_ok)
+static void end(struct exec *exec, bool is_ok)
 {
-    struct client *client = client_lookup(reload->exec, reload->client_id);
-    exec_release_clients(reload->exec);
+    struct client *client = client_lookup(exec, exec->persist->reload_client);
+    exec_release_clients(exec);
     if (client != NULL && client->flags & CLIENT_BLOCKED && client->block_end == end_wait)
         client_serve(client, answer, &is_ok);
-    mem_free(reload);
 }
 
 static void loaded(void *context, enum status status, const struct load_report *report, const char *error)
 {
-    struct reload *reload = context;
+    struct exec *exec = context;
     (void)report;
     if (status == ST_OK)
-        saver_note_clean(reload->exec->persist->saver);
+        saver_note_clean(exec->persist->saver);
     else
-        log_write(reload->exec->log, LOG_WARNING, "DEBUG RELOAD: %s", error);
-    end(reload, status == ST_OK);
+        log_write(exec->log, LOG_WARNING, "DEBUG RELOAD: %s", error);
+    end(exec, status == ST_OK);
 }
 
 static void saved(void *context, bool is_ok)
 {
-    struct reload *reload = context;
-    struct exec *exec = reload->exec;
+    struct exec *exec = context;
     const struct load_options options = {.keep_expired = true};
     if (!is_ok) {
-        end(reload, false);
+        end(exec, false);
         return;
     }
     for (uint32_t i = 0; i < exec->keyspace->db_count; i++)
         db_flush(&exec->keyspace->dbs[i]);
-    load_file_begin(exec, exec->files, exec->config->dbfilename, &options, loaded, reload);
+    load_file_begin(exec, exec->files, exec->config->dbfilename, &options, loaded, exec);
 }
 
 enum status reload_begin(struct client *client)
@@ -74,9 +66,9 @@ enum status reload_begin(struct client *client)
     enum status status = saver_begin(exec->persist->saver);
     if (status != ST_OK)
         return status;
-    struct reload *reload = mem_alloc(sizeof *reload);
-    *reload = (struct reload){exec, client->id};
-    saver_then(exec->persist->saver, saved, reload);
+    /* One at a time: the saver is busy, or something is being loaded. */
+    exec->persist->reload_client = client->id;
+    saver_then(exec->persist->saver, saved, exec);
     exec_hold_clients(exec);
     client_block(client, 0, end_wait);
     return ST_OK;

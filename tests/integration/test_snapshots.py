@@ -225,6 +225,18 @@ def sent(client, commands, each=500):
         client.pipeline(*commands[at:at + each])
 
 
+@pytest.mark.once
+@pytest.mark.core
+def test_a_server_may_end_while_it_reloads(start):
+    """Under ASan nothing may be left then."""
+    server = start(rdbcompression="no")
+    r = server.connect()
+    r("DEBUG POPULATE 20000 k 300")
+    r.send("DEBUG RELOAD")
+    eventually(lambda: (server.folder / "dump.rdb").exists() or list(server.folder.glob("temp-*")), "it has begun")
+    server.stop()
+
+
 @pytest.mark.skua_only("it is about walking while the data changes")
 @pytest.mark.parametrize("seed, slice_us", [(0, 200), (1, 1), (2, 1), (3, 200)])
 def test_a_snapshot_is_the_state_at_its_beginning(start, seed, slice_us):

@@ -190,8 +190,8 @@ def measure_sending(scale, say, ways=tuple(WAYS), rounds=ROUNDS):
 
 
 def ratio(values, way):
-    """Median of the rounds' ratios: each way against copying in the same round."""
-    return statistics.median(one / other for one, other in zip(values[way], values["copying"]))
+    """Of the medians: others' work on the machine makes single rounds differ by more than the ways do."""
+    return statistics.median(values[way]) / statistics.median(values["copying"])
 
 
 def size_name(size):
@@ -204,7 +204,7 @@ def section(found):
     rows = [("catching up", {way: figures["rounds"] for way, figures in found["catching_up"].items()})]
     rows += [(f"writes of {size_name(int(size))}", values) for size, values in found["writes"].items()]
     lines = ["## Sending to replicas", "",
-             "CPU seconds of the primary for a GB of the stream, and (against copying in the same rounds). Over a link that copies nothing on the "
+             "CPU seconds of the primary for a GB of the stream, and (against copying in the same run). Over a link that copies nothing on the "
              "way: two network namespaces, the receiving end with a pass-through XDP program. Catching up is sending alone, in sends of "
              "256 KB and more; writes are whole SETs, from request to replica.", "",
              "| | " + " | ".join(ways) + " |", "|---|" + "---:|" * len(ways)]

@@ -5,50 +5,14 @@ import subprocess
 
 import pytest
 
-from harness.resp import Client, Error, eventually
-from harness.server import REDIS, SKUA, Server, free_port, oracle_program, program
+from harness.resp import Error, eventually
+from harness.sentinel import WAIT_S, Sentinel, ask
+from harness.server import REDIS, SKUA, Server, program
 
 pytestmark = [pytest.mark.skua_only("ours is watched"), pytest.mark.once]
 
 OPTIONS = {"repl-diskless-sync-delay": "0", "repl-ping-replica-period": "1"}
-WAIT_S = 120
 MIXTURES = [(SKUA, REDIS, SKUA), (SKUA, SKUA, SKUA), (REDIS, SKUA, REDIS)]
-
-
-class Sentinel:
-    """One sentinel process that watches `primary` as "it"; its quorum is itself."""
-
-    def __init__(self, primary, folder):
-        self.port = free_port()
-        path = folder / "sentinel.conf"
-        path.write_text(f"port {self.port}\nbind 127.0.0.1\ndir {folder}\n"
-                        f"sentinel monitor it 127.0.0.1 {primary.port} 1\n"
-                        "sentinel down-after-milliseconds it 1500\n"
-                        "sentinel failover-timeout it 10000\n")
-        self.log_path = folder / "sentinel.log"
-        with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen([oracle_program(), str(path), "--sentinel"], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=subprocess.STDOUT)
-        self.client = eventually(self._connect, "sentinel answers", timeout_s=WAIT_S)
-
-    def _connect(self):
-        try:
-            return Client(("127.0.0.1", self.port))
-        except OSError:
-            return None
-
-    def primary_port(self):
-        return int(self.client("SENTINEL GET-MASTER-ADDR-BY-NAME it")[1])
-
-    def replicas(self):
-        """port -> what is known, of those that it can talk to."""
-        rows = [dict(zip(row[::2], row[1::2])) for row in self.client("SENTINEL REPLICAS it")]
-        return {int(row[b"port"]): row for row in rows}
-
-    def stop(self):
-        self.client.close()
-        self.process.kill()
-        self.process.wait()
 
 
 @pytest.fixture
@@ -82,12 +46,6 @@ def start_again(server):
         server.process = subprocess.Popen(
             [program(server.kind), str(server.config_path)], cwd=server.folder, stdin=subprocess.DEVNULL, stdout=log,
             stderr=subprocess.STDOUT)
-
-
-def ask(server, *command):
-    """On a connection of its own: Sentinel ends those that are there when a role changes."""
-    with Client(("127.0.0.1", server.port)) as client:
-        return client(*command)
 
 
 @pytest.mark.timeout(400)

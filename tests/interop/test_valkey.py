@@ -10,6 +10,7 @@ import pytest
 from harness.contents import abridged, contents, order
 from harness.proxy import Proxy
 from harness.resp import Error, eventually
+from harness.sentinel import Sentinel, ask
 from harness.server import REDIS, ROOT, SKUA
 from harness.values import VALUES, build, random_writes, value_of, with_groups
 
@@ -341,3 +342,22 @@ def test_valkey_benchmark_on_our_server(servers, tool):
                         "ping,set,get,incr,lpush,rpush,lpop,rpop,sadd,hset,spop,zadd,zpopmin,lrange_100,mset,xadd")
     assert status == 0, said
     assert "Error" not in said and said.count("requests per second") >= 15
+
+
+@pytest.mark.parametrize("kinds", [(SKUA, SKUA), ("valkey", SKUA), (SKUA, "valkey")], ids="-".join)
+def test_a_sentinel_of_valkey_fails_over(servers, valkey, tmp_path, kinds):
+    primary, replica = (servers(valkey if kind == "valkey" else kind) for kind in kinds)
+    follow(replica, primary.port)
+    primary.connect()("SET a 1")
+    wait_equal(primary, replica)
+    sentinel = Sentinel(primary, tmp_path, valkey)
+    try:
+        eventually(lambda: sentinel.replicas().get(replica.port, {}).get(b"master-link-status") == b"ok",
+                   "sentinel knows the replica", timeout_s=WAIT_S)
+        primary.kill()
+        eventually(lambda: sentinel.primary_port() == replica.port, "the other is the primary", timeout_s=WAIT_S)
+        eventually(lambda: ask(replica, "ROLE")[0] == b"master", "it was promoted", timeout_s=WAIT_S)
+        assert ask(replica, "GET a") == b"1"
+        assert ask(replica, "SET b 2") == "OK"
+    finally:
+        sentinel.stop()

@@ -19,9 +19,8 @@
 #include "persist/load_show.h"
 #include "protocol/parser.h"
 
-#define BLOCK_SIZE     ((size_t)1 << 20)
-#define STEP_NS        2000000ull
-#define SNAPSHOT_MAGIC "REDIS" /* what a base that is a snapshot begins with */
+#define BLOCK_SIZE ((size_t)1 << 20)
+#define STEP_NS    2000000ull
 
 enum load_state { LOOKING, SNAPSHOT, COMMANDS, CUTTING, ENDED };
 
@@ -253,15 +252,23 @@ static void snapshot_loaded(void *context, enum status status, const struct load
     begin_commands(load);
 }
 
+/* Whether a base is a snapshot, of Redis's format or Valkey's. */
+static bool begins_snapshot(struct slice bytes)
+{
+    const struct slice heads[] = {SLICE("REDIS"), SLICE("VALKEY")};
+    for (size_t i = 0; i < ARRAY_COUNT(heads); i++)
+        if (bytes.size >= heads[i].size && memcmp(bytes.data, heads[i].data, heads[i].size) == 0)
+            return true;
+    return false;
+}
+
 /* The first block of a file has come. */
 static bool look(struct aof_load *load)
 {
     struct read_job *job = load->job;
-    const size_t magic_size = strlen(SNAPSHOT_MAGIC);
     if (job->status != ST_OK)
         return fail(load, "%s", job->status == ST_NOT_FOUND ? strerror(ENOENT) : strerror(job->error));
-    if (file_of(load)->type != AOF_FILE_BASE || job->size < magic_size ||
-        memcmp(job->data, SNAPSHOT_MAGIC, magic_size) != 0) {
+    if (file_of(load)->type != AOF_FILE_BASE || !begins_snapshot(slice_make(job->data, job->size))) {
         begin_commands(load);
         return true;
     }

@@ -225,6 +225,21 @@ def test_a_rewrite_while_clients_write_loses_nothing(servers):
     assert digest(servers(folder=server.folder).redis) == before
 
 
+def test_a_base_in_the_format_of_valkey_9(servers):
+    server = servers(rdb_version=80)
+    server.redis("HSET h f v")
+    server.redis("HEXPIRE h 1000000 FIELDS 1 f")
+    server.redis("BGREWRITEAOF")
+    rewritten(server)
+    server.redis("SET behind 1")
+    base, = log_folder(server).glob("*.base.rdb")
+    assert base.read_bytes().startswith(b"VALKEY080")
+    ended(server)
+    again = servers(folder=server.folder)
+    assert again.redis("GET behind") == b"1"
+    assert again.redis("HTTL h FIELDS 1 f")[0] > 0
+
+
 def test_growth_starts_a_rewrite(servers):
     server = servers(auto_aof_rewrite_min_size="100kb")
     for _ in range(300):

@@ -50,7 +50,7 @@ def reset_by_the_replica(primary, replica):
 
 
 @pytest.mark.parametrize("first,second", SOME_PAIRS)
-@pytest.mark.parametrize("cut", [down_for_a_moment, reset_by_the_replica])
+@pytest.mark.parametrize("cut", [pytest.param(down_for_a_moment, marks=pytest.mark.long), reset_by_the_replica])
 def test_a_link_that_is_cut_under_load_costs_little(linked, first, second, cut):
     """A replica goes on where it stopped: what is sent is what was written, and little more."""
     primary, replica = linked(first, second, repl_backlog_size="256mb", repl_timeout=30,

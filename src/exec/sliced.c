@@ -295,6 +295,7 @@ enum sliced_outcome sliced_run(struct call *call)
     sliced->reads_in_place = sliced->reads_anything = sliced->edits_copy = false;
     sliced->borrows = !(call->command->flags & CMD_WRITE);
     sliced->ns = sliced->work_done = sliced->work_total = 0;
+    sliced->started_ms = exec->keyspace->now_ms;
     sliced->begin_ticks = exec->tick_mark;
     sliced->length_ns = (uint64_t)exec->config->slice_us * 1000;
     sliced->reply_before = reply_mark(call->out);
@@ -364,7 +365,12 @@ static void resume(struct sliced *sliced)
     exec->executing = client; /* pushes to it follow the answer */
     exec->stats.slices++;
     bool several = dispatch_begin_steps(&sliced->call);
+    /* It sees one time, the one at which it looked its keys up: a source that is the destination, too, must not have expired meanwhile,
+     * for a replica would not have it any more. */
+    int64_t now_ms = exec->keyspace->now_ms;
+    exec->keyspace->now_ms = sliced->started_ms;
     bool goes_on = fiber_resume(sliced->fiber);
+    exec->keyspace->now_ms = now_ms;
     dispatch_end_steps(&sliced->call, several);
     if (goes_on)
         propagate_end_unit(exec); /* what it has found expired */

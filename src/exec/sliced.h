@@ -63,6 +63,7 @@ struct sliced {
     bool edits_copy;                /* sliced_edit */
     bool borrows;                   /* S6: of what it keeps it has no references */
     struct list_node *try_again_in; /* it must begin anew, when those who wait in this list go on */
+    int64_t started_ms;             /* the time of the first slice, for keys */
     uint64_t begin_ticks;
     uint64_t length_ns; /* of the slice */
     uint64_t ns;        /* used by the slices before */

@@ -592,7 +592,9 @@ void dispatch_expire_key(struct exec *exec, struct db *db, struct slice key, uin
     struct table_position position;
     struct entry *entry = db_locate(db, key, hash, &position);
     /* A replica's keys and fields go when its primary says so, and in a pause nothing changes. */
-    if (entry == NULL || exec->is_replica || exec->pause_until_ms != 0 || hold_has(&exec->holds, key))
+    if (entry == NULL || exec->is_replica || exec->pause_until_ms != 0)
+        return;
+    if (db_is_expired(db, entry) && hold_has(&exec->holds, key))
         return;
     /* Readers leave what is at its time to the executor: that it goes is no step that they could see. */
     uint32_t steps = exec->keyspace->steps_made;

@@ -58,9 +58,9 @@ struct skua_client {
     /* Set when it is made. */
     struct skua_allocator allocator;
     struct skua_url url;
-    struct skua_options
-        options;   /* strings: own copies, or NULL; user, password, name and db with the URL's */
-    char *strings; /* the block with those copies */
+    /* strings: own copies, or NULL; user, password, name and db with the URL's */
+    struct skua_options options;
+    char *strings;                        /* the block with those copies */
     const struct stream_actions *actions; /* NULL: the URL or the options cannot be used, see fault */
     char address[CLIENT_ADDRESS_MAX];
 

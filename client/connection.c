@@ -19,10 +19,10 @@
 #include "client/client.h"
 
 #define RECEIVE_SIZE_MIN ((size_t)16 << 10)
-#define RECEIVE_SIZE_MAX                                                                                     \
-    ((size_t)256 << 10) /* in one call of skua_run: client.h of the public headers says so */
-#define UNTAKEN_MAX                                                                                          \
-    ((size_t)4 << 20)    /* bytes of replies that the caller has not taken: no more is received */
+/* In one call of skua_run: client.h of the public headers says so */
+#define RECEIVE_SIZE_MAX ((size_t)256 << 10)
+/* Bytes of replies that the caller has not taken: no more is received */
+#define UNTAKEN_MAX   ((size_t)4 << 20)
 #define LAST_RECEIVES 16 /* buffers looked at behind a failed send */
 #define OVERDUE_MAX   64 /* requests out of turn that are failed in one step */
 

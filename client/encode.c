@@ -78,8 +78,8 @@ size_t skua_encode(char *out, size_t capacity, size_t count, const char *const *
 
 /* ---- Arguments from a format ------------------------------------------------------------------------------ */
 
-#define SPEC_MAX                                                                                             \
-    16 /* of one conversion: '%', five flags, two and two digits, a point, the size, the letter */
+/* Of one conversion: '%', five flags, two and two digits, a point, the size, the letter */
+#define SPEC_MAX     16
 #define FLAG_MAX     5
 #define DIGIT_MAX    2   /* of a width or a precision */
 #define CAPACITY_MIN 32  /* objects */

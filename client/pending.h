@@ -43,8 +43,8 @@ struct pending_entry {
     int64_t deadline_ms; /* CLOCK_NEVER: none */
     uint64_t place;      /* of its first byte in the stream of output.h */
     uint32_t replies;    /* still to come; 0: bytes that have none */
-    uint32_t
-        detail; /* (un)subscribing: confirmations still to come, 0: as many as are subscribed; HELLO: protocol */
+    /* (un)subscribing: confirmations still to come, 0: as many as are subscribed; HELLO: protocol */
+    uint32_t detail;
     enum request_kind kind;
     enum skua_status status; /* not SKUA_OK: failed by this */
 };

@@ -4,8 +4,8 @@
 #include "client/memory.h"
 #include "client/results.h"
 
-#define WALK_LEVELS_MAX                                                                                      \
-    (SKUA_DEPTH_MAX + 2u) /* the root, and the elements of each aggregate that may be open */
+/* The root, and the elements of each aggregate that may be open */
+#define WALK_LEVELS_MAX (SKUA_DEPTH_MAX + 2u)
 
 static void append(struct results *results, struct result *result)
 {

@@ -42,11 +42,11 @@ const char *skua_version(void);
 struct skua_options {
     size_t struct_size; /* set by skua_options_init: later versions of the library know what this one has */
 
-    int64_t
-        connect_timeout_ms; /* for one attempt: name, connection and handshake; 5,000, or SKUA_NO_TIMEOUT */
-    int64_t
-        command_timeout_ms; /* from a request's submission to the end of its reply; SKUA_NO_TIMEOUT. When it has
-                                   passed the connection is closed: whose reply comes next could not be told. */
+    /* for one attempt: name, connection and handshake; 5,000, or SKUA_NO_TIMEOUT */
+    int64_t connect_timeout_ms;
+    /* from a request's submission to the end of its reply; SKUA_NO_TIMEOUT. When it has
+       passed the connection is closed: whose reply comes next could not be told. */
+    int64_t command_timeout_ms;
 
     /* Each of these wins over what the URL says; NULL or 0 leaves the URL's. */
     const char *user;
@@ -61,9 +61,9 @@ struct skua_options {
     /* Reconnecting. Requests that were sent and not answered fail with the status of the loss, for nobody knows
      * whether they were run; those not yet sent wait. Subscriptions are not renewed: see on_state. */
     int reconnect_max; /* attempts in a row before giving up; 0: never reconnect (default), -1: no limit */
-    int64_t
-        reconnect_delay_ms; /* before the second attempt, doubled each time, up to a half of it left out at
-                               random; 100 */
+    /* before the second attempt, doubled each time, up to a half of it left out at
+       random; 100 */
+    int64_t reconnect_delay_ms;
     int64_t reconnect_delay_max_ms; /* 10,000 */
 
     size_t pending_max; /* requests without a reply, after which SKUA_ERR_FULL; 2^24 */

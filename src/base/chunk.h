@@ -37,8 +37,8 @@ struct chunk {
     void *owner;
     union {
         void *route; /* whom the list that this chunk heads is for, while it is in a ring */
-        uint64_t
-            held_until; /* of the stream's pins, while it has been sent and may still be read (io/pinned.c) */
+        /* of the stream's pins, while it has been sent and may still be read (io/pinned.c) */
+        uint64_t held_until;
     };
 };
 

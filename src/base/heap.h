@@ -32,9 +32,9 @@ struct heap;
 
 struct heap_stats {
     uint64_t used_bytes; /* sum of the sizes of live blocks, rounded up to their class */
-    uint64_t
-        slab_bytes; /* memory of all slabs that were touched and not given back, with bookkeeping; those that a worker
-                              * has touched (heap_set_ahead) from when the piece is taken */
+    /* memory of all slabs that were touched and not given back, with bookkeeping; those that a worker
+     * has touched (heap_set_ahead) from when the piece is taken */
+    uint64_t slab_bytes;
     uint64_t empty_bytes;    /* part of slab_bytes in slabs without a live block: heap_trim gives it back */
     uint64_t reserved_bytes; /* address space taken */
 };

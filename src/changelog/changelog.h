@@ -54,8 +54,8 @@ struct changelog_cursor {
     struct list_node node; /* in changelog.cursors */
     struct changelog *log;
     enum changelog_reader reader;
-    struct changelog_block
-        *block; /* where `position` lies, or at whose end it does; NULL: the log has no block yet */
+    /* where `position` lies, or at whose end it does; NULL: the log has no block yet */
+    struct changelog_block *block;
     uint64_t position;
 };
 

@@ -9,8 +9,8 @@
 #define PAGE_ROOM_MIN   16
 #define PAGE_EVEN_ROWS  16
 #define PAGE_SHRINK_MIN 128 /* blocks up to this size are not made smaller */
-#define NARROW_ENDS_MAX                                                                                      \
-    1024 /* so that a page can become wide, at the latest after it has been divided once */
+/* So that a page can become wide, at the latest after it has been divided once */
+#define NARROW_ENDS_MAX 1024
 
 const struct page_shape page_shapes[PAGE_LAYOUTS] = {
     [PAGE_LIST] = {.elements = 1},

@@ -90,9 +90,9 @@ struct table {
     struct heap *heap;   /* child buckets; NULL: base/alloc.h */
     struct limbo *limbo; /* where memory that other threads may be reading goes; NULL: nobody else reads */
     struct table_bucket *segments[TABLE_SEGMENTS];
-    uint32_t
-        *due_segments[TABLE_SEGMENTS]; /* bounds, inverted so that zero says never; NULL: never for all */
-    uint32_t pieces[TABLE_SEGMENTS];   /* pieces of each segment that are in use: see table_memory.c */
+    /* bounds, inverted so that zero says never; NULL: never for all */
+    uint32_t *due_segments[TABLE_SEGMENTS];
+    uint32_t pieces[TABLE_SEGMENTS]; /* pieces of each segment that are in use: see table_memory.c */
     uint32_t due_pieces[TABLE_SEGMENTS];
     struct ahead_piece *asked; /* memory for buckets to come that a worker touches; NULL: none */
     uint32_t put_off;          /* splits that did not wait for it */

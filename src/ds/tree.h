@@ -27,8 +27,8 @@
 #include "ds/page.h"
 
 #define TREE_FANOUT_MAX 127 /* children of an inner node: one block of 4 KB */
-#define TREE_DEPTH_MAX                                                                                       \
-    12 /* levels of inner nodes: with the fewest children that merging leaves, 2^40 pages */
+/* Levels of inner nodes: with the fewest children that merging leaves, 2^40 pages */
+#define TREE_DEPTH_MAX 12
 
 /* Where a row belongs: compared as numbers, `major` first. What it means is the user's: the hash of a member, or the
  * score and the first bytes of a member, mapped so that the order of the numbers is that of the rows. */

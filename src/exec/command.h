@@ -74,8 +74,8 @@ struct command {
     uint32_t flags;        /* enum command_flag */
     uint64_t categories;   /* ACL categories: bits named by command_category_names */
     enum command_cost cost;
-    uint32_t
-        sliced_from; /* with fewer words (its name counts) a COST_SLICEABLE one does little, and runs in one go */
+    /* with fewer words (its name counts) a COST_SLICEABLE one does little, and runs in one go */
+    uint32_t sliced_from;
     /* Fast path for key extraction: 0 where there is none. */
     int16_t first_key;
     int16_t last_key; /* negative: counted from the end */

@@ -96,8 +96,8 @@ struct direct_counters {
     _Atomic uint64_t hits, misses;
     _Atomic uint64_t sections; /* that counted */
     _Atomic uint64_t repeats;  /* sections whose results were thrown away */
-    _Atomic uint64_t
-        waits; /* times a connection's reads have waited for the executor's answers to what was before them */
+    /* times a connection's reads have waited for the executor's answers to what was before them */
+    _Atomic uint64_t waits;
     struct direct_command_counters *commands; /* by id */
 };
 

@@ -125,8 +125,8 @@ struct exec {
     struct worker_pool *workers;
     const struct file_system *files; /* base/file.h: what workers touch files with */
 
-    int64_t
-        now_ms; /* wall time, read once per batch; whether a time is over is keyspace->now_ms's to say (exec/apply.h, A2) */
+    /* wall time, read once per batch; whether a time is over is keyspace->now_ms's to say (exec/apply.h, A2) */
+    int64_t now_ms;
     int64_t now_us;
 
     struct list_node clients; /* by age */

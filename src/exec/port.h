@@ -68,8 +68,8 @@ struct conn_shared {
     /* Reads that it answered itself (exec/direct.h). */
     _Atomic uint64_t direct_reads;
     _Atomic uint64_t direct_ns; /* when it answered the last one, monotonic */
-    const struct command
-        *_Atomic direct_command; /* of the last request, if that was one of them; else NULL */
+    /* of the last request, if that was one of them; else NULL */
+    const struct command *_Atomic direct_command;
     /* Set by the executor, taken by whoever comes first, it or the I/O thread: is posted (exec/post.h) when no more than
      * PORT_DRAINED_SIZE bytes of output are left. NULL: nobody waits for that. */
     struct exec_post *_Atomic drained;

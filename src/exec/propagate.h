@@ -49,14 +49,14 @@ struct propagate {
     struct changelog *log; /* NULL <=> needs == 0 */
     unsigned needs;        /* enum propagate_need */
     uint64_t offset;       /* where a log that is made next begins */
-    const char
-        *history_id; /* the name of the history that offsets count in: repl's; NULL: the data are not in it */
+    /* the name of the history that offsets count in: repl's; NULL: the data are not in it */
+    const char *history_id;
     uint64_t generation; /* how many logs there have been: between two of them changes go uncounted */
     struct buf unit;     /* requests of the unit under way, in RESP */
     uint32_t unit_count;
-    struct buf
-        messages; /* P8: struct propagate_span of those in `unit` that are for links only, in their order */
-    uint32_t db;  /* the database of the last request written or gathered, PROPAGATE_NO_DB: unknown */
+    /* P8: struct propagate_span of those in `unit` that are for links only, in their order */
+    struct buf messages;
+    uint32_t db;         /* the database of the last request written or gathered, PROPAGATE_NO_DB: unknown */
     bool in_transaction; /* EXEC is running: the unit goes on when its command ends */
     bool is_applying;    /* P6 */
 };

@@ -110,8 +110,8 @@ struct io {
     /* Owner thread. */
     struct chunk_pool chunks_own;
     struct chunk_pool *chunks; /* io 0: the executor's, others: chunks_own */
-    struct heap
-        *heap; /* for the blocks that it builds: a sibling of the keyspace's; NULL: io 0, which builds none */
+    /* for the blocks that it builds: a sibling of the keyspace's; NULL: io 0, which builds none */
+    struct heap *heap;
     struct run *free_runs;
     uint32_t free_run_count;
     struct list_node conns;
@@ -129,8 +129,8 @@ struct io {
     uint64_t lingering;   /* conns of `conns` that linger */
     uint64_t leaving;     /* conns of `conns` that have been asked to move */
     bool spreading;       /* has perhaps more conns than it should */
-    bool
-        spread_rests; /* none could be asked to move just now: again when one has left, or at the next tick */
+    /* none could be asked to move just now: again when one has left, or at the next tick */
+    bool spread_rests;
     uint64_t unforgotten; /* conns reported as closed and not forgotten by the executor yet */
     uint64_t next_tick_ns;
     bool draining;
@@ -150,8 +150,8 @@ struct io {
 
     pthread_t thread;
     bool running; /* executor */
-    _Atomic uint32_t
-        link_count; /* outgoing links that it has, or that are on their way to it; the executor adds, the owner subtracts */
+    /* outgoing links that it has, or that are on their way to it; the executor adds, the owner subtracts */
+    _Atomic uint32_t link_count;
     bool draining_asked; /* executor */
 
     pthread_mutex_t inbox_lock;
@@ -164,8 +164,8 @@ struct io {
     struct direct_counters *direct; /* of its direct reads; NULL: it makes none */
     uint32_t touch_seed;            /* for the access clocks of what they read */
     uint32_t follow_seed;           /* draws the request of a run whose reply is watched */
-    _Atomic(struct durations *)
-        *reply_times; /* by command id; the owner makes and fills them, the executor reads */
+    /* by command id; the owner makes and fills them, the executor reads */
+    _Atomic(struct durations *) *reply_times;
 };
 
 struct io_group {

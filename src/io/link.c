@@ -37,8 +37,8 @@ struct io_link {
     size_t chunk_size;   /* of the next receive */
     bool send_blocked;
     unsigned ready_events;
-    enum status
-        failure; /* to be told in the io's next turn: no event comes from inside io_link_*; ST_OK: none */
+    /* to be told in the io's next turn: no event comes from inside io_link_*; ST_OK: none */
+    enum status failure;
     int failure_error;
     bool is_served;    /* by serve, which then frees it */
     bool is_forgotten; /* meanwhile */

@@ -34,9 +34,9 @@ struct io_link;
 struct transport;
 
 #define IO_LINK_WINDOW ((uint64_t)4 << 20)
-#define IO_LINK_UNSENT_MAX                                                                                   \
-    ((uint64_t)16 << 20) /* the peer does not take what it is sent: ended with ST_LIMIT */
-#define IO_LINK_NAME_MAX 128
+/* The peer does not take what it is sent: ended with ST_LIMIT */
+#define IO_LINK_UNSENT_MAX ((uint64_t)16 << 20)
+#define IO_LINK_NAME_MAX   128
 
 struct io_link_events {
     void *context;

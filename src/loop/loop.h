@@ -24,13 +24,13 @@ enum loop_event { LOOP_READABLE = 1, LOOP_WRITABLE = 2, LOOP_HANGUP = 4, LOOP_ER
 
 struct loop_source {
     int fd;
-    unsigned
-        interest; /* set of enum loop_event; set by loop_add and loop_change. LOOP_HANGUP: also when only the
-                        * peer's sending has ended. LOOP_ERROR: what is in the socket's error queue is no end; without it an error is
-                        * a hangup */
+    /* set of enum loop_event; set by loop_add and loop_change. LOOP_HANGUP: also when only the
+     * peer's sending has ended. LOOP_ERROR: what is in the socket's error queue is no end; without it an error is
+     * a hangup */
+    unsigned interest;
     bool exclusive; /* set by loop_add */
-    bool
-        edge; /* set by the owner before loop_add: what is not consumed is not reported again until more comes */
+    /* set by the owner before loop_add: what is not consumed is not reported again until more comes */
+    bool edge;
     void (*ready)(struct loop_source *source, unsigned events);
 };
 
@@ -68,8 +68,8 @@ struct loop_poller {
     /* Looking has found nothing from `begin` to `end` (ticks), and now it is over. */
     void (*waited)(struct loop_poller *poller, uint64_t begin, uint64_t end, bool in_vain);
     void (*free)(struct loop_poller *poller); /* with the loop */
-    uint64_t
-        spin_until; /* ticks: until when looking again and again is worth while; in the past: it is not */
+    /* ticks: until when looking again and again is worth while; in the past: it is not */
+    uint64_t spin_until;
     struct loop_poller *next;
 };
 #define LOOP_KERNEL_NS 20000

@@ -33,8 +33,8 @@ struct rdb_limits load_limits(const struct config *config);
 
 struct load_options {
     uint64_t bytes_total; /* 0: not known */
-    bool
-        keep_expired; /* keys whose time has come are loaded too: on a replica, and where a log's commands follow */
+    /* keys whose time has come are loaded too: on a replica, and where a log's commands follow */
+    bool keep_expired;
     bool is_async; /* the data that was there is served meanwhile: INFO says async_loading */
     /* Called for each key that is dropped as its time has come; may be NULL. The name is good during the call. */
     void (*dropped)(void *context, const struct db *db, struct slice key);
@@ -54,9 +54,9 @@ struct load_report {
     bool has_replication; /* the next three were in the file */
     char replication_id[LOAD_ID_SIZE + 1];
     int64_t replication_offset;
-    int64_t
-        replication_db; /* the database selected in the stream at that offset; -1: none, 0 when not said */
-    bool is_aof_base;   /* the file says that a log's commands go on from it */
+    /* the database selected in the stream at that offset; -1: none, 0 when not said */
+    int64_t replication_db;
+    bool is_aof_base; /* the file says that a log's commands go on from it */
 };
 
 /* EXEC_LOADING goes up. NULL: memory was refused. */

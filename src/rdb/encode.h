@@ -34,9 +34,9 @@
 
 #define ENCODE_NODE_BYTES   8192
 #define ENCODE_PACKED_BYTES ((size_t)64 << 10) /* a larger collection is written as rows */
-#define ENCODE_COMPRESS_MAX                                                                                  \
-    ((size_t)256 << 10) /* a longer string is not compressed: it would take too long at once */
-#define ENCODE_STEP_MIN 64
+/* A longer string is not compressed: it would take too long at once */
+#define ENCODE_COMPRESS_MAX ((size_t)256 << 10)
+#define ENCODE_STEP_MIN     64
 
 enum encode_state { ENCODE_COUNT, ENCODE_UNITS, ENCODE_END };
 

@@ -62,8 +62,8 @@ struct rdb_file_foreign {
     unsigned version;               /* of the file */
     uint64_t offset;                /* where it begins */
     const struct rdb_file_key *key; /* NULL: it is no key */
-    struct slice
-        name; /* of the module's type (9 letters), of the old function, the code of the new one; else empty */
+    /* of the module's type (9 letters), of the old function, the code of the new one; else empty */
+    struct slice name;
     uint64_t module_version; /* of the module's encoding */
 };
 
@@ -88,8 +88,8 @@ struct rdb_visitor {
 struct rdb_file_options {
     struct keyspace *keyspace; /* whose heap and pages values are made of */
     struct rdb_limits limits;
-    uint64_t
-        bytes_total; /* of the file; 0: not known. Bytes may follow the file's end (an append-only file's commands). */
+    /* of the file; 0: not known. Bytes may follow the file's end (an append-only file's commands). */
+    uint64_t bytes_total;
     bool checksum; /* the checksum counts */
     struct rdb_visitor visitor;
 };

@@ -17,16 +17,16 @@
 #include "rdb/format.h"
 
 #define RDB_VERSION_REDIS_7_0 10
-#define RDB_VERSION_NEWEST                                                                                   \
-    11 /* of what is written, unless a hash has fields with a time to live: RDB_VERSION_TIMED */
+/* Of what is written, unless a hash has fields with a time to live: RDB_VERSION_TIMED */
+#define RDB_VERSION_NEWEST 11
 
 struct rdb_file_about {
     unsigned version; /* of the format */
     int64_t made_s;   /* seconds since 1970 */
     uint64_t memory;  /* bytes that the data takes here */
     bool is_aof_base; /* commands follow in other files */
-    const char
-        *repl_id; /* NULL: the next one means nothing. Else of the history that the data is a state of, */
+    /* NULL: the next one means nothing. Else of the history that the data is a state of, */
+    const char *repl_id;
     uint64_t repl_offset; /* and at which position; */
     uint32_t repl_db;     /* what follows there is meant for this database */
 };

@@ -107,8 +107,8 @@ struct primary {
     struct exec *exec;
     struct list_node followers; /* in the order in which they came; not those that only greet */
     uint32_t follower_count;
-    int64_t
-        lonely_since_ms; /* since when there has been none, 0: there is one, or no history is kept for any */
+    /* since when there has been none, 0: there is one, or no history is kept for any */
+    int64_t lonely_since_ms;
     int64_t next_second_ms; /* cron */
     int64_t next_ping_ms;
     bool wants_acks;        /* REPLCONF GETACK is to be sent */

@@ -40,8 +40,8 @@ struct repl {
     /* The history before it: replicas that know it up to `second_offset` can go on. Zeros and -1: there was none. */
     char second_id[REPL_ID_SIZE + 1];
     int64_t second_offset;
-    uint32_t
-        second_db; /* selected there in its stream, where this server has been a replica or a restart says so */
+    /* selected there in its stream, where this server has been a replica or a restart says so */
+    uint32_t second_db;
 };
 
 /* REPL_ID_SIZE letters and digits: what can be the name of a history. */

@@ -19,8 +19,8 @@ struct replay {
     void *context;
     struct buf input; /* Z2 */
     size_t at;        /* of `input`: the bytes before it have been appended to the log */
-    size_t
-        used; /* and those before this one are apply's no more: `at` or, inside of a transaction, behind it */
+    /* and those before this one are apply's no more: `at` or, inside of a transaction, behind it */
+    size_t used;
     uint64_t appended; /* bytes since the beginning that are in the log */
     uint32_t db;       /* there */
     bool for_links;    /* what is appended next is PING and the like */

@@ -28,9 +28,9 @@ struct server_options {
     bool simulated;            /* no descriptors, no threads, no log: the caller drives server_turn */
     uint64_t seed;             /* simulated only; otherwise drawn from the system */
     /* What a simulated server may have besides. */
-    const struct transport
-        *transport;              /* for links to other servers; NULL: TCP, which a simulated loop refuses */
-    struct worker_pool *workers; /* taken over; stepped by the caller. NULL: there are none */
+    /* for links to other servers; NULL: TCP, which a simulated loop refuses */
+    const struct transport *transport;
+    struct worker_pool *workers;     /* taken over; stepped by the caller. NULL: there are none */
     const struct file_system *files; /* a disk, whose data are loaded at the start; NULL: nothing is loaded */
     struct log *log;                 /* taken over; NULL: there is none */
 };

@@ -31,8 +31,8 @@ struct uring_sender {
     /* It has read them. `copied`: it has made a copy all the same, where it says so (from Linux 6.2 on). */
     void (*over)(struct uring_sender *sender, uint32_t number, bool copied);
     uint32_t in_flight; /* sends that are taken and not over; U3 */
-    uint64_t
-        shared_left; /* the ring's: bytes of sends that may share a packet with one that was not copied */
+    /* the ring's: bytes of sends that may share a packet with one that was not copied */
+    uint64_t shared_left;
 };
 
 /* ST_UNSUPPORTED: this kernel has not what is needed, somebody has forbidden it (see errno), Skua was built without it, or the loop is a simulated one.

@@ -22,8 +22,8 @@
 #define STALE     ((uint64_t)1 << 63)
 #define HASH_SEED 0xadc83b19u
 
-#define WIDE_ZEROS                                                                                           \
-    0x40 /* an operation's two highest bits; 0 is narrow zeros, with the highest bit it is a value */
+/* An operation's two highest bits; 0 is narrow zeros, with the highest bit it is a value */
+#define WIDE_ZEROS     0x40
 #define KIND_BITS      0xc0
 #define VALUE_BIT      0x80
 #define NARROW_MAX     64 /* registers of narrow zeros */

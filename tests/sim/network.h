@@ -36,9 +36,9 @@ struct sim {
     uint64_t stalled_until_ns[SIM_HOSTS_MAX][SIM_HOSTS_MAX];
     /* Bytes that arrive there in one step at most; 0: any number. */
     size_t pace[SIM_HOSTS_MAX][SIM_HOSTS_MAX];
-    uint32_t
-        change_one_in; /* mutant: of what arrives between hosts one byte in so many is another; 0: none */
-    uint64_t changed;  /* so many were */
+    /* mutant: of what arrives between hosts one byte in so many is another; 0: none */
+    uint32_t change_one_in;
+    uint64_t changed; /* so many were */
 };
 
 struct sim_host {

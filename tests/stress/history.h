@@ -43,8 +43,8 @@ struct op {
     uint64_t call; /* ns: before its first byte was sent */
     uint64_t back; /* after its last byte came */
     uint32_t conn;
-    uint32_t
-        step; /* the how-manieth of its connection: set by history_add, in the order in which they were sent */
+    /* the how-manieth of its connection: set by history_add, in the order in which they were sent */
+    uint32_t step;
     uint32_t first_fact;
     uint16_t fact_count;
     uint16_t world;

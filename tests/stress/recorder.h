@@ -87,8 +87,8 @@ struct answer {
     uint8_t place;
     uint8_t cell;
     uint8_t span;
-    bool
-        known; /* the value must be `value`, in an array those that follow it; otherwise it is a fact of the history */
+    /* the value must be `value`, in an array those that follow it; otherwise it is a fact of the history */
+    bool known;
     uint64_t value;
 };
 

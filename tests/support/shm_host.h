@@ -44,8 +44,8 @@ enum shm_host_plan {
 
 struct shm_host {
     char path[64], folder[32];
-    enum shm_host_plan
-        plans[SHM_HOST_PLANS]; /* of each connection in turn; the last one for all that follow */
+    /* of each connection in turn; the last one for all that follow */
+    enum shm_host_plan plans[SHM_HOST_PLANS];
     unsigned plan_count;
     unsigned looks;           /* in vain, before it sleeps */
     atomic_ullong usual_ring; /* of who does not ask for a size; 64 KB */

@@ -44,8 +44,8 @@ struct load_settings {
     bool keep_alive;
     bool reconnect; /* a connection that breaks is made anew; otherwise the run ends */
     bool idle;      /* connections only, no requests, until the duration is over or the user ends it */
-    uint64_t
-        patience_ns; /* without any reply that is waited for, after which a worker gives up; 0: no limit */
+    /* without any reply that is waited for, after which a worker gives up; 0: no limit */
+    uint64_t patience_ns;
 };
 
 /* Counters of a run under way, for whoever watches it. */

@@ -27,8 +27,8 @@ struct bench_counts {
     uint64_t wrong_types; /* of them: replies of a type that the command does not have */
     uint64_t mismatches;  /* of them: another length or value than was written (--verify) */
     uint64_t misses;      /* of them: null replies where a value could have come; not a failure */
-    uint64_t
-        lost; /* requests that were sent and whose connection broke before the reply; not in `requests` */
+    /* requests that were sent and whose connection broke before the reply; not in `requests` */
+    uint64_t lost;
     uint64_t disconnects; /* connections that broke */
     uint64_t bytes_out;   /* of requests, as sent */
     uint64_t bytes_in;    /* of the strings in replies, without what the protocol puts around them */
@@ -80,8 +80,8 @@ struct bench_result {
 
     struct bench_command_result *commands; /* command_count of them, in the order of the workload */
     unsigned command_count;
-    struct bench_second
-        *seconds; /* second_count of them; at most BENCH_SECONDS_MAX, later ones are not kept */
+    /* second_count of them; at most BENCH_SECONDS_MAX, later ones are not kept */
+    struct bench_second *seconds;
     unsigned second_count;
 
     /* CPU of the server's process, all its threads, over what was measured. */

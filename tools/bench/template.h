@@ -27,8 +27,8 @@
 #define TEMPLATE_WORDS_MAX 4096u
 #define TEMPLATE_PARTS_MAX 8192u
 #define TEMPLATE_ERROR_MAX 256
-#define TEMPLATE_SIZE_MAX                                                                                    \
-    ((uint64_t)600 << 20) /* bytes of a request: one string of the largest size, and more */
+/* Bytes of a request: one string of the largest size, and more */
+#define TEMPLATE_SIZE_MAX ((uint64_t)600 << 20)
 
 enum part_kind {
     PART_KEY,
@@ -44,8 +44,8 @@ enum part_kind {
 /* Something that changes from request to request. */
 struct template_part {
     enum part_kind kind;
-    size_t
-        offset; /* in bytes[]: of the digits or the value that are overwritten; of where varying bytes come in */
+    /* in bytes[]: of the digits or the value that are overwritten; of where varying bytes come in */
+    size_t offset;
     uint64_t bound; /* RANDOM: the numbers lie below it. LENGTH: bytes of the argument besides its value */
     unsigned width; /* of numbers */
 };

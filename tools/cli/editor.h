@@ -16,8 +16,8 @@
 #include "base/slice.h"
 #include "cli/catalogue.h"
 
-#define EDITOR_HISTORY_MAX                                                                                   \
-    1000 /* lines that are offered; the file is cut to them when it has twice as many */
+/* Lines that are offered; the file is cut to them when it has twice as many */
+#define EDITOR_HISTORY_MAX 1000
 
 /* Where the history is, or the file of this name in the home directory; empty: nowhere. */
 #define EDITOR_HISTORY_VARIABLE "SKUACLI_HISTFILE"

@@ -11,8 +11,8 @@
 #include "base/slice.h"
 #include "cli/cli.h"
 
-#define INPUT_BYTES_MAX                                                                                      \
-    ((size_t)512 << 20) /* of standard input or a script: no server takes a longer argument */
+/* Of standard input or a script: no server takes a longer argument */
+#define INPUT_BYTES_MAX ((size_t)512 << 20)
 
 /* The words of one command and the bytes that they point at. */
 struct input {

@@ -8,9 +8,9 @@
 #include "cli/mode_shared.h"
 #include "common/quote.h"
 
-#define COUNT_GENTLE                                                                                         \
-    10 /* with -i: what SCAN itself takes, so that a rest is worth what people know it to be */
-#define COUNT_FAST 100 /* fewer round trips, and still no pause that a server's other clients would notice */
+/* With -i: what SCAN itself takes, so that a rest is worth what people know it to be */
+#define COUNT_GENTLE 10
+#define COUNT_FAST   100 /* fewer round trips, and still no pause that a server's other clients would notice */
 
 bool walk_init(struct walk *walk, struct cli *cli, uint64_t rest_each)
 {

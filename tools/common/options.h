@@ -28,8 +28,8 @@ struct option_row {
     char letter;          /* 'p' for -p, or 0 */
     const char *word;     /* "port" for --port, or NULL */
     const char *argument; /* "PORT" as the help shows it; NULL: takes none */
-    const char
-        *help; /* one sentence without a full stop; wrapped by the help; NULL: an alias that is not shown */
+    /* one sentence without a full stop; wrapped by the help; NULL: an alias that is not shown */
+    const char *help;
     enum option_kind kind;
     size_t offset;   /* of the field in the target */
     double min, max; /* of INTEGER and NUMBER; both 0: any that fits */

@@ -106,8 +106,6 @@ static void run_create(struct aof_job *job)
 
 static void run_rotate(struct aof_job *job)
 {
-    if (job->repair && repair(job) != ST_OK)
-        return;
     if (sync_file(job) != ST_OK || aof_put_manifest(job) != ST_OK)
         return;
     file_close(&job->file);

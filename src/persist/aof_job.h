@@ -8,7 +8,7 @@
  * |----------|--------------------------------------------------------------------------------------------------|
  * | CREATE   | makes the directory if need be, and a new incr file, empty                                       |
  * | WRITE    | repairs the file if asked to, writes pieces behind it, syncs it if asked to                      |
- * | ROTATE   | repairs the file if asked to, syncs it, puts the manifest in place that names the next one       |
+ * | ROTATE   | syncs the file, puts the manifest in place that names the next one                               |
  * | FINISH   | gives the new base its name, puts the manifest in place that names it                            |
  * | MANIFEST | puts the manifest in place                                                                       |
  *

@@ -141,8 +141,8 @@ def test_expired_keys_count_until_they_are_removed(r):
 
     r("DEBUG SET-ACTIVE-EXPIRE 0")
     try:
-        due_ms = now_ms() + 20
         r("SET", "k", "v", "PX", 20)
+        due_ms = now_ms() + 20
         before = digest(r)
         eventually(lambda: now_ms() > due_ms + 1, "its time has come")
         assert digest(r) == before != NOTHING

@@ -261,7 +261,8 @@ def test_clients_that_leave_while_nothing_is_told_drain(primary):
         client.close()
         primary.clients.remove(client)
     eventually(lambda: figures(p)["draining_clients"] == 5, "they drain")
-    assert figures(p)["bytes_in_flight"] >= VALUE_SIZE * 15
+    # What a short write leaves over may be too small for another that is pinned.
+    assert figures(p)["bytes_in_flight"] >= VALUE_SIZE * 5
     p("DEBUG PAUSE-ERRQUEUE-EVENTS 0")
     eventually(lambda: figures(p)["draining_clients"] == figures(p)["bytes_in_flight"] == 0, "they are gone")
 

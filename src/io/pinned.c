@@ -37,8 +37,9 @@
  * chunks, are held just the same, but would be cheaper to copy. */
 #define PINNED_QUARTERS 3
 
-#define DRAIN_FIRST_NS UINT64_C(1000000)
-#define DRAIN_MAX_NS   UINT64_C(100000000)
+#define DRAIN_FIRST_NS    UINT64_C(1000000)
+#define DRAIN_MAX_NS      UINT64_C(100000000)
+#define DRAIN_GIVEN_UP_NS UINT64_C(5000000000) /* only when the process ends */
 
 struct drain {
     struct list_node in_drains; /* io->drains */
@@ -173,15 +174,20 @@ static void note_held(struct conn *conn)
                           memory_order_relaxed);
 }
 
+static void take_head(struct chunk_list *list)
+{
+    list->head = list->head->next;
+    list->count--;
+    if (!list->head)
+        list->tail = NULL;
+}
+
 /* V1 */
 static void give_back(struct chunk_list *held, uint64_t free_end, struct chunk_pool *pool)
 {
     while (held->head && held->head->held_until <= free_end) {
         struct chunk *chunk = held->head;
-        held->head = chunk->next;
-        held->count--;
-        if (!held->head)
-            held->tail = NULL;
+        take_head(held);
         chunk_put(pool, chunk);
     }
 }
@@ -190,14 +196,6 @@ static void give_back_free(struct conn *conn)
 {
     give_back(&conn->held, conn->stream->pins->free_end, conn->io->chunks);
     note_held(conn);
-}
-
-static void take_head(struct chunk_list *list)
-{
-    list->head = list->head->next;
-    list->count--;
-    if (!list->head)
-        list->tail = NULL;
 }
 
 static void hold(struct conn *conn, struct chunk *chunk)
@@ -289,7 +287,7 @@ static void add_drain(struct conn *conn)
 static bool is_given_up(const struct io *io, const struct drain *drain)
 {
     return atomic_load_explicit(&io->group->is_ending, memory_order_relaxed) &&
-           loop_now_ns(io->loop) - drain->since_ns > (uint64_t)PINS_LINGER_MS * 1000000;
+           loop_now_ns(io->loop) - drain->since_ns > DRAIN_GIVEN_UP_NS;
 }
 
 void io_look_at_drains(struct loop_timer *timer)

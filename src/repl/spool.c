@@ -71,11 +71,12 @@ static enum status open_file(struct spool *spool)
         return status;
     file_close(&file);
     status = file_open(spool->files, spool->name, FILE_MODIFY, &file); /* it is read, too */
+    enum status unlinked = file_unlink(spool->files, spool->name);
     if (status != ST_OK)
         return status;
     spool->file = file;
     spool->is_open = true;
-    return file_unlink(spool->files, spool->name);
+    return unlinked;
 }
 
 static enum status write_blocks(struct spool *spool)

@@ -17,7 +17,7 @@
 #include "transport/pins.h"
 #include "transport/send_policy.h"
 
-/* How a stream sends pinned: chosen at its first such send, for ever. */
+/* How a stream sends pinned: one way for all that is in flight (socket_pinned.h, R5). */
 enum pin_way {
     PIN_NOT_YET,
     PIN_MSG_ZEROCOPY,

@@ -27,8 +27,7 @@
 #include <stdint.h>
 
 #define PINS_SENDS_MAX 16384
-#define PINS_RECENT    64   /* completions that tell whether it is worth while */
-#define PINS_LINGER_MS 5000 /* how long a connection that ends well waits for its completions */
+#define PINS_RECENT    64 /* completions that tell whether it is worth while */
 
 struct pin_record;
 

@@ -268,7 +268,8 @@ static enum status send_by_zerocopy(struct socket_stream *socket, const struct s
     pinned->zerocopy_sends++;
     if (++pinned->untold > 1)
         hear(socket); /* earlier ones may be over */
-    socket_watch(socket);
+    else
+        socket_watch(socket);
     return ST_OK;
 }
 

@@ -252,3 +252,14 @@ class Server:
             self.kill()
         else:
             self.stop()
+
+
+def end_servers(servers):
+    """Stops those that run, looks at how they ended, and removes what is left of all."""
+    for server in servers:
+        try:
+            if server.process and server.process.poll() is None:
+                server.stop()
+        finally:
+            server.kill()
+            server.remove()

@@ -1,6 +1,6 @@
 """Values of every type, size and encoding, as the commands that make them; and what a server tells of a value.
 
-Entry: VALUES, with_groups, build (make them), random_writes (many keys of all types), value_of, groups_of (look at them).
+Entry: VALUES, with_groups, build (make them), every_value, random_writes (many keys of all types), value_of, groups_of (look at them).
 All of it works on redis-server 7.0 and on ours.
 """
 import math
@@ -163,6 +163,20 @@ def groups_of(client, key="k"):
 
 
 # ---- Many keys --------------------------------------------------------------------------------------------
+
+FAR_MS = 33177117420000  # a time that no test lives to see
+
+
+def every_value(client):
+    """A key for each value that the tests know, in two databases, some with times to live."""
+    for number, (name, commands) in enumerate(VALUES.items()):
+        client("SELECT", number % 2)
+        build(client, commands)
+        client("RENAME", "k", name)
+        if number % 5 == 0:
+            client("PEXPIREAT", name, FAR_MS + number)
+    client("SELECT 0")
+    build(client, with_groups())
 
 
 def _random_text(rng):

@@ -20,7 +20,7 @@ import os
 import pytest
 
 from harness.resp import eventually
-from harness.server import REDIS, SKUA, Server
+from harness.server import REDIS, SKUA, Server, end_servers
 
 FULL_MATRIX = "tcp:0,tcp:4,unix:1,shm:0,shm:4"
 MODULES_MIN = 10  # of a cell in one process, after which threads must have answered reads
@@ -192,13 +192,7 @@ def start(request, cell):
         return own.start()
 
     yield starter
-    for own in started:
-        try:
-            if own.process and own.process.poll() is None:
-                own.stop()
-        finally:
-            own.kill()
-            own.remove()
+    end_servers(started)
 
 
 @pytest.fixture

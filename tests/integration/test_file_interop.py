@@ -11,10 +11,9 @@ from harness.contents import abridged, contents, order
 from harness.digest import digest
 from harness.resp import Error, eventually
 from harness.server import REDIS, ROOT, SKUA, Server
-from harness.values import VALUES, build, random_writes, with_groups
+from harness.values import FAR_MS, build, every_value, random_writes
 
 CHECK = str(ROOT / "build" / "bin" / "skua-check")
-FAR_MS = 33177117420000
 
 
 def told(entries):
@@ -58,18 +57,6 @@ def test_what_cannot_be_here_is_passed_by_when_that_is_allowed(name):
 
 
 # ---- Snapshots: ours there ----------------------------------------------------------------------------------
-
-
-def every_value(client):
-    """A key for each value that the tests know, in two databases, some with times to live."""
-    for number, (name, commands) in enumerate(VALUES.items()):
-        client("SELECT", number % 2)
-        build(client, commands)
-        client("RENAME", "k", name)
-        if number % 5 == 0:
-            client("PEXPIREAT", name, FAR_MS + number)
-    client("SELECT 0")
-    build(client, with_groups())
 
 
 def random_keyspace(client):

@@ -15,7 +15,7 @@ import subprocess
 
 import pytest
 
-from harness.server import SKUA, Server
+from harness.server import SKUA, Server, end_servers
 
 PROGRAMS = [path for path in os.environ.get("SKUA_VALKEY", "").split(":") if path]
 OPTIONS = {"repl-diskless-sync-delay": "0", "repl-ping-replica-period": "1"}
@@ -68,10 +68,4 @@ def servers():
         return own.start()
 
     yield begin
-    for own in reversed(started):
-        try:
-            if own.process and own.process.poll() is None:
-                own.stop()
-        finally:
-            own.kill()
-            own.remove()
+    end_servers(reversed(started))

@@ -12,23 +12,10 @@ from harness.proxy import Proxy
 from harness.resp import Error, eventually
 from harness.sentinel import Sentinel, ask
 from harness.server import REDIS, ROOT, SKUA
-from harness.values import VALUES, build, random_writes, value_of, with_groups
+from harness.values import FAR_MS, VALUES, build, every_value, random_writes, value_of
 
 CHECK = str(ROOT / "build" / "bin" / "skua-check")
-FAR_MS = 33177117420000
 WAIT_S = 60
-
-
-def every_value(client):
-    """A key for each value that the tests know, in two databases, some with times to live."""
-    for number, (name, commands) in enumerate(VALUES.items()):
-        client("SELECT", number % 2)
-        build(client, commands)
-        client("RENAME", "k", name)
-        if number % 5 == 0:
-            client("PEXPIREAT", name, FAR_MS + number)
-    client("SELECT 0")
-    build(client, with_groups())
 
 
 def timed_fields(client):

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "server/server.h"
 
 #define CLIENT_CAPACITY 4096 /* small, so that sends are cut short often */
@@ -429,4 +431,12 @@ void sim_step(struct sim *sim, uint64_t us_max)
         report_readiness(&link->ends[ACCEPTING]);
         report_readiness(&link->ends[CONNECTING]);
     }
+}
+
+struct log *sim_open_log(void)
+{
+    struct log *log = NULL;
+    if (getenv("SKUA_SIM_LOG") != NULL && log_open("", LOG_VERBOSE, &log) != ST_OK)
+        return NULL;
+    return log;
 }

@@ -22,6 +22,7 @@
 
 #define SIM_HOSTS_MAX 4
 
+struct log;
 struct server;
 struct sim_link;
 
@@ -55,6 +56,9 @@ struct sim_peer {
 };
 
 void sim_init(struct sim *sim, uint64_t seed);
+
+/* For a server of a simulation: SKUA_SIM_LOG=1 shows what it logs, else NULL. */
+struct log *sim_open_log(void);
 
 void sim_host_init(struct sim_host *host, struct sim *sim, const char *address);
 

@@ -18,7 +18,6 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
 #include "base/worker.h"
 #include "config/config.h"
 #include "disk.h"
@@ -84,15 +83,6 @@ static struct config *make_config(struct life *life)
     return config;
 }
 
-/* SKUA_SIM_LOG=1: what the servers log is shown. */
-static struct log *open_log(void)
-{
-    struct log *log = NULL;
-    if (getenv("SKUA_SIM_LOG") != NULL && log_open("", LOG_VERBOSE, &log) != ST_OK)
-        return NULL;
-    return log;
-}
-
 /* False: the disk has failed meanwhile, as planned, and there is none. */
 static bool start(struct life *life)
 {
@@ -104,7 +94,7 @@ static bool start(struct life *life)
                                      .seed = rng_next(&life->sim.rng),
                                      .workers = life->workers,
                                      .files = &life->disk.system,
-                                     .log = open_log()};
+                                     .log = sim_open_log()};
     enum status status = server_new(&options, &life->server, &error);
     if (status != ST_OK)
         fail_msg("it does not start: %s", buf_string(&error));

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/bug.h"
-#include "base/log.h"
 #include "base/worker.h"
 #include "config/config.h"
 #include "exec/exec.h"
@@ -51,15 +50,6 @@ static struct config *make_config(struct world *world, const struct node *node)
     return config;
 }
 
-/* SKUA_SIM_LOG=1: what the servers log is shown. */
-static struct log *open_log(void)
-{
-    struct log *log = NULL;
-    if (getenv("SKUA_SIM_LOG") != NULL && log_open("", LOG_VERBOSE, &log) != ST_OK)
-        return NULL;
-    return log;
-}
-
 void node_start(struct world *world, struct node *node)
 {
     struct buf error = {0};
@@ -72,7 +62,7 @@ void node_start(struct world *world, struct node *node)
                                      .transport = &host->transport,
                                      .workers = node->workers,
                                      .files = &node->disk.system,
-                                     .log = open_log()};
+                                     .log = sim_open_log()};
     if (server_new(&options, &node->server, &error) != ST_OK)
         BUG("%s", buf_string(&error));
     buf_done(&error);

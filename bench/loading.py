@@ -10,7 +10,6 @@ turns. Its processes have the core of servers, so that CPU time and time on the 
 seconds of loading are those from the start of the process to the first answer that is not -LOADING, less those that an empty
 server takes; files lie in the page cache.
 """
-import argparse
 import os
 import pathlib
 import statistics
@@ -22,7 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
 
 import measure  # noqa: E402
-from harness.server import REDIS, SKUA, Server  # noqa: E402
+from harness.server import Server  # noqa: E402
 
 KEYS, VALUES, ROUNDS = 3_000_000, (16, 512), 3
 LIMIT_S = 600
@@ -105,17 +104,5 @@ def section(found):
     return lines
 
 
-def main():
-    parser = argparse.ArgumentParser(description="how long servers take to load and to save a snapshot")
-    parser.add_argument("--scale", type=float, default=1)
-    parser.add_argument("--server", choices=[SKUA, REDIS], action="append")
-    options = parser.parse_args()
-    if len(os.sched_getaffinity(0)) < 2:
-        sys.exit("bench/loading.py: needs two cores, one for the server and one for the load")
-    os.sched_setaffinity(0, {int(measure.LOAD_CORE)})
-    found = measure_loading(options.server or [SKUA, REDIS], options.scale, lambda text: print(text, flush=True))
-    print("\n".join(section(found)))
-
-
 if __name__ == "__main__":
-    main()
+    measure.run_alone("how long servers take to load and to save a snapshot", measure_loading, section)

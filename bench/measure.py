@@ -1,18 +1,20 @@
 """What the benchmark measures: speed and CPU under skua-bench, memory per key, the executor's longest pause.
 
-Entry: pinned_server, load, speed, open_loop, bytes_per_key, growth_pause.
+Entry: pinned_server, load, speed, open_loop, bytes_per_key, growth_pause; run_alone.
 Servers run on one core, skua-bench on another; every figure is read from outside, except the pause, which only the
 executor itself can see.
 """
+import argparse
 import json
 import os
 import pathlib
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
-from harness.server import ROOT, Server
+from harness.server import REDIS, ROOT, SKUA, Server
 
 SERVER_CORE, LOAD_CORE = "0", "1"
 CONNECTIONS = 50
@@ -100,3 +102,16 @@ def growth_pause(first, last):
             info = client.info("everything")
             assert client("DBSIZE") == last
     return float(info["executor_pause_max_usec"]) / 1000, info.get("executor_pause_max_by", "")
+
+
+def run_alone(description, measure_all, section):
+    """The main function of a part that compares servers. measure_all(kinds, scale, say) gives what section() shows."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--scale", type=float, default=1, help="0.1: a tenth of the data")
+    parser.add_argument("--server", choices=[SKUA, REDIS], action="append")
+    options = parser.parse_args()
+    if len(os.sched_getaffinity(0)) < 2:
+        sys.exit(f"{sys.argv[0]}: needs two cores, one for the server and one for the load")
+    os.sched_setaffinity(0, {int(LOAD_CORE)})
+    found = measure_all(options.server or [SKUA, REDIS], options.scale, lambda text: print(text, flush=True))
+    print("\n".join(section(found)))

@@ -11,7 +11,7 @@ import pathlib
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "dev" / "gen"), str(ROOT / "bench")]
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "dev" / "gen")]  # both have a module `commands`: ours is first
 
 import commands  # noqa: E402
 import loading  # noqa: E402
@@ -170,6 +170,25 @@ def _waits_table(document):
     return lines
 
 
+THREADS_GOAL = 1.15
+
+
+def _threads_total(document):
+    """What all threads together take, beside the one thread of a server without I/O threads."""
+    alone = {result["test"].split(",")[0]: result["cpu_us"] * 1000 for result in document["results"]
+             if result["server"] == document["servers"][0]["name"] and result["pipeline"] == 16}
+    rows = document["scaling"]["rows"]
+    parts = []
+    for command, name in (("GET", "GET, direct reads"), ("SET", "SET")):
+        if command in alone and name in rows:
+            total_ns = rows[name]["executor_ns"] + rows[name]["thread_ns"]
+            parts.append(f"{total_ns:.0f} ns a {command} against {alone[command]:.0f} ns (**{total_ns / alone[command]:.2f}** times)")
+    if not parts:
+        return []
+    return ["", "Executor and I/O thread together, against all of the CPU that the server without I/O threads takes above: "
+            + ", ".join(parts) + f"; at most {THREADS_GOAL} is the goal."]
+
+
 def table(document):
     """The Markdown page."""
     settings, servers = document["settings"], document["servers"]
@@ -186,7 +205,7 @@ def table(document):
     if len(servers) > 1:
         lines += ["", "Ratios of paired rounds, with 95 % intervals:", "", *_ratio_table(document)]
     lines += ["", *_half_table(document)]
-    lines += ["", *scaling.section(document["scaling"])]
+    lines += ["", *scaling.section(document["scaling"]), *_threads_total(document)]
     if "single_commands" in document:
         lines += ["", *commands.section(document["single_commands"])]
     lines += _memory_table(document)

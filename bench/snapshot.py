@@ -1,21 +1,23 @@
 #!/usr/bin/python3
-"""What a snapshot costs those who write meanwhile: Skua's walk beside redis-server's fork.
+"""What snapshots cost those who write meanwhile: Skua's walk beside redis-server's fork.
 
-    bench/snapshot.py                4 million keys and a hash of a million fields, about four minutes and 4 GB
+    bench/snapshot.py                4 million keys and a hash of a million fields, about five minutes and 4 GB
     bench/snapshot.py --scale 0.1    a tenth of both
     bench/snapshot.py --server skua
 
 Entry for others: measure_snapshots (for bench/run.py), section. Each server in turn holds the keys and the hash. While 19,000 SET and
-1,000 HSET a second are due (open loop), BGSAVE writes a file; the same load without one is measured first. Then SETs without a limit show what
-it takes of the throughput. Servers, what they fork included, run on core 0, the load on core 1.
+1,000 HSET a second are due (open loop), BGSAVE writes a file, then a replica gets everything (one that is played, and throws it away), then the append-only
+file is switched on, which has all data written to it; the same load without anything is measured first. Then SETs without a limit show what
+BGSAVE takes of the throughput. Servers, what they fork included, run on core 0, the load on core 1.
 
 The pause is what the server says of itself: of Skua the executor's longest pause, in CPU time (`executor_pause_max_usec`), of
 redis-server the time of fork (`latest_fork_usec`). Memory is the growth of the resident set while it saves, and for redis-server what
 its child has copied (Private_Dirty). CPU is that of the server and of its children.
 """
-import argparse
+import contextlib
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import threading
@@ -25,7 +27,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
 
 import measure  # noqa: E402
-from harness.server import REDIS, SKUA, Server  # noqa: E402
+from harness.replica import FakeReplica
+from harness.server import REDIS, Server  # noqa: E402
 
 KEYS, FIELDS, VALUE_BYTES = 4_000_000, 1_000_000, 100
 SETS, HSETS = 19_000, 1_000  # a second
@@ -112,6 +115,81 @@ def bgsave(server, client):
     return time.monotonic() - started, most
 
 
+class Follower:
+    """A replica on a thread of its own: `synced` is set when all of the snapshot has come; what follows is thrown away."""
+
+    CHUNK = 1 << 20
+
+    def __init__(self, server):
+        self.replica = FakeReplica(("127.0.0.1", server.port))
+        self.synced = threading.Event()
+        self.replica.send("PSYNC", "?", -1)
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        mark = self._mark()
+        tail = bytes(self.replica.reader.buffer)
+        while mark not in tail:
+            more = self.replica.socket.recv(self.CHUNK)
+            if not more:
+                return
+            tail = tail[-len(mark):] + more
+        self.replica.send("REPLCONF", "ACK", 0)
+        self.synced.set()
+        with contextlib.suppress(OSError):
+            while self.replica.socket.recv(self.CHUNK, socket.MSG_TRUNC):
+                pass
+
+    def _mark(self):
+        """What the snapshot ends with, as it is said before it."""
+        while True:
+            line = self.replica._line()
+            if line.startswith(b"$EOF:"):
+                return line[5:].strip()
+            assert line.startswith(b"+FULLRESYNC"), line
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self.replica.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.replica.close()
+
+
+def full_sync(server, client):
+    """A replica gets everything: seconds."""
+    assert client("CONFIG", "SET", "repl-diskless-sync-delay", 0, "client-output-buffer-limit", "replica 0 0 0") == "OK"
+    started = time.monotonic()
+    follower = Follower(server)
+    try:
+        assert follower.synced.wait(LIMIT_S), "the replica did not get everything"
+        return time.monotonic() - started
+    finally:
+        follower.close()
+
+
+def rewrite(_server, client):
+    """All data are written to an append-only file that is switched on: seconds."""
+    started = time.monotonic()
+    assert client("CONFIG", "SET", "appendonly", "yes") == "OK"
+    while (info := client.info("persistence"))["aof_rewrite_in_progress"] == "1" or info["aof_rewrite_scheduled"] == "1":
+        time.sleep(0.05)
+        assert time.monotonic() - started < LIMIT_S
+    seconds = time.monotonic() - started
+    assert info["aof_enabled"] == "1" and info["aof_last_bgrewrite_status"] == "ok", info
+    assert client("CONFIG", "SET", "appendonly", "no") == "OK"
+    return seconds
+
+
+def beside_load(server, client, kind, keys, fields, work):
+    """work(server, client) while writes are due: the longest pause, and what the writes waited."""
+    assert client("CONFIG RESETSTAT") == "OK"
+    with Load(server, keys, fields) as load:
+        seconds = work(server, client)
+        pause_ms, pause_by = longest_pause_ms(client, kind)
+    return {"seconds": seconds, "pause_ms": pause_ms, "pause_by": pause_by, "beside": load.figures()}
+
+
 def longest_pause_ms(client, kind):
     if kind == REDIS:
         return int(client.info("stats")["latest_fork_usec"]) / 1000, "fork"
@@ -149,6 +227,9 @@ def wait_idle(client):
         time.sleep(0.05)
 
 
+OTHERS = {"full synchronisation": full_sync, "rewrite of the append-only file": rewrite}
+
+
 def measure_one(kind, keys, fields, say):
     with Server(kind, "tcp", 0, {"maxmemory": 0}, prefix=["taskset", "-c", measure.SERVER_CORE]) as server:
         fill(server, keys, fields)
@@ -162,6 +243,10 @@ def measure_one(kind, keys, fields, say):
             wait_idle(client)
             found["pause_ms"], found["pause_by"] = longest_pause_ms(client, kind)
             found["alone"], found["beside"] = alone.figures(), beside.figures()
+            for name, work in OTHERS.items():
+                found[name] = beside_load(server, client, kind, keys, fields, work)
+                say(f"{kind:6} {name}: {found[name]['seconds']:.1f} s; longest pause {found[name]['pause_ms']:.3f} ms ({found[name]['pause_by']}); "
+                    f"SET max {found[name]['beside']['max_us'] / 1000:.1f} ms")
             before = cpu_seconds(server)
             bgsave(server, client)
             found["cpu_seconds"] = cpu_seconds(server) - before
@@ -193,6 +278,10 @@ def section(found):
         ("CPU time, without load", lambda one: f"{one['cpu_seconds']:.2f} s"),
         ("it takes, under load", lambda one: f"{one['seconds']:.1f} s"),
     ]
+    for name in OTHERS:
+        rows += [(f"longest pause during a {name}", lambda one, name=name: f"{one[name]['pause_ms']:.2f} ms"),
+                 ("writes beside that, the longest", lambda one, name=name: f"{one[name]['beside']['max_us'] / 1000:.1f} ms"),
+                 ("it takes, under load", lambda one, name=name: f"{one[name]['seconds']:.1f} s")]
     kinds = list(found["values"])
     lines = ["## Snapshots", "",
              f"`BGSAVE` of {found['keys']:,} keys with {VALUE_BYTES} bytes each and a hash of {found['fields']:,} fields, while "
@@ -201,17 +290,5 @@ def section(found):
     return lines + [f"| {title} | " + " | ".join(show(found["values"][kind]) for kind in kinds) + " |" for title, show in rows]
 
 
-def main():
-    parser = argparse.ArgumentParser(description="what a snapshot costs those who write meanwhile")
-    parser.add_argument("--scale", type=float, default=1)
-    parser.add_argument("--server", choices=[SKUA, REDIS], action="append")
-    options = parser.parse_args()
-    if len(os.sched_getaffinity(0)) < 2:
-        sys.exit("bench/snapshot.py: needs two cores, one for the server and one for the load")
-    os.sched_setaffinity(0, {int(measure.LOAD_CORE)})
-    found = measure_snapshots(options.server or [SKUA, REDIS], options.scale, lambda text: print(text, flush=True))
-    print("\n".join(section(found)))
-
-
 if __name__ == "__main__":
-    main()
+    measure.run_alone("what a snapshot costs those who write meanwhile", measure_snapshots, section)

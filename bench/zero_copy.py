@@ -11,6 +11,10 @@ a copy stays without one. The replica is played: it says PSYNC and throws away w
 
 *Catching up*: hundreds of megabytes of history, sent in one go, so that each send is as large as the socket takes. *Writes*: SETs of one size, each of which is
 sent as soon as it can be. Time is CPU time of all the server's threads; for catching up that is nothing but sending. The ways take turns, round by round.
+
+The congestion control is reno, which any namespace may choose and which, where nothing is lost, sends as the kernel's default does. BBR, which some hosts have
+as their default, paces: the kernel then starts a timer for each packet, on the sender's processor and whichever way the packet was filled. In a virtual machine that
+costs more than all the rest together. It has a line of its own where the kernel has it.
 """
 import argparse
 import contextlib
@@ -36,6 +40,7 @@ WAYS = {
     "automatic": {"tcp-tx-zerocopy": "yes", "io-uring": "yes", "tcp-zerocopy-min-write-size": 0},
 }
 SIZES = (64, 1024, 16 << 10, 64 << 10, 256 << 10, 1 << 20)
+UNPACED, PACED = "reno", "bbr"
 HISTORY_BYTES, ROUND_BYTES, SETS_MAX = 512 << 20, 96 << 20, 40_000
 ROUNDS = 5
 LIMIT_S = 120
@@ -82,11 +87,18 @@ class Primary:
         for node in (self.node, self.other):  # as on a host that is tuned for a fast network
             node.write("/proc/sys/net/ipv4/tcp_wmem", "4096 4194304 8388608")
             node.write("/proc/sys/net/ipv4/tcp_rmem", "4096 4194304 16777216")
+        self.control(UNPACED)
         self.server = netns.NodeServer(self.node, repl_backlog_size=2 * HISTORY_BYTES, repl_ping_replica_period=3600,
                                        repl_timeout=86400, client_output_buffer_limit="replica 0 0 0")
         self.server.prefix = ["taskset", "-c", measure.SERVER_CORE]
         stack.enter_context(self.server)
         self.client = self.server.connect()
+
+    def control(self, name):
+        """Connections from now on have this congestion control. False: not permitted."""
+        with contextlib.suppress(OSError):
+            return all([node.write("/proc/sys/net/ipv4/tcp_congestion_control", name) for node in (self.node, self.other)])
+        return False
 
     def follow(self, history=None, offset=None):
         with self.other.inside():
@@ -131,14 +143,19 @@ def catch_up(primary, history, start, end):
     return seconds, {name: after[name] - told[name] for name in told}
 
 
-def measure_catching_up(primary, ways, scale, rounds, say):
-    """way -> GB's CPU seconds of each round, the share that went without a copy, bytes of a send."""
+def fill_history(primary, scale):
+    """Writes what replicas are to catch up with; returns the history's name, its first position and its end."""
     replica = primary.follow()
     history, start = replica.history, replica.offset + 1
     replica.close()
     size = 256 << 10
     primary.write(size, int(HISTORY_BYTES * scale / size))
-    end = primary.offset()
+    return history, start, primary.offset()
+
+
+def measure_catching_up(primary, past, title, ways, rounds, say):
+    """way -> GB's CPU seconds of each round, the share that went without a copy, bytes of a send."""
+    history, start, end = past
     found = {way: {"rounds": []} for way in ways}
     for _ in range(rounds):
         for way in ways:
@@ -149,18 +166,18 @@ def measure_catching_up(primary, ways, scale, rounds, say):
             found[way]["copied"] = told["writes_copied"] / (told["writes_processed"] or 1)
             found[way]["send_bytes"] = told["bytes_sent"] / (told["writes_processed"] or 1)
     for way, figures in found.items():
-        say(f"catching up, {way}: {statistics.median(figures['rounds']):.3f} s of CPU a GB, {figures['pinned']:.0%} pinned in sends of "
+        say(f"{title}, {way}: {statistics.median(figures['rounds']):.3f} s of CPU a GB, {figures['pinned']:.0%} pinned in sends of "
             f"{figures['send_bytes'] / 1024:.0f} KB, {figures['copied']:.0%} of them copied all the same")
     return found
 
 
-def measure_writes(primary, ways, scale, rounds, say):
+def measure_writes(primary, ways, sizes, scale, rounds, say):
     """size -> way -> CPU seconds of each round, for a GB of the stream."""
     replica = primary.follow()
     replica.acknowledge()  # it is online from here on
     sink, expected = Sink(replica), 0
     found = {}
-    for size in SIZES:
+    for size in sizes:
         count = max(20, min(SETS_MAX, ROUND_BYTES // size)) * scale
         found[size] = {way: [] for way in ways}
         for turn in range(-1, rounds):  # the first is to find out what pays
@@ -177,15 +194,19 @@ def measure_writes(primary, ways, scale, rounds, say):
     return found
 
 
-def measure_sending(scale, say, ways=tuple(WAYS), rounds=ROUNDS):
+def measure_sending(scale, say, ways=tuple(WAYS), rounds=ROUNDS, sizes=SIZES):
     """None where namespaces are not permitted: `say` tells why."""
     if reason := netns.why_not():
         say(f"left out, sending without copying: {reason}")
         return None
     with contextlib.ExitStack() as stack:
         primary = Primary(stack)
-        found = {"catching_up": measure_catching_up(primary, ways, scale, rounds, say)}
-        found["writes"] = {str(size): values for size, values in measure_writes(primary, ways, scale, rounds, say).items()}
+        past = fill_history(primary, scale)
+        found = {"catching_up": measure_catching_up(primary, past, "catching up", ways, rounds, say)}
+        if primary.control(PACED):
+            found["paced"] = measure_catching_up(primary, past, "catching up, paced", ways, rounds, say)
+        primary.control(UNPACED)
+        found["writes"] = {str(size): values for size, values in measure_writes(primary, ways, sizes, scale, rounds, say).items()}
     return found
 
 
@@ -201,12 +222,14 @@ def size_name(size):
 def section(found):
     """The section of the benchmark's page."""
     ways = list(found["catching_up"])
-    rows = [("catching up", {way: figures["rounds"] for way, figures in found["catching_up"].items()})]
+    titles = {"catching_up": "catching up", "paced": f"catching up, paced ({PACED})"}
+    rows = [(title, {way: figures["rounds"] for way, figures in found[kind].items()}) for kind, title in titles.items() if kind in found]
     rows += [(f"writes of {size_name(int(size))}", values) for size, values in found["writes"].items()]
     lines = ["## Sending to replicas", "",
              "CPU seconds of the primary for a GB of the stream, and (against copying in the same run). Over a link that copies nothing on the "
              "way: two network namespaces, the receiving end with a pass-through XDP program. Catching up is sending alone, in sends of "
-             "256 KB and more; writes are whole SETs, from request to replica.", "",
+             "256 KB and more; writes are whole SETs, from request to replica. Congestion control: reno; BBR paces, which takes a timer of the "
+             "kernel for each packet, whichever way it is filled.", "",
              "| | " + " | ".join(ways) + " |", "|---|" + "---:|" * len(ways)]
     for title, values in rows:
         lines.append(f"| {title} | " + " | ".join(f"{statistics.median(values[way]):.3f} ({ratio(values, way):.2f})" for way in ways) + " |")
@@ -218,13 +241,15 @@ def main():
     parser.add_argument("--scale", type=float, default=1)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--ways", default=",".join(WAYS))
+    parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="bytes of the writes")
     options = parser.parse_args()
     if reason := netns.why_not():
         sys.exit(f"bench/zero_copy.py: {reason}")
     if len(os.sched_getaffinity(0)) < 2:
         sys.exit("bench/zero_copy.py: needs two cores, one for the primary and one for the replica")
     os.sched_setaffinity(0, {int(measure.LOAD_CORE)})
-    found = measure_sending(options.scale, lambda text: print(text, flush=True), options.ways.split(","), options.rounds)
+    found = measure_sending(options.scale, lambda text: print(text, flush=True), options.ways.split(","), options.rounds,
+                            [int(size) for size in options.sizes.split(",")])
     print("\n".join(section(found)))
 
 

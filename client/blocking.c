@@ -41,15 +41,32 @@ static void end_sleep(struct skua_client *client)
         client->actions->stay_awake(client->stream);
 }
 
-/* Looks into memory before the descriptor is waited for, and longer when there is time to wait at all. */
-static bool has_come(struct skua_client *client, int64_t limit_ms)
+/* Looks into memory before it waits, and longer when there is time to wait at all. */
+static unsigned wait_in_memory(struct skua_client *client, int64_t limit_ms, int timeout_ms)
 {
     struct stream *stream = client->stream;
-    if (stream == NULL || !stream->in_memory)
-        return false;
     client->rested = false;
     client->due = client->actions->rest(stream, client_wish(client), limit_ms > 0);
-    return client->due;
+    return !client->due && client->actions->wait(stream, timeout_ms) ? SKUA_READ : 0;
+}
+
+static unsigned wait_for_descriptor(const struct skua_client *client, int timeout_ms)
+{
+    unsigned want = 0, ready = 0;
+    struct pollfd watched = {.fd = -1}; /* is passed over */
+    if (client->stream != NULL) {
+        want = client->actions->want(client->stream, client_wish(client));
+        watched.fd = client->actions->descriptor(client->stream);
+    }
+    watched.events = (short)((want & SKUA_READ ? POLLIN : 0) | (want & SKUA_WRITE ? POLLOUT : 0));
+    if (poll(&watched, 1, timeout_ms) <= 0)
+        return 0;
+    short trouble = watched.revents & (POLLERR | POLLHUP | POLLNVAL);
+    if (trouble || (watched.revents & POLLIN))
+        ready |= SKUA_READ;
+    if (trouble || (watched.revents & POLLOUT))
+        ready |= SKUA_WRITE;
+    return ready;
 }
 
 /* Waits until something is ready, or for skua_run's deadline, or `limit_ms` (a moment), and lets the client work. */
@@ -59,21 +76,11 @@ static void wait_and_work(struct skua_client *client, int64_t limit_ms)
     unsigned ready = 0;
     if (client->rested)
         end_sleep(client);
-    if (moment_ms > 0 && !has_come(client, limit_ms)) {
-        unsigned want =
-            client->stream != NULL ? client->actions->want(client->stream, client_wish(client)) : 0;
-        int descriptor = client->stream != NULL ? client->actions->descriptor(client->stream) : -1;
-        struct pollfd watched = {.fd = descriptor}; /* -1 is passed over */
-        watched.events = (short)((want & SKUA_READ ? POLLIN : 0) | (want & SKUA_WRITE ? POLLOUT : 0));
-        int count = poll(&watched, 1, timeout_until(moment_ms < limit_ms ? moment_ms : limit_ms));
-        if (count > 0) {
-            short trouble = watched.revents & (POLLERR | POLLHUP | POLLNVAL);
-            if (trouble || (watched.revents & POLLIN))
-                ready |= SKUA_READ;
-            if (trouble || (watched.revents & POLLOUT))
-                ready |= SKUA_WRITE;
-        }
-    }
+    int timeout_ms = timeout_until(moment_ms < limit_ms ? moment_ms : limit_ms);
+    if (moment_ms > 0)
+        ready = client->stream != NULL && client->stream->in_memory
+                    ? wait_in_memory(client, limit_ms, timeout_ms)
+                    : wait_for_descriptor(client, timeout_ms);
     client_work(client, ready);
 }
 

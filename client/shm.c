@@ -8,7 +8,6 @@
  * | CONNECTING | the Unix socket connects, as unix.c does it                | ASKING; SOCKET when none is asked for  |
  * | ASKING     | the request for a session is sent                          | ANSWER                                 |
  * | ANSWER     | the answer and two descriptors are received, and mapped    | RING; SOCKET: refused;                 |
- * |            |                                                            | ASKING: refused for the moment;        |
  * |            |                                                            | CONNECTING: see begin_again            |
  * | RING       | bytes pass through the rings, the socket carries bells     | (none)                                 |
  * | SOCKET     | bytes pass through the socket: there is no shared memory   | (none)                                 |
@@ -16,7 +15,8 @@
  * S1: armed: the own park word says that this end sleeps. What the server publishes from then on of what `armed` holds
  *     rings once, and that byte stays in the socket until shm_wake, which takes it and is awake. So who is armed may wait
  *     for the descriptor whenever it likes: P2 of shm/end.h. Bytes that were rung too late, for a sleep that was over
- *     when they came, cost a turn.
+ *     when they came, cost a turn. Who waits by shm_wait is told of each byte anew, by edges: there bytes may stay, up to
+ *     BELLS_LEFT_MAX, which saves a system call for each sleep; before others wait they are taken.
  * S2: what was written is settled at once. So is what was read, when it was half a ring or more; otherwise it is settled
  *     by the next send or by shm_rest. A server that sleeps for want of room has filled the ring: then half of it at
  *     least is still to be read, and reading it rings; P1 holds for all that somebody waits for.
@@ -25,8 +25,10 @@
  * S4: a child of the process that connected does nothing with the session but forget it: neither the rings nor the bells
  *     are its own. */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -43,6 +45,7 @@
 #define DESCRIPTORS     2              /* of a session */
 #define DESCRIPTORS_MAX 8              /* looked at, in order to close them; of more the system tells */
 #define BELLS_MAX       64             /* bytes taken from the socket at a time */
+#define BELLS_LEFT_MAX  16             /* that may stay in it */
 #define WATCH_NS        INT64_C(50000) /* before sleeping: about what it costs to be woken */
 #define WATCH_LOOKS     64             /* between two questions for the time */
 #define WATCH_SKIPS_MAX 256            /* waits that do not watch, after others have watched in vain */
@@ -71,7 +74,6 @@ struct shm_stream {
     size_t answer_size;
     int descriptors[DESCRIPTORS_MAX];
     unsigned descriptor_count;
-    unsigned asked; /* times, in vain */
 
     /* SOCKET: the server's reason, until the socket has carried something else. */
     char refusal[REFUSAL_MAX];
@@ -80,6 +82,10 @@ struct shm_stream {
     struct shm_session session;
     uint64_t armed; /* SHM_WANT_*; 0: awake */
     bool over, broken;
+    int edges;           /* an epoll set for shm_wait; -1: not yet */
+    bool no_edges;       /* there can be none: the system refuses */
+    bool was_edge;       /* shm_wait was told of a byte, which may stay */
+    unsigned bells_left; /* taken note of, and still in the socket */
     bool may_watch;
     unsigned watch_penalty,
         watch_skips; /* waits not to watch in, after the next one in vain, and from now on */
@@ -121,6 +127,8 @@ static void shm_close(struct stream *stream)
     const struct skua_allocator *allocator = self->setup.allocator;
     close_descriptors(self);
     close_spent(self);
+    if (self->edges >= 0)
+        close(self->edges);
     if (self->state == SHM_RING)
         shm_session_unmap(&self->session);
     if (self->socket != NULL)
@@ -148,6 +156,7 @@ static enum skua_status shm_open_stream(const struct stream_setup *setup, struct
         (struct stream){.actions = &shm_stream_actions, .advance_ms = CLOCK_NEVER, .transport = "unix"};
     self->setup = *setup;
     self->asks = true;
+    self->edges = -1;
     enum skua_status status = open_socket(self, fault);
     if (status != SKUA_OK) {
         shm_close(&self->stream);
@@ -223,20 +232,12 @@ static enum skua_status go_on_with_socket(struct shm_stream *self)
     return SKUA_OK;
 }
 
-/* again: the server says that asking again may help. */
-static enum skua_status take_refusal(struct shm_stream *self, size_t size, bool again, struct fault *fault)
+static enum skua_status take_refusal(struct shm_stream *self, size_t size, struct fault *fault)
 {
-    enum skua_status status;
     if (self->descriptor_count > 0)
         return refuse_answer(self, fault, "is an error with descriptors");
     if (size != self->answer_size)
         return refuse_answer(self, fault, "is more than one");
-    if (again && ++self->asked < SHM_ASKS_MAX) {
-        self->answer_size = self->request_sent = 0;
-        self->state = SHM_ASKING;
-        status = ask(self, fault);
-        return status == SKUA_OK ? SKUA_AGAIN : status;
-    }
     snprintf(self->refusal, sizeof(self->refusal), "%.*s", (int)(size - 3), self->answer + 1);
     return go_on_with_socket(self);
 }
@@ -265,8 +266,7 @@ static enum skua_status take_answer(struct shm_stream *self, struct fault *fault
     size_t size;
     switch (shm_read_offer(self->answer, self->answer_size, &offer, &size)) {
     case SHM_OFFERED: return take_offer(self, &offer, fault); /* what stands behind it are bells */
-    case SHM_REFUSED: return take_refusal(self, size, false, fault);
-    case SHM_REFUSED_NOW: return take_refusal(self, size, true, fault);
+    case SHM_REFUSED: return take_refusal(self, size, fault);
     case SHM_UNFINISHED: break;
     case SHM_NONSENSE: return refuse_answer(self, fault, "cannot be understood");
     }
@@ -367,19 +367,53 @@ static bool shm_stay_awake(struct stream *stream)
 }
 
 /* Takes the bells, and finds out whether the server has gone. */
-static void shm_wake(struct stream *stream)
+static void take_bells(struct shm_stream *self)
 {
-    struct shm_stream *self = shm_of(stream);
-    if (self->armed == 0 || is_inherited(self))
-        return;
-    awaken(self);
     char bells[BELLS_MAX];
     ssize_t size;
+    self->bells_left = 0;
     do
         size = recv(socket_of(self), bells, sizeof(bells), MSG_DONTWAIT);
     while (size == (ssize_t)sizeof(bells) || (size < 0 && errno == EINTR));
     if (size == 0 || (size < 0 && errno != EAGAIN && errno != EWOULDBLOCK))
         self->over = true;
+}
+
+static void shm_wake(struct stream *stream)
+{
+    struct shm_stream *self = shm_of(stream);
+    bool was_edge = self->was_edge;
+    self->was_edge = false;
+    if (self->armed == 0 || is_inherited(self))
+        return;
+    awaken(self);
+    if (!was_edge || ++self->bells_left >= BELLS_LEFT_MAX)
+        take_bells(self);
+}
+
+static bool has_edges(struct shm_stream *self)
+{
+    if (self->edges >= 0 || self->no_edges)
+        return !self->no_edges;
+    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET};
+    self->edges = epoll_create1(EPOLL_CLOEXEC);
+    self->no_edges = self->edges < 0 || epoll_ctl(self->edges, EPOLL_CTL_ADD, socket_of(self), &event) != 0;
+    return !self->no_edges;
+}
+
+static bool shm_wait(struct stream *stream, int timeout_ms)
+{
+    struct shm_stream *self = shm_of(stream);
+    if (is_inherited(self) || !has_edges(self)) {
+        struct pollfd watched = {.fd = socket_of(self), .events = POLLIN};
+        return poll(&watched, 1, timeout_ms) > 0;
+    }
+    struct epoll_event event;
+    if (epoll_wait(self->edges, &event, 1, timeout_ms) <= 0)
+        return false;
+    self->was_edge = true;
+    self->over |= (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0; /* told of once */
+    return true;
 }
 
 /* ---- RING: waiting ------------------------------------------------------------------------------------------ */
@@ -428,7 +462,7 @@ static bool watch(struct shm_stream *self, uint64_t wants)
     if (shm_shares_cpu(&self->session.end))
         return false;
     int64_t end_ns = 0;
-    for (;;) {
+    while (!shm_peer_sleeps(&self->session.end)) {
         for (unsigned looks = 0; looks < WATCH_LOOKS; looks++) {
             if (is_there(self, wants)) {
                 self->watch_penalty = 0;
@@ -436,14 +470,14 @@ static bool watch(struct shm_stream *self, uint64_t wants)
             }
             relax();
         }
-        if (shm_peer_sleeps(&self->session.end))
-            return false;
         int64_t time_ns = now_ns();
         if (end_ns == 0)
             end_ns = time_ns + WATCH_NS;
         else if (time_ns >= end_ns)
             break;
     }
+    if (end_ns == 0) /* a look at a server that sleeps costs nothing */
+        return false;
     self->watch_penalty = self->watch_penalty == 0 ? 1 : self->watch_penalty * 2;
     if (self->watch_penalty > WATCH_SKIPS_MAX)
         self->watch_penalty = WATCH_SKIPS_MAX;
@@ -460,6 +494,8 @@ static bool shm_rest(struct stream *stream, unsigned wish, bool may_watch)
     settle(self); /* P1 */
     if (wants == 0 || self->over)
         return wants != 0;
+    if (!may_watch && self->bells_left > 0) /* it is not shm_wait that follows */
+        take_bells(self);
     if (self->armed == wants && !may_watch) /* S1 */
         return false;
     if (is_there(self, wants))
@@ -609,6 +645,7 @@ const struct stream_actions shm_stream_actions = {
     .want = shm_want,
     .close = shm_close,
     .wake = shm_wake,
+    .wait = shm_wait,
     .rest = shm_rest,
     .stay_awake = shm_stay_awake,
     .look = shm_look,

@@ -78,6 +78,9 @@ struct stream_actions {
     /* The descriptor was found ready. */
     void (*wake)(struct stream *stream);
 
+    /* Waits for the descriptor, as poll() does, for at most `timeout_ms` (-1: for ever). Whether it was found ready. */
+    bool (*wait)(struct stream *stream, int timeout_ms);
+
     /* Somebody is about to wait for the descriptor until a part of `wish` (SKUA_READ, SKUA_WRITE; or nothing) can be done.
      * True: receive or send can do something now, if only fail: do not wait. With `may_watch`, for calls that wait, it
      * looks for some microseconds before it answers false. */

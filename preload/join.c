@@ -65,7 +65,7 @@ static void keep_fds(struct msghdr *message, int ret_fds[2])
 }
 
 /* Asks for a session, and reads the answer with its descriptors. */
-static enum shm_offer_status ask_once(int fd, struct shm_offer *ret_offer, int ret_fds[2])
+static enum shm_offer_status ask(int fd, struct shm_offer *ret_offer, int ret_fds[2])
 {
     char request[SHM_ASK_SIZE], answer[SHM_ANSWER_SIZE];
     size_t size = shm_ask(request, 0, 0), have = 0, used = 0;
@@ -89,14 +89,6 @@ static enum shm_offer_status ask_once(int fd, struct shm_offer *ret_offer, int r
     }
     bool is_whole = status == SHM_OFFERED && used == have && ret_fds[0] >= 0 && ret_fds[1] >= 0;
     return status == SHM_OFFERED && !is_whole ? SHM_NONSENSE : status;
-}
-
-static enum shm_offer_status ask(int fd, struct shm_offer *ret_offer, int ret_fds[2])
-{
-    enum shm_offer_status status = SHM_REFUSED_NOW;
-    for (int i = 0; i < SHM_ASKS_MAX && status == SHM_REFUSED_NOW; i++)
-        status = ask_once(fd, ret_offer, ret_fds);
-    return status;
 }
 
 /* Maps the offer and hides the descriptors that the session needs. */
@@ -125,7 +117,7 @@ static struct conn *open_session(struct settings_server *server)
     enum shm_offer_status status = ask(socket_fd, &offer, fds);
     if (status == SHM_OFFERED)
         conn = conn_new();
-    else if (status == SHM_REFUSED) /* not for SHM_REFUSED_NOW: the next connection may have more luck */
+    else if (status == SHM_REFUSED)
         atomic_store(&server->refused_till, now_ms() + JOIN_REFUSED_MS);
     if (!conn) {
         real.close(socket_fd);

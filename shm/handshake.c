@@ -7,8 +7,6 @@
 
 #include "shm/layout.h"
 
-#define TRY_AGAIN "-TRYAGAIN "
-
 /* ---- Asking ------------------------------------------------------------------------------------------------- */
 
 static size_t add_word(char *request, size_t at, const char *word)
@@ -136,9 +134,7 @@ enum shm_offer_status shm_read_offer(const char *bytes, size_t size, struct shm_
         if (!take_line(&answer, &line, &line_size))
             return answer.status;
         *ret_size = answer.at;
-        return line_size > strlen(TRY_AGAIN) && memcmp(line, TRY_AGAIN, strlen(TRY_AGAIN)) == 0
-                   ? SHM_REFUSED_NOW
-                   : SHM_REFUSED;
+        return SHM_REFUSED;
     }
     if (!take_number(&answer, '*', &items))
         return answer.status;

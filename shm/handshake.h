@@ -7,9 +7,7 @@
  *
  * With the last byte of that answer the socket has carried its last byte of the protocol: requests and replies go through
  * the rings from then on, and a byte on the socket is a bell. Any other answer is an error (an older server's, a
- * refusal): then there is no session, and the connection goes on over the socket as if nothing had been asked. An error
- * that begins with TRYAGAIN is one of the moment (the server is moving the connection between its threads): who gets it asks
- * again on the same connection, SHM_ASKS_MAX times in all. */
+ * refusal): then there is no session, and the connection goes on over the socket as if nothing had been asked. */
 #ifndef SKUA_SHM_HANDSHAKE_H
 #define SKUA_SHM_HANDSHAKE_H
 
@@ -19,7 +17,6 @@
 /* Longest request of shm_ask, longest answer that is looked at. */
 #define SHM_ASK_SIZE    160
 #define SHM_ANSWER_SIZE 1024
-#define SHM_ASKS_MAX    8
 
 struct shm_offer {
     uint64_t request_ring, reply_ring;       /* bytes */
@@ -30,9 +27,8 @@ struct shm_offer {
 size_t shm_ask(char ret_request[static SHM_ASK_SIZE], uint64_t request_ring, uint64_t reply_ring);
 
 enum shm_offer_status {
-    SHM_OFFERED,     /* *ret_offer is within the limits of shm/layout.h; *ret_size bytes are the answer */
-    SHM_REFUSED,     /* an error line: bytes [1, *ret_size - 2) are its text */
-    SHM_REFUSED_NOW, /* the same, and asking again may help */
+    SHM_OFFERED, /* *ret_offer is within the limits of shm/layout.h; *ret_size bytes are the answer */
+    SHM_REFUSED, /* an error line: bytes [1, *ret_size - 2) are its text */
     SHM_UNFINISHED,
     SHM_NONSENSE,
 };

@@ -124,6 +124,7 @@ class Command:
     steps: "str | None"  # "one" or "several": what its change is made of; None: as its keys say
     direct: bool  # I/O threads may answer it: there is a function direct_<name>
     stores: bool  # its argument "value" becomes the string in its key, as it stands
+    overwrites: bool  # with key and value only, it does so whatever the key holds, and answers OK
     flags: list
     own_categories: list
     tips: list
@@ -437,6 +438,7 @@ def _load_command(where, name, family, table, parent):
         sliced_from=check.take("sliced_from", int, 0),
         steps=check.choice("steps", ["one", "several"]), direct=check.take("direct", bool, False),
         stores=check.take("stores", bool, False),
+        overwrites=check.take("overwrites", bool, False),
         flags=check.texts("flags", FLAGS), own_categories=check.texts("categories", CATEGORIES),
         tips=check.texts("tips"), history=_load_history(check), examples=_load_examples(check),
         reply2=check.text("reply2", required=needed), reply3=check.text("reply3"), errors=check.texts("errors"),
@@ -472,6 +474,8 @@ def _check_command(check, command, container):
         check.fail("'direct' belongs to commands that only read")
     if command.stores and not ("write" in command.flags and any(arg.name == "value" for arg in command.args)):
         check.fail("'stores' belongs to commands that write an argument 'value'")
+    if command.overwrites and not command.stores:
+        check.fail("'overwrites' belongs to commands that declare 'stores'")
     if command.alone and not container:
         check.fail("'alone' belongs to containers")
     if command.excess == "subcommand" and not command.parent:

@@ -170,6 +170,8 @@ def _emit_row(out, command, parent):
         out.line(f".member_arg = {_argument_named(command, ('member', 'field'))},")
         if command.stores:
             out.line(f".value_arg = {_argument_named(command, ('value',))},")
+        if command.overwrites:
+            out.line(".overwrites = true,")
         if needs_key_function(specs):
             out.line(f".keys = keys_{command.c_name},")
         out.line(f".is_one_step = {str(_takes_one_step(command, specs)).lower()},")

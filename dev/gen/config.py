@@ -59,10 +59,14 @@ class Option:
         self.since = checker.text("since", default=FIRST_VERSION)
         self.accept = checker.texts("accept") or None
         self.refusal = checker.text("refusal", required=self.accept is not None)
+        # What a file may ask for in vain.
+        self.overlooked = checker.texts("overlooked") or None
         self._take_kind(checker)
         checker.done()
         if len(self.doc) < 20:
             checker.fail("the doc says nothing")
+        if self.overlooked and set(self.overlooked) & set(self.accept or self.overlooked):
+            checker.fail("what is overlooked is not accepted, and other values are")
         try:
             self.check_value(self.default)
             if not self.example.startswith(name + " "):
@@ -82,7 +86,6 @@ class Option:
             checker.fail("min is over max")
         self.values = checker.texts("values", required=True) if is_enum else []
         self.in_pairs = checker.take("in_pairs", bool, False) if self.kind == "numbers" else False
-        self.announce = checker.take("announce", bool, False) if is_string else False
         # What the value names, inside of some directory: "filename", "dirname".
         self.within = checker.choice("within", ("filename", "dirname")) if is_string else None
         self.letters = is_string and checker.text("letters") or ""
@@ -126,8 +129,20 @@ class Option:
 
     def line(self):
         """The option with its default, as a line of a configuration file."""
-        quoted = f'"{self.default}"' if self.default == "" else self.default
+        is_one_word = self.default and not (self.kind == "string" and " " in self.default)
+        quoted = self.default if is_one_word else f'"{self.default}"'
         return f"{self.name} {quoted}"
+
+
+class Foreign:
+    """Options of Redis and Valkey that are not declared: a file may have them in vain, or is refused."""
+
+    def __init__(self, table, where, is_refused):
+        checker = Checker(f"{where}: {'refused' if is_refused else 'skipped'}", table)
+        self.reason = checker.text("reason", required=True)
+        self.names = checker.texts("names", required=True)
+        self.is_refused = is_refused
+        checker.done()
 
 
 def read_families(paths):
@@ -137,6 +152,8 @@ def read_families(paths):
         checker = Checker(path.name, {key: value for key, value in table.items() if not isinstance(value, dict)})
         family = {"family": checker.text("family", required=True), "title": checker.text("title", required=True),
                   "order": checker.take("order", int, required=True), "intro": checker.text("intro", required=True)}
+        family["foreign"] = [Foreign(row, path.name, key == "refused") for key in ("skipped", "refused")
+                             for row in checker.take(key, list, [])]
         checker.done()
         family["options"] = [Option(name, row, path.name) for name, row in table.items() if isinstance(row, dict)]
         for name in (name for option in family["options"] for name in (option.name, option.alias) if name):
@@ -144,7 +161,13 @@ def read_families(paths):
                 raise DeclarationError(f"{path.name}: '{name}' is declared twice")
             names.add(name)
         families.append(family)
+    for group in foreign_of(families):
+        group.names = [name for name in group.names if name not in names]  # what is declared has got a meaning
     return sorted(families, key=lambda family: family["order"])
+
+
+def foreign_of(families):
+    return [group for family in families for group in family["foreign"]]
 
 
 def options_of(families):
@@ -172,8 +195,6 @@ def values_header(families):
         out.append(f"    /* {family['title']}. */")
         for option in family["options"]:
             out.append("    " + KINDS[option.kind].format(option.field))
-            if option.announce:
-                out.append(f"    _Atomic bool {option.field}_is_set; /* {option.field} is not empty */")
     out += ["", "    struct config_state *state; /* private to src/config */", "};", "", "#endif", ""]
     return "\n".join(out)
 
@@ -192,13 +213,13 @@ def table_row(option):
         fields.append(f".values = values_of_{option.field}")
     if option.accept is not None:
         fields += [f".accept = accepted_by_{option.field}", f".refusal = {c_string(option.refusal)}"]
+    if option.overlooked is not None:
+        fields.append(f".overlooked = overlooked_by_{option.field}")
     if option.letters:
         fields += [f".letters = {c_string(option.letters)}", f".all_letter = {c_string(option.all_letter)}",
                    f".all_letters = {c_string(option.all_letters)}", f".letters_error = {c_string(option.letters_error)}"]
     if option.within:
         fields.append(f".path_error = {c_string(f'{option.name} can{chr(39)}t be a path, just a {option.within}')}")
-    if option.announce:
-        fields.append(f".announce_offset = offsetof(struct config, {option.field}_is_set)")
     body = ",\n".join("        " + field for field in fields)
     return f"    [{option.constant}] = {{\n{body},\n    }},"
 
@@ -208,13 +229,17 @@ def table_source(families):
            "#include <stddef.h>", "", '#include "config/option.h"', ""]
     for option in options_of(families):
         for name, words in ((f"values_of_{option.field}", option.values),
-                            (f"accepted_by_{option.field}", option.accept)):
+                            (f"accepted_by_{option.field}", option.accept),
+                            (f"overlooked_by_{option.field}", option.overlooked)):
             if words:
                 listed = ", ".join(map(c_string, words))
                 out.append(f"static const char *const {name}[] = {{{listed}, NULL}};")
     out += ["", "const struct config_option_info config_options[CONFIG_OPTION_COUNT] = {"]
     out += [table_row(option) for option in options_of(families)]
-    out += ["};", ""]
+    out += ["};", "", "const struct config_foreign config_foreign[] = {"]
+    out += [f"    {{{c_string(name)}, {c_string(group.reason)}, {'true' if group.is_refused else 'false'}}},"
+            for group in foreign_of(families) for name in group.names]
+    out += ["    {NULL, NULL, false},", "};", ""]
     return "\n".join(out)
 
 
@@ -237,6 +262,17 @@ def sample_file(families):
                 out.append(comment("Unlike Redis: " + option.differs))
             out += ["#", "# " + option.line(), ""]
     return "\n".join(out)
+
+
+def foreign_section(families):
+    """What the reference says about options that are not declared."""
+    out = ["## Options of Redis and Valkey that are skipped or refused", "",
+           "A configuration file may have those that are skipped; the log says at the start that they have no effect. With one that",
+           "is refused the server does not start.", "", "| option | |", "|---|---|"]
+    for group in foreign_of(families):
+        text = f"{'refused' if group.is_refused else 'skipped'}: {group.reason}"
+        out += [f"| `{name}` | {text} |" for name in group.names]
+    return [*out, ""]
 
 
 def accepted_text(option):
@@ -267,10 +303,13 @@ def reference_page(families):
                     f"- Since: Skua {option.since}"]
             if option.alias:
                 out.append(f"- Also called: `{option.alias}`")
+            if option.overlooked:
+                out.append("- A file may ask in vain for: " + ", ".join(f"`{value}`" if value else '`""`'
+                                                                        for value in option.overlooked))
             if option.differs:
                 out.append(f"- Unlike Redis: {option.differs}")
             out += ["", "```", option.example, "```", ""]
-    return "\n".join(out)
+    return "\n".join(out + foreign_section(families))
 
 
 def grammar(families):
@@ -279,8 +318,11 @@ def grammar(families):
         rows.append({"name": option.name, "type": option.kind, "default": option.default,
                      "example": option.example, "apply": option.apply,
                      "min": option.min, "max": option.max, "values": option.values, "accept": option.accept,
+                     "overlooked": option.overlooked,
                      "letters": option.letters + option.all_letter})
-    return json.dumps({"options": rows}, indent=1) + "\n"
+    foreign = [{"name": name, "reason": group.reason, "refused": group.is_refused}
+               for group in foreign_of(families) for name in group.names]
+    return json.dumps({"options": rows, "foreign": foreign}, indent=1) + "\n"
 
 
 OUTPUTS = {"config_values.h": values_header, "config_table.c": table_source, "skua.conf": sample_file,

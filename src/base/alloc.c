@@ -17,6 +17,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/bug.h"
 #include "base/macros.h"
@@ -246,12 +248,40 @@ void *mem_try_realloc(void *block, size_t size)
     return moved;
 }
 
+/* ---- Freeing ---------------------------------------------------------------------------------------- */
+
+static _Thread_local void (*between_pieces)(void);
+
+void mem_free_in_pieces(void (*between)(void))
+{
+    between_pieces = between;
+}
+
+/* Of a block that is about to be freed: all of its pages but those that it may share with a neighbour. What the allocator
+ * does with them afterwards finds nothing left to do. */
+static COLD void give_back_pages(const char *block, size_t size)
+{
+    uintptr_t page_size = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t at = ((uintptr_t)block + page_size - 1) & ~(page_size - 1);
+    uintptr_t end = ((uintptr_t)block + size) & ~(page_size - 1);
+    while (at < end) {
+        uintptr_t next = (at | (MEM_PIECE - 1)) + 1; /* a piece ends at a multiple of it */
+        next = next < end ? next : end;
+        if (madvise((void *)at, next - at, MADV_DONTNEED) != 0)
+            return; /* locked memory: then in one piece */
+        between_pieces();
+        at = next;
+    }
+}
+
 void mem_free(void *block)
 {
     if (block == NULL)
         return;
     size_t size = raw_usable_size(block);
     count(-(int64_t)size);
+    if (unlikely(size >= MEM_PIECES_MIN) && between_pieces != NULL)
+        give_back_pages(block, size);
     raw_free(block, size);
 }
 

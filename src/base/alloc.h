@@ -30,6 +30,13 @@ void *mem_try_realloc(void *block, size_t size);
 /* NULL is allowed. */
 void mem_free(void *block);
 
+/* From now on the calling thread gives the pages of blocks from MEM_PIECES_MIN on back to the system by MEM_PIECE at a time,
+ * and calls `between` after each. In one piece the system takes 10 ms and more for 100 MB, and as long the allocator and the
+ * system keep locks that other threads' allocations wait for. */
+#define MEM_PIECE      ((size_t)512 << 10)
+#define MEM_PIECES_MIN (2 * MEM_PIECE)
+void mem_free_in_pieces(void (*between)(void));
+
 /* Bytes that a block really occupies. NULL gives 0. */
 size_t mem_usable_size(const void *block);
 

@@ -216,6 +216,27 @@ enum status file_open(const struct file_system *system, const char *path, enum f
     return system->open(system, path, mode, ret_file);
 }
 
+enum status file_open_unnamed(const struct file_system *system, const char *path, struct file *ret_file)
+{
+    struct file file;
+    enum status status = file_open(system, path, FILE_CREATE, &file);
+    if (status != ST_OK)
+        return status;
+    file_close(&file);
+    status = file_open(system, path, FILE_MODIFY, &file); /* what creates does not read */
+    int reason = errno;
+    enum status unlinked = file_unlink(system, path);
+    if (status == ST_OK && unlinked != ST_OK) {
+        reason = errno;
+        file_close(&file);
+        status = unlinked;
+    }
+    if (status == ST_OK)
+        *ret_file = file;
+    errno = reason;
+    return status;
+}
+
 void file_close(struct file *file)
 {
     ASSERT(file->descriptor >= 0);

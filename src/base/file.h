@@ -71,6 +71,9 @@ const struct file_system *file_system_real(void);
 
 enum status file_open(const struct file_system *system, const char *path, enum file_mode mode,
                       struct file *ret_file);
+/* A new file to write and read (pwrite, pread) that has no name any more and goes with its last descriptor. `path` is its name while it is
+ * being opened. Fails without leaving anything. */
+enum status file_open_unnamed(const struct file_system *system, const char *path, struct file *ret_file);
 /* Once; its number is forgotten. Nothing is promised of what has not been synced. */
 void file_close(struct file *file);
 

@@ -21,13 +21,15 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/system_log.h"
 
 #define LOG_LINE_MAX         2048 /* bytes, the line feed included; longer texts are cut */
 #define LOG_ROTATION_CHECK_S 1
 
 struct log {
     int fd;
-    char *path; /* NULL: standard output */
+    char *path;  /* NULL: standard output */
+    char *ident; /* in the system's log; NULL: lines do not go there */
     _Atomic int level;
     _Atomic int64_t checked_s; /* when a thread last looked whether the file is still there */
 };
@@ -60,7 +62,15 @@ void log_close(struct log *log)
     if (log->path)
         close(log->fd);
     mem_free(log->path);
+    mem_free(log->ident);
     mem_free(log);
+}
+
+void log_to_system(struct log *log, const char *ident, const char *facility)
+{
+    mem_free(log->ident);
+    log->ident = mem_strdup(ident);
+    system_log_open(log->ident, facility);
 }
 
 void log_set_level(struct log *log, enum log_level level)
@@ -129,6 +139,8 @@ void log_write(struct log *log, enum log_level level, const char *format, ...)
         if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
             line[i] = ' ';
     }
+    if (log->ident)
+        system_log_write((int)level, line + text_start, size - text_start);
     line[size++] = '\n';
     follow_rotation(log, now.tv_sec);
     /* A log that cannot be written must not stop the server, and there is nowhere to say so. */

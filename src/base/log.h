@@ -17,6 +17,8 @@ enum status log_open(const char *path, enum log_level level, struct log **ret_lo
 void log_close(struct log *log);
 /* The descriptor that lines go to, for the crash report (base/crash.h); standard error for a NULL log. */
 int log_descriptor(const struct log *log);
+/* From now on lines also go to the system's log, see system_log.h. Before there are other threads. */
+void log_to_system(struct log *log, const char *ident, const char *facility);
 void log_set_level(struct log *log, enum log_level level);
 
 /* Cheap when the level is off. A NULL log swallows everything (unit tests, simulation). */

@@ -12,12 +12,15 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "base/bug.h"
 #include "base/crash.h"
 #include "base/macros.h"
 #include "base/role.h"
+
+#define PAUSE_NS 50000
 
 struct job {
     struct job *next;
@@ -38,6 +41,8 @@ struct worker_pool {
     unsigned thread_count; /* fixed */
     pthread_t threads[];   /* fixed */
 };
+
+static _Thread_local bool is_pool_thread;
 
 static struct job *take_job(struct worker_pool *pool)
 {
@@ -62,6 +67,8 @@ static void *worker_main(void *argument)
     struct worker_pool *pool = argument;
     role_set(ROLE_WORKER);
     crash_thread_enter("skua-worker");
+    is_pool_thread = true;
+    mem_free_in_pieces(worker_pause);
     pthread_mutex_lock(&pool->lock);
     for (;;) {
         struct job *job = take_job(pool);
@@ -170,6 +177,14 @@ void worker_submit(struct worker_pool *pool, void (*work)(void *argument), void 
     } else if (wake) {
         pthread_cond_signal(&pool->some);
     }
+}
+
+/* A nap, not sched_yield, by which the scheduler may well go on with this thread. */
+void worker_pause(void)
+{
+    static const struct timespec nap = {.tv_nsec = PAUSE_NS};
+    if (is_pool_thread)
+        nanosleep(&nap, NULL);
 }
 
 /* A block that does not count as used memory any more. */

@@ -37,6 +37,10 @@ void worker_submit(struct worker_pool *pool, void (*work)(void *argument), void 
  * now on; of a smaller one, and with `pool` NULL, at once. */
 void worker_free(struct worker_pool *pool, void *block);
 
+/* For work that takes long, about each 100 us: lets others have the processor, who would wait for a slice of the scheduler's,
+ * several ms, where they share one with it. Does nothing on other threads, or in a pool without threads. */
+void worker_pause(void);
+
 /* Work that has not finished yet. */
 uint64_t worker_pending(struct worker_pool *pool);
 

@@ -248,7 +248,18 @@ static struct changelog_block *find_block(const struct changelog *log, uint64_t 
 bool changelog_open(struct changelog *log, enum changelog_reader reader, uint64_t position,
                     struct changelog_cursor *ret_cursor)
 {
-    if (position < changelog_start(log) || position > log->end)
+    return position >= changelog_start(log) && changelog_open_kept(log, reader, position, ret_cursor);
+}
+
+uint64_t changelog_kept(const struct changelog *log)
+{
+    return log->oldest ? log->oldest->start : log->end;
+}
+
+bool changelog_open_kept(struct changelog *log, enum changelog_reader reader, uint64_t position,
+                         struct changelog_cursor *ret_cursor)
+{
+    if (position < changelog_kept(log) || position > log->end)
         return false;
     *ret_cursor = (struct changelog_cursor){
         .log = log,

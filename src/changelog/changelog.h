@@ -16,7 +16,7 @@
  * G2  The log's list has a reference of each block from the one that `start` or the hindmost cursor lies in, whichever comes
  *     first, to the newest. Whoever else holds a reference keeps that block alone, not those that follow.
  * G3  A cursor can be opened at positions in [start, end]. end - start <= history_max rounded up to whole blocks. Cursors may
- *     lie before `start`: what only they keep is not history.
+ *     lie before `start`: what only they keep is not history, but can be read by who knows of it (changelog_open_kept).
  * G4  `spans` are the stretches that only links want (PING, REPLCONF GETACK), in order, none empty; those that every cursor
  *     of a file has passed are forgotten.
  *
@@ -94,6 +94,10 @@ void changelog_restart(struct changelog *log, uint64_t start);
 /* A cursor at `position`, which must be in [start, end]: else false and nothing is opened. */
 bool changelog_open(struct changelog *log, enum changelog_reader reader, uint64_t position,
                     struct changelog_cursor *ret_cursor);
+/* The same for any position whose byte is still in memory, for whatever reason: [changelog_kept, end]. */
+bool changelog_open_kept(struct changelog *log, enum changelog_reader reader, uint64_t position,
+                         struct changelog_cursor *ret_cursor);
+uint64_t changelog_kept(const struct changelog *log);
 /* A cursor where another one is. */
 void changelog_open_like(const struct changelog_cursor *other, struct changelog_cursor *ret_cursor);
 void changelog_close(struct changelog_cursor *cursor);

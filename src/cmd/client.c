@@ -8,6 +8,7 @@
 #include "base/num.h"
 #include "cmd/client_filter.h"
 #include "cmd/client_name.h"
+#include "cmd/client_primary.h"
 #include "exec/call.h"
 #include "gen/args.h"
 
@@ -95,32 +96,14 @@ void cmd_client_info(struct call *call, const struct args_client_info *args)
 void cmd_client_list(struct call *call, const struct args_client_list *args)
 {
     struct client_filter filter;
-    if (!client_filter_parse_list(call, args, &filter))
+    if (!client_filter_parse_list(call, args->filter, args->filter_count, &filter))
         return;
     struct buf text = {0};
     client_filter_visit(&filter, call->exec, append_line, &text);
+    client_primary_list(&filter, call->exec, &text);
     reply_verbatim(call->out, "txt", buf_slice(&text));
     buf_done(&text);
     client_filter_done(&filter);
-}
-
-/* Redirection belongs to tracking, which no client can switch on yet. */
-void cmd_client_getredir(struct call *call, const struct args_client_getredir *args)
-{
-    reply_int(call->out, -1);
-}
-
-void cmd_client_trackinginfo(struct call *call, const struct args_client_trackinginfo *args)
-{
-    struct reply *out = call->out;
-    reply_map(out, 3);
-    reply_bulk_string(out, "flags");
-    reply_set(out, 1);
-    reply_bulk_string(out, "off");
-    reply_bulk_string(out, "redirect");
-    reply_int(out, -1);
-    reply_bulk_string(out, "prefixes");
-    reply_array(out, 0);
 }
 
 /* ---- Closing -------------------------------------------------------------------------------------- */
@@ -143,8 +126,9 @@ void cmd_client_kill(struct call *call, const struct args_client_kill *args)
     struct client_filter filter;
     struct killing killing = {.caller = call->client};
     if (args->filter_count == 1) {
-        filter = (struct client_filter){.has_address = true, .address = args->filter[0]};
+        filter = (struct client_filter){.wanted = {.has_address = true, .address = args->filter[0]}};
         client_filter_visit(&filter, call->exec, kill_client, &killing);
+        killing.count += client_primary_kill(&filter, call->exec);
         if (killing.count)
             reply_ok(call->out);
         else
@@ -154,6 +138,7 @@ void cmd_client_kill(struct call *call, const struct args_client_kill *args)
     if (!client_filter_parse_kill(call, args->filter, args->filter_count, &filter))
         return;
     client_filter_visit(&filter, call->exec, kill_client, &killing);
+    killing.count += client_primary_kill(&filter, call->exec);
     reply_int(call->out, killing.count);
     client_filter_done(&filter);
 }

@@ -7,13 +7,12 @@
 
 #include "base/slice.h"
 
-struct args_client_list;
 struct call;
 struct client;
 struct exec;
 
-/* A client must pass every test that is set. Slices are the call's arguments. */
-struct client_filter {
+/* What can be asked of a client. Slices are the call's arguments. */
+struct client_tests {
     bool has_ids;
     uint64_t *ids; /* owned */
     uint32_t id_count;
@@ -22,14 +21,53 @@ struct client_filter {
     struct slice address;
     bool has_local_address;
     struct slice local_address;
+    bool has_ip;
+    struct slice ip;
     bool has_user;
     struct slice user;
+    bool has_name;
+    struct slice name;
+    bool has_library_name;
+    struct slice library_name;
+    bool has_library_version;
+    struct slice library_version;
+    bool has_flags;
+    struct slice flags; /* letters, all of which it must have */
+    bool has_capabilities;
+    bool has_db;
+    int64_t db;
+};
+
+/* A client must pass every test of `wanted` that is set, and none of `unwanted` (the filters that begin with NOT-). */
+struct client_filter {
+    struct client_tests wanted;
+    struct client_tests unwanted;
     int64_t age_min_s;
+    int64_t idle_min_s;
     const struct client *skip;
 };
 
-/* The options of LIST, and the words behind KILL. False after having answered with an error; otherwise call client_filter_done. */
-bool client_filter_parse_list(struct call *call, const struct args_client_list *args,
+/* What a client is. Texts may be NULL where there are none, `type`, `peer`, `local` and `flags` not. */
+struct client_facts {
+    uint64_t id;
+    const char *type;
+    const char *peer;
+    const char *local;
+    const char *user;
+    const char *name;
+    const char *library_name;
+    const char *library_version;
+    const char *flags; /* letters */
+    int64_t db;
+    int64_t age_s;
+    int64_t idle_s;
+};
+
+/* Whatever `skip` is. */
+bool client_filter_passes(const struct client_filter *filter, const struct client_facts *facts);
+
+/* The words behind LIST, and those behind KILL. False after having answered with an error; otherwise call client_filter_done. */
+bool client_filter_parse_list(struct call *call, const struct slice *words, uint32_t count,
                               struct client_filter *ret_filter);
 bool client_filter_parse_kill(struct call *call, const struct slice *words, uint32_t count,
                               struct client_filter *ret_filter);

@@ -4,9 +4,11 @@
  * worker; the worker reads and writes the file and posts the job back; the executor answers. */
 #include "config/config.h"
 
+#include "acl/acl.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/worker.h"
+#include "config/words.h"
 #include "exec/call.h"
 #include "exec/post.h"
 #include "gen/args.h"
@@ -44,6 +46,52 @@ void cmd_config_resetstat(struct call *call, const struct args_config_resetstat 
 {
     metrics_reset(observe_of(call->exec)->metrics);
     reply_ok(call->out);
+}
+
+/* ---- REWRITE: users ------------------------------------------------------------------------------- */
+
+/* Whether `requirepass` says all that there is to say of `default`. */
+static bool is_as_configured(const struct exec *exec, const struct acl_user *user)
+{
+    struct acl *fresh = acl_new(exec->acl->terms.catalog);
+    struct buf texts[2] = {0};
+    acl_set_default_password(fresh, slice_from_string(exec->config->requirepass));
+    acl_user_describe(fresh->strangers, &texts[0]);
+    acl_user_describe(user, &texts[1]);
+    bool same = slice_equal(buf_slice(&texts[0]), buf_slice(&texts[1]));
+    buf_done(&texts[0]);
+    buf_done(&texts[1]);
+    acl_free(fresh);
+    return same;
+}
+
+/* False: it has more rules than a line may have words. */
+static bool plan_user(struct config_rewrite *rewrite, const struct acl_user *user)
+{
+    struct buf text = {0};
+    struct config_words words;
+    acl_user_describe(user, &text);
+    bool fits = config_words_split_plain(buf_slice(&text), &words) == ST_OK && words.count < CONFIG_WORDS_MAX;
+    if (fits)
+        config_rewrite_add_user(rewrite, words.items, words.count);
+    config_words_done(&words);
+    buf_done(&text);
+    return fits;
+}
+
+/* With an aclfile users stand there. NULL, or who cannot be written. */
+static const struct acl_user *plan_users(const struct exec *exec, struct config_rewrite *rewrite)
+{
+    const struct acl_user_set *set = &exec->acl->set;
+    if (exec->config->aclfile[0] != '\0')
+        return NULL;
+    config_rewrite_replace_users(rewrite);
+    for (uint32_t i = 0; i < set->count; i++) {
+        const struct acl_user *user = set->users[i];
+        if ((user != exec->acl->strangers || !is_as_configured(exec, user)) && !plan_user(rewrite, user))
+            return user;
+    }
+    return NULL;
 }
 
 /* ---- REWRITE -------------------------------------------------------------------------------------- */
@@ -109,6 +157,14 @@ void cmd_config_rewrite(struct call *call, const struct args_config_rewrite *arg
     struct config_rewrite *rewrite = config_rewrite_new(call->exec->config);
     if (rewrite == NULL) {
         reply_error(call->out, "ERR The server is running without a config file");
+        return;
+    }
+    const struct acl_user *user = plan_users(call->exec, rewrite);
+    if (user != NULL) {
+        reply_error(call->out,
+                    "ERR Rewriting config file: user '%s' has too many rules for a line; use an aclfile",
+                    user->name);
+        config_rewrite_free(rewrite);
         return;
     }
     struct rewrite_job *job = mem_calloc(1, sizeof *job);

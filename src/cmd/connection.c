@@ -6,9 +6,10 @@
 #include "base/alloc.h"
 #include "base/version.h"
 #include "cmd/client_name.h"
-#include "config/config.h"
 #include "exec/call.h"
+#include "exec/permit.h"
 #include "exec/pubsub.h"
+#include "exec/tracking.h"
 #include "exec/transaction.h"
 #include "gen/args.h"
 #include "observe/monitor.h"
@@ -16,47 +17,25 @@
 
 /* ---- Authentication ------------------------------------------------------------------------------- */
 
-/* Takes a time that depends on `given` only, so that it tells nothing of the secret, not even its length. */
-static bool secret_equal(struct slice given, struct slice secret)
+/* False after having answered with an error. `word` is how the command was called. */
+static bool authenticate(struct call *call, struct slice user, struct slice password, struct slice word)
 {
-    unsigned difference = given.size != secret.size;
-    for (size_t i = 0; i < given.size; i++) {
-        /* An index past the end wraps around; the sizes differ then. */
-        size_t at = secret.size ? i % secret.size : 0;
-        char expected = secret.size ? secret.data[at] : 0;
-        difference |= (unsigned)(unsigned char)(given.data[i] ^ expected);
-    }
-    return difference == 0;
-}
-
-static void set_authenticated(struct client *client, bool authenticated)
-{
-    client->authenticated = authenticated;
-    atomic_store_explicit(&client->shared->authenticated, authenticated, memory_order_relaxed);
-}
-
-/* False after having answered with an error. Without a password every one is right for `default`. */
-static bool authenticate(struct call *call, struct slice user, struct slice password)
-{
-    struct slice secret = slice_from_string(call->exec->config->requirepass);
-    bool password_fits = secret_equal(password, secret) || secret.size == 0;
-    if (!slice_equal(user, SLICE("default")) || !password_fits) {
-        reply_error(call->out, "WRONGPASS invalid username-password pair or user is disabled.");
-        return false;
-    }
-    set_authenticated(call->client, true);
-    return true;
+    if (permit_login(call->client, user, password, word))
+        return true;
+    reply_error(call->out, "WRONGPASS invalid username-password pair or user is disabled.");
+    return false;
 }
 
 void cmd_auth(struct call *call, const struct args_auth *args)
 {
-    if (!args->has_username && call->exec->config->requirepass[0] == 0) {
+    if (!args->has_username && call->exec->acl->strangers->needs_no_password) {
         reply_error(call->out,
                     "ERR AUTH <password> called without any password configured for the default user. "
                     "Are you sure your configuration is correct?");
         return;
     }
-    if (authenticate(call, args->has_username ? args->username : SLICE("default"), args->password))
+    if (authenticate(call, args->has_username ? args->username : SLICE(ACL_DEFAULT_USER), args->password,
+                     call->argv[0]))
         reply_ok(call->out);
 }
 
@@ -124,7 +103,7 @@ void cmd_hello(struct call *call, const struct args_hello *args)
     }
     if (!parse_hello_options(call, args->arguments.options, args->arguments.options_count, &options))
         return;
-    if (options.has_user && !authenticate(call, options.user, options.password))
+    if (options.has_user && !authenticate(call, options.user, options.password, call->argv[0]))
         return;
     if (!call->client->authenticated) {
         reply_error(
@@ -186,12 +165,13 @@ void cmd_reset(struct call *call, const struct args_reset *args)
     monitor_stop(observe_of(call->exec)->monitor, client);
     transaction_discard(client);
     pubsub_client_gone(call->exec->pubsub, client);
+    tracking_disable(client);
     client->flags &=
         ~(CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT | CLIENT_REPLY_SKIP | CLIENT_NO_EVICT | CLIENT_NO_TOUCH);
     client->db = &call->exec->keyspace->dbs[0];
     client->out.resp = 2;
     mem_free(client->name);
     client->name = NULL;
-    set_authenticated(client, call->exec->config->requirepass[0] == 0);
+    permit_client_begin(client);
     reply_status(call->out, "RESET");
 }

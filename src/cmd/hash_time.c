@@ -74,6 +74,8 @@ struct options {
     bool has_time;     /* EX and its like */
     bool persist;      /* HGETEX */
     bool keep_time;    /* HSETEX */
+    bool if_new;       /* NX: the key must not be there */
+    bool if_old;       /* XX: the key must be there */
     bool if_none;      /* FNX: none of the fields may be there */
     bool if_all;       /* FXX: all of them must */
 };
@@ -104,7 +106,7 @@ static bool parse_time(struct call *call, const struct slice *words, uint32_t co
         return false;
     }
     int64_t origin_ms = units[known].from_now ? call->exec->now_ms : 0;
-    if (time <= 0 || !absolute_ms(time, units[known].unit_ms, origin_ms, &ret_options->expire_ms)) {
+    if (time < 0 || !absolute_ms(time, units[known].unit_ms, origin_ms, &ret_options->expire_ms)) {
         reply_invalid_time(call);
         return false;
     }
@@ -128,6 +130,10 @@ static bool parse_options(struct call *call, const struct slice *words, uint32_t
             ret_options->persist = true;
         } else if (sets && slice_equal_nocase(words[at], "KEEPTTL")) {
             ret_options->keep_time = true;
+        } else if (sets && slice_equal_nocase(words[at], "NX")) {
+            ret_options->if_new = true;
+        } else if (sets && slice_equal_nocase(words[at], "XX")) {
+            ret_options->if_old = true;
         } else if (sets && slice_equal_nocase(words[at], "FNX")) {
             ret_options->if_none = true;
         } else if (sets && slice_equal_nocase(words[at], "FXX")) {
@@ -138,7 +144,8 @@ static bool parse_options(struct call *call, const struct slice *words, uint32_t
         }
     }
     bool several_times = ret_options->has_time + ret_options->persist + ret_options->keep_time > 1;
-    if (several_times || (ret_options->if_none && ret_options->if_all)) {
+    if (several_times || (ret_options->if_none && ret_options->if_all) ||
+        (ret_options->if_new && ret_options->if_old)) {
         call_syntax_error(call);
         return false;
     }
@@ -573,21 +580,29 @@ static void delete_fields(struct call *call, struct opened *opened, const struct
     buf_done(&outcome.fields);
 }
 
-/* HSETEX with a time is written with the moment that it means, and without the conditions, which were met. */
-static void propagate_set(struct call *call, struct slice key, int64_t expire_ms, const struct fields *fields)
+/* HSETEX with a time is written with the moment that it means, and always without the conditions, which were met. */
+static void propagate_set(struct call *call, struct slice key, const struct options *options,
+                          const struct fields *fields)
 {
     char moment[NUM_I64_TEXT_MAX], number[NUM_I64_TEXT_MAX];
-    const struct slice head[] = {SLICE("HSETEX"), key,
-                                 SLICE("PXAT"),   propagate_number(expire_ms, moment),
-                                 SLICE("FIELDS"), propagate_number(fields->count, number)};
+    struct slice head[6] = {SLICE("HSETEX"), key};
+    uint32_t head_count = 2;
     if (!propagate_is_on(call->exec)) {
         call_propagate_nothing(call);
         return;
     }
-    struct slice *words = mem_alloc(sizeof head + 2 * fields->count * sizeof *words);
-    memcpy(words, head, sizeof head);
-    memcpy(words + ARRAY_COUNT(head), fields->words, 2 * fields->count * sizeof *words);
-    call_propagate(call, words, ARRAY_COUNT(head) + 2 * fields->count);
+    if (options->has_time) {
+        head[head_count++] = SLICE("PXAT");
+        head[head_count++] = propagate_number(options->expire_ms, moment);
+    } else if (options->keep_time) {
+        head[head_count++] = SLICE("KEEPTTL");
+    }
+    head[head_count++] = SLICE("FIELDS");
+    head[head_count++] = propagate_number(fields->count, number);
+    struct slice *words = mem_alloc((head_count + 2 * fields->count) * sizeof *words);
+    memcpy(words, head, head_count * sizeof *words);
+    memcpy(words + head_count, fields->words, 2 * fields->count * sizeof *words);
+    call_propagate(call, words, head_count + 2 * fields->count);
     mem_free(words);
 }
 
@@ -625,8 +640,10 @@ void cmd_hsetex(struct call *call, const struct args_hsetex *args)
     if (!parse_options(call, args->arguments, args->arguments_count, true, &options, &fields) ||
         !open_hash(call, args->key, &opened))
         return;
+    bool key_is_there = opened.key.entry != NULL;
     uint32_t present = options.if_none || options.if_all ? count_fields(&opened, &fields) : 0;
-    if ((options.if_none && present > 0) || (options.if_all && present < fields.count)) {
+    if ((options.if_none && present > 0) || (options.if_all && present < fields.count) ||
+        (options.if_new && key_is_there) || (options.if_old && !key_is_there)) {
         reply_int(call->out, 0);
         return;
     }
@@ -639,8 +656,8 @@ void cmd_hsetex(struct call *call, const struct args_hsetex *args)
         if (options.has_time)
             call_changed(call, NOTIFY_HASH, "hexpire", args->key);
         call->exec->stats.dirty += fields.count - 1;
-        if (options.has_time)
-            propagate_set(call, args->key, options.expire_ms, &fields);
+        if (options.has_time || options.if_new || options.if_old || options.if_none || options.if_all)
+            propagate_set(call, args->key, &options, &fields);
     }
     reply_int(call->out, 1);
 }

@@ -190,7 +190,7 @@ uint64_t list_pop_some(struct call *call, struct key *key, struct collection_vie
 void list_pop_one(struct call *call, struct key *key, struct collection_view *list, bool at_head)
 {
     call_reply_element(call, list_end(list->rows, at_head));
-    list_cut(list->rows, at_head ? 0 : tree_rows(list->rows) - 1, 1);
+    list_drop_end(list->rows, at_head);
     close_list(call, key, list);
     tell_popped(call, key, at_head, 1);
 }

@@ -27,8 +27,23 @@ void cmd_save(struct call *call, const struct args_save *args)
         refuse(call, status);
 }
 
+static void cancel(struct call *call)
+{
+    switch (saver_cancel(saver_of(call))) {
+    case SAVER_CANCELLED: reply_literal(call->out, "+Background saving cancelled\r\n"); break;
+    case SAVER_UNSCHEDULED: reply_literal(call->out, "+Scheduled background saving cancelled\r\n"); break;
+    case SAVER_HAD_NOTHING:
+        reply_error(call->out, "ERR Background saving is currently not in progress or scheduled");
+        break;
+    }
+}
+
 void cmd_bgsave(struct call *call, const struct args_bgsave *args)
 {
+    if (args->operation == ARGS_BGSAVE_OPERATION_CANCEL) {
+        cancel(call);
+        return;
+    }
     /* A transaction is a unit of which a snapshot has all or nothing. */
     if (call->client->flags & CLIENT_EXECUTING && !saver_is_busy(saver_of(call))) {
         saver_schedule(saver_of(call));

@@ -58,10 +58,10 @@ static enum replconf set_version(struct follower *follower, struct slice value)
 {
     const char *dot = value.size > 0 ? memchr(value.data, '.', value.size) : NULL;
     uint64_t major;
+    bool is_number = dot != NULL && num_parse_u64(slice_make(value.data, (size_t)(dot - value.data)), &major);
     follower->reads_11 = value.size > 0;
-    follower->reads_80 = dot != NULL &&
-                         num_parse_u64(slice_make(value.data, (size_t)(dot - value.data)), &major) &&
-                         major >= VALKEY_FORMAT_MAJOR;
+    follower->reads_80 = is_number && major >= VALKEY_FORMAT_MAJOR;
+    follower->knows_no_times = is_number && major < VALKEY_FORMAT_MAJOR;
     return REPLCONF_NEXT;
 }
 

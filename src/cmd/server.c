@@ -6,6 +6,7 @@
 #include "cmd/inspect.h"
 #include "exec/block.h"
 #include "exec/call.h"
+#include "exec/tracking.h"
 #include "exec/watch.h"
 #include "gen/args.h"
 #include "persist/persist.h"
@@ -41,6 +42,7 @@ void cmd_flushdb(struct call *call, const struct args_flushdb *args)
     if (!is_flush_well_formed(call))
         return;
     flush(call, call->db);
+    tracking_flushed(call->exec);
     call_propagate_always(call);
     reply_ok(call->out);
 }
@@ -52,6 +54,7 @@ void cmd_flushall(struct call *call, const struct args_flushall *args)
     struct keyspace *keyspace = call->exec->keyspace;
     for (uint32_t i = 0; i < keyspace->db_count; i++)
         flush(call, &keyspace->dbs[i]);
+    tracking_flushed(call->exec);
     call->exec->stats.dirty++;
     call_propagate_always(call);
     reply_ok(call->out);
@@ -68,6 +71,7 @@ void cmd_swapdb(struct call *call, const struct args_swapdb *args)
         watch_touch_db(call->exec->watch, second, first);
         keyspace_swap(call->exec->keyspace, first->number, second->number);
         block_db_swapped(call->exec->block, first, second);
+        tracking_flushed(call->exec);
     }
     call->exec->stats.dirty++;
     call_propagate_always(call);

@@ -46,9 +46,6 @@ static const char *refusal_of(const struct call *call, int64_t version)
         return "ERR SHM OPEN needs its reply";
     if (!is_alone(client))
         return "ERR SHM OPEN must be the only request on its way";
-    if (client->flags & CLIENT_MOVING)
-        return "TRYAGAIN this connection is moving between threads, it can change to shared memory in a "
-               "moment";
     return NULL;
 }
 

@@ -17,6 +17,7 @@
 #include "config/config.h"
 #include "exec/call.h"
 #include "exec/notify.h"
+#include "exec/permit.h"
 #include "exec/sliced.h"
 #include "gen/args.h"
 #include "types/hash.h"
@@ -102,6 +103,15 @@ static struct pattern read_pattern(struct slice text)
     return pattern;
 }
 
+/* Whether the client may read whatever keys a pattern leads to. False after an answer. */
+static bool may_follow(struct call *call, const char *option)
+{
+    if (permit_reads_all_keys(call->client, call->command, call->argv, call->argc))
+        return true;
+    reply_error(call->out, "ERR %s option of SORT denied due to insufficient ACL permissions.", option);
+    return false;
+}
+
 /* Reads one option at `words` of the `count` that are left. Returns how many words it took, 0 after an answer. */
 static uint32_t read_option(struct call *call, const struct slice *words, uint32_t count, bool may_store,
                             struct sort_request *request)
@@ -121,12 +131,16 @@ static uint32_t read_option(struct call *call, const struct slice *words, uint32
         return 0;
     }
     if (slice_equal_nocase(words[0], "by") && count > 1) {
+        if (memchr(words[1].data, '*', words[1].size) != NULL && !may_follow(call, "BY"))
+            return 0;
         request->has_by = true;
         request->by = read_pattern(words[1]);
         request->unsorted |= !request->by.has_place;
         return 2;
     }
     if (slice_equal_nocase(words[0], "get") && count > 1) {
+        if (!may_follow(call, "GET"))
+            return 0;
         request->gets[request->get_count++] = read_pattern(words[1]);
         return 2;
     }
@@ -200,9 +214,12 @@ static bool open_source(struct sort_work *work)
 static void free_weights(void *argument)
 {
     struct weights *weights = argument;
-    for (uint64_t i = 0; i < weights->count; i++)
+    for (uint64_t i = 0; i < weights->count; i++) {
         if (weights->of[i].release != NULL)
             weights->of[i].release(weights->of[i].owner);
+        if (i % WORKER_WEIGHTS_MIN == WORKER_WEIGHTS_MIN - 1)
+            worker_pause();
+    }
     mem_free(weights);
 }
 

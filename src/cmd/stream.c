@@ -357,6 +357,8 @@ static void propagate_added(struct call *call, const struct trimming *trimming,
 {
     stream_id_text threshold, text;
     struct propagate_edit edits[TRIM_EDITS + 1];
+    if (!propagate_is_on(call->exec))
+        return;
     uint32_t count = edit_trimming(trimming, stream, threshold, edits);
     if (wanted->any || wanted->any_seq)
         edits[count++] = (struct propagate_edit){id_at, slice_make(text, stream_id_format(id, text))};

@@ -7,6 +7,7 @@
 #include "exec/block.h"
 #include "exec/notify.h"
 #include "exec/sliced.h"
+#include "exec/tracking.h"
 #include "exec/watch.h"
 #include "gen/args.h"
 
@@ -251,6 +252,7 @@ static bool store_stream(struct call *call, struct key *key, struct stream *stre
     if (!call_store(call, key, entry))
         return false;
     watch_touch(call->exec->watch, call->db, key->name);
+    tracking_changed(call->exec, call->client, key->name);
     return true;
 }
 

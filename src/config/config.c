@@ -33,6 +33,29 @@ struct config *config_new(void)
     return config;
 }
 
+static void free_users(struct config_state *state)
+{
+    for (uint32_t i = 0; i < state->user_count; i++) {
+        for (uint32_t word = 0; word < state->users[i].word_count; word++)
+            mem_free(state->users[i].words[word]);
+        mem_free(state->users[i].words);
+        mem_free(state->users[i].where);
+    }
+    mem_free(state->users);
+}
+
+bool config_user_line(const struct config *config, uint32_t index, const char *const **ret_words,
+                      uint32_t *ret_count, const char **ret_where)
+{
+    if (index >= config->state->user_count)
+        return false;
+    const struct config_user *user = &config->state->users[index];
+    *ret_words = (const char *const *)user->words;
+    *ret_count = user->word_count;
+    *ret_where = user->where;
+    return true;
+}
+
 void config_free(struct config *config)
 {
     if (config == NULL)
@@ -41,7 +64,10 @@ void config_free(struct config *config)
         struct config_value value = config_value_peek(config, &config_options[i]);
         config_value_done(&config_options[i], &value);
     }
+    for (unsigned i = 0; i < config->state->notice_count; i++)
+        buf_done(&config->state->notices[i].lines);
     mem_free(config->state->file_path);
+    free_users(config->state);
     mem_free(config->state);
     mem_free(config);
 }

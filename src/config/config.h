@@ -72,6 +72,10 @@ enum status config_load_file(struct config *config, const char *path, struct buf
 enum status config_load_text(struct config *config, struct slice text, const char *name,
                              struct buf *ret_error);
 
+/* What files and the command line have asked for in vain: a line for each reason, without a line end at the end; nothing when all is as
+ * they say. */
+void config_notices(const struct config *config, struct buf *ret_text);
+
 /* The server runs: O3 holds from now on. Call after the handlers have been registered. */
 void config_start(struct config *config);
 
@@ -113,6 +117,13 @@ void config_value_text(const struct config *config, enum config_option option, s
 uint32_t config_visit(const struct config *config, const struct slice *patterns, uint32_t count,
                       void (*visit)(void *context, const char *name, struct slice value), void *context);
 
+/* ---- Users ---------------------------------------------------------------------------------------- */
+
+/* The lines `user NAME RULE…` of files and the command line, in their order; config knows nothing of rules. `words` are the words
+ * behind "user", at least one; valid as long as the configuration. `where`: file and line, for errors. False: there is no such line. */
+bool config_user_line(const struct config *config, uint32_t index, const char *const **ret_words,
+                      uint32_t *ret_count, const char **ret_where);
+
 /* ---- CONFIG REWRITE ------------------------------------------------------------------------------- */
 
 /* Writes the options that differ from their defaults into the configuration file, in three steps, because the
@@ -121,6 +132,12 @@ struct config_rewrite;
 
 /* What has to be in the file now. NULL when the server runs without a configuration file. */
 struct config_rewrite *config_rewrite_new(const struct config *config);
+
+/* Has one more line `user …` written; with the first one, all such lines that the file has now are replaced by these. `words` as
+ * above. */
+void config_rewrite_add_user(struct config_rewrite *rewrite, const struct slice *words, uint32_t count);
+/* Has the lines `user …` of the file replaced, if by none. */
+void config_rewrite_replace_users(struct config_rewrite *rewrite);
 
 /* Reads the file, keeps its comments and order, and replaces it in one step (temporary file, fsync, rename).
  * Any thread; touches nothing of the configuration. ST_IO: the old file is as it was, *ret_error says why. */

@@ -98,6 +98,78 @@ static enum status unknown_option(const struct source *source, struct slice name
     return ST_INVALID;
 }
 
+/* ---- What is asked for in vain -------------------------------------------------------------------- */
+
+#define NOTICE_SIZE_MAX 4096 /* bytes of one: longer ones are cut */
+
+static void add_notice(struct config *config, const char *reason, const struct slice *words, uint32_t count)
+{
+    struct config_state *state = config->state;
+    unsigned i = 0;
+    while (i < state->notice_count && strcmp(state->notices[i].reason, reason) != 0)
+        i++;
+    if (i == CONFIG_NOTICES_MAX)
+        return;
+    state->notice_count += i == state->notice_count;
+    struct buf *lines = &state->notices[i].lines;
+    state->notices[i].reason = reason;
+    if (lines->size > NOTICE_SIZE_MAX)
+        return;
+    if (lines->size > 0)
+        buf_append_string(lines, ", ");
+    for (uint32_t word = 0; word < count; word++) {
+        if (word > 0)
+            buf_append_char(lines, ' ');
+        if (words[word].size > 0)
+            buf_append_slice(lines, words[word]);
+        else
+            buf_append_string(lines, "\"\"");
+    }
+}
+
+void config_notices(const struct config *config, struct buf *ret_text)
+{
+    for (unsigned i = 0; i < config->state->notice_count; i++) {
+        struct config_notice *notice = &config->state->notices[i];
+        buf_printf(ret_text, "%swithout effect (%s): %s", i > 0 ? "\n" : "", notice->reason,
+                   buf_string(&notice->lines));
+    }
+}
+
+static bool is_overlooked(const struct config_option_info *info, const struct slice *words, uint32_t count)
+{
+    if (info->overlooked == NULL || count != 2)
+        return false;
+    for (const char *const *value = info->overlooked; *value != NULL; value++)
+        if (slice_equal_nocase(words[1], *value))
+            return true;
+    return false;
+}
+
+static const struct config_foreign *find_foreign(struct slice name)
+{
+    const struct config_foreign *foreign = config_foreign;
+    while (foreign->name != NULL && !slice_equal_nocase(name, foreign->name))
+        foreign++;
+    return foreign->name != NULL ? foreign : NULL;
+}
+
+/* Only the option's name is told: its words may be secrets, and are nothing to Skua. */
+static enum status foreign_option(const struct source *source, const struct slice *words,
+                                  struct buf *ret_error)
+{
+    const struct config_foreign *foreign = find_foreign(words[0]);
+    if (foreign == NULL)
+        return unknown_option(source, words[0], ret_error);
+    if (!foreign->is_refused) {
+        add_notice(source->config, foreign->reason, words, 1);
+        return ST_OK;
+    }
+    say_where(source, ret_error);
+    buf_printf(ret_error, "option '%s': %s", foreign->name, foreign->reason);
+    return ST_INVALID;
+}
+
 /* ---- Lines ---------------------------------------------------------------------------------------- */
 
 static enum status read_path(struct source *source, const char *path, struct buf *ret_error);
@@ -132,14 +204,56 @@ static enum status read_included(const struct source *source, const char *path, 
     return status;
 }
 
+/* A line `user NAME RULE…`: kept as it is. */
+static enum status add_user(const struct source *source, const struct slice *words, uint32_t count,
+                            struct buf *ret_error)
+{
+    struct config_state *state = source->config->state;
+    if (count == 0) {
+        say_where(source, ret_error);
+        buf_append_string(ret_error, "user: a name is missing");
+        return ST_INVALID;
+    }
+    struct buf where = {0};
+    say_where(source, &where);
+    state->users = mem_realloc(state->users, (state->user_count + 1) * sizeof *state->users);
+    struct config_user *user = &state->users[state->user_count++];
+    *user = (struct config_user){.words = mem_calloc(count, sizeof *user->words), .word_count = count};
+    user->where = mem_strndup(where.data, where.size);
+    for (uint32_t i = 0; i < count; i++)
+        user->words[i] = mem_strndup(words[i].data, words[i].size);
+    buf_done(&where);
+    return ST_OK;
+}
+
+/* "--user 'bob on'": one word may be the whole line. */
+static enum status add_user_words(const struct source *source, const struct slice *words, uint32_t count,
+                                  struct buf *ret_error)
+{
+    if (count != 1)
+        return add_user(source, words, count, ret_error);
+    struct config_words plain;
+    enum status status = config_words_split_plain(words[0], &plain);
+    if (status == ST_OK)
+        status = add_user(source, plain.items, plain.count, ret_error);
+    config_words_done(&plain);
+    return status;
+}
+
 /* words[0] is the option. */
 static enum status apply_words(const struct source *source, const struct slice *words, uint32_t count,
                                struct buf *ret_error)
 {
+    if (slice_equal_nocase(words[0], "user"))
+        return add_user_words(source, words + 1, count - 1, ret_error);
     enum config_option option = config_option_find(words[0]);
     if (option == CONFIG_OPTION_COUNT)
-        return unknown_option(source, words[0], ret_error);
+        return foreign_option(source, words, ret_error);
     const struct config_option_info *info = &config_options[option];
+    if (is_overlooked(info, words, count)) {
+        add_notice(source->config, info->refusal, words, count);
+        return ST_OK;
+    }
     struct config_value base = config_value_peek(source->config, info);
     struct config_value value;
     struct buf reason = {0};

@@ -32,8 +32,7 @@ struct config_option_info {
     const char *alias; /* NULL: none */
     enum config_type type;
     enum config_apply apply;
-    size_t offset;          /* of the field in struct config */
-    size_t announce_offset; /* of `<option>_is_set`, 0: none */
+    size_t offset; /* of the field in struct config */
     const char *default_text;
     int64_t min;
     int64_t max;
@@ -41,13 +40,25 @@ struct config_option_info {
     const char *const *values; /* enum: names by value, then NULL */
     const char *const *accept; /* the only values accepted, then NULL; NULL: all */
     const char *refusal;       /* what any other value is answered with */
-    const char *path_error;    /* string: what one with a '/' is answered with; NULL: such are taken */
-    const char *letters;       /* string: a set of these characters, in this order; NULL: any text */
-    const char *all_letter;    /* stands for all of all_letters; "": there is none */
+    /* What a file or the command line may ask for in vain, then NULL; NULL: nothing. The value stays as it is, and a notice says so. */
+    const char *const *overlooked;
+    const char *path_error; /* string: what one with a '/' is answered with; NULL: such are taken */
+    const char *letters;    /* string: a set of these characters, in this order; NULL: any text */
+    const char *all_letter; /* stands for all of all_letters; "": there is none */
     const char *all_letters;
     const char *letters_error;
 };
 
 extern const struct config_option_info config_options[CONFIG_OPTION_COUNT];
+
+/* An option of Redis or Valkey that is none here. */
+struct config_foreign {
+    const char *name;
+    const char *reason;
+    bool is_refused; /* else it is skipped, with a notice */
+};
+
+/* The last one has no name. */
+extern const struct config_foreign config_foreign[];
 
 #endif

@@ -37,6 +37,10 @@ struct wanted {
 
 struct config_rewrite {
     char *path;
+    bool replaces_users;
+    struct buf *users; /* lines */
+    uint32_t user_count;
+    uint32_t users_written;
     struct wanted options[CONFIG_OPTION_COUNT];
 };
 
@@ -144,8 +148,29 @@ void config_rewrite_free(struct config_rewrite *rewrite)
         for (uint32_t line = 0; line < rewrite->options[i].count; line++)
             buf_done(&rewrite->options[i].lines[line]);
     }
+    for (uint32_t i = 0; i < rewrite->user_count; i++)
+        buf_done(&rewrite->users[i]);
+    mem_free(rewrite->users);
     mem_free(rewrite->path);
     mem_free(rewrite);
+}
+
+void config_rewrite_replace_users(struct config_rewrite *rewrite)
+{
+    rewrite->replaces_users = true;
+}
+
+void config_rewrite_add_user(struct config_rewrite *rewrite, const struct slice *words, uint32_t count)
+{
+    config_rewrite_replace_users(rewrite);
+    rewrite->users = mem_realloc(rewrite->users, (rewrite->user_count + 1) * sizeof *rewrite->users);
+    struct buf *line = &rewrite->users[rewrite->user_count++];
+    *line = (struct buf){0};
+    buf_append_string(line, "user");
+    for (uint32_t i = 0; i < count; i++) {
+        buf_append_char(line, ' ');
+        config_word_append(line, words[i]);
+    }
 }
 
 /* ---- Merge ---------------------------------------------------------------------------------------- */
@@ -202,7 +227,10 @@ static void merge_line(struct config_rewrite *rewrite, struct slice line, struct
     bool is_option = blanks < line.size && line.data[blanks] != '#' &&
                      config_words_split(line, &words) == ST_OK && words.count > 0;
     enum config_option option = is_option ? config_option_find(words.items[0]) : CONFIG_OPTION_COUNT;
-    if (option == CONFIG_OPTION_COUNT) {
+    if (is_option && rewrite->replaces_users && slice_equal_nocase(words.items[0], "user")) {
+        if (rewrite->users_written < rewrite->user_count)
+            append_line(file, buf_slice(&rewrite->users[rewrite->users_written++]));
+    } else if (option == CONFIG_OPTION_COUNT) {
         append_line(file, line);
     } else {
         struct wanted *wanted = &rewrite->options[option];
@@ -212,6 +240,15 @@ static void merge_line(struct config_rewrite *rewrite, struct slice line, struct
         }
     }
     config_words_done(&words);
+}
+
+/* What the file does not have yet stands at its end, behind a title. */
+static void append_new(struct buf *file, bool *has_title, const struct buf *line)
+{
+    if (!*has_title)
+        append_line(file, SLICE(APPENDED_TITLE));
+    *has_title = true;
+    append_line(file, buf_slice(line));
 }
 
 void config_rewrite_merge(struct config_rewrite *rewrite, struct slice old, struct buf *file)
@@ -229,13 +266,11 @@ void config_rewrite_merge(struct config_rewrite *rewrite, struct slice old, stru
         struct wanted *wanted = &rewrite->options[i];
         if (wanted->is_default && wanted->written == 0)
             continue;
-        for (; wanted->written < wanted->count; wanted->written++) {
-            if (!has_title)
-                append_line(file, SLICE(APPENDED_TITLE));
-            has_title = true;
-            append_line(file, buf_slice(&wanted->lines[wanted->written]));
-        }
+        for (; wanted->written < wanted->count; wanted->written++)
+            append_new(file, &has_title, &wanted->lines[wanted->written]);
     }
+    for (; rewrite->users_written < rewrite->user_count; rewrite->users_written++)
+        append_new(file, &has_title, &rewrite->users[rewrite->users_written]);
 }
 
 /* ---- File ----------------------------------------------------------------------------------------- */

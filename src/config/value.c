@@ -433,7 +433,5 @@ void config_value_exchange(struct config *config, const struct config_option_inf
         break;
     }
     }
-    if (info->announce_offset != 0)
-        STORE((_Atomic bool *)((char *)config + info->announce_offset), value->string[0] != '\0');
     *value = old;
 }

@@ -245,11 +245,15 @@ struct page_fetch {
     uint8_t tag; /* of the element that is looked for */
     bool adds;   /* a row may be added behind the last */
     uint8_t count;
-    uint16_t rows[PAGE_FETCH_ROWS]; /* [0, count): those with the tag */
+    uint16_t rows[PAGE_FETCH_ROWS];           /* [0, count): those with the tag */
+    struct slice places[PAGE_FETCH_ROWS + 1]; /* where these are, and the one that may be added */
+    uint8_t place_count;
 };
 void page_fetch_tags(const struct page *page);
 void page_fetch_ends(const struct page *page, struct page_fetch *fetch);
-void page_fetch_rows(const struct page *page, const struct page_fetch *fetch);
+/* Finds the places, and asks for nothing: they lie apart from all that has been read, see page_fetch_places. */
+void page_fetch_rows(const struct page *page, struct page_fetch *fetch);
+void page_fetch_places(const struct page_fetch *fetch);
 
 #define PAGE_PREFETCH_BYTES 640 /* columns and the first rows of a leaf */
 

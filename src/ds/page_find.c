@@ -178,14 +178,21 @@ void page_fetch_ends(const struct page *page, struct page_fetch *fetch)
         prefetch(end_before(page, page->count));
 }
 
-void page_fetch_rows(const struct page *page, const struct page_fetch *fetch)
+void page_fetch_rows(const struct page *page, struct page_fetch *fetch)
 {
     for (unsigned i = 0; i < fetch->count; i++) {
         struct element element = page_element(page, fetch->rows[i], 0);
-        fetch_lines(element.data, element.size);
+        fetch->places[i] = slice_make(element.data, element.size);
     }
+    fetch->place_count = fetch->count;
     if (fetch->adds && page->tagged) {
         struct element last = page_element(page, page->count - 1u, page_shape(page)->elements - 1u);
-        prefetch(last.data + last.size);
+        fetch->places[fetch->place_count++] = slice_make(last.data + last.size, 1);
     }
+}
+
+void page_fetch_places(const struct page_fetch *fetch)
+{
+    for (unsigned i = 0; i < fetch->place_count; i++)
+        fetch_lines(fetch->places[i].data, fetch->places[i].size);
 }

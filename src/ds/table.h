@@ -293,12 +293,17 @@ ALWAYS_INLINE void *table_likely_item_shared(const struct table *table, uint64_t
 
 /* ---- Lookup in stages by the owner ---------------------------------------------------------------- */
 
-/* First stage of a batched lookup: asks for the bucket's line. */
-ALWAYS_INLINE void table_prefetch_bucket(const struct table *table, uint64_t hash)
+/* First stage of a batched lookup: asks for the bucket's line, of which an item will be read, or replaced. */
+ALWAYS_INLINE void table_prefetch_bucket(const struct table *table, uint64_t hash, bool writes)
 {
     uint64_t bucket_count = atomic_load_explicit(&table->bucket_count, memory_order_relaxed);
-    if (bucket_count)
-        prefetch(table_bucket_at(table, table_index_of(bucket_count, hash)));
+    if (!bucket_count)
+        return;
+    const void *bucket = table_bucket_at(table, table_index_of(bucket_count, hash));
+    if (writes)
+        prefetch_write(bucket);
+    else
+        prefetch(bucket);
 }
 
 /* Second stage: the item that most likely is the one looked for, or NULL. Only a hint; may be dereferenced by

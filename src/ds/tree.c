@@ -286,39 +286,50 @@ void tree_seek(const struct tree *tree, const struct tree_probe *probe, struct t
     ret_place->row = 0;
 }
 
-/* Goes down a level, and asks for the head of what is there. */
-static void descent_go_down(struct tree_descent *descent, unsigned guess)
-{
-    descend_to_hash(descent, guess);
-    descent->levels--;
-    descent->has_guess = false;
-    prefetch(descent->child->node);
-}
-
 void tree_descent_begin(struct tree_descent *descent, const struct tree *tree, uint64_t hash)
 {
     *descent =
         (struct tree_descent){.child = &tree->root, .levels = tree->depth, .high = UINT64_MAX, .hash = hash};
-    if (tree->depth > 0)
-        descent_go_down(descent, guess_child(descent, tree->root.node->count));
+    if (tree->depth > 0) {
+        descend_to_hash(descent, guess_child(descent, tree->root.node->count));
+        descent->levels--;
+    }
 }
 
-const struct page *tree_descent_step(struct tree_descent *descent)
+/* Nothing retires behind a prefetch whose address has yet to be translated. So those of all stand close together, with no
+ * other work between them. */
+static void descents_fetch_heads(const struct tree_descent *descents, unsigned count)
 {
-    if (descent->levels == 0)
-        return descent->child->page;
-    if (descent->has_guess) {
-        descent_go_down(descent, descent->guess);
-        return descent->levels == 0 ? descent->child->page : NULL;
+    for (unsigned i = 0; i < count; i++)
+        prefetch(descents[i].child->node); /* or page */
+}
+
+void tree_descend_together(struct tree_descent *descents, unsigned count)
+{
+    bool goes_on = true;
+    while (goes_on) {
+        descents_fetch_heads(descents, count);
+        goes_on = false;
+        for (unsigned i = 0; i < count; i++) {
+            struct tree_descent *descent = &descents[i];
+            if (descent->levels == 0)
+                continue;
+            const struct tree_node *node = descent->child->node;
+            descent->guess = guess_child(descent, node->count);
+            const char *likely = (const char *)&node->children[descent->guess].separator;
+            prefetch(likely - CACHE_LINE);
+            prefetch(likely);
+            prefetch(likely + CACHE_LINE);
+            goes_on = true;
+        }
+        for (unsigned i = 0; i < count; i++) {
+            struct tree_descent *descent = &descents[i];
+            if (descent->levels == 0)
+                continue;
+            descend_to_hash(descent, descent->guess);
+            descent->levels--;
+        }
     }
-    const struct tree_node *node = descent->child->node;
-    descent->guess = (uint8_t)guess_child(descent, node->count);
-    descent->has_guess = true;
-    const char *likely = (const char *)&node->children[descent->guess].separator;
-    prefetch(likely - CACHE_LINE);
-    prefetch(likely);
-    prefetch(likely + CACHE_LINE);
-    return NULL;
 }
 
 /* The child of the node below `parent` that holds its row `*position`, counted from the nearer end; the last one when it is
@@ -550,32 +561,39 @@ static size_t choose_share(struct tree *tree, const struct page *page)
     return used * 3 / 8 + (used / 4 * (tree->phase >> 24) >> 8);
 }
 
-/* An order at which a scattered page can be divided so that about `wanted` bytes lie below it; the nearest there is when
- * rows are few and long. False: all rows have the same order. */
-static bool choose_separator(const struct page *page, const struct tree_order *orders, const uint16_t *sizes,
-                             size_t wanted, struct tree_order *ret_separator)
+/* Bytes of the rows with hashes below `middle`. */
+static size_t bytes_below(const uint64_t *hashes, const uint16_t *sizes, unsigned count, uint64_t middle)
 {
-    struct tree_order low = orders[0], high = orders[0]; /* separators: `low` puts all rows to the right */
+    uint32_t bytes = 0;
+    for (unsigned row = 0; row < count; row++)
+        bytes += hashes[row] < middle ? sizes[row] : 0u;
+    return bytes;
+}
+
+/* A hash at which a scattered page can be divided so that about `wanted` bytes lie below it; the nearest there is when
+ * rows are few and long. False: all rows have the same hash. */
+static bool choose_separator(const struct page *page, const uint64_t *hashes, const uint16_t *sizes,
+                             size_t wanted, uint64_t *ret_separator)
+{
+    uint64_t first = hashes[0], last = hashes[0]; /* separators: `first` puts all rows to the right */
     for (unsigned row = 1; row < page->count; row++) {
-        if (order_less(orders[row], low))
-            low = orders[row];
-        if (order_less(high, orders[row]))
-            high = orders[row];
+        first = hashes[row] < first ? hashes[row] : first;
+        last = hashes[row] > last ? hashes[row] : last;
     }
-    if (order_equal(low, high))
+    if (first == last)
         return false;
     size_t used = page_used(page), best = SIZE_MAX;
-    *ret_separator = high;
-    uint64_t first = low.major, last = high.major; /* hashes: the minor part is not used */
+    *ret_separator = last;
+    /* They are spread evenly: the first guess is near. */
+    uint64_t middle = first + (last - first) / used * wanted + 1; /* first < middle <= last */
+    if (middle > last)
+        middle = last;
     while (first < last) {
-        uint64_t middle = first + (last - first) / 2 + 1; /* first < middle <= last */
-        size_t left = 0;
-        for (unsigned row = 0; row < page->count; row++)
-            left += orders[row].major < middle ? sizes[row] : 0u;
+        size_t left = bytes_below(hashes, sizes, page->count, middle);
         size_t distance = left > wanted ? left - wanted : wanted - left;
         if (distance < best) {
             best = distance;
-            ret_separator->major = middle;
+            *ret_separator = middle;
         }
         if (distance <= used / 16)
             break;
@@ -583,34 +601,36 @@ static bool choose_separator(const struct page *page, const struct tree_order *o
             first = middle;
         else
             last = middle - 1;
+        middle = first + (last - first) / 2 + 1;
     }
     return true;
 }
 
-/* Divides a page whose rows lie in no order. `order` and `row` are those of the row in question, which may be about to
+/* Divides a page whose rows lie in no order. `hash` and `row` are those of the row in question, which may be about to
  * be put behind the last (row == count). */
-static void divide_scattered(struct tree *tree, struct page **page, unsigned row, struct tree_order order,
+static void divide_scattered(struct tree *tree, struct page **page, unsigned row, uint64_t hash,
                              struct halves *ret_halves)
 {
-    unsigned count = (*page)->count;
-    struct tree_order *orders = mem_alloc(count * (sizeof *orders + sizeof(uint16_t) + 1));
-    uint16_t *sizes = (uint16_t *)(orders + count);
+    unsigned count = (*page)->count, left = 0;
+    uint64_t *hashes = mem_alloc(count * (sizeof *hashes + sizeof(uint16_t) + 1));
+    uint16_t *sizes = (uint16_t *)(hashes + count);
     uint8_t *goes_right = (uint8_t *)(sizes + count);
-    for (unsigned i = 0; i < count; i++)
-        orders[i] = tree->type->order(*page, i, tree->context);
+    tree->type->hashes(*page, tree->context, hashes);
     page_row_sizes(*page, sizes);
-    bool differ = choose_separator(*page, orders, sizes, choose_share(tree, *page), &ret_halves->separator);
+    ret_halves->separator = (struct tree_order){0, 0};
+    bool differ =
+        choose_separator(*page, hashes, sizes, choose_share(tree, *page), &ret_halves->separator.major);
+    uint64_t separator = ret_halves->separator.major;
     if (!differ)
-        ret_halves->separator = orders[0];
-    ret_halves->row = 0;
-    ret_halves->is_right = differ ? !order_less(order, ret_halves->separator) : row > count / 2;
-    for (unsigned i = 0; i < count; i++) {
-        goes_right[i] = differ ? !order_less(orders[i], ret_halves->separator) : i > count / 2;
-        if (i < row && goes_right[i] == ret_halves->is_right)
-            ret_halves->row++;
-    }
+        ret_halves->separator.major = hashes[0];
+    ret_halves->is_right = differ ? hash >= separator : row > count / 2;
+    for (unsigned i = 0; i < count; i++)
+        goes_right[i] = differ ? hashes[i] >= separator : i > count / 2;
+    for (unsigned i = 0; i < row; i++)
+        left += !goes_right[i];
+    ret_halves->row = ret_halves->is_right ? row - left : left;
     ret_halves->right = page_divide(tree->heap, page, goes_right);
-    mem_free(orders);
+    mem_free(hashes);
 }
 
 static void divide_ordered(struct tree *tree, struct page **page, unsigned row, struct halves *ret_halves)
@@ -665,7 +685,7 @@ static void insert_into_full(struct tree *tree, struct tree_place *place, const 
     }
     struct halves halves;
     if (tree->type->scattered)
-        divide_scattered(tree, &leaf->page, place->row, order, &halves);
+        divide_scattered(tree, &leaf->page, place->row, order.major, &halves);
     else
         divide_ordered(tree, &leaf->page, place->row, &halves);
     struct page **target = halves.is_right ? &halves.right : &leaf->page;
@@ -717,7 +737,7 @@ static void change_row(struct tree *tree, struct tree_place *place, const struct
     struct tree_probe probe = {0};
     if (tree->type->scattered) {
         probe.order = tree->type->order(leaf->page, place->row, tree->context);
-        divide_scattered(tree, &leaf->page, place->row, probe.order, &halves);
+        divide_scattered(tree, &leaf->page, place->row, probe.order.major, &halves);
     } else {
         divide_ordered(tree, &leaf->page, place->row, &halves);
         if (!halves.is_right &&

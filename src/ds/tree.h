@@ -59,6 +59,8 @@ struct tree_type {
     enum page_layout layout;
     /* The order of a row. NULL: rows have only positions (lists). */
     struct tree_order (*order)(const struct page *page, unsigned row, const void *context);
+    /* Of scattered rows: the orders of all rows of a page, which are their hashes. */
+    void (*hashes)(const struct page *page, const void *context, uint64_t *ret_hashes);
     /* True: rows lie in a leaf in no order (found by tags), only the leaves are in order, by hashes: numbers that are spread
      * evenly over all of 64 bits. */
     bool scattered;
@@ -108,21 +110,20 @@ ALWAYS_INLINE uint64_t tree_rows(const struct tree *tree)
 /* The leaf where the probe belongs; row is 0. */
 void tree_seek(const struct tree *tree, const struct tree_probe *probe, struct tree_place *ret_place);
 
-/* A look-up by hash in a scattered tree in steps, so that several at once can wait for their cache lines together. Good
- * until the tree changes. */
+/* A look-up by hash in a scattered tree, to be gone through together with others, so that they wait for their cache lines
+ * together. Good until the tree changes. */
 struct tree_descent {
-    const struct tree_child *child; /* of tree->root or of a node that has been asked for */
+    const struct tree_child *child; /* where it has come to: of tree->root or of a node on the way */
     unsigned levels;                /* of nodes between it and the leaf, itself included */
-    bool has_guess;                 /* the node's head has arrived, and the likely child has been asked for */
-    uint8_t guess;                  /* which one that is */
+    unsigned guess;                 /* which one of its node's children it leads to, probably */
     uint64_t low;                   /* the hashes below it are in [low, high] */
     uint64_t high;
     uint64_t hash;
 };
-/* The tree's root is taken to be at hand. */
+/* Goes below the root, which is taken to be at hand. */
 void tree_descent_begin(struct tree_descent *descent, const struct tree *tree, uint64_t hash);
-/* Asks for what the next step will read. Returns the leaf when its header has been asked for, NULL before. */
-const struct page *tree_descent_step(struct tree_descent *descent);
+/* Goes on to where all of their children are leaves, whose headers have been asked for. */
+void tree_descend_together(struct tree_descent *descents, unsigned count);
 
 /* The row at `position`, which is below tree_rows. */
 void tree_at(const struct tree *tree, uint64_t position, struct tree_place *ret_place);

@@ -12,6 +12,7 @@
 #include "exec/error_stats.h"
 #include "exec/exec.h"
 #include "exec/pause.h"
+#include "exec/permit.h"
 #include "exec/transaction.h"
 #include "protocol/parser.h"
 
@@ -69,7 +70,6 @@ static void client_init(struct apply *apply)
                               .db = &exec->keyspace->dbs[apply->options.db],
                               .port = &apply->port,
                               .shared = &apply->shared,
-                              .user = mem_strdup("default"),
                               .created_ms = exec->now_ms};
     reply_init(&client->out, exec->chunks, 2);
     list_init(&client->watched);
@@ -102,7 +102,7 @@ void apply_free(struct apply *apply)
     transaction_discard(client);
     leave_output_list(client);
     reply_clear(&client->out);
-    mem_free(client->user);
+    permit_client_gone(client); /* an AUTH or a RESET may have been applied */
     parser_done(&apply->parser);
     mem_free(apply->argv);
     mem_free(apply);

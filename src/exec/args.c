@@ -51,11 +51,13 @@ int args_add_keyword_keys(struct key_reference *ret_keys, int capacity, int coun
 int args_add_option_key(struct key_reference *ret_keys, int capacity, int count, const struct slice *argv,
                         uint32_t argc, uint32_t index, const char *lower, size_t size, uint8_t access)
 {
-    while (index < argc && !args_is(argv[index], lower, size))
-        index++;
-    if (count < 0 || index + 1 >= argc)
+    uint32_t place = 0;
+    for (; index + 1 < argc; index++)
+        if (args_is(argv[index], lower, size))
+            place = ++index;
+    if (count < 0 || place == 0)
         return count;
-    return args_add_keys(ret_keys, capacity, count, index + 1, index + 1, 1, access);
+    return args_add_keys(ret_keys, capacity, count, place, place, 1, access);
 }
 
 void args_wrong_count(struct call *call)

@@ -54,8 +54,8 @@ int args_add_keyword_keys(struct key_reference *ret_keys, int capacity, int coun
                           uint32_t argc, uint32_t index, const char *lower, size_t size, unsigned limit,
                           uint8_t access);
 
-/* The same for the one key behind the first word from `index` on that is the token; none when there is no such word, or
- * nothing behind it. */
+/* The same for the one key behind the last word from `index` on that is the token, which is the one that counts; none when there is
+ * no such word, or nothing behind it. */
 int args_add_option_key(struct key_reference *ret_keys, int capacity, int count, const struct slice *argv,
                         uint32_t argc, uint32_t index, const char *lower, size_t size, uint8_t access);
 

@@ -6,6 +6,8 @@
 #include "exec/call.h"
 #include "exec/hold.h"
 #include "exec/pause.h"
+#include "exec/permit.h"
+#include "exec/tracking.h"
 
 /* A key that somebody waits for. */
 struct waited_key {
@@ -342,10 +344,16 @@ static bool serve_waiter(struct client *client, const void *context)
         .db = client->db,
         .out = &client->out,
     };
+    /* Rights may have been taken since it began to wait. */
+    if (unlikely(client->flags & CLIENT_RESTRICTED) &&
+        !permit_or_answer(client, call.command, call.argv, call.argc, PERMIT_ARRIVED))
+        return true;
     bool served = wait->serve(&call, name_of(waiter->key), wait->details);
     if (unlikely(call.exec->propagate.log != NULL) && call.has_changed)
         propagate_call_end(&call);
     propagate_end_unit(call.exec);
+    if (unlikely(client->flags & CLIENT_TRACKING) && served)
+        tracking_note_served(client, call.command, call.argv, call.argc);
     return served;
 }
 

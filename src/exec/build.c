@@ -1,6 +1,8 @@
 /* Blocks built ahead, see build.h. Threads: as said there. */
 #include "exec/build.h"
 
+#include <string.h>
+
 #include "base/bug.h"
 #include "keyspace/entry.h"
 
@@ -19,6 +21,14 @@ static bool has_time(const struct command *command, const struct slice *argv, ui
     return (first == 'e' || first == 'p') && second == 'x';
 }
 
+static void make_plain(struct request *request, struct slice key)
+{
+    request->is_plain = true;
+    request->built_size = (uint16_t)entry_block_size(request->built);
+    request->short_key_size = key.size <= REQUEST_SHORT_KEY ? (uint8_t)key.size : 0;
+    memcpy(request->short_key, key.data, request->short_key_size);
+}
+
 void build_value(struct heap *heap, struct run *run, struct slice *argv)
 {
     struct request *request = &run->requests[run->count - 1];
@@ -30,13 +40,19 @@ void build_value(struct heap *heap, struct run *run, struct slice *argv)
     if (key->size > HEAP_BLOCK_MAX || value.size > HEAP_BLOCK_MAX ||
         ENTRY_HEAD_MAX + key->size + value.size > HEAP_BLOCK_MAX)
         return;
-    struct entry_options options = {.expire_ms =
-                                        has_time(command, argv, request->argc) ? 0 : ENTRY_NO_EXPIRE};
+    struct entry_options options = {
+        .expire_ms = has_time(command, argv, request->argc) ? 0 : ENTRY_NO_EXPIRE,
+        .clock = run->built_clock,
+    };
     struct entry *entry = entry_new_string(heap, *key, value, &options);
     if (unlikely(entry == NULL))
         return;
     request->built = entry;
     run->built_count++;
+    if (command->overwrites && request->argc == command->value_arg + 1u) {
+        make_plain(request, *key);
+        run->whole_count += request_is_whole(request);
+    }
     *key = entry_key(entry);
 }
 

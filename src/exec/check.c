@@ -6,6 +6,7 @@
 #include "base/bug.h"
 #include "exec/block.h"
 #include "exec/pubsub.h"
+#include "exec/tracking.h"
 #include "types/check.h"
 
 #define CHECK_KEYS_MAX   64                /* of one command */
@@ -39,6 +40,7 @@ void check_everything(const struct exec *exec)
         keyspace_check(exec->keyspace);
     block_check(exec->block);
     pubsub_check(exec->pubsub);
+    tracking_check(exec);
 }
 
 #endif

@@ -35,13 +35,15 @@
 #include "exec/port.h"
 #include "protocol/reply.h"
 
+struct acl_user; /* acl/user.h */
 struct db;
 struct exec;
-struct follower;    /* repl/primary.h */
-struct key_wait;    /* exec/block.h */
-struct ack_wait;    /* repl/primary.h */
-struct sliced;      /* exec/sliced.h */
-struct held_output; /* exec/durable.h */
+struct follower;        /* repl/primary.h */
+struct key_wait;        /* exec/block.h */
+struct ack_wait;        /* repl/primary.h */
+struct client_tracking; /* exec/tracking.h */
+struct sliced;          /* exec/sliced.h */
+struct held_output;     /* exec/durable.h */
 struct transaction;
 struct subscriptions; /* exec/pubsub.h */
 
@@ -64,6 +66,7 @@ enum client_flag {
     CLIENT_REPLY_SKIP = 1 << 8,      /* this command's reply is dropped */
     CLIENT_NO_EVICT = 1 << 9,
     CLIENT_NO_TOUCH = 1 << 10,
+    CLIENT_TRACKING = 1 << 11,   /* told when what it has read changes: exec/tracking.h */
     CLIENT_PAUSED = 1 << 12,     /* client_wait_in: its request will be executed again */
     CLIENT_EXECUTING = 1 << 13,  /* inside EXEC */
     CLIENT_MOVING = 1 << 14,     /* between two I/O threads: output waits */
@@ -72,13 +75,16 @@ enum client_flag {
     CLIENT_SLICED = 1 << 17,     /* its command is long: exec/sliced.h */
     CLIENT_PRIMARY = 1 << 18,    /* the link that this replica gets its data over */
     CLIENT_REPLICA = 1 << 19,    /* gets the log of changes (repl/) */
+    CLIENT_RESTRICTED = 1 << 24, /* its user may not do everything: requests are checked (exec/permit.h) */
+    CLIENT_LIMITED = 1 << 25,    /* not all commands and keys: the executor answers its reads, too */
 };
 
 struct client {
     struct exec *exec;
     uint64_t id;
-    uint32_t flags; /* enum client_flag */
-    bool authenticated;
+    uint32_t flags;     /* enum client_flag */
+    bool authenticated; /* may do more than say who it is (exec/permit.h, P2) */
+    bool has_proved;    /* who it is, or needed not when it connected */
     struct db *db;
     struct reply out;              /* L1 */
     struct list_node in_dirty;     /* exec->output_dirty */
@@ -106,7 +112,7 @@ struct client {
     char *name;                  /* CLIENT SETNAME, or NULL */
     char *library_name;          /* CLIENT SETINFO, or NULL */
     char *library_version;
-    char *user; /* "default" */
+    struct acl_user *user; /* whose rights it has, a reference; NULL: what it applies has been allowed */
     int64_t created_ms;
     int64_t active_ms; /* last command */
     const struct command *last_command;
@@ -116,6 +122,7 @@ struct client {
     struct transaction *transaction;     /* NULL outside MULTI */
     struct list_node watched;            /* exec/watch.h */
     struct subscriptions *subscriptions; /* NULL when it never subscribed */
+    struct client_tracking *tracking;    /* while CLIENT_TRACKING */
     struct follower *follower;           /* what it has said as a replica, NULL: nothing */
     uint64_t log_lag;                    /* bytes of the log that wait for room in a replica's output */
     uint64_t written_end; /* the log's position behind what it has written last, 0: nothing yet */
@@ -185,6 +192,12 @@ struct buf;
 
 /* One line as CLIENT LIST shows it, without a line end. */
 void client_describe(const struct client *client, struct buf *ret_text);
+
+/* The letters of its `flags`. */
+void client_describe_flags(const struct client *client, struct buf *ret_text);
+
+/* For how long it has sent nothing. */
+int64_t client_idle_ms(const struct client *client);
 
 /* "normal", "pubsub", "replica" (and "master" in later versions). */
 const char *client_type_name(const struct client *client);

@@ -11,8 +11,10 @@
 #include "exec/client.h"
 #include "exec/command.h"
 #include "exec/exec.h"
+#include "exec/permit.h"
 #include "exec/pubsub.h"
 #include "exec/sliced.h"
+#include "exec/tracking.h"
 #include "exec/transaction.h"
 #include "exec/watch.h"
 
@@ -31,6 +33,7 @@ const char *client_type_name(const struct client *client)
 static void append_flags(const struct client *client, struct buf *text)
 {
     uint32_t flags = client->flags;
+    bool tracks = flags & CLIENT_TRACKING;
     bool close_now = flags & CLIENT_CLOSING && client->close_how == CLOSE_NOW;
     bool close_later = flags & CLIENT_CLOSING && client->close_how == CLOSE_AFTER_REPLIES;
     const struct {
@@ -43,6 +46,9 @@ static void append_flags(const struct client *client, struct buf *text)
         {client_subscription_count(client) > 0, 'P'},
         {flags & CLIENT_IN_TRANSACTION, 'x'},
         {flags & (CLIENT_BLOCKED | CLIENT_PAUSED | CLIENT_SLICED), 'b'},
+        {tracks, 't'},
+        {tracks && tracking_is_broken(client), 'R'},
+        {tracks && tracking_modes(client) & TRACKING_BROADCAST, 'B'},
         {flags & CLIENT_DIRTY_CAS, 'd'},
         {close_later, 'c'},
         {flags & CLIENT_UNBLOCKED, 'u'},
@@ -71,7 +77,7 @@ static const struct command *last_command(const struct client *client)
     return direct ? direct : client->last_command;
 }
 
-static int64_t idle_ms(const struct client *client)
+int64_t client_idle_ms(const struct client *client)
 {
     const struct exec *exec = client->exec;
     int64_t idle_ms = exec->now_ms - client->active_ms;
@@ -87,9 +93,9 @@ static void append_identity(const struct client *client, struct buf *text)
                client->shared->peer, client->shared->local, client->shared->descriptor,
                or_empty(client->name));
     buf_printf(text, " age=%lld idle=%lld flags=", (long long)(now_ms - client->created_ms) / 1000,
-               (long long)idle_ms(client) / 1000);
+               (long long)client_idle_ms(client) / 1000);
     append_flags(client, text);
-    buf_printf(text, " db=%u sub=%u psub=%u ssub=%u multi=%lld watch=%u", client->db->number,
+    buf_printf(text, " capa= db=%u sub=%u psub=%u ssub=%u multi=%lld watch=%u", client->db->number,
                pubsub_client_count(client, PUBSUB_CHANNEL), pubsub_client_count(client, PUBSUB_PATTERN),
                pubsub_client_count(client, PUBSUB_SHARD),
                client->transaction ? (long long)client->transaction->count : -1LL, watch_count(client));
@@ -108,7 +114,8 @@ static void append_memory(const struct client *client, struct buf *text)
     uint64_t queued = client->transaction ? client->transaction->memory : 0;
     uint64_t chunk = reply_is_empty(&client->out) ? 0 : CHUNK_CAPACITY;
     uint64_t total = sizeof *client + query + query_free + client->argument_bytes + queued + sent_later +
-                     (held > chunk ? held : chunk) + pubsub_client_memory(client);
+                     (held > chunk ? held : chunk) + pubsub_client_memory(client) +
+                     tracking_client_memory(client);
     buf_printf(text, " qbuf=%llu qbuf-free=%llu argv-mem=%llu multi-mem=%llu", (unsigned long long)query,
                (unsigned long long)query_free, (unsigned long long)client->argument_bytes,
                (unsigned long long)queued);
@@ -118,14 +125,20 @@ static void append_memory(const struct client *client, struct buf *text)
                sent_later ? "rw" : "r");
 }
 
+void client_describe_flags(const struct client *client, struct buf *ret_text)
+{
+    append_flags(client, ret_text);
+}
+
 void client_describe(const struct client *client, struct buf *ret_text)
 {
     const struct conn_shared *shared = client->shared;
     append_identity(client, ret_text);
     append_memory(client, ret_text);
     const struct command *last = last_command(client);
-    buf_printf(ret_text, " cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s",
-               last ? last->full_name : "NULL", client->user, client->out.resp,
+    long long redirect = client->flags & CLIENT_TRACKING ? (long long)tracking_redirect(client) : -1;
+    buf_printf(ret_text, " cmd=%s user=%s redir=%lld resp=%d lib-name=%s lib-ver=%s",
+               last ? last->full_name : "NULL", permit_user_name(client), redirect, client->out.resp,
                or_empty(client->library_name), or_empty(client->library_version));
     buf_printf(ret_text, " tot-net-in=%llu tot-net-out=%llu tot-cmds=%llu io-thread=%u",
                (unsigned long long)RELAXED(shared->bytes_in), (unsigned long long)RELAXED(shared->bytes_out),

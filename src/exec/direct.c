@@ -260,7 +260,7 @@ void exec_update_gate(struct exec *exec)
 #define DIRECT_OBSTACLES                                                                                     \
     (CLIENT_CLOSING | CLIENT_BLOCKED | CLIENT_IN_TRANSACTION | CLIENT_MONITOR | CLIENT_REPLY_OFF |           \
      CLIENT_REPLY_SKIP_NEXT | CLIENT_REPLY_SKIP | CLIENT_NO_TOUCH | CLIENT_PAUSED | CLIENT_MOVING |          \
-     CLIENT_SLICED | CLIENT_REPLICA | CLIENT_PRIMARY)
+     CLIENT_SLICED | CLIENT_REPLICA | CLIENT_PRIMARY | CLIENT_TRACKING | CLIENT_LIMITED)
 
 void client_update_direct(struct client *client)
 {

@@ -5,7 +5,7 @@
  * Threads: executor only.
  *
  * The order of the checks is the order in which Redis makes them, because clients see which error wins:
- * protocol fault, unknown command, arity, authentication, what MULTI forbids, memory, hindrances (exec_hindrance), subscriber mode,
+ * protocol fault, unknown command, arity, authentication, what MULTI forbids, permission, memory, hindrances (exec_hindrance), subscriber mode,
  * MONITOR, pause, queueing, keys that a long command holds. */
 #include "exec/dispatch.h"
 
@@ -24,7 +24,10 @@
 #include "exec/evict.h"
 #include "exec/notify.h"
 #include "exec/pause.h"
+#include "exec/permit.h"
+#include "exec/role_change.h"
 #include "exec/sliced.h"
+#include "exec/tracking.h"
 #include "exec/transaction.h"
 #include "exec/watch.h"
 #include "types/hash.h"
@@ -182,8 +185,20 @@ NO_INLINE static bool is_hindered(struct client *client, const struct command *c
     return text != NULL;
 }
 
-static bool is_allowed(struct client *client, const struct command *command)
+static bool is_permitted(struct client *client, const struct request *request)
 {
+    struct buf text = {0};
+    bool permitted =
+        permit_request(client, request->command, request->argv, request->argc, PERMIT_ARRIVED, &text);
+    if (!permitted)
+        refuse(client, request->command, "%s", buf_string(&text));
+    buf_done(&text);
+    return permitted;
+}
+
+static bool is_allowed(struct client *client, const struct request *request)
+{
+    const struct command *command = request->command;
     struct exec *exec = client->exec;
     if (unlikely(!client->authenticated && !(command->flags & CMD_NO_AUTH))) {
         refuse(client, command, "NOAUTH Authentication required.");
@@ -193,6 +208,8 @@ static bool is_allowed(struct client *client, const struct command *command)
         refuse(client, command, "ERR Command not allowed inside a transaction");
         return false;
     }
+    if (client->flags & CLIENT_RESTRICTED && !is_permitted(client, request))
+        return false;
     if (flags_of(client, command) & CMD_DENYOOM && unlikely(!evict_make_room(exec))) {
         refuse_memory(client, command);
         return false;
@@ -245,6 +262,7 @@ static void enforce_query_limit(struct client *client)
     log_write(client->exec->log, LOG_WARNING,
               "client id=%llu addr=%s closed for exceeding its query buffer limit with a transaction",
               (unsigned long long)client->id, client->shared->peer);
+    client->exec->stats.query_closed++;
     client_close(client, CLOSE_NOW);
 }
 
@@ -275,6 +293,15 @@ NO_INLINE static void note_long(struct call *call, struct command_stats *stats, 
                             ns);
 }
 _Static_assert(SPAN_MIN_NS <= 1000000, "a latency event takes a millisecond at least");
+
+void dispatch_tell_long(struct call *call, uint64_t ns)
+{
+    struct exec *exec = call->exec;
+    if (ns >= SPAN_MIN_NS)
+        note_long(call, &exec->command_stats[call->command->id], ns);
+    if (exec->tick_mark - exec->blame.request.arrived_ticks >= exec->blame.slow_ticks)
+        blame_slow(call, ns);
+}
 
 /* Accounts for a command that has just ended. */
 ALWAYS_INLINE void account(struct call *call, struct command_stats *stats, uint64_t ns)
@@ -397,6 +424,8 @@ static bool answers_by_messages(const struct command *command)
     return false;
 }
 
+#define REQUEST_MODES (REPLY_MODES | CLIENT_TRACKING)
+
 /* After a request: drops its reply if it was `muted` from the start and the request has not ended that, and moves
  * CLIENT REPLY SKIP on. CLIENT REPLY OFF and SKIP write no reply of their own. */
 static void apply_reply_mode(struct client *client, bool muted, struct reply_mark before)
@@ -407,6 +436,18 @@ static void apply_reply_mode(struct client *client, bool muted, struct reply_mar
     client->flags &= ~(CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT);
     if (skip_next)
         client->flags |= CLIENT_REPLY_SKIP;
+}
+
+/* What the client's modes make of a request that has come to its end, or to where it waits. */
+NO_INLINE static void apply_modes(struct client *client, const struct request *request, bool is_executed,
+                                  bool muted, struct reply_mark before)
+{
+    client->exec->executing = NULL;
+    /* Of a request whose answer comes later, the mode is applied to that (client_unblock). */
+    if (!(client->flags & (CLIENT_PAUSED | CLIENT_BLOCKED | CLIENT_SLICED)))
+        apply_reply_mode(client, muted, before);
+    if (client->flags & CLIENT_TRACKING && !(client->flags & CLIENT_PAUSED))
+        tracking_request_ended(client, request->command, request->argv, request->argc, is_executed);
 }
 
 static void execute(struct client *client, struct request *request)
@@ -440,13 +481,11 @@ static void fault(struct client *client, const char *text)
     client_close(client, CLOSE_AFTER_REPLIES);
 }
 
-/* Whether what mostly is not the case is not: then of the checks only those are left that look at the request, and that of
- * memory. */
-static bool is_unhindered(const struct client *client)
+bool dispatch_is_unhindered(const struct client *client)
 {
     const struct exec *exec = client->exec;
     return client->authenticated &&
-           !(client->flags & (CLIENT_IN_TRANSACTION | CLIENT_MONITOR | CLIENT_REPLICA)) &&
+           !(client->flags & (CLIENT_IN_TRANSACTION | CLIENT_MONITOR | CLIENT_REPLICA | CLIENT_RESTRICTED)) &&
            client->subscriptions == NULL && exec->hindrances == 0 && exec->pause_until_ms == 0 &&
            !hold_is_any(&exec->holds);
 }
@@ -454,7 +493,7 @@ static bool is_unhindered(const struct client *client)
 /* Returns false when the request was refused, queued or must wait. */
 NO_INLINE static bool is_to_be_executed_slow(struct client *client, const struct request *request)
 {
-    if (!is_allowed(client, request->command))
+    if (!is_allowed(client, request))
         return false;
     if (unlikely(dispatch_must_pause(client, request->command))) {
         client_wait_in(client, &client->exec->paused);
@@ -467,6 +506,8 @@ NO_INLINE static bool is_to_be_executed_slow(struct client *client, const struct
     if (unlikely(
             hold_must_wait(&client->exec->holds, client, request->command, request->argv, request->argc)))
         return false;
+    if (unlikely(client->exec->is_replica && client->exec->role_change_waits != NULL))
+        return !role_change_must_wait(client, request->command, request->argv, request->argc);
     return true;
 }
 
@@ -475,7 +516,7 @@ ALWAYS_INLINE bool is_to_be_executed(struct client *client, const struct request
 {
     if (unlikely(!is_well_formed(client, request)))
         return false;
-    if (unlikely(!is_unhindered(client)))
+    if (unlikely(!dispatch_is_unhindered(client)))
         return is_to_be_executed_slow(client, request);
     if (request->command->flags & CMD_DENYOOM && unlikely(!evict_make_room(client->exec))) {
         refuse_memory(client, request->command);
@@ -500,19 +541,21 @@ void dispatch_request(struct client *client, struct run *run, struct request *re
     }
     bool muted = client->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP);
     struct reply_mark before = {0};
-    if (unlikely(muted))
+    if (unlikely(muted)) {
         before = reply_mark(&client->out);
+        exec->executing =
+            client; /* what the checks push to it (a key is evicted) is no part of the reply either */
+    }
     uint32_t errors = client->out.error_count;
-    if (likely(is_to_be_executed(client, request)))
+    bool is_executed = is_to_be_executed(client, request);
+    if (likely(is_executed))
         execute(client, request);
     else if (client->out.error_count != errors)
         error_stats_count(exec, client->out.error_code, client->out.error_count - errors);
-    /* Of a request whose answer comes later, the mode is applied to that (client_unblock). */
-    if (unlikely(client->flags & REPLY_MODES) &&
-        !(client->flags & (CLIENT_PAUSED | CLIENT_BLOCKED | CLIENT_SLICED))) {
+    if (unlikely(client->flags & REQUEST_MODES)) {
         if (muted && request->command && client->out.error_count == errors)
             muted = !answers_by_messages(request->command);
-        apply_reply_mode(client, muted, before);
+        apply_modes(client, request, is_executed, muted, before);
     }
     client_take_deferred(client);
     block_serve_ready(exec->block);
@@ -566,7 +609,9 @@ static void expire_fields(struct exec *exec, struct db *db, struct slice key, st
                               : hash_expire(hash.rows, exec->keyspace->now_ms, listener, &due_ms);
     if (count > 0) { /* what a large hash keeps is a bound */
         exec->stats.dirty += count;
+        exec->stats.expired_fields += count;
         watch_touch(exec->watch, db, key);
+        tracking_changed(exec, NULL, key);
         notify_publish(exec, NOTIFY_HASH, "hexpired", key, db);
     }
     if (collection_close(&hash, entry, key, ENTRY_HASH, NULL, &none) == COLLECTION_EMPTY) {
@@ -581,6 +626,7 @@ static void expire_key(struct exec *exec, struct db *db, struct slice key, uint6
     exec->stats.expired_keys++;
     exec->stats.dirty++;
     watch_touch(exec->watch, db, key);
+    tracking_changed(exec, NULL, key);
     notify_publish(exec, NOTIFY_EXPIRED, "expired", key, db);
     block_key_lost(exec->block, db, entry_type(table_item_at(position)), key, hash);
     propagate_deleted(exec, db, key);
@@ -589,10 +635,15 @@ static void expire_key(struct exec *exec, struct db *db, struct slice key, uint6
 
 void dispatch_expire_key(struct exec *exec, struct db *db, struct slice key, uint64_t hash)
 {
+    if (!exec->is_replica) /* whose keys and fields go when its primary says so */
+        dispatch_expire_local(exec, db, key, hash);
+}
+
+void dispatch_expire_local(struct exec *exec, struct db *db, struct slice key, uint64_t hash)
+{
     struct table_position position;
     struct entry *entry = db_locate(db, key, hash, &position);
-    /* A replica's keys and fields go when its primary says so, and in a pause nothing changes. */
-    if (entry == NULL || exec->is_replica || exec->pause_until_ms != 0)
+    if (entry == NULL || exec->pause_until_ms != 0) /* in a pause nothing changes */
         return;
     if (db_is_expired(db, entry) && hold_has(&exec->holds, key))
         return;

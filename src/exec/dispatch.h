@@ -11,13 +11,22 @@
  * must be executed again later. */
 void dispatch_request(struct client *client, struct run *run, struct request *request);
 
-/* The same for what is applied (exec/apply.h): nothing hinders it, and it is not sliced. Afterwards CLIENT_PAUSED says that it waits for
+/* Whether what mostly is not the case is not: then of the checks before a request only those are left that look at the request, and
+ * that of memory. Plain SETs (exec/plain.h) are executed without others than this. */
+bool dispatch_is_unhindered(const struct client *client);
+
+/* Of a command that has just ended, and took so long: tells of it as is due, if it is. */
+void dispatch_tell_long(struct call *call, uint64_t ns);
+
+/* As dispatch_request for what is applied (exec/apply.h): nothing hinders it, and it is not sliced. Afterwards CLIENT_PAUSED says that it waits for
  * a key that is held, and must be executed again. Serves nobody. */
 void dispatch_applied(struct client *client, struct request *request);
 
 /* Deletes a key that is past its time, or takes such fields out of a hash, with everything that belongs to it (event,
  * watchers, statistics). A key that a long command holds stays as it is. */
 void dispatch_expire_key(struct exec *exec, struct db *db, struct slice key, uint64_t hash);
+/* The same on a replica, where a client writes or has written. */
+void dispatch_expire_local(struct exec *exec, struct db *db, struct slice key, uint64_t hash);
 
 /* Whether CLIENT PAUSE holds this command of the client up. */
 bool dispatch_must_pause_slow(const struct client *client, const struct command *command);

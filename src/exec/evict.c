@@ -7,6 +7,7 @@
 #include "exec/hold.h"
 #include "exec/notify.h"
 #include "exec/pause.h"
+#include "exec/tracking.h"
 #include "exec/watch.h"
 
 /* ---- Rules ------------------------------------------------------------------------------------------------- */
@@ -65,6 +66,7 @@ static void evict_key(struct exec *exec, const struct evict_victim *victim)
     exec->stats.evicted_keys++;
     exec->stats.dirty++;
     watch_touch(exec->watch, victim->db, key);
+    tracking_changed(exec, NULL, key);
     notify_publish(exec, NOTIFY_EVICTED, "evicted", key, victim->db);
     block_key_lost(exec->block, victim->db, entry_type(victim->entry), key, victim->hash);
     propagate_deleted(exec, victim->db, key);

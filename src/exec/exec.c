@@ -19,10 +19,14 @@
 #include "exec/error_stats.h"
 #include "exec/evict.h"
 #include "exec/fetch.h"
+#include "exec/local_keys.h"
 #include "exec/pause.h"
+#include "exec/permit.h"
+#include "exec/plain.h"
 #include "exec/post.h"
 #include "exec/pubsub.h"
 #include "exec/sliced.h"
+#include "exec/tracking.h"
 #include "exec/transaction.h"
 #include "exec/watch.h"
 
@@ -66,6 +70,8 @@ struct exec *exec_new(const struct exec_options *options)
     list_init(&exec->unblocked);
     table_init(&exec->clients_by_id, &clients_by_id_type, NULL, NULL);
     error_stats_init(exec);
+    permit_init(exec);
+    list_init(&exec->acl_jobs);
     exec->pubsub = pubsub_new(exec);
     exec->watch = watch_table_new(exec);
     exec->block = block_table_new(exec);
@@ -91,7 +97,9 @@ void exec_free(struct exec *exec)
     ASSERT(exec->client_count == 0);
     reply_clear(&exec->deferred);
     exec_run_posts(exec);
+    permit_done(exec);
     pubsub_free(exec->pubsub);
+    local_keys_set_on(exec, false);
     watch_table_free(exec->watch);
     block_table_free(exec->block);
     sliced_table_free(exec->sliced);
@@ -154,11 +162,9 @@ struct client *exec_client_opened(struct exec *exec, struct port *port, struct c
     client->port = port;
     client->conn = conn;
     client->shared = shared;
-    client->authenticated = exec->config->requirepass[0] == 0;
-    atomic_store_explicit(&shared->authenticated, client->authenticated, memory_order_relaxed);
+    permit_client_begin(client);
     reply_init(&client->out, exec->chunks, 2);
     list_init(&client->watched);
-    client->user = mem_strdup("default");
     exec->now_ms = clock_wall_us(exec->clock) / 1000;
     client->created_ms = client->active_ms = exec->now_ms;
     list_append(&exec->clients, &client->in_clients);
@@ -192,6 +198,7 @@ void exec_client_closed(struct exec *exec, struct client *client)
         exec->hooks.client_gone(exec->hooks.context, client);
     transaction_discard(client);
     pubsub_client_gone(exec->pubsub, client);
+    tracking_disable(client);
     durable_client_gone(client);
     if (list_is_listed(&client->in_dirty))
         list_remove(&client->in_dirty);
@@ -211,7 +218,7 @@ void exec_client_closed(struct exec *exec, struct client *client)
     mem_free(client->name);
     mem_free(client->library_name);
     mem_free(client->library_version);
-    mem_free(client->user);
+    permit_client_gone(client);
     mem_free(client);
 }
 
@@ -238,6 +245,7 @@ static void enforce_output_limit(struct client *client, uint64_t pending)
     log_write(exec->log, LOG_WARNING,
               "client id=%llu addr=%s closed for exceeding its output buffer limit (%llu bytes not read)",
               (unsigned long long)client->id, client->shared->peer, (unsigned long long)pending);
+    exec->stats.output_closed++;
     client_close(client, CLOSE_NOW);
 }
 
@@ -349,6 +357,7 @@ static void flush_client(struct client *client)
 void exec_flush_output(struct exec *exec)
 {
     DEBUG_ASSERT(exec->propagate.unit_count == 0); /* P2 */
+    tracking_send_noted(exec);
     if (unlikely(exec->durable.log_grown != NULL))
         exec->durable.log_grown(exec->durable.context);
     if (unlikely(exec->feed != NULL))
@@ -469,7 +478,9 @@ static void append_pending(struct client *client, struct run *run)
  *
  *   window_fill          the keys' buckets, and blocks that were built ahead (the requests themselves: exec_expect_run)
  *   window_fetch_items   the entries that probably hold the keys
- *   window_fetch_values  what they refer to, and the rows in question; just before the window is executed */
+ *   window_fetch_values  what they refer to, and the rows in question; just before the window is executed
+ *
+ * Of plain SETs (exec/plain.h) nothing but the bucket and the entry is touched. */
 struct window {
     unsigned count;
     struct client *clients[EXEC_WINDOW];
@@ -495,11 +506,10 @@ static void window_fill(struct window *window, struct batch_cursor *cursor)
             continue;
         }
         struct request *request = &run->requests[cursor->request++];
-        if (request->has_key) {
-            table_prefetch_bucket(run->client->db->keys, request->key_hash);
-            if (request->built)
-                prefetch_write(request->built); /* another core wrote it, and its clock is set */
-        }
+        if (request->has_key)
+            table_prefetch_bucket(run->client->db->keys, request->key_hash, request->is_plain);
+        if (request->has_key && request->built && !request_is_whole(request))
+            prefetch_write(request->built); /* another core wrote it, and its clock is set */
         window->clients[window->count] = run->client;
         window->requests[window->count++] = request;
     }
@@ -519,7 +529,7 @@ static void window_fetch_items(const struct window *window)
         if (!item)
             continue;
         prefetch(item);
-        if (window->requests[i]->command->flags & CMD_WRITE)
+        if (!window->requests[i]->is_plain && window->requests[i]->command->flags & CMD_WRITE)
             heap_prefetch_release(window->clients[i]->exec->heap, item);
     }
 }
@@ -527,24 +537,14 @@ static void window_fetch_items(const struct window *window)
 /* The rows in question of collections. */
 NO_INLINE static void window_fetch_rows(const struct window *window, const struct entry *const *items)
 {
-    struct members_fetch fetches[EXEC_WINDOW];
-    unsigned fetching = 0;
+    struct fetch_rows fetch;
+    fetch_rows_begin(&fetch);
     for (unsigned i = 0; i < window->count; i++)
-        if (items[i] && fetch_rows_begin(items[i], window->requests[i], &fetches[fetching]))
-            fetching++;
-    while (fetching > 0) {
-        /* All have their trees' depth to go, most of them the same: who has arrived is dropped. */
-        unsigned left = 0;
-        for (unsigned i = 0; i < fetching; i++) {
-            if (!members_fetch_step(&fetches[i]))
-                continue;
-            if (left != i)
-                fetches[left] = fetches[i];
-            left++;
-        }
-        fetching = left;
-    }
+        if (items[i] && fetch_has_rows(items[i]))
+            fetch_rows_add(&fetch, items[i], window->requests[i]);
+    fetch_rows_all(&fetch);
 }
+_Static_assert(EXEC_WINDOW <= MEMBERS_FETCH_MAX, "all members of a window are looked up together");
 
 static void window_fetch_values(const struct window *window)
 {
@@ -552,23 +552,56 @@ static void window_fetch_values(const struct window *window)
     bool some_rows = false;
     for (unsigned i = 0; i < window->count; i++) {
         /* Found once more: it may have been replaced since it was asked for. */
-        items[i] = window_item(window, i);
+        items[i] = window->requests[i]->is_plain ? NULL : window_item(window, i);
         if (!items[i])
             continue;
         fetch_value(items[i], window->requests[i]);
-        some_rows |= entry_encoding(items[i]) == ENTRY_TREE || entry_encoding(items[i]) == ENTRY_PAGE;
+        some_rows |= fetch_has_rows(items[i]);
     }
     if (some_rows)
         window_fetch_rows(window, items);
 }
 
+/* Of the window's requests from `first` on, how many are the next ones of the client's run. */
+static unsigned window_stretch(const struct window *window, unsigned first, const struct run *run)
+{
+    unsigned count = 0;
+    const struct request *next = &run->requests[run->next];
+    while (first + count < window->count && window->requests[first + count] == next + count)
+        count++;
+    return count;
+}
+
+/* Executes plain SETs together. Returns how many of the window's requests are done with; 0: the first is to be executed alone. */
+static unsigned window_execute_plain(const struct window *window, unsigned first)
+{
+    struct client *client = window->clients[first];
+    struct run *run = client->pending_head;
+    unsigned count = plain_count(client, run, window_stretch(window, first, run));
+    if (count > 0)
+        count = plain_execute(client, run, count);
+    run->next = (uint16_t)(run->next + count);
+    if (run->next >= run->stop)
+        pass_stop(client, run);
+    return count;
+}
+
 static void window_execute(struct exec *exec, const struct window *window)
 {
     exec->tick_mark = pause_begin(exec);
-    /* A client that has to wait keeps its requests pending. */
     for (unsigned i = 0; i < window->count; i++) {
-        if (likely(window->clients[i]->pending_head))
-            step(window->clients[i]);
+        struct client *client = window->clients[i];
+        if (unlikely(client->pending_head == NULL))
+            continue;
+        if (window->requests[i]->is_plain) {
+            unsigned count = window_execute_plain(window, i);
+            if (likely(count > 0)) {
+                i += count - 1;
+                continue;
+            }
+        }
+        /* A client that has to wait keeps its requests pending. */
+        step(client);
     }
 }
 
@@ -608,6 +641,8 @@ void exec_expect_run(const struct run *run)
     const char *requests = (const char *)run->requests, *arguments = (const char *)run->arguments;
     for (size_t at = 0; at < run->count * sizeof run->requests[0]; at += CACHE_LINE)
         prefetch_write(requests + at);
+    if (run->whole_count == run->count)
+        return;
     for (size_t at = 0; at < run->argument_count * sizeof run->arguments[0]; at += CACHE_LINE)
         prefetch(arguments + at);
 }
@@ -656,6 +691,7 @@ static void upkeep(struct exec *exec)
 {
     uint64_t begin_ns = clock_monotonic_ns(exec->clock);
     bool more = expire_step(exec);
+    local_keys_step(exec);
     more |= reclaim_step(exec);
     more |= evict_step(exec);
     uint64_t rest_ns = 1000000000ull / (uint64_t)exec->config->hz;

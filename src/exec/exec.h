@@ -29,6 +29,7 @@
 #include "keyspace/evict.h"
 #include "keyspace/keyspace.h"
 
+struct acl;         /* acl/acl.h */
 struct block_table; /* exec/block.h */
 struct call;
 struct config;
@@ -39,6 +40,7 @@ struct persist;
 struct pubsub;
 struct repl;
 struct sliced_table;
+struct tracking;
 struct watch_table;
 struct worker_pool;
 
@@ -63,8 +65,11 @@ struct exec_stats {
     uint64_t sliced_commands; /* that took more than one slice */
     uint64_t slices;          /* of those */
     uint64_t expired_keys;
+    uint64_t expired_fields;
     uint64_t evicted_keys;
     uint64_t error_replies;
+    uint64_t query_closed;  /* clients closed for client-query-buffer-limit, with a transaction */
+    uint64_t output_closed; /* for client-output-buffer-limit */
     uint64_t expire_cycles;
     uint64_t batches;
     uint64_t dirty;        /* changes since start */
@@ -142,22 +147,28 @@ struct exec {
     uint32_t blocked_count;     /* clients in blocked, and those in client_wait_in */
     struct deadlines deadlines; /* of the clients in blocked */
 
+    struct acl *acl;               /* users: exec/permit.h */
+    struct list_node acl_jobs;     /* on the aclfile: cmd/acl_file.c */
+    _Atomic bool admits_strangers; /* connections need not say who they are; read by I/O threads */
     struct pubsub *pubsub;
     struct watch_table *watch;
+    struct tracking *tracking;   /* clients that keep copies; NULL: none do */
     struct block_table *block;   /* who waits for keys */
     struct sliced_table *sliced; /* long commands */
     struct hold_table holds;     /* the keys that they hold */
     unsigned notify_classes;     /* enabled keyspace events */
     unsigned hindrances;         /* enum exec_hindrance */
     bool is_replica; /* changes come from a primary only: propagate.h P6, and keys expire when it says so */
-    struct propagate propagate; /* what is written into the log of changes */
-    struct persist *persist;    /* files: persist/, NULL in a simulation without them */
-    struct repl *repl;          /* replication: repl/, the same */
-    struct exec_tasks tasks;    /* work beside requests */
-    struct direct_table direct; /* threads that read the keyspace */
-    struct durable durable;     /* output that waits for the disk */
+    struct local_keys *local_keys; /* of a replica that accepts writes, NULL: it does not, or is none */
+    struct propagate propagate;    /* what is written into the log of changes */
+    struct persist *persist;       /* files: persist/, NULL in a simulation without them */
+    struct repl *repl;             /* replication: repl/, the same */
+    struct exec_tasks tasks;       /* work beside requests */
+    struct direct_table direct;    /* threads that read the keyspace */
+    struct durable durable;        /* output that waits for the disk */
     uint32_t monitor_count;
     bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
+    bool plain_off;     /* every request goes the long way (exec/plain.h): for tests */
 
     /* exec/evict.h */
     struct {
@@ -178,6 +189,8 @@ struct exec {
     struct exec_hooks hooks;
     /* Before output is handed over, between two units; NULL: nobody wants the log sent, or a word with replicas. */
     void (*feed)(struct exec *exec);
+    /* A replica's (exec/role_change.h): the list in which whoever makes it a primary is to wait, NULL: nothing is left to be applied. */
+    struct list_node *(*role_change_waits)(struct exec *exec);
     struct exec_stats stats;
     struct command_stats *command_stats; /* by command id */
     struct table error_stats;            /* code -> count */

@@ -1,10 +1,15 @@
-/* Asking for collections ahead. Entry: fetch_value, fetch_rows_begin. Threads: executor only. */
+/* Asking for collections ahead. Entry: fetch_value, fetch_rows_add. Threads: executor only. */
 #include "exec/fetch.h"
 
+#include "base/num.h"
 #include "exec/command.h"
+#include "types/stream.h"
+#include "types/zset.h"
 
-#define INLINE_LINES_MAX 16 /* of a string that lies in its entry */
-#define PAGE_LINES       5  /* header and columns of a small collection, and its first rows */
+#define INLINE_LINES_MAX  16 /* of a string that lies in its entry */
+#define SCORED_MEMBER_ARG 3
+#define LEAF_LINES        2 /* header of a stream's, and its names */
+#define PAGE_LINES        5 /* header and columns of a small collection, and its first rows */
 
 static void prefetch_lines(const void *from, size_t first, size_t end)
 {
@@ -25,29 +30,68 @@ void fetch_value_slow(const struct entry *entry, const struct request *request)
     case ENTRY_TREE:
         prefetch_lines(entry_collection(entry), 0, sizeof(struct collection) / CACHE_LINE + 1);
         break;
+    case ENTRY_OBJECT: prefetch_lines(entry_object(entry), 0, sizeof(struct stream) / CACHE_LINE + 1); break;
     default: break;
     }
 }
 
-bool fetch_rows_begin(const struct entry *entry, const struct request *request,
-                      struct members_fetch *ret_fetch)
+static void add_leaf(struct fetch_rows *fetch, const struct page *leaf)
 {
-    uint32_t member = request->command->member_arg;
-    if (member == 0 || member >= request->argc)
-        return false;
-    bool writes = request->command->flags & CMD_WRITE;
-    if (entry_encoding(entry) == ENTRY_PAGE) {
-        if (!entry_page(entry)->tagged) /* one with few rows, or without look-ups */
-            return false;
-        members_fetch_begin_page(ret_fetch, entry_page(entry), request->argv[member], writes);
-        return true;
+    prefetch_lines(leaf, 0, LEAF_LINES);
+    fetch->leaves[fetch->leaf_count++] = leaf;
+}
+
+/* A sorted set has the row in the order of scores, too. Before a member that is the fourth word stands its score (ZADD), or a
+ * number which only leads to another leaf (ZINCRBY). */
+static void add_scored(struct fetch_rows *fetch, const struct tree *rows, const struct request *request)
+{
+    double score;
+    if (request->command->member_arg == SCORED_MEMBER_ARG &&
+        num_parse_double(request->argv[SCORED_MEMBER_ARG - 1], &score))
+        add_leaf(fetch, zset_likely_leaf(rows, score, request->argv[SCORED_MEMBER_ARG]));
+}
+
+void fetch_rows_add(struct fetch_rows *fetch, const struct entry *entry, const struct request *request)
+{
+    const struct command *command = request->command;
+    bool writes = command->flags & CMD_WRITE;
+    if (entry_encoding(entry) == ENTRY_OBJECT) {
+        if (writes && entry_type(entry) == ENTRY_STREAM)
+            add_leaf(fetch, stream_last_leaf((const struct stream *)entry_object(entry)));
+        return;
     }
-    if (entry_encoding(entry) != ENTRY_TREE)
-        return false;
+    uint32_t member = command->member_arg;
+    if (member == 0 || member >= request->argc)
+        return;
+    if (entry_encoding(entry) == ENTRY_PAGE) {
+        if (entry_page(entry)->tagged) /* else one with few rows, or without look-ups */
+            members_fetch_add_page(&fetch->members, entry_page(entry), request->argv[member], writes);
+        return;
+    }
     const struct collection *collection = entry_collection(entry);
     const struct tree *rows = collection->has_index ? &collection->index : &collection->rows;
     if (!rows->type->scattered)
-        return false;
-    members_fetch_begin(ret_fetch, rows, request->argv[member], writes);
-    return true;
+        return;
+    members_fetch_add(&fetch->members, rows, request->argv[member], writes);
+    if (collection->has_index && writes)
+        add_scored(fetch, &collection->rows, request);
+}
+
+/* Of a stream, where its end is; of a sorted set, the scores, among which one is searched for by halves. */
+static void fetch_in_leaf(const struct page *leaf)
+{
+    if (leaf->layout == PAGE_LOG) {
+        prefetch_write((const char *)leaf + log_of(leaf)->end);
+        return;
+    }
+    size_t width = leaf->form & NUMBER_WIDTH_MASK;
+    prefetch_lines(page_numbers(leaf) + leaf->first * width, 0, leaf->count * width / CACHE_LINE + 1);
+}
+
+void fetch_rows_all(struct fetch_rows *fetch)
+{
+    if (fetch->members.count > 0)
+        members_fetch_all(&fetch->members);
+    for (unsigned i = 0; i < fetch->leaf_count; i++)
+        fetch_in_leaf(fetch->leaves[i]);
 }

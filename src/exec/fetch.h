@@ -1,7 +1,7 @@
 /* What a request will read of a collection, asked for before the request is executed, so that the misses of several requests
  * overlap.
  *
- * Principal entry points: fetch_value, then fetch_rows_begin.
+ * Principal entry points: fetch_value, then fetch_rows_begin, fetch_rows_add, fetch_rows_all.
  * Threads: executor only. */
 #ifndef SKUA_EXEC_FETCH_H
 #define SKUA_EXEC_FETCH_H
@@ -22,9 +22,29 @@ static inline void fetch_value(const struct entry *entry, const struct request *
         fetch_value_slow(entry, request);
 }
 
-/* Begins to look the request's member up in a set, a hash or a large sorted set, for members_fetch_step. False: it has none, or
- * the entry is something else. Follows fetch_value. */
-bool fetch_rows_begin(const struct entry *entry, const struct request *request,
-                      struct members_fetch *ret_fetch);
+/* The rows in question of several requests, which are looked up together. */
+struct fetch_rows {
+    struct members_fetch members;
+    unsigned leaf_count; /* other leaves, whose headers have been asked for: they are found without waiting */
+    const struct page *leaves[MEMBERS_FETCH_MAX];
+};
+
+ALWAYS_INLINE void fetch_rows_begin(struct fetch_rows *fetch)
+{
+    members_fetch_begin(&fetch->members);
+    fetch->leaf_count = 0;
+}
+
+/* One more request, of at most MEMBERS_FETCH_MAX; of an entry that is one (fetch_has_rows). Follows fetch_value. */
+void fetch_rows_add(struct fetch_rows *fetch, const struct entry *entry, const struct request *request);
+
+void fetch_rows_all(struct fetch_rows *fetch);
+
+/* Whether it is worth while to look what the request will read of it. */
+ALWAYS_INLINE bool fetch_has_rows(const struct entry *entry)
+{
+    enum entry_encoding encoding = entry_encoding(entry);
+    return encoding == ENTRY_PAGE || encoding == ENTRY_TREE || encoding == ENTRY_OBJECT;
+}
 
 #endif

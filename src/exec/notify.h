@@ -25,6 +25,7 @@ enum notify_class {
     NOTIFY_KEY_MISS = 1 << 11, /* m: not part of A */
     NOTIFY_MODULE = 1 << 12,   /* d */
     NOTIFY_NEW = 1 << 13,      /* n: not part of A */
+    NOTIFY_LOCAL = 1 << 14,    /* no letter: exec/local_keys.h wants to know of changes */
 };
 
 /* False when a letter is unknown. */

@@ -29,6 +29,9 @@ struct client;
 struct conn;
 struct entry;
 
+#define REQUEST_SHORT_KEY 18
+
+/* One line of the cache: what the executor needs of a plain SET is all in it. */
 struct request {
     const struct command *command; /* NULL: unknown, or faulty */
     const struct slice *argv;
@@ -41,8 +44,19 @@ struct request {
         const char *fault; /* is_faulty: answer with this text (its code included) and close */
     };
     bool has_key;
-    bool is_faulty; /* a protocol error; always the last */
+    bool is_faulty;         /* a protocol error; always the last */
+    bool is_plain;          /* exec/plain.h, Y1; the rest is of those */
+    uint8_t short_key_size; /* 0: the key is longer, or empty */
+    uint16_t built_size;    /* of the block */
+    char short_key[REQUEST_SHORT_KEY];
 };
+_Static_assert(sizeof(struct request) == 64, "a line");
+
+/* Whether the executor needs neither the arguments nor the block to look the key up and store it. */
+static inline bool request_is_whole(const struct request *request)
+{
+    return request->is_plain && request->short_key_size > 0;
+}
 
 struct run {
     struct run *link; /* next in whatever queue holds the run */
@@ -60,9 +74,11 @@ struct run {
     uint16_t next;
     uint16_t direct_count; /* requests whose command has a direct form */
     uint16_t argument_count;
+    uint16_t whole_count;          /* requests of which request_is_whole */
     uint16_t built_count;          /* requests with a block: N5 */
+    uint32_t built_clock;          /* the access clock of these blocks */
     struct slice *extra_arguments; /* memory for requests with many arguments, or NULL */
-    struct request requests[RUN_REQUESTS];
+    struct request requests[RUN_REQUESTS] CACHE_ALIGNED;
     struct slice arguments[RUN_ARGUMENTS];
 };
 

@@ -12,6 +12,7 @@
 #include "exec/dispatch.h"
 #include "exec/hold.h"
 #include "exec/pause.h"
+#include "exec/tracking.h"
 
 /* Work between two looks at the clock: some microseconds. */
 #define LOOK_WORK 64
@@ -348,6 +349,8 @@ static void end(struct sliced *sliced)
         reply_drop(&sliced->out, exec->workers);
     else
         reply_move(&client->out, &sliced->out);
+    if (unlikely(client->flags & CLIENT_TRACKING))
+        tracking_long_ended(client);
     client->flags &= ~(uint32_t)CLIENT_REPLY_SKIP;
     put(table, sliced);
     give_places(table);

@@ -4,6 +4,9 @@
 #include "base/alloc.h"
 #include "base/mutant.h"
 #include "exec/call.h"
+#include "exec/error_stats.h"
+#include "exec/permit.h"
+#include "exec/tracking.h"
 #include "exec/watch.h"
 
 void transaction_begin(struct client *client)
@@ -62,6 +65,19 @@ enum status transaction_queue(struct client *client, const struct command *comma
     return ST_OK;
 }
 
+/* Rights may have been taken since the command was queued, also by one before it. */
+static bool is_still_permitted(struct call *call)
+{
+    uint32_t errors = call->out->error_count;
+    bool permitted = permit_or_answer(call->client, call->command, call->argv, call->argc, PERMIT_QUEUED);
+    if (!permitted) {
+        call->exec->command_stats[call->command->id].rejected++;
+        error_stats_count(call->exec, call->out->error_code, 1);
+        call->out->error_count = errors; /* counted: EXEC does not count it again */
+    }
+    return permitted;
+}
+
 /* Runs one queued command with the client's state as the commands before it have left it. */
 static void execute_queued(struct call *exec_call_, const struct queued_command *queued)
 {
@@ -75,7 +91,11 @@ static void execute_queued(struct call *exec_call_, const struct queued_command 
         .db = client->db,
         .out = &client->out,
     };
+    if (unlikely(client->flags & CLIENT_RESTRICTED) && !is_still_permitted(&call))
+        return;
     exec_call(&call);
+    if (unlikely(client->flags & CLIENT_TRACKING))
+        tracking_note_read(client, call.command, call.argv, call.argc);
 }
 
 void transaction_execute(struct call *call)

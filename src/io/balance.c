@@ -53,21 +53,28 @@ static uint64_t connections_wanted(const struct io *io)
     return io->index == 0 || io->index > active || io->draining ? 0 : share(io->group, active);
 }
 
+/* How many more it has, those that leave left out, than it should. */
+static uint64_t surplus_of(const struct io *io)
+{
+    uint64_t wanted = connections_wanted(io), staying = connections_of(io) - io->leaving;
+    return staying > wanted ? staying - wanted : 0;
+}
+
+/* Looked at here and now: while an io spreads it sends nothing pinned. */
 void io_spread(struct io *io)
 {
-    io->spreading = true;
+    io->spreading = surplus_of(io) > 0;
     io->spread_rests = false;
 }
 
 /* How many more should be asked to move now; 0 and not spreading any longer when there are no more to move. */
 static uint64_t surplus_now(struct io *io)
 {
-    uint64_t wanted = connections_wanted(io), staying = connections_of(io) - io->leaving;
-    if (staying <= wanted) {
+    uint64_t surplus = surplus_of(io), room = IO_MOVING_MAX > io->leaving ? IO_MOVING_MAX - io->leaving : 0;
+    if (surplus == 0) {
         io->spreading = false;
         return 0;
     }
-    uint64_t surplus = staying - wanted, room = IO_MOVING_MAX > io->leaving ? IO_MOVING_MAX - io->leaving : 0;
     if (surplus > IO_MOVE_BATCH)
         surplus = IO_MOVE_BATCH;
     return surplus < room ? surplus : room;

@@ -109,7 +109,10 @@ struct run *io_run_get(struct io *io)
         run->spare = NULL;
     }
     run->link = NULL;
-    run->count = run->next = run->direct_count = run->argument_count = run->built_count = 0;
+    run->count = run->next = run->direct_count = run->argument_count = 0;
+    run->whole_count = run->built_count = 0;
+    run->built_clock =
+        atomic_load_explicit(&io->group->options.exec->keyspace->use_shared.clock_now, memory_order_relaxed);
     run->extra_arguments = NULL;
     run->client = NULL;
     run->executed_ticks = run->report = 0;

@@ -46,7 +46,7 @@ bool conn_admit(struct io_group *group, struct stream *stream)
     struct stream_description description;
     stream_describe(stream, &description);
     if (config->protected_mode && !description.is_loopback && !description.is_local_socket &&
-        !config->requirepass_is_set) {
+        atomic_load_explicit(&group->options.exec->admits_strangers, memory_order_relaxed)) {
         refuse(
             group, stream,
             "-DENIED Skua is running in protected mode: no password is set for the default user, so only "
@@ -104,6 +104,7 @@ static void delist(struct conn *conn)
     for (size_t i = 0; i < ARRAY_COUNT(nodes); i++)
         if (list_is_listed(nodes[i]))
             list_remove(nodes[i]);
+    conn->postponed = false;
 }
 
 /* From now on the connection is kept for its last answers only. */
@@ -151,8 +152,8 @@ void conn_new(struct io *io, struct stream *stream)
     parser_init(&conn->parser);
     describe(conn, &description);
     /* The first bytes may be parsed before the executor has heard of the connection: it decides as this does. */
-    atomic_store_explicit(&conn->shared.authenticated, !io->group->options.config->requirepass_is_set,
-                          memory_order_relaxed);
+    bool is_admitted = atomic_load_explicit(&io->group->options.exec->admits_strangers, memory_order_relaxed);
+    atomic_store_explicit(&conn->shared.authenticated, is_admitted, memory_order_relaxed);
     stream->owner = conn;
     stream->ready = on_ready;
     conn->is_loopback = description.is_loopback;
@@ -353,6 +354,10 @@ static void get_limits(const struct conn *conn, struct parser_limits *ret_limits
 
 void conn_mark_unsent(struct conn *conn)
 {
+    if (conn->postponed) {
+        conn->postponed = false;
+        list_remove(&conn->in_unsent);
+    }
     if (!conn->send_blocked && !list_is_listed(&conn->in_unsent))
         list_append(&conn->io->unsent, &conn->in_unsent);
 }
@@ -464,6 +469,7 @@ void conn_parse(struct conn *conn)
         log_write(conn->io->group->options.log, LOG_WARNING,
                   "client id=%llu addr=%s closed for exceeding its query buffer limit",
                   (unsigned long long)conn->shared.id, conn->shared.peer);
+        atomic_fetch_add_explicit(&conn->io->group->query_closed, 1, memory_order_relaxed);
         conn_end(conn);
         return;
     }
@@ -546,6 +552,32 @@ void conn_queue_output(struct conn *conn, struct chunk_list *bytes)
     conn_mark_unsent(conn);
 }
 
+bool conn_postpone(struct conn *conn)
+{
+    struct io *io = conn->io;
+    /* What halts it for its next read says that an answer is on its way. Should that be long in coming, what is there goes. */
+    if (likely(!conn->awaits_answers) || conn->state != CONN_OPEN || conn->at_end || conn->upgrade ||
+        conn->output.bytes == 0 || conn->output.bytes > CONN_POSTPONED_SIZE)
+        return false;
+    if (conn->postponed_ns == 0)
+        conn->postponed_ns = io->now_ns;
+    else if (io->now_ns - conn->postponed_ns >= CONN_POSTPONED_NS)
+        return false;
+    conn->postponed = true;
+    list_append(&io->postponed, &conn->in_unsent);
+    return true;
+}
+
+void conn_end_postponing(struct io *io)
+{
+    while (!list_is_empty(&io->postponed)) {
+        struct conn *conn = list_entry(io->postponed.next, struct conn, in_unsent);
+        if (io->now_ns - conn->postponed_ns < CONN_POSTPONED_NS)
+            break;
+        conn_mark_unsent(conn);
+    }
+}
+
 /* What has been sent, in bytes of a share: pinned ones cost less. */
 static uint64_t weigh(const struct conn_sent *sent)
 {
@@ -557,6 +589,7 @@ void conn_send(struct conn *conn)
     if (conn->state == CONN_ENDED)
         return;
     conn->send_blocked = false;
+    conn->postponed_ns = 0;
     uint64_t left = CONN_SEND_SIZE;
     while (conn->output.bytes > 0) {
         if (left == 0) {
@@ -694,8 +727,8 @@ void conn_arrive(struct conn *conn, struct io *io)
         conn_end(conn);
     if (conn->state == CONN_ENDED)
         return;
-    if (conn->output.bytes > 0 && !list_is_listed(&conn->in_unsent))
-        list_append(&io->unsent, &conn->in_unsent);
+    if (conn->output.bytes > 0 || conn->upgrade)
+        conn_mark_unsent(conn);
     conn_note_unpinned(conn); /* what was told on the way */
     conn_parse(conn);
 }

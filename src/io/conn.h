@@ -53,6 +53,11 @@ enum conn_state { CONN_OPEN, CONN_FINISHING, CONN_MOVING, CONN_ENDED };
 /* How long a connection that is at its end is kept while no answer comes or is taken. */
 #define CONN_LINGER_NS ((int64_t)5 * 1000000000)
 
+/* A pipeline in which writes and direct reads take turns goes to the executor and back for each of them: its replies are gathered so
+ * long, and so many bytes of them, before a part of them is sent. */
+#define CONN_POSTPONED_NS   250000
+#define CONN_POSTPONED_SIZE 16384
+
 struct conn {
     enum conn_state state;
     struct io *io;
@@ -61,17 +66,19 @@ struct conn {
     struct conn_shared shared;
 
     struct parser parser;
-    struct chunk *input;  /* O2 */
-    uint64_t parsed;      /* offset in input->data of the request under way */
-    uint64_t wanted;      /* bytes that the request under way needs in all, as far as known */
-    uint32_t outstanding; /* O1 */
-    bool halted;          /* parsing waits for outstanding runs or for room in the ring */
-    bool awaits_answers;  /* halted until no run is outstanding: a read is to be direct (io/direct.h) */
-    bool faulty;          /* a protocol error was found: nothing more is parsed */
-    bool at_end;          /* the peer has said all that it will: closed once it has its answers */
-    bool lingers;         /* at_end, hung up, or finishing: counted in io->lingering */
-    bool leaves;          /* has been asked to move: counted in io->leaving */
-    bool send_blocked;    /* the stream takes nothing now */
+    struct chunk *input;   /* O2 */
+    uint64_t parsed;       /* offset in input->data of the request under way */
+    uint64_t wanted;       /* bytes that the request under way needs in all, as far as known */
+    uint32_t outstanding;  /* O1 */
+    bool halted;           /* parsing waits for outstanding runs or for room in the ring */
+    bool awaits_answers;   /* halted until no run is outstanding: a read is to be direct (io/direct.h) */
+    bool faulty;           /* a protocol error was found: nothing more is parsed */
+    bool at_end;           /* the peer has said all that it will: closed once it has its answers */
+    bool lingers;          /* at_end, hung up, or finishing: counted in io->lingering */
+    bool leaves;           /* has been asked to move: counted in io->leaving */
+    bool send_blocked;     /* the stream takes nothing now */
+    bool postponed;        /* in_unsent is in io->postponed */
+    uint64_t postponed_ns; /* monotonic, since when; 0: nothing has been postponed since the last send */
     unsigned ready_events;
 
     struct io_upgrade *upgrade; /* asked for and not yet done: nothing is received meanwhile */
@@ -118,6 +125,13 @@ void conn_queue_output(struct conn *conn, struct chunk_list *bytes);
 /* Sends as much as the stream takes. */
 void conn_send(struct conn *conn);
 
+/* Puts a connection that has just been taken off io->unsent onto io->postponed when more is to be expected for it shortly; false
+ * when it is to send now. */
+bool conn_postpone(struct conn *conn);
+
+/* Marks connections as unsent whose output has been postponed for long enough. */
+void conn_end_postponing(struct io *io);
+
 /* Closes after what is queued has been sent. */
 void conn_finish(struct conn *conn);
 
@@ -134,7 +148,7 @@ void conn_depart(struct conn *conn);
 void conn_arrive(struct conn *conn, struct io *io);
 
 /* upgrade.c: from a socket to shared memory. The first, with an upgrade of its own, when the executor has asked for it; the
- * other whenever something has been sent or a run has come back, until it is done. */
+ * other whenever something has been sent, a run has come back or the connection has arrived, until it is done. */
 void conn_upgrade(struct conn *conn, struct io_upgrade *upgrade);
 void conn_go_on_upgrading(struct conn *conn);
 

@@ -147,6 +147,11 @@ static enum direct_outcome read_section(struct reading *reading)
                 return DIRECT_CLOSED;
             continue;
         }
+        if (unlikely(atomic_load_explicit(&reading->conn->shared.direct, memory_order_acquire) !=
+                     reading->word)) {
+            shared_read_end(&read);
+            return DIRECT_MODE; /* its rights have changed meanwhile: D12 */
+        }
         struct direct direct = {.read = &read,
                                 .db = reading->word >> DIRECT_DB_SHIFT,
                                 .out = &reading->out,

@@ -33,6 +33,7 @@ static struct io *io_new(struct io_group *group, unsigned index, struct loop *lo
     list_init(&io->unsent);
     list_init(&io->sending);
     list_init(&io->stalled);
+    list_init(&io->postponed);
     list_init(&io->closing);
     list_init(&io->moving);
     list_init(&io->drains);
@@ -398,7 +399,8 @@ unsigned io_group_executor_load(const struct io_group *group)
 void io_group_totals(const struct io_group *group, struct io_totals *ret_totals)
 {
     *ret_totals =
-        (struct io_totals){.rejected = atomic_load_explicit(&group->rejected, memory_order_relaxed)};
+        (struct io_totals){.rejected = atomic_load_explicit(&group->rejected, memory_order_relaxed),
+                           .query_closed = atomic_load_explicit(&group->query_closed, memory_order_relaxed)};
     unsigned count = atomic_load_explicit(&group->io_count, memory_order_acquire);
     for (unsigned i = 0; i < count; i++)
         add_counters(group->ios[i], ret_totals);

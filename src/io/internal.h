@@ -117,6 +117,7 @@ struct io {
     struct list_node conns;
     struct list_node ready;       /* conns with readiness not looked at */
     struct list_node unsent;      /* conns with output to send */
+    struct list_node postponed;   /* conns whose output waits a moment for more of it */
     struct list_node sending;     /* conns that have had their share of a turn, and go on in the next */
     struct list_node stalled;     /* conns whose parsing waits for room in the ring */
     struct list_node closing;     /* conns to be reported as closed at the end of the turn */
@@ -128,7 +129,7 @@ struct io {
     uint64_t outstanding; /* runs at the executor */
     uint64_t lingering;   /* conns of `conns` that linger */
     uint64_t leaving;     /* conns of `conns` that have been asked to move */
-    bool spreading;       /* has perhaps more conns than it should */
+    bool spreading;       /* has more conns than it should, as far as it has looked */
     /* none could be asked to move just now: again when one has left, or at the next tick */
     bool spread_rests;
     uint64_t unforgotten; /* conns reported as closed and not forgotten by the executor yet */
@@ -180,6 +181,7 @@ struct io_group {
     _Atomic unsigned next_target;
     _Atomic uint64_t next_client_id;
     _Atomic uint64_t rejected;
+    _Atomic uint64_t query_closed;
     _Atomic uint64_t conn_count;
     unsigned processors;
     /* The executor's busy share of its last IO_LOAD_NS or so, 0 to 100; time in which it had no processor counts as
@@ -229,7 +231,7 @@ bool io_take_unwanted(struct io_group *group, struct listener *listener);
 
 /* The io that should carry the next connection. Any thread. */
 unsigned io_choose(struct io_group *group);
-/* Owner: from now on looks for connections that others should carry. */
+/* Owner: looks for connections that others should carry, from now on until there are none. */
 void io_spread(struct io *io);
 /* Owner, each turn while io->spreading: asks for some of them to be moved. True when there were any. */
 bool io_spread_step(struct io *io, bool tick);

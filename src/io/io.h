@@ -106,11 +106,12 @@ void io_group_pause_pins(struct io_group *group, bool is_paused);
 struct io_totals {
     uint64_t bytes_in;
     uint64_t bytes_out;
-    uint64_t reads;       /* recv calls that gave bytes */
-    uint64_t writes;      /* send calls that took bytes */
-    uint64_t requests;    /* parsed */
-    uint64_t rejected;    /* connections refused: maxclients, protected mode */
-    uint64_t connections; /* now */
+    uint64_t reads;        /* recv calls that gave bytes */
+    uint64_t writes;       /* send calls that took bytes */
+    uint64_t requests;     /* parsed */
+    uint64_t rejected;     /* connections refused: maxclients, protected mode */
+    uint64_t query_closed; /* connections closed for client-query-buffer-limit */
+    uint64_t connections;  /* now */
     struct work_totals work;
 };
 

@@ -46,6 +46,7 @@ struct io_link {
     struct list_node in_ready;
     /* The executor's. */
     struct io_link_events events;
+    uint64_t id;
     uint64_t consumed; /* and not yet said */
     bool is_closed;    /* io_link_close */
     bool has_ended;    /* the io has said so */
@@ -337,12 +338,18 @@ struct io_link *io_link_open(struct io_group *group, const struct transport *tra
     link->io = group->ios[io_choose(group)];
     link->transport = transport;
     link->chunk_size = CHUNK_CAPACITY;
+    link->id = atomic_fetch_add_explicit(&group->next_client_id, 1, memory_order_relaxed);
     link->events = *events;
     snprintf(link->address, sizeof link->address, "%s", address);
     atomic_fetch_add_explicit(&link->io->link_count, 1, memory_order_relaxed);
     group->links_known++;
     ask(link, message_new(link, LINK_DO_OPEN));
     return link;
+}
+
+uint64_t io_link_id(const struct io_link *link)
+{
+    return link->id;
 }
 
 void io_link_send(struct io_link *link, struct slice bytes)

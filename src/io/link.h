@@ -53,6 +53,9 @@ struct io_link_events {
 struct io_link *io_link_open(struct io_group *group, const struct transport *transport, const char *address,
                              const struct io_link_events *events);
 
+/* It counts among the clients (CLIENT LIST). */
+uint64_t io_link_id(const struct io_link *link);
+
 /* Copies the bytes. Nothing happens when the link has ended. */
 void io_link_send(struct io_link *link, struct slice bytes);
 

@@ -123,36 +123,43 @@ static void gather(const struct conn *conn, uint64_t size, struct gathered *ret)
     }
 }
 
-static void note_cost(struct pinning *pinning, enum send_way way, uint64_t size, uint64_t sent, uint64_t ns)
+/* What the thread has worked so far; sleeping and waiting awake are no work. */
+static uint64_t worked_ns(const struct loop *loop)
 {
-    send_policy_note(&pinning->policy, way, size, sent, ns);
-    atomic_store_explicit(&pinning->threshold, send_policy_threshold(&pinning->policy), memory_order_relaxed);
+    return clock_thread_cpu_ns() - clock_ticks_to_ns(loop_clock(loop), loop_spun_ticks(loop));
+}
+
+static enum send_way choose_way(struct conn *conn, uint64_t size)
+{
+    struct pinning *pinning = conn->stream->pinning;
+    struct send_choice choice = send_policy_choose(&pinning->policy, size, option_size_min(pinning));
+    if (unlikely(choice.is_marked)) {
+        send_policy_mark(&pinning->policy, worked_ns(conn->io->loop));
+        atomic_store_explicit(&pinning->threshold, send_policy_threshold(&pinning->policy),
+                              memory_order_relaxed);
+    }
+    return choice.way;
 }
 
 /* One call of the transport for a connection that may send pinned. */
 static enum status send_chosen(struct conn *conn, uint64_t copy_max, struct conn_sent *ret_sent)
 {
     struct stream *stream = conn->stream;
-    struct pinning *pinning = stream->pinning;
     struct gathered gathered;
     gather(conn, PINNED_SEND_SIZE, &gathered);
-    uint64_t size = gathered.size;
-    struct send_choice choice = {.way = SEND_COPY};
-    if (gathered.still >= size / 4 * PINNED_QUARTERS)
-        choice = send_policy_choose(&pinning->policy, size, option_size_min(pinning));
-    uint64_t begin_ns = choice.is_measured ? clock_thread_cpu_ns() : 0;
     enum status status = ST_UNSUPPORTED;
-    ret_sent->is_pinned = choice.way == SEND_PINNED;
-    if (ret_sent->is_pinned)
+    bool lies_still = gathered.still >= gathered.size / 4 * PINNED_QUARTERS;
+    bool is_chosen = lies_still && choose_way(conn, gathered.size) == SEND_PINNED;
+    ret_sent->is_pinned = is_chosen;
+    if (is_chosen)
         status = stream_send_pinned(stream, gathered.slices, gathered.count, &ret_sent->size);
     if (status == ST_UNSUPPORTED) {
-        choice.is_measured &= !ret_sent->is_pinned;
         ret_sent->is_pinned = false;
         gather(conn, copy_max, &gathered);
         status = stream_send(stream, gathered.slices, gathered.count, &ret_sent->size);
     }
-    if (choice.is_measured && status == ST_OK)
-        note_cost(pinning, choice.way, size, ret_sent->size, clock_thread_cpu_ns() - begin_ns);
+    if (status == ST_OK)
+        send_policy_note(&stream->pinning->policy, ret_sent->size, is_chosen && !ret_sent->is_pinned);
     return status;
 }
 

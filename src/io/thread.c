@@ -195,7 +195,8 @@ static void send_unsent(struct io *io)
     while (!list_is_empty(&io->unsent)) {
         struct conn *conn = list_entry(io->unsent.next, struct conn, in_unsent);
         list_remove(&conn->in_unsent);
-        conn_send(conn);
+        if (!conn_postpone(conn))
+            conn_send(conn);
     }
     uint64_t end_ticks = clock_ticks(exec->clock);
     work_switch_at(&io->work, stage, end_ticks);
@@ -340,6 +341,7 @@ bool io_turn(struct io *io)
         some |= io_serve_links(io);
     if (io->index == 0)
         io_execute_batch(io->group);
+    conn_end_postponing(io);
     send_unsent(io);
     bool tick = io->now_ns >= io->next_tick_ns;
     if (tick) {
@@ -414,9 +416,10 @@ void *io_thread_main(void *argument)
         if (some)
             spin_until_ns = end_ns + (io->outstanding ? io_group_spin_ns(group) : 0);
         bool go_on = end_ns < spin_until_ns || io_must_go_on(io);
-        uint64_t wait_ns = !io_has_room(io)            ? IO_RETRY_NS
-                           : list_is_empty(&io->conns) ? IO_IDLE_NS
-                                                       : IO_TICK_NS;
+        uint64_t wait_ns = !list_is_empty(&io->postponed) ? CONN_POSTPONED_NS
+                           : !io_has_room(io)             ? IO_RETRY_NS
+                           : list_is_empty(&io->conns)    ? IO_IDLE_NS
+                                                          : IO_TICK_NS;
         io_poll(io, some, go_on ? 0 : wait_ns);
     }
     pinning_end(&io->pinning);

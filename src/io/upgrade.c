@@ -8,7 +8,8 @@
  * | 1    | executor | checks the wish, answers nothing, says IO_UPGRADE, then IO_RUN_DONE of that request's run           |
  * | 2    | io       | conn_upgrade: refuses when anything stands behind the request; else receives nothing any more      |
  * | 3    | io       | conn_go_on_upgrading: when the run is back and all output has gone, makes the session, sends the    |
- * |      |          | answer with the descriptors, and has the new stream in place of the old one                         |
+ * |      |          | answer with the descriptors, and has the new stream in place of the old one. Of a connection that   |
+ * |      |          | is moving, the io at which it arrives                                                               |
  *
  * U1  The answer is the last that the socket carries: what the executor says before IO_UPGRADE is sent before it, what it
  *     says afterwards goes through the ring. In between only the messages of channels can come, and they go out first.
@@ -55,16 +56,13 @@ void conn_upgrade(struct conn *conn, struct io_upgrade *upgrade)
     if (conn->state == CONN_ENDED)
         return; /* conn_free frees it */
     bool has_more = conn->input && conn->parsed < conn->input->end;
-    if (conn->state == CONN_MOVING)
-        refuse(
-            conn,
-            "TRYAGAIN this connection is moving between threads, it can change to shared memory in a moment");
-    else if (conn->state != CONN_OPEN || conn->at_end)
+    if ((conn->state != CONN_OPEN && conn->state != CONN_MOVING) || conn->at_end)
         refuse(conn, "ERR this connection is ending, it cannot change to shared memory");
     else if (conn->outstanding > 1 || has_more)
         refuse(conn, "ERR SHM OPEN must be the last request on its way");
     else
-        conn_update_wants(conn);
+        conn_update_wants(
+            conn); /* step 3 follows when the run comes back, or when the connection has arrived */
 }
 
 static size_t write_field(char *text, size_t at, const char *name, uint64_t value)

@@ -164,8 +164,7 @@ void keyspace_set_time(struct keyspace *keyspace, int64_t now_ms)
 {
     keyspace->now_ms = now_ms;
     use_set_time(&keyspace->use, now_ms);
-    if (unlikely(keyspace->has_readers))
-        use_publish(&keyspace->use, &keyspace->use_shared);
+    use_publish(&keyspace->use, &keyspace->use_shared);
 }
 
 /* ---- Change ---------------------------------------------------------------------------------------- */

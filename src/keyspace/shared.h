@@ -1,4 +1,4 @@
-/* The keyspace as threads other than the executor may read it: decision 009 has the rules D1 to D11.
+/* The keyspace as threads other than the executor may read it: decision 009 has the rules D1 to D12.
  *
  * Principal entry points: shared_read_begin, shared_find, shared_read_end (I/O threads); keyspace_open_to_readers,
  * keyspace_begin_steps, keyspace_end_steps (executor).

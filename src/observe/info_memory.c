@@ -117,6 +117,16 @@ void metric_allocator_rss_bytes(const struct metric_source *source, struct buf *
     write_difference(ret_text, source->memory.allocator.resident, source->memory.allocator.active);
 }
 
+void metric_rss_overhead_ratio(const struct metric_source *source, struct buf *ret_text)
+{
+    metric_write_ratio(ret_text, source->memory.process, source->memory.allocator.resident);
+}
+
+void metric_rss_overhead_bytes(const struct metric_source *source, struct buf *ret_text)
+{
+    write_difference(ret_text, source->memory.process, source->memory.allocator.resident);
+}
+
 void metric_mem_fragmentation_ratio(const struct metric_source *source, struct buf *ret_text)
 {
     metric_write_ratio(ret_text, source->memory.process, source->memory.used);

@@ -135,7 +135,7 @@ void metric_slave_priority(const struct metric_source *source, struct buf *ret_t
 void metric_slave_read_only(const struct metric_source *source, struct buf *ret_text)
 {
     if (is_on(source))
-        buf_append_string(ret_text, "slave_read_only:1\r\n");
+        buf_printf(ret_text, "slave_read_only:%d\r\n", source->config->replica_read_only);
 }
 
 void metric_replica_announced(const struct metric_source *source, struct buf *ret_text)

@@ -5,6 +5,8 @@
 #include "config/config.h"
 #include "exec/exec.h"
 #include "observe/metrics.h"
+#include "repl/full_sync.h"
+#include "repl/history.h"
 #include "repl/primary.h"
 #include "repl/repl.h"
 
@@ -63,6 +65,11 @@ void metric_sync_partial_ok(const struct metric_source *source, struct buf *ret_
 void metric_sync_partial_err(const struct metric_source *source, struct buf *ret_text)
 {
     buf_printf(ret_text, "%" PRIu64, primary_of(source)->partial_refused);
+}
+
+void metric_sync_partial_from_file(const struct metric_source *source, struct buf *ret_text)
+{
+    buf_printf(ret_text, "%" PRIu64, primary_of(source)->partial_from_file);
 }
 
 void metric_sync_full_resumed(const struct metric_source *source, struct buf *ret_text)
@@ -132,6 +139,60 @@ void metric_repl_backlog_histlen(const struct metric_source *source, struct buf 
 {
     const struct changelog *log = history_of(source);
     buf_printf(ret_text, "%" PRIu64, log ? changelog_end(log) - changelog_start(log) : 0);
+}
+
+void metric_repl_backlog_file_active(const struct metric_source *source, struct buf *ret_text)
+{
+    buf_append_string(ret_text, primary_of(source)->history ? "1" : "0");
+}
+
+void metric_repl_backlog_file_size(const struct metric_source *source, struct buf *ret_text)
+{
+    buf_printf(ret_text, "%" PRIu64, source->config->repl_backlog_file_size);
+}
+
+void metric_repl_backlog_file_first_byte_offset(const struct metric_source *source, struct buf *ret_text)
+{
+    const struct history *history = primary_of(source)->history;
+    buf_printf(ret_text, "%" PRIu64, history ? history_begin(history) + 1 : 0);
+}
+
+void metric_repl_backlog_file_histlen(const struct metric_source *source, struct buf *ret_text)
+{
+    const struct history *history = primary_of(source)->history;
+    buf_printf(ret_text, "%" PRIu64, history ? history_end(history) - history_begin(history) : 0);
+}
+
+void metric_repl_backlog_file_memory(const struct metric_source *source, struct buf *ret_text)
+{
+    const struct history *history = primary_of(source)->history;
+    buf_printf(ret_text, "%" PRIu64, history ? history_memory(history) : 0);
+}
+
+void metric_repl_backlog_file_readers(const struct metric_source *source, struct buf *ret_text)
+{
+    uint32_t count = 0;
+    list_for_each(&primary_of(source)->followers, node)
+    {
+        count += list_entry(node, struct follower, node)->reads_history;
+    }
+    buf_printf(ret_text, "%" PRIu32, count);
+}
+
+void metric_repl_backlog_file_last_error(const struct metric_source *source, struct buf *ret_text)
+{
+    const char *error = primary_of(source)->history_error;
+    buf_append_string(ret_text, error[0] ? error : "none");
+}
+
+void metric_mem_total_replication_buffers(const struct metric_source *source, struct buf *ret_text)
+{
+    metric_mem_replication_backlog(source, ret_text);
+}
+
+void metric_mem_full_sync(const struct metric_source *source, struct buf *ret_text)
+{
+    buf_printf(ret_text, "%" PRIu64, full_sync_memory(primary_of(source)));
 }
 
 void metric_mem_replication_backlog(const struct metric_source *source, struct buf *ret_text)

@@ -1,5 +1,6 @@
 /* Getters of INFO: server, cpu and threads. See metrics.h. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -45,6 +46,16 @@ void metric_gcc_version(const struct metric_source *source, struct buf *ret_text
 void metric_process_id(const struct metric_source *source, struct buf *ret_text)
 {
     buf_printf(ret_text, "%ld", (long)getpid());
+}
+
+void metric_process_supervised(const struct metric_source *source, struct buf *ret_text)
+{
+    static const char *const names[] = {"no", "upstart", "systemd"};
+    int supervised = source->config->supervised;
+    if (supervised != CONFIG_SUPERVISED_AUTO)
+        buf_append_string(ret_text, names[supervised]);
+    else
+        buf_append_string(ret_text, getenv("NOTIFY_SOCKET") || getenv("UPSTART_JOB") ? "unknown" : "no");
 }
 
 void metric_run_id(const struct metric_source *source, struct buf *ret_text)

@@ -1,11 +1,13 @@
 /* Getters of INFO: clients, stats and keyspace. See metrics.h. */
 #include <inttypes.h>
 
+#include "acl/acl.h"
 #include "config/config.h"
 #include "exec/block.h"
 #include "exec/evict.h"
 #include "exec/exec.h"
 #include "exec/pubsub.h"
+#include "exec/watch.h"
 #include "observe/metrics.h"
 #include "persist/load.h"
 
@@ -49,6 +51,48 @@ void metric_blocked_clients(const struct metric_source *source, struct buf *ret_
 void metric_pubsub_clients(const struct metric_source *source, struct buf *ret_text)
 {
     write_count(ret_text, source->metrics->clients.subscribers);
+}
+
+void metric_watching_clients(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->metrics->clients.watching);
+}
+
+void metric_total_watched_keys(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, table_size(&source->exec->watch->keys));
+}
+
+static int64_t paused_ms(const struct exec *exec)
+{
+    return exec->pause_until_ms > exec->now_ms ? exec->pause_until_ms - exec->now_ms : 0;
+}
+
+void metric_paused_reason(const struct metric_source *source, struct buf *ret_text)
+{
+    buf_append_string(ret_text, paused_ms(source->exec) > 0 ? "client_pause" : "none");
+}
+
+void metric_paused_actions(const struct metric_source *source, struct buf *ret_text)
+{
+    const char *actions = source->exec->pause_writes_only ? "write" : "all";
+    buf_append_string(ret_text, paused_ms(source->exec) > 0 ? actions : "none");
+}
+
+void metric_paused_timeout_milliseconds(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, (uint64_t)paused_ms(source->exec));
+}
+
+void metric_client_query_buffer_limit_disconnections(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->io.query_closed + source->exec->stats.query_closed);
+}
+
+void metric_client_output_buffer_limit_disconnections(const struct metric_source *source,
+                                                      struct buf *ret_text)
+{
+    write_count(ret_text, source->exec->stats.output_closed);
 }
 
 void metric_clients_in_timeout_table(const struct metric_source *source, struct buf *ret_text)
@@ -180,6 +224,16 @@ void metric_expired_keys(const struct metric_source *source, struct buf *ret_tex
     write_count(ret_text, source->exec->stats.expired_keys);
 }
 
+void metric_expired_fields(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->exec->stats.expired_fields);
+}
+
+void metric_expired_subkeys(const struct metric_source *source, struct buf *ret_text)
+{
+    metric_expired_fields(source, ret_text);
+}
+
 void metric_evicted_keys(const struct metric_source *source, struct buf *ret_text)
 {
     write_count(ret_text, source->exec->stats.evicted_keys);
@@ -208,6 +262,26 @@ void metric_keyspace_hits(const struct metric_source *source, struct buf *ret_te
 void metric_keyspace_misses(const struct metric_source *source, struct buf *ret_text)
 {
     write_count(ret_text, source->exec->stats.keyspace_misses + source->direct.misses);
+}
+
+void metric_acl_access_denied_auth(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->exec->acl->log.denied[ACL_REASON_AUTH]);
+}
+
+void metric_acl_access_denied_cmd(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->exec->acl->log.denied[ACL_REASON_COMMAND]);
+}
+
+void metric_acl_access_denied_key(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->exec->acl->log.denied[ACL_REASON_KEY]);
+}
+
+void metric_acl_access_denied_channel(const struct metric_source *source, struct buf *ret_text)
+{
+    write_count(ret_text, source->exec->acl->log.denied[ACL_REASON_CHANNEL]);
 }
 
 void metric_total_error_replies(const struct metric_source *source, struct buf *ret_text)
@@ -240,7 +314,8 @@ void metric_db(const struct metric_source *source, struct buf *ret_text)
         if (table_size(db->keys) == 0)
             continue;
         double average_ms = db->volatile_count > 0 ? source->metrics->average_ttl_ms[i] : 0;
-        buf_printf(ret_text, "db%" PRIu32 ":keys=%" PRIu64 ",expires=%" PRIu64 ",avg_ttl=%.0f\r\n", i,
+        buf_printf(ret_text, "db%" PRIu32 ":keys=%" PRIu64 ",expires=%" PRIu64 ",avg_ttl=%.0f", i,
                    table_size(db->keys), db->volatile_count, average_ms);
+        buf_printf(ret_text, ",keys_with_volatile_items=%" PRIu64 "\r\n", db->timed_count);
     }
 }

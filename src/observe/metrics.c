@@ -5,11 +5,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "acl/acl.h"
 #include "base/alloc.h"
 #include "base/role.h"
 #include "exec/error_stats.h"
 #include "exec/exec.h"
+#include "exec/watch.h"
 #include "observe/observe.h"
+#include "repl/primary.h"
 #include "repl/repl.h"
 
 #define PERIOD_NS           5000000000ull /* "recent" maxima cover this and the period before */
@@ -101,6 +104,7 @@ static void sample_client(void *item, void *context)
     step->seen++;
     metrics->pass.buffer_bytes += input + output + sizeof *client;
     metrics->pass.subscribers += client_subscription_count(client) > 0;
+    metrics->pass.watching += watch_count(client) > 0;
     metrics->pass.with_deadline += (client->flags & CLIENT_BLOCKED) != 0 && client->block_deadline_ns != 0;
     metrics->recent_input_max_bytes[0] = larger(metrics->recent_input_max_bytes[0], input);
     metrics->recent_output_max_bytes[0] = larger(metrics->recent_output_max_bytes[0], output);
@@ -224,7 +228,10 @@ void metrics_reset(struct metrics *metrics)
         metrics->io_threads_changes_origin = io_group_active_changes(metrics->io);
         io_group_pinning_totals(metrics->io, &metrics->pinned_origin);
     }
+    if (exec->repl != NULL)
+        primary_reset_stats(exec->repl->primary);
     error_stats_reset(exec);
+    memset(exec->acl->log.denied, 0, sizeof exec->acl->log.denied);
     exec->keyspace->lazyfreed = 0;
     metrics->io_origin = totals_of(metrics);
     for (unsigned i = 0; metrics->io != NULL && i <= IO_THREADS_MAX; i++)
@@ -245,6 +252,7 @@ static void subtract_totals(struct io_totals *totals, const struct io_totals *or
     totals->writes -= origin->writes;
     totals->requests -= origin->requests;
     totals->rejected -= origin->rejected;
+    totals->query_closed -= origin->query_closed;
     work_subtract(&totals->work, &origin->work);
 }
 

@@ -71,6 +71,7 @@ struct metric_client_pass {
     uint64_t output_max_bytes;
     uint64_t subscribers;
     uint64_t with_deadline;
+    uint64_t watching;
 };
 
 struct metrics {

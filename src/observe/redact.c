@@ -10,10 +10,10 @@
 static bool is_secret_of_hello(const struct slice *argv, uint32_t argc, uint32_t index)
 {
     for (uint32_t i = 2; i < argc; i++) {
-        if (slice_equal_nocase(argv[i], "AUTH"))
-            return index == i + 1 || index == i + 2;
-        if (slice_equal_nocase(argv[i], "SETNAME"))
-            i++;
+        bool is_auth = slice_equal_nocase(argv[i], "AUTH");
+        if (is_auth && (index == i + 1 || index == i + 2))
+            return true;
+        i += is_auth ? 2 : slice_equal_nocase(argv[i], "SETNAME");
     }
     return false;
 }
@@ -31,12 +31,24 @@ static bool is_secret_of_config_set(const struct slice *argv, uint32_t index)
     return false;
 }
 
+/* Rules have passwords in them, and the names of users are half of what it takes to log in. */
+static bool is_about_users(const struct command *command)
+{
+    static const char *const names[] = {"acl|setuser", "acl|getuser", "acl|deluser"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (strcmp(command->full_name, names[i]) == 0)
+            return true;
+    return false;
+}
+
 bool redact_is_secret(const struct command *command, const struct slice *argv, uint32_t argc, uint32_t index)
 {
     if (index == 0 || index >= argc)
         return false;
     if (strcmp(command->full_name, "auth") == 0)
         return true;
+    if (is_about_users(command))
+        return index >= 2;
     if (strcmp(command->full_name, "hello") == 0)
         return is_secret_of_hello(argv, argc, index);
     if (strcmp(command->full_name, "config|set") == 0)

@@ -124,7 +124,7 @@ static enum status on_key(void *context, const struct rdb_file_key *key, struct 
         return ST_NOMEM;
     struct load_item *item = &load->batch[load->batch_count++];
     *item = (struct load_item){entry, keyspace_hash(keyspace, key->name), load->db};
-    table_prefetch_bucket(item->db->keys, item->hash);
+    table_prefetch_bucket(item->db->keys, item->hash, true);
     return load->batch_count == LOAD_BATCH ? flush_batch(load) : ST_OK;
 }
 

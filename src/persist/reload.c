@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "exec/exec.h"
+#include "exec/tracking.h"
 #include "persist/load.h"
 #include "persist/persist.h"
 #include "persist/save.h"
@@ -55,6 +56,7 @@ static void saved(void *context, bool is_ok)
     }
     for (uint32_t i = 0; i < exec->keyspace->db_count; i++)
         db_flush(&exec->keyspace->dbs[i]);
+    tracking_flushed(exec); /* keys that are over are not loaded */
     load_file_begin(exec, exec->files, exec->config->dbfilename, &options, loaded, exec);
 }
 

@@ -238,6 +238,8 @@ static void log_failure(const struct saver *saver, const struct save_job *job)
     else if (job->status == ST_LIMIT)
         log_write(saver->exec->log, LOG_WARNING,
                   "snapshot not saved: it would have taken more memory than snapshot-memory-budget");
+    else if (job->status == ST_EOF)
+        log_write(saver->exec->log, LOG_NOTICE, "snapshot not saved: it was given up");
     else
         log_write(saver->exec->log, LOG_WARNING, "snapshot not saved: %s", status_text(job->status));
 }
@@ -336,6 +338,18 @@ void saver_then(struct saver *saver, void (*then)(void *context, bool is_ok), vo
 void saver_schedule(struct saver *saver)
 {
     saver->is_scheduled = true;
+}
+
+enum saver_cancelled saver_cancel(struct saver *saver)
+{
+    bool is_awaited = saver->waiting != NULL || saver->then != NULL || saver->is_finishing;
+    if (saver->state == SAVER_WRITING && !is_awaited) {
+        snapshot_cancel(saver->snapshot);
+        return SAVER_CANCELLED;
+    }
+    bool was_scheduled = saver->is_scheduled;
+    saver->is_scheduled = false;
+    return was_scheduled ? SAVER_UNSCHEDULED : SAVER_HAD_NOTHING;
 }
 
 bool saver_is_busy(const struct saver *saver)

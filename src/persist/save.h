@@ -41,6 +41,10 @@ void saver_then(struct saver *saver, void (*then)(void *context, bool is_ok), vo
 /* Has one begun by the next saver_cron. */
 void saver_schedule(struct saver *saver);
 
+/* Gives up what BGSAVE or a save point has begun, or is going to begin. What somebody waits for goes on. */
+enum saver_cancelled { SAVER_HAD_NOTHING, SAVER_CANCELLED, SAVER_UNSCHEDULED };
+enum saver_cancelled saver_cancel(struct saver *saver);
+
 /* Save points, and what was scheduled. Every 100 milliseconds. */
 void saver_cron(struct saver *saver);
 

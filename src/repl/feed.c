@@ -115,8 +115,22 @@ static void send_log(struct follower *follower, uint64_t bytes_max)
     follower_send(follower, &list);
 }
 
+/* Its place is in the file. True: in memory, from now on. */
+static bool feed_from_history(struct follower *follower)
+{
+    uint64_t outstanding = follower_outstanding(follower);
+    if (!can_send(follower))
+        return false;
+    if (follower_read_history(follower,
+                              outstanding < FEED_OUTSTANDING_MAX ? FEED_OUTSTANDING_MAX - outstanding : 0))
+        return true;
+    if (can_send(follower) && follower_outstanding(follower) > PORT_DRAINED_SIZE)
+        follower_await_drain(follower);
+    return false;
+}
+
 /* F2, F3 */
-static void feed(struct follower *follower)
+void follower_feed(struct follower *follower)
 {
     struct client *client = follower->client;
     struct chunk_list none = {0};
@@ -124,6 +138,10 @@ static void feed(struct follower *follower)
         follower_send(follower, &none);
     if (follower->only_snapshot && follower->state == FOLLOWER_LOADING && follower->held.bytes == 0)
         client_close(client, CLOSE_AFTER_REPLIES); /* it has got what it came for */
+    if (follower->reads_history && !feed_from_history(follower)) {
+        client->log_lag = 0; /* H5 */
+        return;
+    }
     if (follower->cursor.log == NULL || client->flags & CLIENT_CLOSING)
         return;
     uint64_t left = changelog_left(&follower->cursor);
@@ -143,12 +161,18 @@ static void feed(struct follower *follower)
     client_enforce_output_limit(client);
 }
 
+void primary_update_feed(struct primary *primary)
+{
+    bool is_needed = primary->follower_count > 0 || primary->history != NULL;
+    primary->exec->feed = is_needed ? primary_feed : NULL;
+}
+
 void primary_feed(struct exec *exec)
 {
     struct primary *primary = exec->repl->primary;
     primary_before_feed(primary);
     list_for_each(&primary->followers, node)
     {
-        feed(list_entry(node, struct follower, node));
+        follower_feed(list_entry(node, struct follower, node));
     }
 }

@@ -33,6 +33,9 @@ enum full_sync_state { SYNC_STREAMING, SYNC_FILING, SYNC_READING };
 struct claim {
     uint64_t keep; /* bytes from here on */
     int64_t until_ms;
+    /* whose it is: where that replica listens */
+    char host[FOLLOWER_ADDRESS_MAX + 1];
+    int64_t port;
 };
 
 struct full_sync {
@@ -170,15 +173,17 @@ static void end_other_claims(struct full_sync *sync)
     }
 }
 
-static void add_claim(struct full_sync *sync, uint64_t position)
+static void add_claim(struct full_sync *sync, const struct follower *follower)
 {
     const struct exec *exec = sync->primary->exec;
     if (sync->is_ended || sync->cursor.log == NULL)
         return;
     if (sync->claim_count == FULL_SYNC_CLAIMS_MAX)
         remove_claim(sync, 0);
-    sync->claims[sync->claim_count++] = (struct claim){
-        .keep = window_begin(position), .until_ms = exec->now_ms + exec->config->repl_timeout * 1000};
+    struct claim *claim = &sync->claims[sync->claim_count++];
+    claim->keep = window_begin(follower->sync_position);
+    claim->until_ms = exec->now_ms + exec->config->repl_timeout * 1000;
+    follower_describe(follower, claim->host, &claim->port);
     if (sync->follower_count == 0)
         end_other_claims(sync);
 }
@@ -545,6 +550,20 @@ static void drop_former(struct full_sync *sync, const struct follower *follower)
     }
 }
 
+/* Its own, where it can be told by its address; else the oldest one. */
+static void take_up_claim(struct full_sync *sync, const struct follower *follower)
+{
+    char host[FOLLOWER_ADDRESS_MAX + 1];
+    int64_t port;
+    unsigned taken = 0;
+    follower_describe(follower, host, &port);
+    for (unsigned i = 0; i < sync->claim_count; i++)
+        if (sync->claims[i].port == port && strcmp(sync->claims[i].host, host) == 0)
+            taken = i;
+    if (sync->claim_count > 0)
+        remove_claim(sync, taken);
+}
+
 bool full_sync_resume(struct follower *follower)
 {
     struct full_sync *sync = is_held(follower) && follower->resume_id[0] ? find_sync(follower) : NULL;
@@ -555,8 +574,7 @@ bool full_sync_resume(struct follower *follower)
     sync->follower_count++;
     follower_enter(follower, FOLLOWER_SYNCING);
     changelog_open_like(&sync->cursor, &follower->cursor);
-    if (sync->claim_count > 0)
-        remove_claim(sync, 0);
+    take_up_claim(sync, follower);
     drop_former(sync, follower);
     follower_send_text(follower, "+FULLRESYNC %s %llu %s %llu\r\n", sync->id,
                        (unsigned long long)sync->position, sync->mark,
@@ -586,7 +604,7 @@ void full_sync_forget(struct follower *follower)
         return;
     leave(follower);
     if (is_held(follower))
-        add_claim(sync, follower->sync_position);
+        add_claim(sync, follower);
     end_if_unused(sync);
 }
 
@@ -596,6 +614,17 @@ void full_sync_cron(struct primary *primary)
     {
         step(list_entry(node, struct full_sync, node));
     }
+}
+
+uint64_t full_sync_memory(const struct primary *primary)
+{
+    uint64_t memory = 0;
+    list_for_each(&primary->syncs, node)
+    {
+        const struct full_sync *sync = list_entry(node, struct full_sync, node);
+        memory += sync->spool ? spool_memory(sync->spool) : 0;
+    }
+    return memory;
 }
 
 void full_sync_end_all(struct primary *primary)

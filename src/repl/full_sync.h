@@ -56,6 +56,10 @@ void full_sync_forget(struct follower *follower);
 /* Nothing of them is of use any more, and no cursor of the log stays open. */
 void full_sync_end_all(struct primary *primary);
 
+/* Bytes of snapshots that lie in memory for those who have not taken them yet; of each at most FULL_SYNC_MEMORY_MAX, SPOOL_UNWRITTEN_MAX and what
+ * is on its way. */
+uint64_t full_sync_memory(const struct primary *primary);
+
 /* Whether the follower has not been sent anything of it yet. */
 bool full_sync_keeps_waiting(const struct follower *follower);
 

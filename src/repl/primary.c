@@ -17,6 +17,7 @@
 #include "exec/client.h"
 #include "exec/direct.h"
 #include "exec/exec.h"
+#include "keyspace/keyspace.h"
 #include "repl/full_sync.h"
 #include "repl/repl.h"
 
@@ -39,6 +40,7 @@ void primary_free(struct primary *primary)
 {
     ASSERT(list_is_empty(&primary->followers) && list_is_empty(&primary->ack_waits));
     full_sync_end_all(primary);
+    primary_history_end(primary);
     while (exec_has_posts(primary->exec)) /* drained connections, snapshots that nobody wants, their files */
         exec_run_posts(primary->exec);
     ASSERT(list_is_empty(&primary->syncs));
@@ -78,7 +80,7 @@ bool primary_has_history(const struct primary *primary, struct slice id, int64_t
         offset < 1)
         return false;
     uint64_t position = (uint64_t)offset - 1;
-    if (position < changelog_start(log) || position > changelog_end(log))
+    if (position < primary_history_start(primary) || position > changelog_end(log))
         return false;
     *ret_position = position;
     return true;
@@ -98,6 +100,7 @@ static void forget_history_in_time(struct primary *primary)
     log_write(exec->log, LOG_NOTICE, "no replica for %lld s: the history for them is given up",
               (long long)ttl_s);
     full_sync_end_all(primary);
+    primary_history_end(primary);
     propagate_set_need(exec, PROPAGATE_BACKLOG, false);
     repl_new_history(primary->repl);
 }
@@ -135,7 +138,7 @@ static void become_replica(struct follower *follower)
     list_append(&primary->followers, &follower->node);
     primary->follower_count++;
     primary->lonely_since_ms = 0;
-    primary->exec->feed = primary_feed;
+    primary_update_feed(primary);
 }
 
 static void close_cursor(struct follower *follower)
@@ -175,7 +178,7 @@ void primary_client_gone(struct primary *primary, struct client *client)
         primary->sent_before += atomic_load_explicit(&client->shared->bytes_out, memory_order_relaxed);
     if (primary->follower_count == 0 && client->flags & CLIENT_REPLICA) {
         primary->lonely_since_ms = primary->exec->now_ms;
-        primary->exec->feed = NULL;
+        primary_update_feed(primary);
     }
     bool is_free = follower_forget_drain(follower);
     follower->client = NULL;
@@ -204,8 +207,27 @@ static void log_asks(const struct follower *follower, const char *what)
     log_write(follower->primary->exec->log, LOG_NOTICE, "replica %s:%lld %s", host, (long long)port, what);
 }
 
+/* What has said its version and is older than Valkey 9 cannot read such hashes: it would get the whole snapshot, refuse it, and ask again. */
+static bool refuse_old_reader(const struct follower *follower)
+{
+    const struct keyspace *keyspace = follower->primary->exec->keyspace;
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < keyspace->db_count; i++)
+        count += keyspace->dbs[i].timed_count;
+    if (count == 0 || !follower->knows_no_times)
+        return false;
+    reply_error(
+        &follower->client->out,
+        "ERR %llu hashes here have fields with a time to live, which a replica of this version cannot read",
+        (unsigned long long)count);
+    log_asks(follower, "is refused: it cannot read hashes whose fields have a time to live");
+    return true;
+}
+
 static void wait_for_snapshot(struct follower *follower)
 {
+    if (refuse_old_reader(follower))
+        return;
     become_replica(follower);
     if (full_sync_resume(follower)) {
         log_asks(follower, "goes on with its snapshot");
@@ -221,7 +243,8 @@ static void go_on(struct follower *follower)
     become_replica(follower);
     follower_enter(follower, FOLLOWER_ONLINE);
     primary->partial_syncs++;
-    log_asks(follower, "goes on where it stopped");
+    log_asks(follower, follower->reads_history ? "goes on where it stopped, from the file of history"
+                                               : "goes on where it stopped");
     if (follower->can_psync2)
         follower_send_text(follower, "+CONTINUE %s\r\n", primary->repl->id);
     else
@@ -234,8 +257,12 @@ void primary_psync(struct follower *follower, struct slice id, struct slice offs
     int64_t number;
     uint64_t position;
     primary_keep_history(primary);
-    if (num_parse_i64(offset, &number) && primary_has_history(primary, id, number, &position) &&
-        changelog_open(primary->exec->propagate.log, CHANGELOG_LINK, position, &follower->cursor)) {
+    if (num_parse_i64(offset, &number) && primary_has_history(primary, id, number, &position)) {
+        if (!changelog_open(primary->exec->propagate.log, CHANGELOG_LINK, position, &follower->cursor)) {
+            follower->reads_history = true;
+            follower->history_position = position;
+            primary->partial_from_file++;
+        }
         go_on(follower);
         return;
     }
@@ -360,6 +387,20 @@ void primary_before_feed(struct primary *primary)
     if (primary->wants_acks && !primary->is_finishing)
         ask_acks(primary);
     full_sync_step(primary);
+    primary_history_step(primary);
+}
+
+/* Of those online. */
+static bool has_everybody_acked(const struct primary *primary, uint64_t position)
+{
+    list_for_each(&primary->followers, node)
+    {
+        const struct follower *follower = list_entry(node, struct follower, node);
+        if (is_online(follower) && (follower->acked < position || follower->cursor.log == NULL ||
+                                    changelog_left(&follower->cursor) > 0))
+            return false;
+    }
+    return true;
 }
 
 bool primary_finish(struct primary *primary)
@@ -368,6 +409,8 @@ bool primary_finish(struct primary *primary)
     if (primary->follower_count == 0)
         return true;
     if (!primary->is_finishing) {
+        if (has_everybody_acked(primary, propagate_offset(exec)))
+            return true; /* nothing is to be asked for, and the log ends where it does */
         primary->is_finishing = true;
         primary->pause_until_ms = exec->pause_until_ms;
         primary->pause_writes_only = exec->pause_writes_only;
@@ -376,15 +419,7 @@ bool primary_finish(struct primary *primary)
         primary->finish_position = propagate_offset(exec);
         ask_acks(primary); /* the log's last words: what is saved now is what they will have */
     }
-    list_for_each(&primary->followers, node)
-    {
-        const struct follower *follower = list_entry(node, struct follower, node);
-        if (!is_online(follower))
-            continue;
-        if (follower->acked < primary->finish_position || changelog_left(&follower->cursor) > 0)
-            return false;
-    }
-    return true;
+    return has_everybody_acked(primary, primary->finish_position);
 }
 
 void primary_go_on(struct primary *primary)
@@ -471,10 +506,18 @@ void primary_cron(struct primary *primary)
         primary->next_ping_ms > now_ms + primary->exec->config->repl_ping_replica_period * SECOND_MS)
         ping(primary);
     full_sync_cron(primary);
+    if (primary->exec->propagate.unit_count == 0)
+        primary_history_step(primary);
     primary_update_hindrance(primary);
 }
 
 /* ---- For INFO and ROLE ---------------------------------------------------------------------------- */
+
+void primary_reset_stats(struct primary *primary)
+{
+    primary->full_syncs = primary->partial_syncs = primary->partial_refused = 0;
+    primary->resumed_syncs = primary->partial_from_file = 0;
+}
 
 void follower_describe(const struct follower *follower, char *ret_host, int64_t *ret_port)
 {

@@ -13,7 +13,7 @@
  * | from     | to       | by                                          | what may be trusted then                        |
  * |----------|----------|---------------------------------------------|-------------------------------------------------|
  * | -        | greeting | primary_follower                            | a client like any other, that gets replies      |
- * | greeting | online   | primary_psync                               | CLIENT_REPLICA, listed, has a cursor            |
+ * | greeting | online   | primary_psync                               | CLIENT_REPLICA, listed, has a cursor or reads_history |
  * | greeting | waiting  | primary_psync, primary_sync                 | CLIENT_REPLICA, listed; hears a newline a second |
  * | waiting  | syncing  | full_sync_step                              | has a cursor, at the cut, and a sync            |
  * | syncing  | waiting  | full_sync_step: the snapshot was refused    | as waiting                                      |
@@ -27,7 +27,7 @@
  * F2  What has been handed over to a follower's connection and is not sent yet is at most FEED_OUTSTANDING_MAX, and a block of a
  *     snapshot: what it has not come to lies in the log, once for all of them.
  * F3  A follower has a cursor from the cut (or its PSYNC) on, so the log keeps what it will need; changelog_left and what is
- *     outstanding count against client-output-buffer-limit replica.
+ *     outstanding count against client-output-buffer-limit replica. One that reads_history has none, until memory has its place.
  *
  * Threads: executor. */
 #ifndef SKUA_REPL_PRIMARY_H
@@ -46,6 +46,7 @@
 struct client;
 struct exec;
 struct full_sync;
+struct history;
 struct repl;
 
 #define FOLLOWER_ADDRESS_MAX 255 /* bytes of REPLCONF ip-address */
@@ -71,10 +72,11 @@ struct follower {
     /* What it has said of itself. */
     char address[FOLLOWER_ADDRESS_MAX + 1]; /* "": that of its connection */
     int64_t port;
-    bool can_eof;    /* understands a snapshot without its length */
-    bool can_psync2; /* understands +CONTINUE with an id */
-    bool reads_11;   /* format 11 of snapshots, */
-    bool reads_80;   /* and that of Valkey 9 */
+    bool can_eof;        /* understands a snapshot without its length */
+    bool can_psync2;     /* understands +CONTINUE with an id */
+    bool reads_11;       /* format 11 of snapshots, */
+    bool reads_80;       /* and that of Valkey 9 */
+    bool knows_no_times; /* of fields of hashes: Valkey 8 */
     bool only_snapshot;
     bool is_old; /* came with SYNC: sends no ACK */
 
@@ -93,6 +95,10 @@ struct follower {
     struct chunk_list held;         /* handed over while the connection is on its way between I/O threads */
     struct exec_post drained;
     bool awaits_drain; /* `drained` is with the I/O side, or on its way back */
+
+    /* primary_history.c: online without a cursor, as its place is in the file only */
+    bool reads_history;
+    uint64_t history_position;
 
     /* full_sync.c */
     struct full_sync *sync;           /* while syncing; and until it has received all, if it can resume */
@@ -121,8 +127,13 @@ struct primary {
     int64_t pause_until_ms; /* what CLIENT PAUSE had asked for before */
     bool pause_writes_only;
     uint64_t id_generation; /* of the log that the history's id belongs to */
+    /* primary_history.c: the file of history, NULL: there is none */
+    struct history *history;
+    uint64_t history_size;         /* the option, when it was begun */
+    int64_t history_rest_until_ms; /* after a failure */
+    char history_error[80];        /* the last one, "": none yet */
     /* For INFO. */
-    uint64_t full_syncs, partial_syncs, partial_refused, resumed_syncs;
+    uint64_t full_syncs, partial_syncs, partial_refused, resumed_syncs, partial_from_file;
     uint64_t sent_before; /* bytes, to followers that have gone */
 };
 
@@ -154,6 +165,17 @@ bool primary_has_history(const struct primary *primary, struct slice id, int64_t
 
 /* The history's id is good for the log that there is now: repl_new_history and repl_shift_history have made it. */
 void primary_note_history(struct primary *primary);
+
+/* ---- History beyond memory (primary_history.c) ------------------------------------------------------ */
+
+/* Begins and ends the file as options and failures say, and has it written. Often; between two units. */
+void primary_history_step(struct primary *primary);
+/* The log goes away, or is another one from now on. */
+void primary_history_end(struct primary *primary);
+/* Where the history begins that followers can be sent, from memory or the file. There is a log. */
+uint64_t primary_history_start(const struct primary *primary);
+/* Sends up to `bytes_max` bytes from the file to one that reads_history. True: the follower has a cursor now. It may have been dropped. */
+bool follower_read_history(struct follower *follower, uint64_t bytes_max);
 
 /* ---- Commands ------------------------------------------------------------------------------------- */
 
@@ -200,6 +222,9 @@ void primary_serve_waits(struct primary *primary);
 /* To be called by the client's block_end. */
 void primary_wait_end(struct client *client);
 
+/* CONFIG RESETSTAT: how replicas began is counted from here. */
+void primary_reset_stats(struct primary *primary);
+
 /* ---- For INFO and ROLE ---------------------------------------------------------------------------- */
 
 /* Where the follower listens: `ret_host` has FOLLOWER_ADDRESS_MAX + 1 bytes. */
@@ -215,6 +240,11 @@ uint64_t follower_outstanding(const struct follower *follower);
 
 /* exec->feed while there are followers: what has come into the log goes out. */
 void primary_feed(struct exec *exec);
+
+/* Has primary_feed called while somebody needs it. */
+void primary_update_feed(struct primary *primary);
+/* Of primary_feed: one follower. */
+void follower_feed(struct follower *follower);
 
 /* Bytes that are not of the log: at once, or when the connection has arrived. */
 void follower_send(struct follower *follower, struct chunk_list *bytes);

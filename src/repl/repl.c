@@ -56,6 +56,12 @@ struct repl *repl_new(struct exec *exec, struct io_group *io)
     return repl;
 }
 
+void repl_finish(struct repl *repl)
+{
+    if (repl)
+        replica_finish(repl->replica);
+}
+
 void repl_free(struct repl *repl)
 {
     if (repl == NULL)
@@ -142,6 +148,7 @@ void repl_take_history(struct repl *repl, const char *id, uint64_t offset)
 {
     struct exec *exec = repl->exec;
     primary_drop_followers(repl->primary);
+    primary_history_end(repl->primary);
     propagate_restart(exec, offset);
     primary_keep_history(repl->primary);
     memcpy(repl->id, id, sizeof repl->id);
@@ -151,6 +158,7 @@ void repl_take_history(struct repl *repl, const char *id, uint64_t offset)
 
 void repl_resume_history(struct repl *repl, const char *id, uint64_t offset, uint32_t db)
 {
+    primary_history_end(repl->primary);
     propagate_restart(repl->exec, offset);
     primary_keep_history(repl->primary);
     memcpy(repl->second_id, id, sizeof repl->second_id);

@@ -49,6 +49,9 @@ bool repl_is_id(struct slice word);
 
 /* Also sets exec->repl. */
 struct repl *repl_new(struct exec *exec, struct io_group *io);
+/* The I/O side is about to end: no link is opened any more. NULL is allowed. */
+void repl_finish(struct repl *repl);
+/* After repl_finish. NULL is allowed. */
 void repl_free(struct repl *repl);
 
 /* Bytes that replicas have been sent. */

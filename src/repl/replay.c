@@ -164,6 +164,11 @@ uint64_t replay_unapplied(const struct replay *replay)
     return replay->input.size - replay->at;
 }
 
+bool replay_is_idle(const struct replay *replay)
+{
+    return replay->is_starved;
+}
+
 uint32_t replay_db(const struct replay *replay)
 {
     return replay->db;

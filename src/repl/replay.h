@@ -42,6 +42,8 @@ enum status replay_step(struct replay *replay, uint64_t budget_ns);
 
 /* Bytes that have come and have not been applied. */
 uint64_t replay_unapplied(const struct replay *replay);
+/* All that has been fed is applied, but for what is not whole. */
+bool replay_is_idle(const struct replay *replay);
 /* The database that is selected where the log ends. */
 uint32_t replay_db(const struct replay *replay);
 const char *replay_error(const struct replay *replay);

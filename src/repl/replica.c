@@ -15,7 +15,9 @@
 #include "base/num.h"
 #include "base/worker.h"
 #include "config/config.h"
+#include "exec/dispatch.h"
 #include "exec/exec.h"
+#include "exec/local_keys.h"
 #include "exec/post.h"
 #include "io/link.h"
 #include "persist/aof.h"
@@ -36,7 +38,8 @@ void replica_update_hindrances(struct replica *replica)
     struct exec *exec = replica->exec;
     bool is_on = replica->state != REPLICA_OFF;
     bool is_stale = is_on && replica->state != REPLICA_CONNECTED;
-    exec_set_hindrance(exec, EXEC_READ_ONLY_REPLICA, is_on);
+    exec_set_hindrance(exec, EXEC_READ_ONLY_REPLICA, is_on && exec->config->replica_read_only);
+    local_keys_set_on(exec, is_on && !exec->config->replica_read_only);
     exec_set_hindrance(exec, EXEC_STALE_REPLICA, is_stale && !exec->config->replica_serve_stale_data);
 }
 
@@ -78,6 +81,14 @@ static void abandon_lookup(struct replica_lookup *lookup)
     lookup->replica = NULL;
 }
 
+static void resume_promoters(struct replica *replica)
+{
+    list_for_each(&replica->promoters, node)
+    {
+        client_resume(list_entry(node, struct client, in_blocked));
+    }
+}
+
 /* What belongs to a link goes with it. */
 static void forget_link(struct replica *replica)
 {
@@ -99,6 +110,7 @@ static void forget_link(struct replica *replica)
     replica->link = NULL;
     chunk_list_drop(&replica->input, exec->chunks, exec->workers);
     buf_clear(&replica->line);
+    resume_promoters(replica);
 }
 
 void replica_drop_link(struct replica *replica, const char *format, ...)
@@ -114,8 +126,13 @@ void replica_drop_link(struct replica *replica, const char *format, ...)
     memcpy(replica->last_error, text, sizeof text);
     replica->is_broken_off = replica->is_broken_off || replica_sync_break_off(replica);
     forget_link(replica);
-    replica->next_try_ns = now_ns(replica) + REPLICA_RETRY_NS;
+    /* History goes on being written: who has just been connected does not wait, unless it goes on like this. */
+    uint64_t now = now_ns(replica);
+    bool was_stable = replica->state == REPLICA_CONNECTED && now - replica->began_ns >= REPLICA_STABLE_NS;
+    replica->next_try_ns = was_stable ? now : now + REPLICA_RETRY_NS;
     replica_enter(replica, REPLICA_WAITING);
+    if (was_stable)
+        replica_post(replica);
 }
 
 /* ---- looking_up ----------------------------------------------------------------------------------- */
@@ -190,12 +207,22 @@ static void try_again(struct replica *replica)
         resolve(lookup);
 }
 
+/* What is being loaded at the start may be of use. */
+static void try_if_due(struct replica *replica)
+{
+    bool is_loading = replica->exec->hindrances & EXEC_LOADING;
+    if (now_ns(replica) >= replica->next_try_ns && !is_loading && !replica->is_finishing)
+        try_again(replica);
+}
+
 /* ---- The link's events ---------------------------------------------------------------------------- */
 
 static void on_connected(void *context, const char *peer, const char *local)
 {
     struct replica *replica = context;
     const struct config *config = replica->exec->config;
+    snprintf(replica->peer, sizeof replica->peer, "%s", peer);
+    snprintf(replica->local, sizeof replica->local, "%s", local);
     struct handshake_options options = {
         .user = config->masteruser,
         .password = config->masterauth,
@@ -226,29 +253,52 @@ static void on_received(void *context, struct chunk_list *bytes)
     replica_post(replica);
 }
 
+/* Of the stream. */
+static bool has_unapplied(const struct replica *replica)
+{
+    return replica->state == REPLICA_CONNECTED &&
+           (replica->input.bytes > 0 || !replay_is_idle(replica->replay));
+}
+
 /* R7 */
 static bool may_miss_link(const struct replica *replica)
 {
-    return replica->state == REPLICA_LOADING ||
+    return replica->state == REPLICA_LOADING || has_unapplied(replica) ||
            (replica->state == REPLICA_RECEIVING &&
             (replica->payload.state == PAYLOAD_WHOLE || replica->input.bytes > 0));
+}
+
+/* R7: nothing more comes. */
+static void lose_link(struct replica *replica, const char *reason)
+{
+    replica->is_link_lost = true;
+    snprintf(replica->lost_reason, sizeof replica->lost_reason, "%s", reason);
+    io_link_close(replica->link);
+    replica->link = NULL;
+    replica_post(replica);
 }
 
 static void on_ended(void *context, enum status why, int error)
 {
     struct replica *replica = context;
-    if (may_miss_link(replica)) {
-        replica->is_link_lost = true;
-        io_link_close(replica->link);
-        replica->link = NULL;
-        return;
-    }
-    if (why == ST_IO)
-        replica_drop_link(replica, "%s", strerror(error));
-    else if (why == ST_EOF)
-        replica_drop_link(replica, "the primary has closed it");
+    const char *reason = why == ST_IO ? strerror(error) : status_text(why);
+    if (why == ST_EOF)
+        reason = "the primary has closed it";
+    if (may_miss_link(replica))
+        lose_link(replica, reason);
     else
-        replica_drop_link(replica, "%s", status_text(why));
+        replica_drop_link(replica, "%s", reason);
+}
+
+/* R8: exec->role_change_waits. */
+static struct list_node *wait_for_stream(struct exec *exec)
+{
+    struct replica *replica = exec->repl->replica;
+    if (!has_unapplied(replica))
+        return NULL;
+    if (replica->link)
+        lose_link(replica, "this server is to be a primary");
+    return &replica->promoters;
 }
 
 /* ---- handshake ------------------------------------------------------------------------------------ */
@@ -267,10 +317,11 @@ void replica_go_on(struct replica *replica)
     replica->last_error[0] = 0;
     replica->next_ack_ns = now_ns(replica);
     replica->replay = replay_new(replica->exec, replica->db, ask_ack, replica);
+    replica->link_id = replica->link ? io_link_id(replica->link) : 0;
     replica_enter(replica, REPLICA_CONNECTED);
     replica_send_ack(replica);
-    if (replica->is_link_lost)
-        replica_drop_link(replica, "it has ended while the snapshot was loaded");
+    if (replica->is_link_lost && !has_unapplied(replica))
+        replica_drop_link(replica, "%s", replica->lost_reason);
 }
 
 static void decide(struct replica *replica, enum handshake_outcome outcome)
@@ -388,14 +439,17 @@ static void tell_disk(struct replica *replica)
 static bool apply_slice(struct replica *replica, uint64_t budget_ns)
 {
     uint64_t taken = replay_feed(replica->replay, &replica->input);
-    if (taken > 0)
-        io_link_consumed(replica->link, taken);
+    replica_consumed(replica, taken);
     enum status status = replay_step(replica->replay, budget_ns);
     if (replica->is_asked)
         answer_getack(replica);
     if (status == ST_INVALID) {
         replica_drop_link(replica, "the stream is damaged: %s", replay_error(replica->replay));
         replica_set_known(replica, false); /* nobody knows what was meant: everything anew */
+        return false;
+    }
+    if (replica->is_link_lost && !has_unapplied(replica)) {
+        replica_drop_link(replica, "%s", replica->lost_reason);
         return false;
     }
     return status == ST_AGAIN || replica->input.bytes > 0;
@@ -422,6 +476,7 @@ static bool step(struct replica *replica, uint64_t budget_ns)
     case REPLICA_RECEIVING:
     case REPLICA_LOADING: return replica_sync_step(replica);
     case REPLICA_CONNECTED: return apply_slice(replica, budget_ns);
+    case REPLICA_WAITING: try_if_due(replica); return false;
     default: return false;
     }
 }
@@ -488,9 +543,7 @@ void replica_cron(struct replica *replica)
         replica->state <= REPLICA_CONNECTING)
         replica_sync_abandon(replica); /* R6 */
     if (replica->state == REPLICA_WAITING) {
-        /* What is being loaded at the start may be of use. */
-        if (now >= replica->next_try_ns && !(replica->exec->hindrances & EXEC_LOADING))
-            try_again(replica);
+        try_if_due(replica);
         return;
     }
     /* What has come is a sign of life, also while it waits here. */
@@ -601,46 +654,6 @@ enum status replica_configure(struct replica *replica, struct buf *ret_error)
     return ST_OK;
 }
 
-/* ---- Views ---------------------------------------------------------------------------------------- */
-
-static int64_t seconds_since(const struct replica *replica, uint64_t ns)
-{
-    return (int64_t)((now_ns(replica) - ns) / 1000000000u);
-}
-
-static const char *role_state(const struct replica *replica)
-{
-    static const char *const names[] = {
-        [REPLICA_OFF] = "none",
-        [REPLICA_WAITING] = "connect",
-        [REPLICA_LOOKING_UP] = "connecting",
-        [REPLICA_CONNECTING] = "connecting",
-        [REPLICA_HANDSHAKE] = "handshake",
-        [REPLICA_RECEIVING] = "sync",
-        [REPLICA_LOADING] = "sync",
-        [REPLICA_CONNECTED] = "connected",
-    };
-    return names[replica->state];
-}
-
-void replica_view(const struct replica *replica, struct replica_view *ret_view)
-{
-    *ret_view = (struct replica_view){
-        .is_up = replica->state == REPLICA_CONNECTED,
-        .role_state = role_state(replica),
-        .last_io_s = replica->link ? seconds_since(replica, replica->last_io_ns) : -1,
-        .down_s = replica->down_since_ns ? seconds_since(replica, replica->down_since_ns) : -1,
-        .offset = propagate_offset(replica->exec),
-        .is_syncing = replica->state == REPLICA_RECEIVING || replica->state == REPLICA_LOADING,
-        .sync_total = replica->payload.total,
-        .sync_read = replica->payload.taken,
-        .sync_last_io_s = seconds_since(replica, replica->last_io_ns),
-    };
-    ret_view->read_offset = ret_view->offset;
-    if (ret_view->is_up)
-        ret_view->read_offset += replay_unapplied(replica->replay) + replica->input.bytes;
-}
-
 /* ---- Life ----------------------------------------------------------------------------------------- */
 
 struct replica *replica_new(struct repl *repl)
@@ -651,13 +664,24 @@ struct replica *replica_new(struct repl *repl)
     replica->wake = mem_calloc(1, sizeof *replica->wake);
     replica->wake->post.run = run_posted;
     replica->wake->replica = replica;
+    list_init(&replica->promoters);
+    repl->exec->role_change_waits = wait_for_stream;
     return replica;
+}
+
+void replica_finish(struct replica *replica)
+{
+    if (replica->lookup)
+        abandon_lookup(replica->lookup);
+    replica->lookup = NULL;
+    replica->is_finishing = true;
 }
 
 void replica_free(struct replica *replica)
 {
     if (replica == NULL)
         return;
+    replica->exec->role_change_waits = NULL;
     replica_sync_abandon(replica);
     forget_link(replica);
     replica->wake->replica = NULL;

@@ -14,7 +14,7 @@
  * | from       | to         | by                                    | what may be trusted then                                 |
  * |------------|------------|---------------------------------------|----------------------------------------------------------|
  * | off        | waiting    | replica_follow                        | host and port are set; writes are refused                |
- * | waiting    | looking_up | try_again, once a second              | a worker turns the name into an address                  |
+ * | waiting    | looking_up | try_again, once a second; at once after a link that lasted | a worker turns the name into an address                  |
  * | looking_up | connecting | take_address                          | `link`                                                   |
  * | connecting | handshake  | on_connected                          | `handshake`                                              |
  * | handshake  | receiving  | begin_full: +FULLRESYNC               | `full_id`, `full_offset`; the old data are there, R2      |
@@ -33,7 +33,9 @@
  * R5  A slice of work is bounded: REPLICA_SLICE_US, or slice-us where that is more; then clients have their turn.
  * R6  A snapshot that has a name and breaks off on its way to the file stays there, with `payload`, for repl-timeout: the next PSYNC may go
  *     on with it. Any other answer, and whatever else ends it, removes the file.
- * R7  A link that ends is missed only when what has come of the snapshot is in the file; when that is all of it, when it has been loaded.
+ * R7  A link that ends is missed only when what has come over it has been used: of a snapshot, what has come is in the file, and when that is all
+ *     of it, it has been loaded; of the stream, it has been applied. Then is_link_lost ends, by drop_link.
+ * R8  Who makes this server a primary waits for that as well, in `promoters`; nothing more is received meanwhile.
  *
  * Threads: executor; workers as said in receive.c and resolve (replica.c). */
 #ifndef SKUA_REPL_REPLICA_H
@@ -44,7 +46,9 @@
 
 #include "base/buf.h"
 #include "base/chunk.h"
+#include "base/list.h"
 #include "base/slice.h"
+#include "io/link.h"
 #include "repl/handshake.h"
 #include "repl/payload.h"
 
@@ -58,10 +62,11 @@ struct replica_wake;
 struct repl;
 struct replay;
 
-#define REPLICA_HOST_MAX 255
-#define REPLICA_RETRY_NS 1000000000ull
-#define REPLICA_ACK_NS   1000000000ull
-#define REPLICA_SLICE_US 200
+#define REPLICA_HOST_MAX  255
+#define REPLICA_RETRY_NS  1000000000ull
+#define REPLICA_STABLE_NS 100000000ull /* a link that has lasted so long is made anew at once */
+#define REPLICA_ACK_NS    1000000000ull
+#define REPLICA_SLICE_US  200
 
 enum replica_state {
     REPLICA_OFF, /* this server is a primary */
@@ -80,8 +85,9 @@ struct replica {
     enum replica_state state;
     char host[REPLICA_HOST_MAX + 1];
     uint16_t port;
-    bool has_history; /* R1 */
-    bool failover;    /* the next PSYNC says FAILOVER */
+    bool has_history;  /* R1 */
+    bool failover;     /* the next PSYNC says FAILOVER */
+    bool is_finishing; /* replica_finish */
 
     struct io_link *link;
     struct replica_lookup *lookup; /* looking_up */
@@ -106,13 +112,17 @@ struct replica {
     uint64_t broken_ns;              /* since when */
     uint64_t broken_bytes;           /* that the file had not taken then: of a link that is no more */
     bool is_link_lost;               /* R7 */
-    struct load *load;               /* no file lies between */
-    struct load_file *loading;       /* from the file */
-    uint64_t file_bytes;             /* of the input, which the file has not taken yet: owed to the link */
+    char lost_reason[120];
+    struct list_node promoters; /* R8: clients */
+    struct load *load;          /* no file lies between */
+    struct load_file *loading;  /* from the file */
+    uint64_t file_bytes;        /* of the input, which the file has not taken yet: owed to the link */
 
-    struct replay *replay; /* connected */
-    bool is_asked;         /* the primary wants an ACK */
-    uint64_t fack_from;    /* it is told when this server's disk has come so far; 0: it has been */
+    struct replay *replay; /* connected; what CLIENT LIST calls it then: */
+    uint64_t link_id;
+    char peer[IO_LINK_NAME_MAX], local[IO_LINK_NAME_MAX];
+    bool is_asked;      /* the primary wants an ACK */
+    uint64_t fack_from; /* it is told when this server's disk has come so far; 0: it has been */
 
     uint64_t next_try_ns;
     uint64_t next_ack_ns;
@@ -124,7 +134,9 @@ struct replica {
 };
 
 struct replica *replica_new(struct repl *repl);
-/* The links have ended, the workers too. */
+/* The server ends: no link is opened any more, a name that is being looked up is of no use. */
+void replica_finish(struct replica *replica);
+/* After replica_finish; the links have ended, the workers too. */
 void replica_free(struct replica *replica);
 
 /* Every 100 milliseconds. */
@@ -134,7 +146,8 @@ void replica_cron(struct replica *replica);
  * happens, false. */
 bool replica_follow(struct replica *replica, const char *host, uint16_t port);
 
-/* Is a primary from now on, with the data that are here; what had come and had not been applied is lost. False: it was one already. */
+/* Is a primary from now on, with the data that are here; what had come and had not been applied is lost (R8: nothing, where clients ask for it).
+ * False: it was one already. */
 bool replica_stop(struct replica *replica);
 
 /* The data are at propagate_offset of repl->id, where `db` is selected: loaded from a file at the start. */
@@ -166,6 +179,17 @@ struct replica_view {
     int64_t sync_last_io_s;
 };
 void replica_view(const struct replica *replica, struct replica_view *ret_view);
+
+/* The link as a client of this server: in CLIENT LIST while it is connected. */
+struct replica_client {
+    uint64_t id;
+    const char *peer, *local; /* addresses */
+    int64_t age_s, idle_s;
+    uint32_t db;
+    uint64_t unapplied; /* bytes received */
+};
+/* False: there is none. */
+bool replica_client(const struct replica *replica, struct replica_client *ret_client);
 
 /* ---- Between the files of it ----------------------------------------------------------------------- */
 

@@ -15,6 +15,8 @@
 #include "exec/block.h"
 #include "exec/exec.h"
 #include "exec/hold.h"
+#include "exec/local_keys.h"
+#include "exec/tracking.h"
 #include "exec/watch.h"
 #include "io/link.h"
 #include "persist/aof.h"
@@ -48,6 +50,8 @@ static void empty_keyspace(struct replica *replica)
         block_db_lost(exec->block, db);
         db_flush(db);
     }
+    tracking_flushed(exec);
+    local_keys_forget(exec);
 }
 
 /* The append-only file reads the log that is about to be another one. False: not yet, the next step will ask again. */

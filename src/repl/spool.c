@@ -62,26 +62,10 @@ struct spool {
 
 /* ---- On a worker ---------------------------------------------------------------------------------- */
 
-/* It has no name any more when it is open: nothing is left behind. */
-static enum status open_file(struct spool *spool)
-{
-    struct file file;
-    enum status status = file_open(spool->files, spool->name, FILE_CREATE, &file);
-    if (status != ST_OK)
-        return status;
-    file_close(&file);
-    status = file_open(spool->files, spool->name, FILE_MODIFY, &file); /* it is read, too */
-    enum status unlinked = file_unlink(spool->files, spool->name);
-    if (status != ST_OK)
-        return status;
-    spool->file = file;
-    spool->is_open = true;
-    return unlinked;
-}
-
 static enum status write_blocks(struct spool *spool)
 {
-    enum status status = spool->is_open ? ST_OK : open_file(spool);
+    enum status status = spool->is_open ? ST_OK : file_open_unnamed(spool->files, spool->name, &spool->file);
+    spool->is_open = status == ST_OK;
     for (unsigned i = 0; i < spool->block_count && status == ST_OK; i++) {
         const struct snapshot_block *block = spool->blocks[i];
         status = file_pwrite_all(&spool->file, block->data, block->size, block->start);

@@ -8,6 +8,7 @@
 #include "io/io.h"
 #include "loop/loop.h"
 #include "observe/observe.h"
+#include "server/process.h"
 #include "server/server.h"
 #include "transport/transport.h"
 
@@ -42,6 +43,8 @@ struct server {
     bool waiting_logged;        /* while stopping: the log says whom the server waits for */
     uint64_t spin_until_ns;
     bool pidfile_written;
+    const struct title *title; /* NULL: it stays as it is */
+    struct oom_score oom_score;
     bool ready_logged; /* the log says that the data of the start is there */
     int exit_status;   /* of the process */
     struct server_listener {
@@ -78,7 +81,15 @@ void server_describe_addresses(const struct server *server, struct buf *ret_text
 /* Puts the options that other parts keep a copy of into force, and registers for their changes. */
 void server_apply_settings(struct server *server);
 
+/* The process's title and oom-score-adj, at the start and when the role has changed. False with *ret_error: an option cannot be carried out. */
+bool server_apply_process_settings(struct server *server, struct buf *ret_error);
+
 /* Carries out a change of io-threads; not from inside a command. */
 void server_update_io_threads(struct server *server);
+
+/* ---- users.c -------------------------------------------------------------------------------------- */
+
+/* Reads the users that the configuration names. ST_INVALID, ST_IO: *ret_error says what is wrong where. */
+enum status server_load_users(struct exec *exec, struct buf *ret_error);
 
 #endif

@@ -102,11 +102,28 @@ static bool is_wanted(const struct server *server, const struct server_listener 
     return false;
 }
 
+/* Whether no TCP listener has the port of the configuration yet, so that it is the port that was to change. */
+static bool is_new_port(const struct server *server)
+{
+    for (unsigned i = 0; i < server->listener_count; i++)
+        if (server->listeners[i].transport == &transport_tcp &&
+            server->listeners[i].port == server->config->port)
+            return false;
+    return true;
+}
+
 bool server_listen_again(struct config *config, void *context, struct buf *ret_error)
 {
     struct server *server = context;
     unsigned before = server->listener_count;
-    if (open_tcp(server, ret_error) != ST_OK) {
+    struct buf reason = {0};
+    if (open_tcp(server, &reason) != ST_OK) {
+        /* The words that scripts know from Redis, and then why. */
+        buf_printf(ret_error, "%s (%s)",
+                   is_new_port(server) ? "Unable to listen on this port. Check server logs."
+                                       : "Failed to bind to specified addresses.",
+                   buf_string(&reason));
+        buf_done(&reason);
         while (server->listener_count > before)
             close_listener(server, server->listener_count - 1);
         return false;

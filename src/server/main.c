@@ -1,4 +1,5 @@
 /* The process: command line, signals, and the server's exit status. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include "base/version.h"
 #include "config/config.h"
 #include "server/descriptors.h"
+#include "server/process.h"
 #include "server/server.h"
 
 /* The one thing that a signal handler can reach. */
@@ -64,6 +66,8 @@ int main(int argc, char **argv)
     }
     if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
         return usage(stdout);
+    struct title title = {0};
+    title_take(&title, argc, argv);
     struct config *config = config_new();
     if (config_load_arguments(config, argc, argv, &error) != ST_OK) {
         fprintf(stderr, "skua-server: %s\n", buf_string(&error));
@@ -72,16 +76,23 @@ int main(int argc, char **argv)
         return 1;
     }
     lower_maxclients(config);
+    int report;
+    if (process_detach(config, &report) != ST_OK) {
+        fprintf(stderr, "skua-server: cannot go into the background: %s\n", strerror(errno));
+        config_free(config);
+        return 1;
+    }
     install_signals();
 
     struct server *server;
-    struct server_options options = {.config = config};
+    struct server_options options = {.config = config, .title = &title};
     if (server_new(&options, &server, &error) != ST_OK) {
         fprintf(stderr, "skua-server: %s\n", buf_string(&error));
         buf_done(&error);
         return 1;
     }
     buf_done(&error);
+    process_detached(report);
     server_of_process = server;
     if (early_signal)
         server_signal(server, early_signal);

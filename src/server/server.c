@@ -79,29 +79,31 @@ static enum status enter_directory(const struct server *server, struct buf *ret_
     return ST_IO;
 }
 
-static enum status write_pidfile(struct server *server, struct buf *ret_error)
+/* Nothing depends on it but scripts: what is amiss is told, and the server starts. */
+static void write_pidfile(struct server *server)
 {
     const char *path = server->config->pidfile;
     char text[32];
     int size = snprintf(text, sizeof text, "%d\n", (int)getpid());
     if (!path[0])
-        return ST_OK;
+        return;
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0 || write(fd, text, (size_t)size) != size) {
-        buf_printf(ret_error, "cannot write pidfile '%s': %s", path, strerror(errno));
+        log_write(server->log, LOG_WARNING, "cannot write pidfile '%s': %s", path, strerror(errno));
         if (fd >= 0)
             close(fd);
-        return ST_IO;
+        return;
     }
     close(fd);
     server->pidfile_written = true;
-    return ST_OK;
 }
 
 /* What only a server on a real machine has. */
 static enum status start_process_parts(struct server *server, const struct server_options *options,
                                        struct buf *ret_error)
 {
+    static const char *const facilities[] = {"user",   "local0", "local1", "local2", "local3",
+                                             "local4", "local5", "local6", "local7"};
     if (server->simulated) {
         server->workers = options->workers;
         server->log = options->log;
@@ -115,6 +117,8 @@ static enum status start_process_parts(struct server *server, const struct serve
         buf_printf(ret_error, "cannot open log file '%s': %s", server->config->logfile, strerror(errno));
         return status;
     }
+    if (server->config->syslog_enabled)
+        log_to_system(server->log, server->config->syslog_ident, facilities[server->config->syslog_facility]);
     if (server->config->crash_log_enabled)
         crash_install(&(struct crash_options){.fd = log_descriptor(server->log), .version = SKUA_VERSION});
     server->workers = worker_pool_new(SERVER_WORKERS);
@@ -135,6 +139,13 @@ static void cron(void *observe)
     metrics_hook(observe);
     persist_cron(server->exec->persist);
     repl_cron(server->exec->repl);
+    bool is_replica = server->exec->repl->replica->state != REPLICA_OFF;
+    if (unlikely(is_replica != server->oom_score.for_replica) && !server->simulated) {
+        struct buf error = {0};
+        if (!server_apply_process_settings(server, &error))
+            log_write(server->log, LOG_WARNING, "oom-score-adj: %s", buf_string(&error));
+        buf_done(&error);
+    }
 }
 
 static void start_parts(struct server *server, const struct server_options *options)
@@ -182,6 +193,7 @@ enum status server_new(const struct server_options *options, struct server **ret
     struct server *server = mem_calloc(1, sizeof *server);
     server->config = options->config;
     server->simulated = options->simulated;
+    server->title = options->title;
     clock_init_real(&server->real_clock);
     server->clock = options->clock ? options->clock : &server->real_clock;
     role_set(ROLE_EXECUTOR | ROLE_IO);
@@ -197,11 +209,15 @@ enum status server_new(const struct server_options *options, struct server **ret
         return status;
     }
     start_parts(server, options);
-    status = replica_configure(server->exec->repl->replica, ret_error);
+    status = server_load_users(server->exec, ret_error);
+    if (status == ST_OK)
+        status = replica_configure(server->exec->repl->replica, ret_error);
     if (status == ST_OK && !server->simulated)
         status = server_listen(server, ret_error);
+    if (status == ST_OK && !server->simulated && !server_apply_process_settings(server, ret_error))
+        status = ST_INVALID;
     if (status == ST_OK && !server->simulated)
-        status = write_pidfile(server, ret_error);
+        write_pidfile(server);
     if (status == ST_OK && (!server->simulated || options->files))
         status = persist_load(server->exec->persist, ret_error);
     if (status != ST_OK) {
@@ -267,6 +283,8 @@ static void begin_stopping(struct server *server)
 {
     uint64_t now_ns = clock_monotonic_ns(server->clock);
     log_write(server->log, LOG_NOTICE, "shutting down");
+    if (!server->simulated)
+        process_tell_stopping(server->config);
     if (persist_is_loading(server->exec->persist)) { /* there is nothing yet that anybody waits for */
         server->state = SERVER_ENDED;
         return;
@@ -309,6 +327,15 @@ static void go_on_stopping(struct server *server)
     }
 }
 
+static void tell_ready(struct server *server)
+{
+    if (!server->simulated && !process_tell_ready(server->config))
+        log_write(server->log, LOG_WARNING,
+                  "the supervisor cannot be told that the server is ready: %s is not set, or leads nowhere",
+                  process_supervisor(server->config) == CONFIG_SUPERVISED_UPSTART ? "UPSTART_JOB"
+                                                                                  : "NOTIFY_SOCKET");
+}
+
 /* A slice of a loading, as a rule that of the start. Returns true when there is more to do at once. */
 static bool go_on_loading(struct server *server)
 {
@@ -320,6 +347,7 @@ static bool go_on_loading(struct server *server)
     } else if (!persist_is_loading(persist) && !server->ready_logged) {
         server->ready_logged = true;
         log_write(server->log, LOG_NOTICE, "Skua " SKUA_VERSION " is ready to accept connections");
+        tell_ready(server);
     }
     return more;
 }
@@ -365,9 +393,19 @@ bool server_turn(struct server *server, uint64_t wait_ns)
     return true;
 }
 
+/* What configuration files have asked for in vain. */
+static void log_notices(struct server *server)
+{
+    struct buf notices = {0};
+    config_notices(server->config, &notices);
+    log_write_lines(server->log, LOG_NOTICE, buf_string(&notices));
+    buf_done(&notices);
+}
+
 int server_run(struct server *server)
 {
     struct buf addresses = {0};
+    log_notices(server);
     server_describe_addresses(server, &addresses);
     server->ready_logged = !persist_is_loading(server->exec->persist);
     log_write(server->log, LOG_NOTICE, "Skua " SKUA_VERSION " %s",
@@ -375,6 +413,8 @@ int server_run(struct server *server)
                                    : "loads its data; until then connections are told so");
     log_write_lines(server->log, LOG_NOTICE, buf_string(&addresses));
     buf_done(&addresses);
+    if (server->ready_logged)
+        tell_ready(server);
     while (server_turn(server, UINT64_MAX))
         ;
     log_write(server->log, LOG_NOTICE, "goodbye");
@@ -385,6 +425,8 @@ int server_run(struct server *server)
 
 void server_free(struct server *server)
 {
+    if (server->exec)
+        repl_finish(server->exec->repl);
     if (server->io) {
         io_group_stop_accepting(server->io);
         io_group_free(server->io); /* whoever has not taken its last replies by now does not get them */

@@ -25,6 +25,7 @@ struct worker_pool;
 struct server_options {
     struct config *config;     /* taken over */
     const struct clock *clock; /* NULL: the machine's */
+    const struct title *title; /* of the process (process.h); NULL: it stays as it is */
     bool simulated;            /* no descriptors, no threads, no log: the caller drives server_turn */
     uint64_t seed;             /* simulated only; otherwise drawn from the system */
     /* What a simulated server may have besides. */

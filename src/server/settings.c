@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "exec/evict.h"
 #include "exec/notify.h"
+#include "exec/permit.h"
+#include "exec/tracking.h"
 #include "persist/aof.h"
 #include "persist/persist.h"
 #include "repl/primary.h"
@@ -42,13 +44,38 @@ static bool apply_latency_threshold(struct config *config, void *context, struct
 static bool apply_notify(struct config *config, void *context, struct buf *ret_error)
 {
     struct server *server = context;
-    return notify_parse(slice_from_string(config->notify_keyspace_events), &server->exec->notify_classes);
+    unsigned *classes = &server->exec->notify_classes, local = *classes & NOTIFY_LOCAL;
+    bool is_known = notify_parse(slice_from_string(config->notify_keyspace_events), classes);
+    *classes |= local;
+    return is_known;
 }
 
 static bool apply_eviction(struct config *config, void *context, struct buf *ret_error)
 {
     struct server *server = context;
     evict_configure(server->exec);
+    return true;
+}
+
+static bool apply_tracking_limit(struct config *config, void *context, struct buf *ret_error)
+{
+    struct server *server = context;
+    tracking_apply_limit(server->exec);
+    return true;
+}
+
+static bool apply_password(struct config *config, void *context, struct buf *ret_error)
+{
+    struct server *server = context;
+    permit_apply_password(server->exec);
+    return true;
+}
+
+static bool apply_new_channels(struct config *config, void *context, struct buf *ret_error)
+{
+    struct server *server = context;
+    server->exec->acl->terms.all_channels =
+        config->acl_pubsub_default == CONFIG_ACL_PUBSUB_DEFAULT_ALLCHANNELS;
     return true;
 }
 
@@ -130,6 +157,32 @@ static bool apply_log_level(struct config *config, void *context, struct buf *re
     return true;
 }
 
+static bool apply_title(struct config *config, void *context, struct buf *ret_error)
+{
+    struct server *server = context;
+    struct buf title = {0};
+    bool is_valid = title_expand(config, "", &title) == ST_OK;
+    buf_done(&title);
+    if (is_valid)
+        title_apply(server->title, config);
+    else
+        buf_append_string(ret_error, "template format is invalid or contains unknown variables");
+    return is_valid;
+}
+
+static bool apply_oom_score(struct config *config, void *context, struct buf *ret_error)
+{
+    struct server *server = context;
+    bool is_replica = server->exec->repl->replica->state != REPLICA_OFF;
+    return oom_score_apply(&server->oom_score, config, is_replica, ret_error);
+}
+
+bool server_apply_process_settings(struct server *server, struct buf *ret_error)
+{
+    return apply_title(server->config, server, ret_error) &&
+           apply_oom_score(server->config, server, ret_error);
+}
+
 /* The threads change between two batches, not in the middle of the one that CONFIG SET belongs to. */
 static bool apply_io_threads(struct config *config, void *context, struct buf *ret_error)
 {
@@ -174,6 +227,7 @@ void server_apply_settings(struct server *server)
         {CONFIG_OPTION_MAXMEMORY_POLICY, apply_eviction, true},
         {CONFIG_OPTION_LFU_LOG_FACTOR, apply_eviction, false},
         {CONFIG_OPTION_LFU_DECAY_TIME, apply_eviction, false},
+        {CONFIG_OPTION_TRACKING_TABLE_MAX_KEYS, apply_tracking_limit, false},
         {CONFIG_OPTION_HUGE_PAGES, apply_huge_pages, true},
         {CONFIG_OPTION_MAXCLIENTS, apply_maxclients, false},
         {CONFIG_OPTION_IO_THREADS, apply_io_threads, true},
@@ -181,11 +235,18 @@ void server_apply_settings(struct server *server)
         {CONFIG_OPTION_IO_THREADS_ALWAYS_ACTIVE, apply_io_threads, false},
         {CONFIG_OPTION_REPL_BACKLOG_SIZE, apply_backlog, false},
         {CONFIG_OPTION_REPLICA_SERVE_STALE_DATA, apply_stale, false},
+        {CONFIG_OPTION_REPLICA_READ_ONLY, apply_stale, false},
         {CONFIG_OPTION_MIN_REPLICAS_TO_WRITE, apply_least_replicas, false},
         {CONFIG_OPTION_MIN_REPLICAS_MAX_LAG, apply_least_replicas, false},
         {CONFIG_OPTION_APPENDONLY, apply_appendonly, false},
         {CONFIG_OPTION_APPENDFSYNC, apply_appendfsync, false},
         {CONFIG_OPTION_NO_APPENDFSYNC_ON_REWRITE, apply_appendfsync, false},
+        {CONFIG_OPTION_SET_PROC_TITLE, apply_title, false},
+        {CONFIG_OPTION_PROC_TITLE_TEMPLATE, apply_title, false},
+        {CONFIG_OPTION_OOM_SCORE_ADJ, apply_oom_score, false},
+        {CONFIG_OPTION_OOM_SCORE_ADJ_VALUES, apply_oom_score, false},
+        {CONFIG_OPTION_REQUIREPASS, apply_password, false},
+        {CONFIG_OPTION_ACL_PUBSUB_DEFAULT, apply_new_channels, false},
         {CONFIG_OPTION_BIND, server_listen_again, false},
         {CONFIG_OPTION_PORT, server_listen_again, false},
     };

@@ -51,7 +51,6 @@ struct pinning {
     struct uring *uring; /* owner; NULL: not made, or there is none to be had */
     bool has_tried_uring;
     struct send_policy policy;           /* owner */
-    unsigned hearings;                   /* owner: times that notifications were read */
     _Atomic uint64_t threshold;          /* send_policy_threshold(&policy) */
     _Atomic uint64_t sends, bytes;       /* taken by the kernel */
     _Atomic uint64_t sends_over, copied; /* of them, and those that were copied after all */

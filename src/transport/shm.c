@@ -23,8 +23,9 @@
  * How long to stay awake. Looking costs a core, sleeping costs a wake-up on both sides, some 50 us. So a session keeps its
  * loop awake for spin_us after its last byte, and a request that comes meanwhile has cost less than a wake-up. One that
  * stays away has cost that much for nothing: then the next 1, 4, 16, ... SKIPS_MAX times do not keep the loop awake, and
- * each time that pays halves that number. After a wake-up the time is doubled, for the client has one of its own to get
- * over. While one session keeps the loop awake all others stay awake with it: looking at one more costs less than the bell
+ * each time that pays halves that number. Who has been silent for HOPE_SPINS times as long before it rang, and has kept a
+ * loop awake in vain before, is not tried at all: what it asks for now and then would pay never. After a wake-up the time
+ * is doubled, for the client has one of its own to get over. While one session keeps the loop awake all others stay awake with it: looking at one more costs less than the bell
  * that it would need. For the same reason those that went to sleep with the loop doze: the first bell of any of them wakes
  * all, so that a client with many sessions that asks on one after the other does not ring for each; one that has slept
  * DOZES_MAX times in a row without a byte sleeps alone from then on. All of a thread's looking in vain together is kept
@@ -54,6 +55,7 @@
 #endif
 
 #define SKIPS_MAX       256 /* a power of 4 */
+#define HOPE_SPINS      16
 #define AWAKE_MAX       512 /* sessions that are looked at without need */
 #define DOZING_MAX      128
 #define DOZES_MAX       4
@@ -94,6 +96,7 @@ struct shm_stream {
     uint32_t skips, skips_next;
     uint32_t bells; /* heard since the socket was last read */
     uint64_t spin_until;
+    uint64_t received; /* ticks: the last byte that was worth a thought */
 };
 
 struct hub {
@@ -257,6 +260,10 @@ static void expect_more(struct shm_stream *self)
     self->was_woken = false;
     if (!hub || self->has_ended)
         return;
+    uint64_t now = clock_ticks(hub->clock), silence = now - self->received;
+    self->received = now;
+    if (was_woken && self->skips_next > 1 && silence > HOPE_SPINS * hub->spin_ticks)
+        return;
     if (self->skips > 0 && was_woken) {
         self->skips--;
         return;
@@ -271,7 +278,7 @@ static void expect_more(struct shm_stream *self)
         hub->spin_ticks = clock_ns_to_ticks(hub->clock, (uint64_t)spin_us * 1000);
     }
     self->is_waking = was_woken;
-    self->spin_until = clock_ticks(hub->clock) + (hub->spin_ticks << was_woken);
+    self->spin_until = now + (hub->spin_ticks << was_woken);
     if (!self->is_expecting) {
         self->is_expecting = true;
         count_own(&self->waits->spins, 1);

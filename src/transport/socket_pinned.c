@@ -8,11 +8,10 @@
 #include "base/clock.h"
 #include "transport/uring.h"
 
-#define READS_MAX      64 /* of the error queue in one go: it is reported again */
-#define MEASURED_EVERY 8  /* times that it is read */
-#define GROWTH         8  /* R3: by a part of what completes */
-#define HELD_MIN       16
-#define WRONG_WAY_MAX  64 /* R5 */
+#define READS_MAX     64 /* of the error queue in one go: it is reported again */
+#define GROWTH        8  /* R3: by a part of what completes */
+#define HELD_MIN      16
+#define WRONG_WAY_MAX 64 /* R5 */
 
 static struct socket_stream *socket_of(struct stream *stream)
 {
@@ -157,11 +156,7 @@ static void uring_over(struct uring_sender *sender, uint32_t number, bool copied
 static unsigned hear(struct socket_stream *socket)
 {
     struct socket_pinned *pinned = socket->pinned;
-    struct pinning *pinning = socket->stream.pinning;
-    bool is_paused = atomic_load_explicit(&pinning->host->is_paused, memory_order_relaxed);
-    bool is_measured = ++pinning->hearings % MEASURED_EVERY == 0;
-    uint64_t begin_ns = is_measured ? clock_thread_cpu_ns() : 0;
-    uint64_t over = atomic_load_explicit(&pinning->sends_over, memory_order_relaxed);
+    bool is_paused = atomic_load_explicit(&socket->stream.pinning->host->is_paused, memory_order_relaxed);
     if (unlikely(pinned->held_count > 0) && !is_paused) {
         for (uint32_t i = 0; i < pinned->held_count; i++)
             apply(socket, &pinned->held[i]);
@@ -170,10 +165,6 @@ static unsigned hear(struct socket_stream *socket)
     unsigned messages = pinned->untold > 0 ? read_notes(socket, is_paused) : 0;
     judge(socket);
     note_bound(socket);
-    if (is_measured)
-        send_policy_note_completions(&pinning->policy,
-                                     atomic_load_explicit(&pinning->sends_over, memory_order_relaxed) - over,
-                                     clock_thread_cpu_ns() - begin_ns);
     if (socket->loop)
         socket_watch(socket);
     return messages;

@@ -1,23 +1,27 @@
 /* Lists. Entry: list_push, list_cut, list_search_next. Threads: see list.h. */
 #include "types/list.h"
 
+#include "ds/tree_ends.h"
+
 const struct tree_type list_tree = {.layout = PAGE_LIST};
 
 /* ---- Changing ---------------------------------------------------------------------------------------------- */
 
 void list_push(struct tree *rows, bool at_head, struct element element)
 {
-    struct tree_place place;
     struct row row = {.elements[0] = element};
-    tree_at(rows, at_head ? 0 : tree_rows(rows), &place);
-    tree_insert(rows, &place, &row, (struct tree_order){0, 0});
+    tree_push(rows, at_head, &row);
 }
 
 struct element list_end(const struct tree *rows, bool at_head)
 {
-    struct tree_place place;
-    tree_at(rows, at_head ? 0 : tree_rows(rows) - 1, &place);
-    return page_element(place.page, place.row, 0);
+    const struct page *page = tree_end_page(rows, at_head);
+    return page_element(page, at_head ? 0 : page->count - 1u, 0);
+}
+
+void list_drop_end(struct tree *rows, bool at_head)
+{
+    tree_pop(rows, at_head);
 }
 
 void list_cut(struct tree *rows, uint64_t first, uint64_t count)

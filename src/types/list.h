@@ -19,6 +19,9 @@ void list_push(struct tree *rows, bool at_head, struct element element);
 /* The element at the head or the tail of a list that is not empty; valid until the list changes. */
 struct element list_end(const struct tree *rows, bool at_head);
 
+/* Takes that one out. */
+void list_drop_end(struct tree *rows, bool at_head);
+
 /* Takes `count` elements from position `first` on out; all of them must be there. */
 void list_cut(struct tree *rows, uint64_t first, uint64_t count);
 

@@ -23,11 +23,19 @@ static struct tree_order member_order(const struct page *page, unsigned row, con
     return (struct tree_order){element_hash(page_element(page, row, 0), *(const uint64_t *)context), 0};
 }
 
-const struct tree_type set_tree = {.layout = PAGE_SET, .order = member_order, .scattered = true};
-const struct tree_type zset_index_tree = {.layout = PAGE_INDEX, .order = member_order, .scattered = true};
-const struct tree_type hash_tree = {.layout = PAGE_HASH, .order = member_order, .scattered = true};
-const struct tree_type timed_hash_tree = {
-    .layout = PAGE_TIMED_HASH, .order = member_order, .scattered = true};
+static void member_hashes(const struct page *page, const void *context, uint64_t *ret_hashes)
+{
+    uint64_t seed = *(const uint64_t *)context;
+    for (unsigned row = 0; row < page->count; row++)
+        ret_hashes[row] = element_hash(page_element(page, row, 0), seed);
+}
+
+#define SCATTERED .order = member_order, .hashes = member_hashes, .scattered = true
+
+const struct tree_type set_tree = {.layout = PAGE_SET, SCATTERED};
+const struct tree_type zset_index_tree = {.layout = PAGE_INDEX, SCATTERED};
+const struct tree_type hash_tree = {.layout = PAGE_HASH, SCATTERED};
+const struct tree_type timed_hash_tree = {.layout = PAGE_TIMED_HASH, SCATTERED};
 
 /* A text to be found, as an element where it is short enough; a long one has no element before it is stored. */
 struct wanted {
@@ -114,41 +122,45 @@ static uint8_t tag_of(const struct wanted *wanted)
     return wanted->text.data != NULL ? element_tag_long(wanted->text) : element_tag(wanted->element);
 }
 
-void members_fetch_begin(struct members_fetch *fetch, const struct tree *rows, struct slice text, bool adds)
+static void fetch_add(struct members_fetch *fetch, const struct wanted *wanted, bool adds)
+{
+    struct page_fetch *in_leaf = &fetch->in_leaves[fetch->count++];
+    in_leaf->adds = adds;
+    in_leaf->tag = tag_of(wanted);
+}
+
+void members_fetch_add(struct members_fetch *fetch, const struct tree *rows, struct slice text, bool adds)
 {
     element_scratch scratch;
     struct wanted wanted = make_wanted(text, scratch);
-    fetch->stage = MEMBERS_FETCH_LEAF;
-    fetch->in_page.adds = adds;
-    fetch->in_page.tag = tag_of(&wanted);
-    tree_descent_begin(&fetch->descent, rows, hash_of(rows, &wanted));
+    unsigned descent = fetch->descent_count++;
+    fetch->descending[descent] = (uint8_t)fetch->count;
+    tree_descent_begin(&fetch->descents[descent], rows, hash_of(rows, &wanted));
+    fetch_add(fetch, &wanted, adds);
 }
 
-void members_fetch_begin_page(struct members_fetch *fetch, const struct page *page, struct slice text,
-                              bool adds)
+void members_fetch_add_page(struct members_fetch *fetch, const struct page *page, struct slice text,
+                            bool adds)
 {
     element_scratch scratch;
     struct wanted wanted = make_wanted(text, scratch);
-    fetch->stage = MEMBERS_FETCH_ENDS;
-    fetch->leaf = page;
-    fetch->in_page.adds = adds;
-    fetch->in_page.tag = tag_of(&wanted);
+    fetch->leaves[fetch->count] = page;
+    fetch_add(fetch, &wanted, adds);
 }
 
-bool members_fetch_step(struct members_fetch *fetch)
+void members_fetch_all(struct members_fetch *fetch)
 {
-    switch ((enum members_fetch_stage)fetch->stage) {
-    case MEMBERS_FETCH_LEAF:
-        fetch->leaf = tree_descent_step(&fetch->descent);
-        if (fetch->leaf == NULL)
-            return true;
-        break;
-    case MEMBERS_FETCH_TAGS: page_fetch_tags(fetch->leaf); break;
-    case MEMBERS_FETCH_ENDS: page_fetch_ends(fetch->leaf, &fetch->in_page); break;
-    case MEMBERS_FETCH_ROWS: page_fetch_rows(fetch->leaf, &fetch->in_page); return false;
-    }
-    fetch->stage++;
-    return true;
+    tree_descend_together(fetch->descents, fetch->descent_count);
+    for (unsigned i = 0; i < fetch->descent_count; i++)
+        fetch->leaves[fetch->descending[i]] = fetch->descents[i].child->page;
+    for (unsigned i = 0; i < fetch->count; i++)
+        page_fetch_tags(fetch->leaves[i]);
+    for (unsigned i = 0; i < fetch->count; i++)
+        page_fetch_ends(fetch->leaves[i], &fetch->in_leaves[i]);
+    for (unsigned i = 0; i < fetch->count; i++)
+        page_fetch_rows(fetch->leaves[i], &fetch->in_leaves[i]);
+    for (unsigned i = 0; i < fetch->count; i++)
+        page_fetch_places(&fetch->in_leaves[i]);
 }
 
 void members_add(struct tree *rows, struct tree_place *place, uint64_t hash, struct row *row)

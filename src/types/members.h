@@ -38,27 +38,30 @@ ALWAYS_INLINE bool members_contain(const struct tree *rows, struct slice text)
     return members_locate(rows, text, &place);
 }
 
-/* Asks ahead, in steps, for what members_locate will read, and members_add write: each step for what the next one needs,
- * so that those of several members can be taken in turns. Good until the rows change. */
-enum members_fetch_stage {
-    MEMBERS_FETCH_LEAF, /* on the way down */
-    MEMBERS_FETCH_TAGS, /* of the leaf, whose header has been asked for */
-    MEMBERS_FETCH_ENDS, /* of the rows with the tag */
-    MEMBERS_FETCH_ROWS, /* their elements, which is the end */
-};
+/* Asks ahead for what members_locate will read, and members_add write, of several members at once: each stage goes through
+ * all of them, and asks for what the next one reads. Good until the rows change. */
+#define MEMBERS_FETCH_MAX 32
 struct members_fetch {
-    struct tree_descent descent; /* in MEMBERS_FETCH_LEAF */
-    const struct page *leaf;     /* after it */
-    struct page_fetch in_page;
-    uint8_t stage; /* enum members_fetch_stage: what the next step asks for */
+    unsigned count; /* members */
+    const struct page *leaves[MEMBERS_FETCH_MAX];
+    struct page_fetch in_leaves[MEMBERS_FETCH_MAX];
+    unsigned descent_count;                          /* members that are looked up in trees */
+    uint8_t descending[MEMBERS_FETCH_MAX];           /* which ones these are */
+    struct tree_descent descents[MEMBERS_FETCH_MAX]; /* and where they have come to */
 };
-/* `adds`: the member may be added if it is not there. */
-void members_fetch_begin(struct members_fetch *fetch, const struct tree *rows, struct slice text, bool adds);
-/* The same of a tagged page, whose header and tags have been asked for. */
-void members_fetch_begin_page(struct members_fetch *fetch, const struct page *page, struct slice text,
-                              bool adds);
-/* False: there is nothing left to ask for. */
-bool members_fetch_step(struct members_fetch *fetch);
+
+ALWAYS_INLINE void members_fetch_begin(struct members_fetch *fetch)
+{
+    fetch->count = 0;
+    fetch->descent_count = 0;
+}
+
+/* One more, of at most MEMBERS_FETCH_MAX. `adds`: the member may be added if it is not there. */
+void members_fetch_add(struct members_fetch *fetch, const struct tree *rows, struct slice text, bool adds);
+/* The same of a page, which is asked for. */
+void members_fetch_add_page(struct members_fetch *fetch, const struct page *page, struct slice text,
+                            bool adds);
+void members_fetch_all(struct members_fetch *fetch);
 
 /* Some row of a tree that has any, each with the same probability. */
 void members_random(const struct tree *rows, struct rng *rng, struct tree_place *ret_place);

@@ -231,6 +231,13 @@ static bool append_leaf(struct stream *stream, struct tree_place *place, const s
     return true;
 }
 
+const struct page *stream_last_leaf(const struct stream *stream)
+{
+    struct tree_place place;
+    tree_last_page(&stream->entries, &place);
+    return place.page;
+}
+
 bool stream_append(struct stream *stream, const struct log_draft *draft, const struct stream_limits *limits)
 {
     struct tree_place place;

@@ -88,6 +88,9 @@ struct stream_id stream_end_id(const struct stream *stream);
 
 #define STREAM_BACK_STEPS 64
 
+/* The leaf at whose end an entry is put. */
+const struct page *stream_last_leaf(const struct stream *stream);
+
 /* A walk over entries, in either direction. Valid until the stream changes; a walk over a stream that is held
  * (stream_ref) is valid as long as that. */
 struct stream_cursor {

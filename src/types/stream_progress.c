@@ -30,9 +30,16 @@ static int64_t entries_up_to(const struct stream *stream, struct stream_id id)
     return to_first < 0 ? added - length : added - length + 1;
 }
 
+/* Whether entries behind the last one that the group has got may have been cut off the beginning. */
+static bool may_be_cut_off(const struct stream *stream, const struct stream_group *group)
+{
+    return stream_length(stream) > 0 && stream_id_compare(group->last_id, stream_first_id(stream)) < 0;
+}
+
 void stream_progress_advance(const struct stream *stream, struct stream_group *group, struct stream_id id)
 {
-    if (group->entries_read != STREAM_READ_UNKNOWN && !may_have_gap(stream, id))
+    if (group->entries_read != STREAM_READ_UNKNOWN && !may_have_gap(stream, group->last_id) &&
+        !may_be_cut_off(stream, group))
         group->entries_read += group->entries_read < STREAM_ADDED_MAX;
     else if (stream->entries_added > 0)
         group->entries_read = entries_up_to(stream, id);

@@ -150,6 +150,14 @@ void zset_locate(const struct collection_view *zset, struct slice member, const 
         locate_row(zset->rows, member, found->bits, ret_place);
 }
 
+const struct page *zset_likely_leaf(const struct tree *rows, double score, struct slice member)
+{
+    struct tree_probe probe = {.order = {zset_bits(score), slice_prefix(member)}};
+    struct tree_place place;
+    tree_seek(rows, &probe, &place);
+    return place.page;
+}
+
 /* ---- Changing ---------------------------------------------------------------------------------------------- */
 
 static void insert_row(struct tree *rows, struct element member, uint64_t bits)

@@ -41,6 +41,9 @@ bool zset_score(const struct collection_view *zset, struct slice member, double 
 void zset_locate(const struct collection_view *zset, struct slice member, const struct zset_found *found,
                  struct tree_place *ret_place);
 
+/* The leaf of a large set's rows into which a member with this score probably goes: to be asked for ahead, no more. */
+const struct page *zset_likely_leaf(const struct tree *rows, double score, struct slice member);
+
 /* Adds a member that is not there, taking its blob over; or gives one that has been found another score. What
  * was found is not good afterwards. */
 void zset_add(struct collection_view *zset, struct element member, double score);

@@ -5,6 +5,8 @@ import time
 import pytest
 import redis
 
+from harness.resp import eventually
+
 
 @pytest.fixture(params=["tcp", "unix"])
 def db(server, request):
@@ -217,3 +219,23 @@ def test_decoded_responses_and_large_values(server):
         text = "Grüße ☃ " * 100_000
         client.set("k", text)
         assert client.get("k") == text
+
+
+def test_a_cache_kept_by_messages_to_a_second_connection(server):
+    """redis-py of Debian speaks RESP2: what changes is told to a subscriber."""
+    client = redis.Redis(port=server.port, single_connection_client=True)
+    other = redis.Redis(port=server.port)
+    messages = other.pubsub(ignore_subscribe_messages=True)
+    messages.connection_pool = other.connection_pool
+    messages.execute_command("CLIENT", "ID")
+    number = messages.connection.read_response()
+    messages.subscribe("__redis__:invalidate")
+    assert client.execute_command("CLIENT", "TRACKING", "on", "REDIRECT", number) == b"OK"
+    client.set("k", 1)
+    assert client.get("k") == b"1"
+    other.set("k", 2)
+    told = eventually(lambda: messages.get_message(timeout=1), "it is told")
+    assert (told["channel"], told["data"]) == (b"__redis__:invalidate", [b"k"])
+    messages.close()
+    client.close()
+    other.close()

@@ -980,7 +980,10 @@ script("times-of-fields", """
     HSETEX h EX 1000 FIELDS 2 a 5 f 6
     HSETEX h FNX EX 1000 FIELDS 1 a 7
     HSETEX h FXX PX 1000000 FIELDS 1 a 7
+    HSETEX h XX FXX FIELDS 1 a 8
+    HSETEX h XX KEEPTTL FIELDS 1 a 9
     HSETEX new PXAT 32503680000000 FIELDS 1 a 7
+    HSETEX newer NX FNX FIELDS 1 a 7
     HSETEX h PXAT 1 FIELDS 2 f 6 none 6
     HGETDEL h FIELDS 2 e none
     HGETDEL h FIELDS 1 none
@@ -1018,7 +1021,10 @@ stream("times-of-fields", """
     HSETEX h KEEPTTL FIELDS 1 b 5
     HSETEX h PXAT <moment> FIELDS 2 a 5 f 6
     HSETEX h PXAT <moment> FIELDS 1 a 7
+    HSETEX h FIELDS 1 a 8
+    HSETEX h KEEPTTL FIELDS 1 a 9
     HSETEX new PXAT 32503680000000 FIELDS 1 a 7
+    HSETEX newer FIELDS 1 a 7
     HDEL h f
     HDEL h e
     HDEL h a

@@ -276,7 +276,15 @@ def _same_rows(special, newer=()):
 
 _same_consumers = _same_rows({b"idle": _near_numbers, b"seen-time": _near_numbers,
                               b"pending": lambda mine, other: _same_pending(mine, other, 1)}, (b"inactive", b"active-time"))
-_same_groups = _same_rows({b"pending": lambda mine, other: _same_pending(mine, other, 2), b"consumers": _same_consumers})
+
+
+def _progress(mine, other):
+    """How far a group has come; not known is null."""
+    return {mine[0], other[0]} <= {":", "_", "$"} and (mine[0] != "$" or mine[1] is None) and (other[0] != "$" or other[1] is None)
+
+
+_same_progress = {b"entries-read": _progress, b"lag": _progress}
+_same_groups = _same_rows(_same_progress | {b"pending": lambda mine, other: _same_pending(mine, other, 2), b"consumers": _same_consumers})
 
 
 def _consumers(words, ours, theirs, grammar):
@@ -287,6 +295,12 @@ def _consumers(words, ours, theirs, grammar):
         return bool(ours[1]) and _same_consumers(ours, theirs)
     return words[1].lower() == b"stream" and len(words) > 3 and _same_fields(
         ours, theirs, {b"groups": _same_groups, b"radix-tree-nodes": lambda mine, other: True})
+
+
+def _groups(words, ours, theirs, grammar):
+    """XINFO GROUPS: how far a group has come when entries ahead of it were cut off."""
+    return (words[0] == b"xinfo" and len(words) == 3 and words[1].lower() == b"groups" and bool(ours[1])
+            and _same_rows(_same_progress)(ours, theirs))
 
 
 RULES = [
@@ -312,6 +326,7 @@ RULES = [
     Rule("unbalanced-streams", "The text of later versions.", _unbalanced),
     Rule("least-rank", "As in Redis 7.2; 7.0 computes with what does not exist.", _least_rank),
     Rule("bitcount-without-end", "The end may be left out, as in Valkey 8.", _no_end),
+    Rule("progress-of-groups", "As in Redis 7.4: entries cut off ahead of a group count.", _groups),
     Rule("nodes-of-streams", "XINFO STREAM says how the server is made.", _stream_nodes),
     Rule("help-texts", "HELP answers with texts of our own.", _help),
 ]

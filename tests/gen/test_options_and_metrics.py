@@ -72,6 +72,8 @@ def test_keys_of_options_that_are_required(option, key):
     ({"name": "Probe"}, "lower-case letters"),
     ({"accept": ["5"]}, "'refusal' is missing"),
     ({"accept": ["6", "7"], "refusal": "no"}, "'5' is not accepted"),
+    ({"accept": ["5"], "refusal": "no", "overlooked": ["5"]}, "what is overlooked is not accepted"),
+    ({"overlooked": ["6"]}, "what is overlooked is not accepted"),
     ({"type": "bool", "min": None, "max": None}, "'5' is neither yes nor no"),
     ({"type": "memory", "default": "5x"}, "'5x' is not a memory value"),
     ({"type": "enum", "min": None, "max": None}, "'values' is missing"),

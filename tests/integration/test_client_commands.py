@@ -4,7 +4,7 @@ import re
 import pytest
 
 from harness.errors import NOT_AN_INTEGER, SYNTAX_ERROR, wrong_arity
-from harness.resp import Error, Set, Verbatim, encode, eventually
+from harness.resp import Error, Verbatim, encode, eventually
 
 pytestmark = pytest.mark.core
 
@@ -145,6 +145,74 @@ def test_list_by_id(r, connect):
     assert r("CLIENT LIST ID") == SYNTAX_ERROR
     assert r("CLIENT LIST TYPE") == SYNTAX_ERROR
     assert r("CLIENT LIST nosuch x") == SYNTAX_ERROR
+
+
+def ids_of(r, *filters):
+    return sorted(int(line.split()[0][3:]) for line in r("CLIENT", "LIST", *filters).decode().splitlines())
+
+
+@pytest.mark.skua_only("since Valkey 8.1")
+def test_list_by_several_filters(r, connect):
+    named, other, listener = connect(), connect(), connect()
+    named("CLIENT SETNAME worker")
+    named("CLIENT SETINFO lib-name library")
+    named("CLIENT SETINFO lib-ver 1.2")
+    named("SELECT 3")
+    listener_id, mine = listener.id, r.id
+    listener("SUBSCRIBE a")
+    both = ["ID", named.id, other.id]
+    assert ids_of(r, "NAME", "worker") == ids_of(r, "LIB-NAME", "library") == ids_of(r, "LIB-VER", "1.2") == [named.id]
+    assert ids_of(r, *both, "DB", 3) == ids_of(r, "db", 3) == [named.id]
+    assert ids_of(r, *both, "NOT-DB", 3) == ids_of(r, *both, "NOT-NAME", "worker") == [other.id]
+    assert ids_of(r, *both, "NOT-LIB-NAME", "library", "NOT-LIB-VER", "1.3") == [other.id]
+    assert ids_of(r, *both, "DB", 3, "NAME", "someone") == []
+    assert ids_of(r, "FLAGS", "P") == ids_of(r, "TYPE", "pubsub") == [listener_id]
+    everybody = [named.id, other.id, listener_id, mine]
+    assert ids_of(r, "ID", *everybody, "NOT-FLAGS", "P") == ids_of(r, "ID", *everybody, "NOT-TYPE", "pubsub") == \
+        ids_of(r, "ID", *everybody, "NOT-ID", listener_id) == sorted([named.id, other.id, mine])
+    assert ids_of(r, "ID", *everybody, "SKIPME", "yes") == sorted([named.id, other.id, listener_id])
+    assert ids_of(r, "ID", *everybody, "SKIPME", "no") == sorted(everybody)
+    assert ids_of(r, "ID", mine, "USER", "default") == [mine] and ids_of(r, "NOT-USER", "default") == []
+    assert ids_of(r, "CAPA", "r") == [] and ids_of(r, "ID", mine, "NOT-CAPA", "r") == [mine]
+    assert ids_of(r, "MAXAGE", 100000) == ids_of(r, "IDLE", 100000) == []
+
+
+@pytest.mark.skua_only("since Valkey 8.1")
+def test_list_by_address(r, connect):
+    other = connect()
+    line = line_of(r, other.id)
+    assert ids_of(r, "ADDR", line["addr"], "LADDR", line["laddr"], "ID", r.id, other.id) in ([other.id], [r.id, other.id])
+    assert other.id not in ids_of(r, "NOT-ADDR", line["addr"])
+    assert other.id not in ids_of(r, "NOT-LADDR", line["laddr"])
+    assert other.id in ids_of(r, "IP", line["addr"].rpartition(":")[0].strip("[]"))
+    assert ids_of(r, "IP", "192.0.2.1") == []
+    assert other.id in ids_of(r, "NOT-IP", "192.0.2.1")
+
+
+@pytest.mark.skua_only("since Valkey 8.1")
+@pytest.mark.parametrize("command", ["LIST", "KILL"])
+@pytest.mark.parametrize("filters, error", [
+    ("ID 0 TYPE normal", "ERR client-id should be greater than 0"), ("NOT-ID 0", "ERR client-id should be greater than 0"),
+    ("TYPE normal USER nosuch", "ERR No such user 'nosuch'"), ("MAXAGE 0", "ERR maxage should be greater than 0"),
+    ("MAXAGE x", "ERR maxage is not an integer or out of range"), ("IDLE 0", "ERR idle should be greater than 0"),
+    ("IDLE x", "ERR idle is not an integer or out of range"), ("DB x", "ERR DB is not an integer or out of range"),
+    ("DB -1", "ERR DB number should be between 0 and 15"), ("NOT-DB 16", "ERR DB number should be between 0 and 15"),
+    ("FLAGS N!", "ERR Unknown flags found in the provided filter: N!"), ("CAPA q", "ERR Unknown capa found in the provided filter: q"),
+    ("NOT-TYPE nosuch", "ERR Unknown client type 'nosuch'"), ("SKIPME perhaps", "ERR syntax error"), ("NOT-MAXAGE 3", "ERR syntax error"),
+    ("NOT-SKIPME yes", "ERR syntax error"), ("TYPE normal FLAGS", "ERR syntax error"), ("NOT- 3", "ERR syntax error"),
+])
+def test_filters_that_are_refused(r, command, filters, error):
+    assert r(f"CLIENT {command} {filters}") == Error(error)
+
+
+@pytest.mark.skua_only("since Valkey 9")
+def test_kill_by_filters(r, connect):
+    named, other = connect(), connect()
+    ids = [named.id, other.id]
+    named("CLIENT SETNAME doomed")
+    assert r("CLIENT KILL NAME doomed DB 1") == 0
+    assert r("CLIENT", "KILL", "ID", *ids, "NOT-NAME", "doomed") == 1
+    assert other.is_closed() and ids_of(r, "ID", *ids) == [named.id]
 
 
 # ---- KILL -----------------------------------------------------------------------------------------------
@@ -449,12 +517,6 @@ def test_no_touch(r):
     assert line_of(r, r.id)["flags"] in ("T", "UT")
     assert r("CLIENT NO-TOUCH off") == "OK"
     assert r("CLIENT NO-TOUCH maybe") == SYNTAX_ERROR
-
-
-def test_tracking_is_off(r, r3):
-    assert r("CLIENT GETREDIR") == -1
-    assert r("CLIENT TRACKINGINFO") == [b"flags", [b"off"], b"redirect", -1, b"prefixes", []]
-    assert r3("CLIENT TRACKINGINFO") == {b"flags": Set([b"off"]), b"redirect": -1, b"prefixes": []}
 
 
 def test_unknown_subcommands(r):

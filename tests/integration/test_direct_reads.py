@@ -291,6 +291,35 @@ def test_reads_behind_one_that_blocks_come_after_it(r, config, waiting, connect)
         assert client.reply() == b"v"
 
 
+def test_what_is_answered_does_not_wait_for_one_that_blocks(r, config, connect, waiting):
+    """Replies are gathered while a read waits for what is before it, but not for long."""
+    config(direct_reads_wait="yes")
+    r("SET k v")
+    client = connect()
+    client.send_raw(encode("GET", "k") + encode("SET", "k", "w") + encode("GET", "k") + encode("BLPOP", "list", 0) + encode("GET", "k"))
+    assert client.replies(3) == [b"v", "OK", b"w"]
+    r("RPUSH list x")
+    assert client.replies(2) == [[b"list", b"x"], b"w"]
+
+
+def test_replies_of_a_pipeline_that_waits_often_are_gathered(threaded, r, config, connect):
+    """A pipeline in which reads and writes take turns is not answered with a packet for each of them."""
+    config(direct_reads_wait="yes")
+    client = connect()
+
+    def packets():
+        return int(r.info("stats")["total_writes_processed"])
+
+    def packets_of_one():
+        before = packets()
+        client.send_raw((encode("SET", "k", "v") + encode("GET", "k")) * 20)
+        assert client.replies(40) == ["OK", b"v"] * 20
+        return packets() - before
+
+    # Twenty if each write were answered by itself. In many pipelines, for the executor may be slow to answer at any time.
+    eventually(lambda: packets_of_one() < 18, "replies go together")
+
+
 def test_a_client_that_leaves_behind_a_waiting_read_is_forgotten(r, config, server):
     config(direct_reads_wait="yes")
     for _ in range(20):

@@ -231,6 +231,41 @@ def test_setting_with_a_time(r, filling):
     assert everything(r) == {b"a": b"4", b"b": b"x" * 3000, **filling}
 
 
+def test_setting_depends_on_the_key(r, filling):
+    r("HSET k a 1")
+    assert r("HSETEX k NX FIELDS 1 b 2") == 0
+    assert r("HSETEX k NX FNX EX 100 FIELDS 1 b 2") == 0
+    assert r("HSETEX other XX FIELDS 1 a 2") == r("HSETEX other XX FXX EX 100 FIELDS 1 a 2") == 0
+    assert r("EXISTS other") == 0 and r("HGET k b") is None
+    assert r("HSETEX k XX EX 100 FIELDS 1 b 2") == 1
+    assert r("HSETEX k XX FXX KEEPTTL FIELDS 1 b 3") == 1
+    assert r("HTTL k FIELDS 2 a b") == [-1, 100]
+    assert r("HSETEX other NX FNX PX 100000 FIELDS 2 a 1 b 2") == 1
+    assert r("HTTL other FIELDS 2 a b") == [100, 100]
+    assert r("HSETEX k XX XX FIELDS 1 a 5") == 1 and r("HGET k a") == b"5"
+
+
+def test_a_time_of_nothing_deletes(r, filling, heard):
+    r("HSET k a 1 b 2 c 3 d 4")
+    assert r("HGETEX k EX 0 FIELDS 2 a none") == [b"1", None]
+    assert r("HGETEX k PXAT 0 FIELDS 1 b") == [b"2"]
+    assert r("HSETEX k PX 0 FIELDS 2 c 9 none 9") == 1
+    assert r("HSETEX none EXAT 0 FIELDS 1 a 1") == 1
+    assert everything(r) == {b"d": b"4", **filling}
+    assert [event for event, key in heard() if event != "hset"] == ["hdel", "hdel", "hdel"]
+
+
+def test_what_is_expired_is_counted(r, filling):
+    before = r.info("stats")
+    r("HSET k a 1 b 2 c 3")
+    assert r.info("keyspace")["db0"].endswith(",keys_with_volatile_items=0")
+    r("HPEXPIRE k 1 FIELDS 2 a b")
+    assert r.info("keyspace")["db0"].endswith(",keys_with_volatile_items=1")
+    eventually(lambda: int(r.info("stats")["expired_fields"]) == int(before["expired_fields"]) + 2, "both are counted")
+    assert r.info("stats")["expired_subkeys"] == r.info("stats")["expired_fields"]
+    assert r.info("stats")["expired_keys"] == before["expired_keys"]
+
+
 def test_taking_fields_out(r, filling):
     r("HSET", "k", "a", "1", "b", b"x" * 20000)
     assert r("HGETDEL k FIELDS 3 a nothing a") == [b"1", None, None]
@@ -247,10 +282,11 @@ def test_taking_fields_out(r, filling):
     ("HPEXPIRE k 9223372036854775807 FIELDS 1 a", Error("ERR invalid expire time in 'hpexpire' command")),
     ("HEXPIRE k 10 FIELDS 0 a", BAD_NUMBER), ("HEXPIRE k 10 FIELDS x a", BAD_NUMBER), ("HEXPIRE k 10 FIELDS 2 a", NO_MATCH),
     ("HEXPIRE k 10 FIELDS 1 a b", NO_MATCH), ("HEXPIRE k 10 NX GT FIELDS 1 a", NO_FIELDS), ("HTTL k FIELD 1 a", NO_FIELDS),
-    ("HPERSIST k FIELDS 3 a b", NO_MATCH), ("HGETEX k EX 0 FIELDS 1 a", Error("ERR invalid expire time in 'hgetex' command")),
+    ("HPERSIST k FIELDS 3 a b", NO_MATCH), ("HGETEX k EX -1 FIELDS 1 a", Error("ERR invalid expire time in 'hgetex' command")),
     ("HGETEX k EX 1 PERSIST FIELDS 1 a", SYNTAX_ERROR), ("HGETEX k EX x FIELDS 1 a", NOT_AN_INTEGER),
     ("HGETEX k KEEPTTL FIELDS 1 a", SYNTAX_ERROR), ("HSETEX k EX 1 PX 1 FIELDS 1 a 1", SYNTAX_ERROR),
-    ("HSETEX k FNX FXX FIELDS 1 a 1", SYNTAX_ERROR), ("HSETEX k EX 1 FIELDS 1 a 1 b", NO_MATCH),
+    ("HSETEX k FNX FXX FIELDS 1 a 1", SYNTAX_ERROR), ("HSETEX k NX XX FIELDS 1 a 1", SYNTAX_ERROR),
+    ("HSETEX k NX EX 1 XX FIELDS 1 a 1", SYNTAX_ERROR), ("HGETEX k NX FIELDS 1 a", SYNTAX_ERROR), ("HSETEX k EX 1 FIELDS 1 a 1 b", NO_MATCH),
     ("HSETEX k EX 1 FIELDS 2 a 1", NO_MATCH), ("HSETEX k PERSIST FIELDS 1 a 1", SYNTAX_ERROR),
     ("HSETEX k EX -1 FIELDS 1 a 1", Error("ERR invalid expire time in 'hsetex' command")),
     ("HGETDEL k FIELDS 1 a b", NO_MATCH), ("HGETEX k EX 10 EX FIELDS 1", SYNTAX_ERROR)])

@@ -202,5 +202,24 @@ def test_fields_that_tools_read(r):
         instantaneous_output_kbps rejected_connections sync_full expired_keys evicted_keys keyspace_hits
         keyspace_misses pubsub_channels pubsub_patterns latest_fork_usec total_error_replies role connected_slaves
         master_replid master_repl_offset repl_backlog_active used_cpu_sys used_cpu_user used_cpu_sys_children
-        used_cpu_sys_main_thread cluster_enabled""".split()
+        used_cpu_sys_main_thread cluster_enabled redis_git_sha1 mem_total_replication_buffers rss_overhead_ratio used_memory_vm_total
+        active_defrag_hits module_fork_in_progress mem_cluster_links""".split()
     assert [name for name in expected if name not in info] == []
+
+
+@pytest.mark.skua_only("since Redis 7.4 and Valkey 8")
+def test_clients_that_watch_and_clients_that_are_held(r, connect):
+    watcher = connect()
+    assert watcher("WATCH a b") == "OK" and r("WATCH b") == "OK"
+    assert r.info("clients")["total_watched_keys"] == "2"
+    eventually(lambda: r.info("clients")["watching_clients"] == "2", "a sample has seen both")
+    assert r("UNWATCH") == watcher("UNWATCH") == "OK"
+    assert r.info("clients")["total_watched_keys"] == "0"
+    held = ("paused_reason", "paused_actions")
+    assert [r.info("clients")[name] for name in held] == ["none", "none"]
+    assert r("CLIENT PAUSE 100000 WRITE") == "OK"
+    info = r.info("clients")
+    assert [info[name] for name in held] == ["client_pause", "write"]
+    assert 0 < int(info["paused_timeout_milliseconds"]) <= 100000
+    assert r("CLIENT UNPAUSE") == "OK"
+    assert r.info("clients")["paused_timeout_milliseconds"] == "0"

@@ -301,7 +301,7 @@ def test_a_replica_that_tells_its_version_gets_the_newer_format(follow):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("version,head", [("8.1.7", b"REDIS0012"), ("9.0.0", b"VALKEY080"), ("9", b"REDIS0012"), ("x.1", b"REDIS0012")])
+@pytest.mark.parametrize("version,head", [("9.0.0", b"VALKEY080"), ("9", b"REDIS0012"), ("x.1", b"REDIS0012")])
 def test_a_replica_gets_times_of_fields_as_it_can_read_them(p, follow, version, head):
     p("HSET h f v")
     assert follow(version=version).snapshot[:9] == b"REDIS0011"
@@ -778,3 +778,26 @@ def test_a_snapshot_under_writes_is_the_state_at_its_cut(start, redis_replica, k
         i += 1
     wait_until_equal(p, replica)
     assert p("DEBUG DIGEST") == r("DEBUG DIGEST")
+
+
+def test_a_replica_of_an_older_version_is_not_sent_what_it_cannot_read(primary, p):
+    def ask(*version):
+        replica = FakeReplica(primary.address)
+        for words in version:
+            replica("REPLCONF", "version", words)
+        replica.send("PSYNC", "?", "-1")
+        return replica._line()
+
+    p("HSET", "h", "f", "1", "g", "2")
+    assert ask("8.1.7").startswith(b"+FULLRESYNC")
+    p("HPEXPIRE", "h", "1000000", "FIELDS", "1", "f")
+    refused = b"-ERR 1 hashes here have fields with a time to live, which a replica of this version cannot read\r\n"
+    assert ask("8.1.7") == refused
+    old = FakeReplica(primary.address)
+    old("REPLCONF", "version", "8.1.7")
+    old.send("SYNC")
+    assert old._line() == refused
+    assert ask("9.0.0").startswith(b"+FULLRESYNC") and ask().startswith(b"+FULLRESYNC")  # Redis does not tell
+    assert b"is refused: it cannot read hashes" in primary.log()
+    p("DEL", "h")
+    assert ask("8.1.7").startswith(b"+FULLRESYNC")

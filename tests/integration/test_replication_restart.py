@@ -170,3 +170,26 @@ def test_a_server_that_nobody_has_followed_has_no_history(servers):
     assert lonely.connect()("GET a") == b"1"
     assert lonely.connect().info("replication")["second_repl_offset"] == "-1"
     assert lonely.connect().info("replication")["repl_backlog_active"] == "0"
+
+
+def test_a_log_that_all_have_ends_where_it_does(servers, proxies):
+    """Nothing is asked for at the end when nothing is lacking, so the history goes on at the offset that was last seen."""
+    primary = servers(SKUA, save=SAVES, repl_ping_replica_period="3600")
+    proxy = proxies(primary)
+    replica = servers(replicaof=f"127.0.0.1 {proxy.port}")
+    wait_up(replica.connect())
+    client = primary.connect()
+    client("SET a 1")
+    wait_equal(primary, replica)
+    end_offset = offset(client)
+    eventually(lambda: f"offset={end_offset}," in client.info("replication")["slave0"], "it has been acknowledged")
+    end(primary)
+    primary.start()
+    proxy.target = primary.port
+    client = primary.connect()
+    rows = client.info("replication")
+    assert int(rows["master_repl_offset"]) == end_offset and int(rows["second_repl_offset"]) == end_offset + 1
+    wait_equal(primary, replica)
+    assert syncs(primary) == (0, 1)
+    assert client("CONFIG RESETSTAT") == "OK"
+    assert syncs(primary) == (0, 0)

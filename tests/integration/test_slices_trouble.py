@@ -9,7 +9,7 @@ from test_slices import CONFIG, COUNT, begin, blocked, fill, go_on, long_clients
 
 from harness.resp import eventually
 
-pytestmark = [pytest.mark.core, pytest.mark.threads,
+pytestmark = [pytest.mark.core, pytest.mark.threads, pytest.mark.cells("tcp:0", "tcp:4", "shm:4"),
               pytest.mark.skua_only("redis-server runs each command in one go")]
 
 

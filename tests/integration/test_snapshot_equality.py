@@ -21,7 +21,7 @@ from harness.values import random_write
 pytestmark = [pytest.mark.skua_only("redis-server's snapshot is a fork"), pytest.mark.once]
 
 CHECK = str(ROOT / "build" / "bin" / "skua-check")
-KEYS = 3000 if is_slow_build() else 25000
+KEYS = 3000 if is_slow_build() else 12000
 SNAPSHOTS = 5
 WRITERS = 3
 POSITION = re.compile(rb"\xfa\x0brepl-offset([\x00-\x3f\xc0-\xc2].{0,12})", re.DOTALL)

@@ -7,7 +7,7 @@ from harness.resp import Error, eventually
 
 from test_slices import begin, blocked, go_on, long_clients, stopped  # noqa: F401: fixtures
 
-pytestmark = [pytest.mark.core, pytest.mark.threads,
+pytestmark = [pytest.mark.core, pytest.mark.threads, pytest.mark.cells("tcp:0", "shm:4"),
               pytest.mark.skua_only("redis-server runs each command in one go")]
 
 CONFIG = {"slice-us": 1}
@@ -77,7 +77,6 @@ def test_a_map_of_streams(r, begin):
     assert client.reply() == {b"k": [entry(number) for number in range(501, 2501)]}
 
 
-@pytest.mark.cells("tcp:0", "tcp:4", "shm:4")
 def test_a_client_that_goes_while_it_is_shown_streams(r, begin):
     fill(r)
     begin("XREAD STREAMS k k 0 0").close()
@@ -278,7 +277,6 @@ def test_long_changes_of_one_group_come_one_after_the_other(group, begin, blocke
         assert len(reply[0][1]) == len(pending(r, "d")) == 2000
 
 
-@pytest.mark.cells("tcp:0", "shm:4")
 @pytest.mark.parametrize("command", CHANGES)
 def test_a_client_that_is_killed_leaves_no_trace(group, begin, blocked, command):
     r = group

@@ -400,13 +400,7 @@ static void receive_request(struct serving *serving, enum shm_host_plan plan)
                      strtoull(command->elements[i + 1].string, NULL, 10));
     }
     skua_reply_free(command);
-    if (atomic_load(&serving->host->busy) == 0) {
-        answer(serving, plan);
-        return;
-    }
-    atomic_fetch_sub(&serving->host->busy, 1);
-    say_text(serving, "-TRYAGAIN in a moment\r\n");
-    receive_request(serving, plan);
+    answer(serving, plan);
 }
 
 static void serve_connection(struct shm_host *host, int socket, enum shm_host_plan plan)

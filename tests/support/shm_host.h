@@ -52,7 +52,6 @@ struct shm_host {
     int listener;
     pthread_t thread;
     atomic_bool stop;
-    atomic_uint busy; /* so many wishes for a session are refused for the moment, before the plan's answer */
     atomic_bool may_go_on; /* who waits in STAY */
 
     /* What happened; to be read at any time. */

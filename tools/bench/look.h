@@ -3,7 +3,8 @@
  *
  * Principal entry points: look_init, look_may, look_found, look_was_vain.
  * A look costs processor time and saves both sides system calls when a reply comes soon. It lasts as long as being woken
- * would take, and after one in vain the next 1, 2, 4 and up to 256 waits sleep at once.
+ * would take, and after one in vain the next 1, 2, 4 and up to 256 waits sleep at once. Where a server has had nothing to
+ * do for LOOK_SILENCE_NS it sleeps, and an answer takes longer than a look.
  * Threads: a worker's own. */
 #ifndef SKUA_BENCH_LOOK_H
 #define SKUA_BENCH_LOOK_H
@@ -11,8 +12,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LOOK_NS    UINT64_C(50000)
-#define LOOK_COUNT 64u /* connections looked at between two questions for the time */
+#define LOOK_NS         UINT64_C(50000)
+#define LOOK_SILENCE_NS UINT64_C(1000000)
+#define LOOK_COUNT      64u /* connections looked at between two questions for the time */
 
 struct look {
     bool possible;

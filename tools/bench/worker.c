@@ -358,8 +358,10 @@ static void append_request(struct conn *conn, uint64_t due_ns)
     conn->entries[(conn->head + conn->count) & worker->ring_mask] =
         (struct entry){worker->now_ns, due_ns, worker->generator.key, index};
     conn->count++;
-    if (worker->in_flight++ == 0)
+    if (worker->in_flight++ == 0) {
+        worker->is_hopeless = worker->now_ns > worker->heard_ns + LOOK_SILENCE_NS;
         worker->heard_ns = worker->now_ns;
+    }
     if (likely(worker->now_ns >= worker->begin_ns))
         worker->issued++;
 }
@@ -516,6 +518,8 @@ static bool look_at_all(struct worker *worker)
 /* True: something was found, or is due so soon that sleeping would not pay. */
 static bool look_a_while(struct worker *worker, uint64_t timeout_ns)
 {
+    if (timeout_ns >= LOOK_NS && (worker->in_flight == 0 || worker->is_hopeless))
+        return false;
     if (!look_may(&worker->look))
         return false;
     if (!worker->awake && !(worker->awake = wake_all(worker)))

@@ -70,9 +70,8 @@ struct worker {
     bool in_memory; /* the connections are asked to go through shared memory */
     bool awake;     /* and each connection knows that we do */
     struct look look;
-    unsigned look_penalty,
-        look_skips; /* waits not to look in, after the next look in vain, and from now on */
-    unsigned turn;  /* open loop: which connection is asked first */
+    bool is_hopeless; /* what is in flight was sent to a server that had nothing to do for long: it sleeps */
+    unsigned turn;    /* open loop: which connection is asked first */
     struct entry *entries;
     unsigned ring_mask;
     struct conn **flush; /* open loop: connections with something to send; flush_count of them */

@@ -128,6 +128,61 @@ static void a_rotated_file_is_opened_anew(void **state)
     log_close(log);
 }
 
+/* Stands in place of libc's, plain and as _FORTIFY_SOURCE calls it. */
+static char system_line[256];
+static int system_priority, system_facility;
+
+void openlog(const char *ident, int option, int facility);
+void openlog(const char *ident, int option, int facility)
+{
+    system_facility = facility;
+}
+
+static void take_line(int priority, const char *format, va_list arguments)
+{
+    system_priority = priority;
+    vsnprintf(system_line, sizeof(system_line), format, arguments);
+}
+
+void syslog(int priority, const char *format, ...);
+void syslog(int priority, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    take_line(priority, format, arguments);
+    va_end(arguments);
+}
+
+void __syslog_chk(int priority, int flag, const char *format, ...);
+void __syslog_chk(int priority, int flag, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    take_line(priority, format, arguments);
+    va_end(arguments);
+}
+
+static void lines_go_to_the_system_too(void **state)
+{
+    char text[16384];
+    struct log *log;
+    unlink(path);
+    assert_int_equal(log_open(path, LOG_NOTICE, &log), ST_OK);
+    log_to_system(log, "skua-test", "local3");
+    assert_int_equal(system_facility, 19 << 3); /* RFC 5424 */
+    log_write(log, LOG_WARNING, "100%%s %d\n", 7);
+    assert_string_equal(system_line, "100%s 7 ");
+    assert_int_equal(system_priority, 4);
+    log_write(log, LOG_NOTICE, "noticed");
+    assert_int_equal(system_priority, 5);
+    log_write(log, LOG_DEBUG, "hidden");
+    assert_string_equal(system_line, "noticed");
+    assert_int_equal(read_log(text, sizeof(text)), 2);
+    log_to_system(log, "skua-test", "user");
+    assert_int_equal(system_facility, 1 << 3);
+    log_close(log);
+}
+
 static void what_cannot_be_opened_is_told(void **state)
 {
     char bad[128];
@@ -147,6 +202,7 @@ int main(void)
         cmocka_unit_test(lines_and_levels),
         cmocka_unit_test(no_text_makes_a_second_line),
         cmocka_unit_test(lines_of_our_own),
+        cmocka_unit_test(lines_go_to_the_system_too),
         cmocka_unit_test(a_rotated_file_is_opened_anew),
         cmocka_unit_test(what_cannot_be_opened_is_told),
     };

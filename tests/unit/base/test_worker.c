@@ -6,6 +6,10 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -158,6 +162,56 @@ static void a_large_block_is_freed_by_a_worker(void **state)
     assert_true(mem_used() <= queued); /* counted once */
 }
 
+/* ---- In pieces ------------------------------------------------------------------------------------------------------ */
+
+static char *watched; /* a block */
+static size_t watched_size;
+static _Atomic size_t most_at_once; /* bytes of it that one call has taken from the process */
+static _Atomic unsigned takings;    /* calls that have taken some */
+
+/* Whatever of these bytes is in memory. */
+static size_t resident_bytes(char *start, size_t size)
+{
+    static _Thread_local unsigned char pages[16384];
+    size_t page_size = (size_t)sysconf(_SC_PAGESIZE), bytes = 0;
+    for (size_t at = 0; at < size;) {
+        size_t part = size - at < sizeof pages * page_size ? size - at : sizeof pages * page_size;
+        if (mincore(start + at, part, pages) != 0)
+            return bytes;
+        for (size_t i = 0; i < part / page_size; i++)
+            bytes += (pages[i] & 1) * page_size;
+        at += part;
+    }
+    return bytes;
+}
+
+/* In place of the system's, for the allocator as well. */
+int madvise(void *start, size_t size, int advice)
+{
+    char *begin = start, *end = begin + size;
+    if (advice == MADV_DONTNEED && begin < watched + watched_size && end > watched) {
+        size_t bytes = resident_bytes(start, size);
+        takings += bytes > 0;
+        if (bytes > most_at_once)
+            most_at_once = bytes;
+    }
+    return (int)syscall(SYS_madvise, start, size, advice);
+}
+
+/* In one piece it would keep everybody else from mapping memory for 10 ms and more. */
+static void a_worker_gives_a_large_block_back_piece_by_piece(void **state)
+{
+    struct worker_pool *pool = worker_pool_new(1);
+    watched_size = 64 * MEM_PIECE;
+    watched = mem_alloc(watched_size);
+    memset(watched, 'x', watched_size);
+    worker_free(pool, watched);
+    worker_pool_free(pool);
+    watched_size = 0;
+    assert_in_range(most_at_once, 1, MEM_PIECE);
+    assert_true(takings >= 63);
+}
+
 static void without_a_pool_blocks_are_freed_at_once(void **state)
 {
     size_t before = mem_used();
@@ -173,6 +227,7 @@ int main(void)
         cmocka_unit_test(without_threads_work_runs_at_once),
         cmocka_unit_test(a_full_queue_slows_the_submitter),
         cmocka_unit_test(a_large_block_is_freed_by_a_worker),
+        cmocka_unit_test(a_worker_gives_a_large_block_back_piece_by_piece),
         cmocka_unit_test(without_a_pool_blocks_are_freed_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -141,30 +142,6 @@ static void a_refusal_leaves_the_socket(void **state)
     for (unsigned i = 0; i < 100; i++)
         expect_pong(world);
     assert_int_equal(world->host.connections, 1);
-}
-
-static void who_is_refused_for_the_moment_asks_again(void **state)
-{
-    struct world *world = *state;
-    start_host(world, 0, SHM_HOST_OFFERS, SHM_HOST_CLOSES);
-    atomic_store(&world->host.busy, SHM_ASKS_MAX - 1);
-    connect_to(world, "");
-    assert_string_equal(skua_transport(world->client), "shm");
-    expect_pong(world);
-    assert_int_equal(world->host.connections, 1);
-    assert_int_equal(world->host.asked, SHM_ASKS_MAX);
-}
-
-static void who_is_refused_again_and_again_stays_with_the_socket(void **state)
-{
-    struct world *world = *state;
-    start_host(world, 0, SHM_HOST_OFFERS, SHM_HOST_CLOSES);
-    atomic_store(&world->host.busy, 1000);
-    connect_to(world, "");
-    assert_string_equal(skua_transport(world->client), "unix");
-    assert_int_equal(world->host.asked, SHM_ASKS_MAX);
-    for (unsigned i = 0; i < 100; i++)
-        expect_pong(world);
 }
 
 static void a_refusal_that_was_the_last_word_is_told(void **state)
@@ -332,6 +309,29 @@ static void a_loop_is_woken(void **state)
     }
     assert_int_equal(answers.wrong, 0);
     assert_true(world->host.bells_rung > 0);
+}
+
+static int unread_bells(const struct world *world)
+{
+    int unread = -1;
+    assert_int_equal(ioctl(skua_descriptor(world->client), FIONREAD, &unread), 0);
+    return unread;
+}
+
+/* A call that waits is told of each byte anew. Whoever else waits must not find those of before. */
+static void bells_stay_in_the_socket_for_a_while(void **state)
+{
+    struct world *world = *state;
+    const int left_max = 16, late_max = 1;
+    connect_in_memory(world, 0, "");
+    /* A host that is quick enough need not ring. */
+    for (unsigned i = 0; i < 500 || world->host.bells_rung <= (unsigned)left_max; i++) {
+        assert_true(i < 200000);
+        expect_pong(world);
+        assert_true(unread_bells(world) <= left_max + late_max);
+    }
+    assert_int_equal(skua_want(world->client), SKUA_READ);
+    assert_true(unread_bells(world) <= late_max);
 }
 
 /* While the host was last seen on our own processor there is none to look on, but for one time in many. */
@@ -516,9 +516,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_answer_may_come_in_pieces, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_url_says_how_large_the_rings_are, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_refusal_leaves_the_socket, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(who_is_refused_for_the_moment_asks_again, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(who_is_refused_again_and_again_stays_with_the_socket, set_up,
-                                        tear_down),
         cmocka_unit_test_setup_teardown(a_refusal_that_was_the_last_word_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_be_mapped_is_not_used, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nonsense_is_refused, set_up, tear_down),
@@ -526,6 +523,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_pipeline_may_be_longer_than_both_rings, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_bell_is_lost_between_naps, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_loop_is_woken, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(bells_stay_in_the_socket_for_a_while, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_loop_may_look_by_itself, set_up, tear_down),
         cmocka_unit_test_setup_teardown(blocking_calls_and_a_loop_go_together, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pushes_come_to_who_waits_for_them, set_up, tear_down),

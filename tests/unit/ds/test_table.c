@@ -429,7 +429,7 @@ static void test_empty_table_takes_no_memory(void **state)
     uint64_t key = 1;
     assert_null(table_find(&table, 1, item_equal, &key));
     assert_null(table_likely_item(&table, 1));
-    table_prefetch_bucket(&table, 1);
+    table_prefetch_bucket(&table, 1, false);
     assert_int_equal(mem_used(), before);
     assert_int_equal(table_memory(&table), 0);
     size_t handed = 1;

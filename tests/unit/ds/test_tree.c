@@ -13,7 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/rng.h"
-#include "ds/tree.h"
+#include "ds/tree_ends.h"
 
 #define SEED      7
 #define TEXT_MAX  2000
@@ -75,6 +75,12 @@ static struct tree_order hash_order(const struct page *page, unsigned row, const
     return (struct tree_order){element_hash(page_element(page, row, 0), SEED), 0};
 }
 
+static void hashes_of(const struct page *page, const void *context, uint64_t *ret_hashes)
+{
+    for (unsigned row = 0; row < page->count; row++)
+        ret_hashes[row] = hash_order(page, row, context).major;
+}
+
 static uint64_t score_bits(int64_t score)
 {
     return (uint64_t)score ^ (1ull << 63);
@@ -86,7 +92,8 @@ static struct tree_order score_order(const struct page *page, unsigned row, cons
 }
 
 static const struct tree_type list_type = {.layout = PAGE_LIST};
-static const struct tree_type hash_type = {.layout = PAGE_HASH, .order = hash_order, .scattered = true};
+static const struct tree_type hash_type = {
+    .layout = PAGE_HASH, .order = hash_order, .hashes = hashes_of, .scattered = true};
 static const struct tree_type sorted_type = {.layout = PAGE_SORTED, .order = score_order};
 
 static struct fixture *set_up(const struct tree_type *type, uint64_t seed)
@@ -246,11 +253,26 @@ static void list_grow(struct fixture *fixture)
     element_scratch scratch;
     struct row row;
     make_element(added.member, text, scratch, &row.elements[0]);
-    struct tree_place place;
-    tree_at(&fixture->tree, at, &place);
-    assert_int_equal(tree_position(&fixture->tree, &place), at);
-    tree_insert(&fixture->tree, &place, &row, (struct tree_order){0, 0});
+    if (kind < 2 && rng_below(&fixture->rng, 2) == 0) {
+        tree_push(&fixture->tree, kind == 0, &row);
+    } else {
+        struct tree_place place;
+        tree_at(&fixture->tree, at, &place);
+        assert_int_equal(tree_position(&fixture->tree, &place), at);
+        tree_insert(&fixture->tree, &place, &row, (struct tree_order){0, 0});
+    }
     model_insert(model, at, added);
+}
+
+static void list_pop(struct fixture *fixture)
+{
+    struct model *model = fixture->model;
+    bool at_start = rng_below(&fixture->rng, 2) == 0;
+    size_t at = at_start ? 0 : model->count - 1;
+    const struct page *page = tree_end_page(&fixture->tree, at_start);
+    assert_element(page_element(page, at_start ? 0 : page->count - 1u, 0), model->rows[at].member);
+    tree_pop(&fixture->tree, at_start);
+    model_remove(model, at, 1);
 }
 
 /* Everything in front of some leaf, at once. */
@@ -277,6 +299,10 @@ static void list_shrink(struct fixture *fixture)
     struct model *model = fixture->model;
     if (rng_below(&fixture->rng, 4000) == 0) {
         list_cut_front(fixture);
+        return;
+    }
+    if (rng_below(&fixture->rng, 3) == 0) {
+        list_pop(fixture);
         return;
     }
     size_t at = rng_below(&fixture->rng, model->count);
@@ -481,7 +507,8 @@ static struct tree_order number_order(const struct page *page, unsigned row, con
 }
 
 static const struct tree_type scored_type = {.layout = PAGE_SORTED, .order = number_order};
-static const struct tree_type index_type = {.layout = PAGE_INDEX, .order = hash_order, .scattered = true};
+static const struct tree_type index_type = {
+    .layout = PAGE_INDEX, .order = hash_order, .hashes = hashes_of, .scattered = true};
 
 static void insert_score(struct fixture *fixture, struct tree_place *place, unsigned member, double score)
 {

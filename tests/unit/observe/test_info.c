@@ -295,10 +295,10 @@ static void test_keyspace_rows(void **state)
     keyspace_set_time(fixture->exec->keyspace, now_ms);
     insert(fixture, 0, "a", ENTRY_NO_EXPIRE);
     insert(fixture, 3, "b", now_ms + 5000);
-    check_field(fixture, "keyspace", "db0", "keys=1,expires=0,avg_ttl=0");
-    check_field(fixture, "keyspace", "db3", "keys=1,expires=1,avg_ttl=0");
+    check_field(fixture, "keyspace", "db0", "keys=1,expires=0,avg_ttl=0,keys_with_volatile_items=0");
+    check_field(fixture, "keyspace", "db3", "keys=1,expires=1,avg_ttl=0,keys_with_volatile_items=0");
     metrics_sample(fixture->metrics);
-    check_field(fixture, "keyspace", "db3", "keys=1,expires=1,avg_ttl=5000");
+    check_field(fixture, "keyspace", "db3", "keys=1,expires=1,avg_ttl=5000,keys_with_volatile_items=0");
 }
 
 static void test_sizes_for_people(void **state)

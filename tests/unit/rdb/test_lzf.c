@@ -171,6 +171,32 @@ static void test_crc64(void **state)
         assert_true(crc64(crc64(0, bytes, cut), bytes + cut, sizeof bytes - cut) == whole);
 }
 
+/* As it is defined: bit by bit. */
+static uint64_t crc64_bit_by_bit(uint64_t crc, const char *bytes, size_t size)
+{
+    const uint64_t divisor = 0x95ac9329ac4bc9b5ull; /* the polynomial, reflected */
+    for (size_t i = 0; i < size; i++) {
+        crc ^= (uint8_t)bytes[i];
+        for (unsigned bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? divisor : 0);
+    }
+    return crc;
+}
+
+static void test_crc64_of_many_bytes(void **state)
+{
+    static char bytes[4096];
+    struct rng rng;
+    rng_seed(&rng, 10);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)rng_next(&rng);
+    for (unsigned round = 0; round < 2000; round++) {
+        size_t start = rng_below(&rng, 64), size = rng_below(&rng, round % 2 ? 600 : sizeof bytes - start);
+        uint64_t before = rng_next(&rng);
+        assert_true(crc64(before, bytes + start, size) == crc64_bit_by_bit(before, bytes + start, size));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +207,7 @@ int main(void)
         cmocka_unit_test(test_noise_never_expands_out_of_bounds),
         cmocka_unit_test(test_what_never_packs_is_seldom_tried),
         cmocka_unit_test(test_crc64),
+        cmocka_unit_test(test_crc64_of_many_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,9 +54,6 @@ static void an_error_is_a_refusal(void **state)
     size_t size;
     assert_int_equal(look("-ERR unknown command 'SHM'\r\n", &offer, &size), SHM_REFUSED);
     assert_int_equal(size, 28);
-    assert_int_equal(look("-TRYAGAIN in a moment\r\n", &offer, &size), SHM_REFUSED_NOW);
-    assert_int_equal(size, 23);
-    assert_int_equal(look("-TRYAGAINST\r\n", &offer, &size), SHM_REFUSED);
     assert_int_equal(look("-ERR unknown", &offer, &size), SHM_UNFINISHED);
 }
 

@@ -1,0 +1,61 @@
+/* The ends of a tree. Entry: tree_push, tree_pop. Threads: see tree.h. */
+#include "ds/tree_ends.h"
+
+#include <stdatomic.h>
+
+#include "base/macros.h"
+
+ALWAYS_INLINE struct tree_child *end_child(struct tree_child *child, bool at_start)
+{
+    return &child->node->children[at_start ? 0 : child->node->count - 1u];
+}
+
+/* Where the leaf hangs; NULL when somebody else holds it or a node on the way (R4). */
+ALWAYS_INLINE struct tree_child *own_leaf(struct tree *tree, bool at_start)
+{
+    struct tree_child *child = &tree->root;
+    for (unsigned levels = tree->depth; levels > 0; levels--) {
+        /* Acquire: what the holder who has just let go read was read before we write. */
+        if (unlikely(atomic_load_explicit(&child->node->refs, memory_order_acquire) > 1))
+            return NULL;
+        child = end_child(child, at_start);
+    }
+    return likely(!page_is_shared(child->page)) ? child : NULL;
+}
+
+/* R1 */
+ALWAYS_INLINE void count_row(struct tree *tree, bool at_start, int64_t delta)
+{
+    struct tree_child *child = &tree->root;
+    child->rows += (uint64_t)delta;
+    for (unsigned levels = tree->depth; levels > 0; levels--) {
+        child = end_child(child, at_start);
+        child->rows += (uint64_t)delta;
+    }
+}
+
+void tree_push(struct tree *tree, bool at_start, const struct row *row)
+{
+    struct tree_child *leaf = own_leaf(tree, at_start);
+    if (likely(leaf != NULL) && page_insert(tree->heap, &leaf->page, at_start ? 0 : leaf->page->count, row)) {
+        count_row(tree, at_start, 1);
+        return;
+    }
+    struct tree_place place;
+    tree_at(tree, at_start ? 0 : tree_rows(tree), &place);
+    tree_insert(tree, &place, row, (struct tree_order){0, 0});
+}
+
+void tree_pop(struct tree *tree, bool at_start)
+{
+    struct tree_child *leaf = own_leaf(tree, at_start);
+    /* A leaf at an end is not joined to its neighbour as it gets small: who takes from there will soon have taken all of it. */
+    if (likely(leaf != NULL && leaf->page->count > 1)) {
+        page_remove(tree->heap, &leaf->page, at_start ? 0 : leaf->page->count - 1u, 1);
+        count_row(tree, at_start, -1);
+        return;
+    }
+    struct tree_place place;
+    tree_at(tree, at_start ? 0 : tree_rows(tree) - 1, &place);
+    tree_remove(tree, &place, 1);
+}

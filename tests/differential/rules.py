@@ -159,12 +159,6 @@ def _numbers_first(words, ours, theirs, grammar):
             and _is_argument_error(ours) and theirs in ((":", 0), (":", -1), ("_", ""), ("$", None), ("*", [])))
 
 
-def _lowest_rank(words, ours, theirs, grammar):
-    """The lowest of all integers as a rank of LPOS: Redis 7.0 cannot negate it and searches from the head."""
-    return (words[0] == b"lpos" and b"-9223372036854775808" in words and theirs[0] != "-"
-            and ours[0] == "-" and ours[1].startswith("ERR value is out of range, value must between"))
-
-
 def _refcount(words, ours, theirs, grammar):
     """How often a value is referred to says how the server is made."""
     return (words[0] == b"object" and len(words) == 3 and words[1].lower() == b"refcount"
@@ -317,7 +311,6 @@ RULES = [
     Rule("randomness", "RANDOMKEY is random.", _random),
     Rule("order-of-errors", "Of two faults of a command, another is told.", _error_order),
     Rule("numbers-first", "Numbers are checked whether or not the key is there.", _numbers_first),
-    Rule("lowest-rank", "It is out of range, as in later versions.", _lowest_rank),
     Rule("reference-counts", "OBJECT REFCOUNT says how the server is made.", _refcount),
     Rule("small-encodings", "Small lists and sets are called listpacks, as in later versions.", _encoding),
     Rule("flags-of-malformed-bitfield", "Neither server would run it.", _bitfield_flags),

@@ -11,12 +11,11 @@
 #include "exec/tracking_broadcast.h"
 #include "exec/tracking_table.h"
 
-#define KEYS_INLINE 64   /* of a command; more take memory */
-#define NOTED_MAX   4096 /* names that wait for the end of a batch */
-#define EVICT_READ                                                                                           \
-    16 /* keys that go after a read while there are too many, besides as many as it has added */
-#define EVICT_STEP      32  /* the same in a step of its own, for some 200 microseconds */
-#define FREE_BY_WORKER  256 /* a table with fewer keys is freed at once */
+#define KEYS_INLINE     64   /* of a command; more take memory */
+#define NOTED_MAX       4096 /* names that wait for the end of a batch */
+#define EVICT_READ      16   /* keys that go after a read while there are too many, besides those it added */
+#define EVICT_STEP      32   /* the same in a step of its own, for some 200 microseconds */
+#define FREE_BY_WORKER  256  /* a table with fewer keys is freed at once */
 #define MESSAGE_CHANNEL "__redis__:invalidate"
 
 /* One client. */

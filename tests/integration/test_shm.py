@@ -2,16 +2,20 @@
 
 That the rest of the specs runs over shared memory shows most of the latter; here is what only a session has, or what is
 hard for it. Peers that do wrong are in test_shm_hostile.py."""
+import contextlib
 import fcntl
 import mmap
 import os
+import pathlib
+import resource
 import threading
+import time
 
 import pytest
 
 from harness.resp import Error, eventually
 from harness.server import is_slow_build
-from harness.shm import RING_OFFSET, ShmSocket, ask, receive_offer
+from harness.shm import RING_OFFSET, Refused, ShmSocket, ask, receive_offer
 
 pytestmark = [pytest.mark.over_shm, pytest.mark.core, pytest.mark.threads]
 
@@ -127,6 +131,17 @@ def test_a_refused_connection_goes_on_over_the_socket(unix, command, error):
     assert session(client)("PING") == "PONG"
 
 
+def test_the_largest_ring_is_the_options(unix, config):
+    for largest in (64 * KB, 8 * MB):
+        config(shm_ring_max=largest)
+        assert session(unix(), request_ring=largest, reply_ring=largest)("PING") == "PONG"
+        refused = f"-ERR the size of a ring must be a power of two from 4096 to {largest} (option shm-ring-max)\r\n"
+        for rings in ({"request_ring": 2 * largest}, {"reply_ring": 2 * largest}):
+            with pytest.raises(Refused) as refusal:
+                session(unix(), **rings)
+            assert refusal.value.line.decode() == refused
+
+
 def test_only_the_unix_socket_can_change(server, unix):
     refused = Error("ERR only a connection over the Unix socket can change to shared memory")
     tcp = server.connect(address=("127.0.0.1", server.port))
@@ -191,6 +206,32 @@ def test_the_memory_of_all_sessions_has_a_limit(start):
     client.close()
     eventually(lambda: late.info("shm")["shm_memory"] == "0", "the memory is given back")
     assert session(late, reply_ring=512 * KB)("PING") == "PONG"
+
+
+def test_without_a_limit_the_memory_of_all_sessions_is_what_they_ask_for(start):
+    server = start(shm_max_memory=0)
+    clients = [session(server.connect(address=server.socket_path), reply_ring=4 * MB) for _ in range(3)]
+    assert [client("PING") for client in clients] == ["PONG"] * 3
+
+
+@contextlib.contextmanager
+def as_another_user():
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user for a while")
+def test_the_permissions_of_the_socket_decide_who_may_have_a_session(start):
+    closed, opened = start(unixsocketperm=700), start(unixsocketperm=777)
+    for server in (closed, opened):
+        server.folder.chmod(0o711)
+    with as_another_user():
+        with pytest.raises(PermissionError):
+            ShmSocket(closed.socket_path)
+        ShmSocket(opened.socket_path).close()
 
 
 # ---- A session is a connection --------------------------------------------------------------------------------
@@ -353,6 +394,52 @@ def test_what_a_session_holds_is_given_back(server, unix, r):
             client.close()
         # A descriptor of the time before may have been closed meanwhile.
         eventually(lambda: held(server) <= before, f"no more than {before} is held")
+
+
+# ---- Many of them --------------------------------------------------------------------------------------------
+
+
+def cpu_s(server):
+    """CPU time of all the server's threads, to the nanosecond."""
+    tasks = pathlib.Path(f"/proc/{server.pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+@pytest.fixture
+def idle(start, cell):
+    """A server with 1,000 sessions that have asked for something and ask for nothing more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    server = start(shm_request_ring=4 * KB, shm_reply_ring=4 * KB)
+    clients = [server.connect() for _ in range(1000)]
+    assert all(client("PING") == "PONG" for client in clients)
+    yield server, clients
+    server.close_clients()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_thousand_idle_sessions_cost_nothing(idle):
+    server, _ = idle
+    control = server.connect(address=server.socket_path)
+    waits = ("shm_spins", "shm_spin_vain_usec", "shm_parks", "shm_bells_rung", "shm_bells_heard")
+
+    def is_still():
+        before, cpu, begin = control.info("shm"), cpu_s(server), time.monotonic()
+        time.sleep(1)
+        used, passed, after = cpu_s(server) - cpu, time.monotonic() - begin, control.info("shm")
+        return after["shm_sessions"] == "1000" and used < passed / 50 and [before[n] for n in waits] == [after[n] for n in waits]
+
+    eventually(is_still, "they cost next to no processor time, and nobody looks, sleeps or wakes")
+
+
+def test_one_that_asks_does_not_wake_a_thousand_that_do_not(idle):
+    server, clients = idle
+    client = clients[500]
+    before, requests = int(client.info("shm")["shm_parks"]), 2000
+    for _ in range(requests):
+        client("PING")
+    # Those that slept last are woken with it a few times, in case that they ask on, too.
+    assert int(client.info("shm")["shm_parks"]) <= before + requests + 1000
 
 
 # ---- Threads --------------------------------------------------------------------------------------------------

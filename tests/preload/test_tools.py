@@ -5,6 +5,7 @@ import re
 import pytest
 
 from harness.preload import Program, environment, run
+from harness.resp import eventually
 from harness.server import REDIS, Server
 
 
@@ -58,6 +59,18 @@ def test_redis_benchmark(server, options):
                                  *options])
     rows = re.findall(rb'^"([A-Z][^"]*)","([0-9.]+)"', output, re.MULTILINE)
     assert len(rows) >= 4 and all(float(rate) > 0 for _, rate in rows)
+    assert count["sessions"] > int(options[1]) and count["refused"] == 0
+
+
+@pytest.mark.parametrize("options", [["-c", "1"], ["-c", "50"], ["-c", "8", "--threads", "2"]], ids=["one", "fifty", "threads"])
+def test_redis_benchmark_is_told_when_the_server_dies(server, options):
+    load = ["redis-benchmark", "-s", server.socket_path, "-t", "get", "-n", "1000000000", "-q", *options]
+    with server.connect() as client, Program(load, environment(server)) as program:
+        before = int(client.info("shm")["shm_bytes_in"])
+        eventually(lambda: int(client.info("shm")["shm_bytes_in"]) > before + 100_000, "it is at work")
+        server.kill()
+        count = program.end(status=1)
+    server.start()
     assert count["sessions"] > int(options[1]) and count["refused"] == 0
 
 

@@ -1,5 +1,5 @@
-/* How long the server looks for the next request of a session of shared memory: by experience, and not where there is no
- * hope. Time passes by a microsecond with each look at the clock, and otherwise as the test says. */
+/* How long the server looks for the next request of a session of shared memory: by experience, not where there is no
+ * hope, and within the options. Time passes by a microsecond with each look at the clock, and otherwise as the test says. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,12 +22,16 @@
 #define SPIN_US  50
 #define REQUESTS 300
 #define WAIT_NS  (SPIN_US * 4000) /* longer than it looks */
+#define SPIN_NS  (SPIN_US * UINT64_C(1000))
+#define LOOKS_NS UINT64_C(5000)    /* of a few looks at the clock, in which a wait begins and ends */
+#define BURST_NS UINT64_C(2000000) /* what a thread that has not looked for long may use at once */
 
 static uint64_t now_ns;
 static struct loop *loop;
 static struct stream *stream; /* the server's end */
 static struct shm_host host;
-static const _Atomic int64_t sessions_max = 10, spin_us = SPIN_US, spin_percent = 100;
+static const _Atomic int64_t sessions_max = 10, spin_us = SPIN_US;
+static _Atomic int64_t spin_percent;
 static const _Atomic uint64_t memory_max = 0;
 static struct shm_end client_end;
 static char *segments[2]; /* as the client has them mapped */
@@ -96,6 +100,7 @@ static int set_up(void **state)
     struct shm_terms terms;
     now_ns = 1;
     served = 0;
+    spin_percent = 100;
     host = (struct shm_host){.sessions_max = &sessions_max,
                              .memory_max = &memory_max,
                              .spin_us = &spin_us,
@@ -139,6 +144,13 @@ static uint64_t spins(void)
     return totals.spins;
 }
 
+static uint64_t vain_ns(void)
+{
+    struct shm_totals totals;
+    shm_host_totals(&host, &totals);
+    return totals.vain_ns;
+}
+
 /* Until there is nothing to do and each wait has ended: the server looks as long as it likes, and sleeps. */
 static void let_the_server_work(void)
 {
@@ -146,20 +158,33 @@ static void let_the_server_work(void)
         ;
 }
 
-/* A request, by a client that was silent for so long, and rings where it has to. */
-static void ask_after(uint64_t silence_ns)
+/* A request and its reply, by a client that rings where it has to. */
+static void exchange(uint64_t timeout_ns)
 {
     size_t size;
     char bytes[8];
     unsigned before = served;
-    now_ns += silence_ns;
     assert_int_equal(shm_write(&client_end, "request", 7, &size), SHM_DONE);
     if (shm_settle(&client_end))
         assert_int_equal(send(client_socket, "", 1, MSG_NOSIGNAL), 1);
     while (served == before)
-        loop_poll(loop, WAIT_NS);
+        loop_poll(loop, timeout_ns);
     assert_int_equal(shm_read(&client_end, bytes, sizeof bytes, &size), SHM_DONE);
+}
+
+/* Of a client that was silent for so long. */
+static void ask_after(uint64_t silence_ns)
+{
+    now_ns += silence_ns;
+    exchange(WAIT_NS);
     let_the_server_work();
+}
+
+/* Requests that come as soon as the one before is answered. */
+static void ask_on(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        exchange(0);
 }
 
 static void who_asks_now_and_then_is_looked_for_once(void **state)
@@ -179,11 +204,49 @@ static void who_asks_on_at_once_is_looked_for_from_then_on(void **state)
     assert_true(spins() > before);
 }
 
+static void nobody_is_looked_for_longer_than_the_option_says(void **state)
+{
+    let_the_server_work();
+    ask_after(0);
+    assert_in_range(vain_ns(), 2 * SPIN_NS - LOOKS_NS,
+                    2 * SPIN_NS + LOOKS_NS); /* its request was a wake-up */
+    ask_on(20);
+    uint64_t before = vain_ns();
+    let_the_server_work();
+    assert_in_range(vain_ns() - before, SPIN_NS - LOOKS_NS, SPIN_NS + LOOKS_NS);
+}
+
+/* Hopes, and is disappointed, as often as can be. Returns the time that passes. */
+static uint64_t raise_hopes(void)
+{
+    uint64_t begin = now_ns;
+    for (unsigned i = 0; i < 1000; i++) {
+        ask_on(20);
+        let_the_server_work();
+        now_ns += 20000;
+    }
+    return now_ns - begin;
+}
+
+static void looking_in_vain_takes_its_share_of_the_time_and_no_more(void **state)
+{
+    uint64_t passed_ns = raise_hopes(), unlimited_ns = vain_ns();
+    assert_true(unlimited_ns > passed_ns / 5);
+    spin_percent = 10;
+    passed_ns = raise_hopes();
+    uint64_t limited_ns = vain_ns() - unlimited_ns;
+    assert_true(limited_ns <= passed_ns / 10 + BURST_NS + 2 * SPIN_NS);
+    assert_true(limited_ns >= passed_ns / 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(who_asks_now_and_then_is_looked_for_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_asks_on_at_once_is_looked_for_from_then_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nobody_is_looked_for_longer_than_the_option_says, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(looking_in_vain_takes_its_share_of_the_time_and_no_more, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -114,6 +114,40 @@ static enum status real_sync(struct file *file)
     return status_of(result);
 }
 
+/* What the disk wants, as far as the kernel says so, and never less than a page, so that what is written directly shares no page with
+ * what is not. 0: no direct mode. */
+static size_t direct_alignment(int descriptor)
+{
+    size_t alignment = (size_t)sysconf(_SC_PAGESIZE);
+#ifdef STATX_DIOALIGN
+    struct statx about;
+    if (statx(descriptor, "", AT_EMPTY_PATH, STATX_DIOALIGN, &about) == 0 &&
+        about.stx_mask & STATX_DIOALIGN) {
+        if (about.stx_dio_mem_align == 0 || about.stx_dio_offset_align == 0)
+            return 0;
+        if (about.stx_dio_mem_align > alignment)
+            alignment = about.stx_dio_mem_align;
+        if (about.stx_dio_offset_align > alignment)
+            alignment = about.stx_dio_offset_align;
+    }
+#endif
+    return alignment;
+}
+
+static enum status real_set_direct(struct file *file, bool on, size_t *ret_alignment)
+{
+    size_t alignment = on ? direct_alignment(file->descriptor) : 0;
+    if (on && alignment == 0) {
+        errno = EINVAL;
+        return ST_IO;
+    }
+    int flags = fcntl(file->descriptor, F_GETFL);
+    if (flags < 0 || fcntl(file->descriptor, F_SETFL, on ? flags | O_DIRECT : flags & ~O_DIRECT) < 0)
+        return ST_IO;
+    *ret_alignment = alignment;
+    return ST_OK;
+}
+
 static enum status real_truncate(struct file *file, uint64_t size)
 {
     int result;
@@ -193,6 +227,7 @@ static const struct file_system real_system = {
     .read = real_read,
     .pread = real_pread,
     .sync = real_sync,
+    .set_direct = real_set_direct,
     .truncate = real_truncate,
     .size = real_size,
     .close = real_close,
@@ -325,6 +360,15 @@ enum status file_pread(struct file *file, void *bytes, size_t size, uint64_t off
 enum status file_sync(struct file *file)
 {
     return file->system->sync(file);
+}
+
+enum status file_set_direct(struct file *file, bool on, size_t *ret_alignment)
+{
+    if (file->system->set_direct == NULL) {
+        errno = EINVAL;
+        return ST_IO;
+    }
+    return file->system->set_direct(file, on, ret_alignment);
 }
 
 enum status file_truncate(struct file *file, uint64_t size)

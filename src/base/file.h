@@ -51,6 +51,10 @@ struct file_system {
     enum status (*pread)(struct file *file, void *bytes, size_t size, uint64_t offset, size_t *ret_read);
     /* What has been written is on the disk then. After a failure what was not synced may be lost. */
     enum status (*sync)(struct file *file);
+    /* Direct mode: writes go past the page cache. From now on address, size and place in the file of each write must be
+     * multiples of *ret_alignment, a power of two of at least a page; with `on` false it says nothing. ST_IO: refused. NULL: the
+     * system has no such mode. */
+    enum status (*set_direct)(struct file *file, bool on, size_t *ret_alignment);
     enum status (*truncate)(struct file *file, uint64_t size);
     enum status (*size)(struct file *file, uint64_t *ret_size);
     void (*close)(struct file *file);
@@ -88,6 +92,8 @@ enum status file_read(struct file *file, void *bytes, size_t size, size_t *ret_r
 enum status file_pread(struct file *file, void *bytes, size_t size, uint64_t offset, size_t *ret_read);
 
 enum status file_sync(struct file *file);
+/* As the hook. Refused with EINVAL where there is none. */
+enum status file_set_direct(struct file *file, bool on, size_t *ret_alignment);
 enum status file_truncate(struct file *file, uint64_t size);
 enum status file_size(struct file *file, uint64_t *ret_size);
 

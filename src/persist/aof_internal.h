@@ -2,6 +2,7 @@
 #ifndef SKUA_PERSIST_AOF_INTERNAL_H
 #define SKUA_PERSIST_AOF_INTERNAL_H
 
+#include "base/bulk_file.h"
 #include "persist/aof.h"
 #include "persist/aof_job.h"
 #include "persist/aof_manifest.h"
@@ -30,10 +31,11 @@ struct aof_base {
     struct exec_post post; /* of the sync and of the unlinking */
     struct exec *exec;
     const struct file_system *files;
-    struct file file;
+    struct bulk_file file;
     bool is_open;
     char path[FILE_PATH_MAX];
-    uint64_t size, unsynced;
+    uint64_t size;
+    uint64_t unsynced; /* in the page cache */
     enum status status;
     int error;
     struct file leftover; /* to be closed */

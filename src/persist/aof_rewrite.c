@@ -34,8 +34,9 @@
 #include "persist/snapshot.h"
 #include "rdb/format.h"
 
-#define SYNC_SIZE           ((uint64_t)8 << 20) /* the base is synced so often, so that its end is no long wait */
-#define FAILURES_AT_ONCE    3                   /* after so many the next one waits */
+#define SYNC_SIZE                                                                                            \
+    ((uint64_t)8 << 20)       /* of the base in the page cache is synced, so that its end is no long wait */
+#define FAILURES_AT_ONCE    3 /* after so many the next one waits */
 #define RETRY_MINUTES_MAX   60
 #define FIRST_BASE_RETRY_NS 10000000000ull
 #define MINUTE_NS           60000000000ull
@@ -60,15 +61,14 @@ static enum status base_take(void *context, struct snapshot_block *block)
 {
     struct aof_base *base = context;
     if (base->status == ST_OK && !base->is_open)
-        base->is_open =
-            base_fail(base, file_open(base->files, base->path, FILE_CREATE, &base->file)) == ST_OK;
+        base->is_open = base_fail(base, bulk_file_open(base->files, base->path, &base->file)) == ST_OK;
     if (base->status != ST_OK)
         return base->status;
-    base_fail(base, file_write_all(&base->file, block->data, block->size));
+    base_fail(base, bulk_file_append(&base->file, block->data, block->size));
     base->size += block->size;
-    base->unsynced += block->size;
+    base->unsynced += base->file.is_direct ? 0 : block->size;
     if (base->unsynced >= SYNC_SIZE) {
-        base_fail(base, file_sync(&base->file));
+        base_fail(base, file_sync(&base->file.file));
         base->unsynced = 0;
     }
     return base->status;
@@ -77,14 +77,16 @@ static enum status base_take(void *context, struct snapshot_block *block)
 static void base_close(struct aof_base *base)
 {
     if (base->is_open)
-        file_close(&base->file);
+        bulk_file_close(&base->file);
     base->is_open = false;
 }
 
 static void base_sync(void *context)
 {
     struct aof_base *base = context;
-    base_fail(base, base->is_open ? file_sync(&base->file) : ST_IO);
+    base_fail(base, base->is_open ? bulk_file_flush(&base->file) : ST_IO);
+    if (base->status == ST_OK)
+        base_fail(base, file_sync(&base->file.file));
     base_close(base);
     exec_post(base->exec, &base->post);
 }

@@ -12,7 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/bug.h"
-#include "base/file.h"
+#include "base/bulk_file.h"
 #include "base/log.h"
 #include "base/worker.h"
 #include "config/config.h"
@@ -34,7 +34,7 @@ struct save_job {
     struct log *log;
     char path[FILE_PATH_MAX];
     char temporary[FILE_PATH_MAX];
-    struct file file;
+    struct bulk_file file;
     bool is_open;
     bool is_made; /* the temporary file is there */
     uint64_t bytes;
@@ -111,12 +111,12 @@ static enum status take(void *context, struct snapshot_block *block)
     struct save_job *job = context;
     enum status status = ST_OK;
     if (!job->is_open) {
-        status = file_open(job->files, job->temporary, FILE_CREATE, &job->file);
+        status = bulk_file_open(job->files, job->temporary, &job->file);
         if (status != ST_OK)
             return fail(job, status, "open");
         job->is_open = job->is_made = true;
     }
-    status = file_write_all(&job->file, block->data, block->size);
+    status = bulk_file_append(&job->file, block->data, block->size);
     if (status != ST_OK)
         return fail(job, status, "write");
     job->bytes += block->size;
@@ -131,10 +131,13 @@ static enum status place_file(struct save_job *job)
     char directory[FILE_PATH_MAX];
     if (!job->is_open)
         return fail(job, ST_IO, "write");
-    enum status status = file_sync(&job->file);
+    enum status status = bulk_file_flush(&job->file);
+    if (status != ST_OK)
+        return fail(job, status, "write");
+    status = file_sync(&job->file.file);
     if (status != ST_OK)
         return fail(job, status, "sync");
-    file_close(&job->file);
+    bulk_file_close(&job->file);
     job->is_open = false;
     status = file_rename(job->files, job->temporary, job->path);
     if (status != ST_OK)
@@ -151,7 +154,7 @@ static void place(void *context)
     if (job->status == ST_OK)
         place_file(job);
     if (job->is_open)
-        file_close(&job->file);
+        bulk_file_close(&job->file);
     if (job->status != ST_OK && job->is_made)
         file_unlink(job->files, job->temporary);
     job->post.run = placed;

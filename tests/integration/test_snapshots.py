@@ -1,5 +1,7 @@
 """SAVE, BGSAVE and what a snapshot is: the data as it was at one moment, however it changes meanwhile."""
 import contextlib
+import ctypes
+import mmap
 import os
 import random
 import shutil
@@ -32,14 +34,44 @@ def saved(client):
 
 
 @contextlib.contextmanager
-def loaded_by(kind, server):
+def loaded_by(kind, server, file="dump.rdb"):
     """A client of another server, which has loaded a copy of the file."""
     other = Server(kind, "unix")
-    shutil.copy(server.folder / "dump.rdb", other.folder / "dump.rdb")
+    shutil.copy(server.folder / file, other.folder / "dump.rdb")
     with other:
         client = other.connect()
         eventually(lambda: not isinstance(client("DBSIZE"), Error), "it has been loaded", timeout_s=60)
         yield client
+
+
+def has_direct_mode(folder):
+    """Whether the file system takes what goes past its page cache, as an own probe says: a page is written and none is in the cache."""
+    path = folder / "probe"
+    page = mmap.mmap(-1, mmap.PAGESIZE)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_DIRECT)
+        try:
+            os.write(descriptor, page)
+        finally:
+            os.close(descriptor)
+        return cached_bytes(path) == 0
+    except OSError:
+        return False
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def cached_bytes(path):
+    """How much of a file is in the page cache."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE) as mapping:
+        pages = -(-len(mapping) // mmap.PAGESIZE)
+        present = (ctypes.c_ubyte * pages)()
+        view = ctypes.c_char.from_buffer(mapping)
+        found = libc.mincore(ctypes.c_void_p(ctypes.addressof(view)), ctypes.c_size_t(len(mapping)), present)
+        del view
+        assert found == 0, os.strerror(ctypes.get_errno())
+    return sum(byte & 1 for byte in present) * mmap.PAGESIZE
 
 
 # ---- Commands -------------------------------------------------------------------------------------------------
@@ -63,6 +95,29 @@ def test_bgsave_answers_at_once(start):
     assert client("LASTSAVE") >= before
     assert client("BGSAVE SCHEDULE") in ("Background saving started", "Background saving scheduled")
     saved(client)
+
+
+@pytest.mark.skua_only("Redis 7.0 leaves the file in the page cache")
+@pytest.mark.parametrize("file", ["snapshot", "base"])
+def test_the_page_cache_is_left_to_others(start, file):
+    server = start(rdbcompression="no")
+    if not has_direct_mode(server.folder):
+        pytest.skip("the file system has no direct mode")
+    client = server.connect()
+    client.pipeline(*[("SET", f"key:{i}", f"{i:0100}") for i in range(50_000)])
+    if file == "snapshot":
+        assert client("SAVE") == "OK"
+        path = server.folder / "dump.rdb"
+    else:
+        assert client("CONFIG SET appendonly yes") == "OK"
+        eventually(lambda: client.info("persistence")["aof_rewrite_in_progress"] == "0" and
+                   list(server.folder.glob("appendonlydir/*.base.rdb")), "the base is there", timeout_s=60)
+        path = next(server.folder.glob("appendonlydir/*.base.rdb"))
+    size = path.stat().st_size
+    assert size > 5_000_000
+    assert cached_bytes(path) <= size // 10
+    with loaded_by(SKUA, server, path) as other:
+        assert digest(other) == digest(client)
 
 
 @pytest.mark.skua_only("since Valkey 8.1")

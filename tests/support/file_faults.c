@@ -12,6 +12,7 @@ struct file_faults_account {
     char *path;
     int descriptor; /* -1: closed */
     uint64_t size, synced;
+    bool is_direct;
 };
 
 static struct file_faults *faults_of(const struct file_system *system)
@@ -83,6 +84,7 @@ static enum status faulty_open(const struct file_system *system, const char *pat
     bool is_known = account_of_path(faults, path) != NULL;
     struct file_faults_account *account = make_account(faults, path);
     account->descriptor = ret_file->descriptor;
+    account->is_direct = false;
     real()->size(ret_file, &account->size);
     if (!is_known || account->synced > account->size)
         account->synced = account->size; /* what was there before has been there for long */
@@ -123,6 +125,13 @@ static enum status faulty_pwrite(struct file *file, const void *bytes, size_t si
     return status;
 }
 
+static bool is_aligned(const struct file_faults *faults, const struct file_faults_account *account,
+                       const struct iovec *piece)
+{
+    return (((uintptr_t)piece->iov_base | piece->iov_len | account->size) & (faults->direct_alignment - 1)) ==
+           0;
+}
+
 /* Piece by piece: the pieces are a test's, not many. */
 static enum status faulty_write(struct file *file, const struct iovec *pieces, unsigned count,
                                 size_t *ret_written)
@@ -132,13 +141,17 @@ static enum status faulty_write(struct file *file, const struct iovec *pieces, u
         pieces++;
         count--;
     }
+    struct file_faults_account *account = account_of(file);
+    if (account->is_direct && (faults->refuses_direct_writes || !is_aligned(faults, account, pieces)))
+        return fail(EINVAL);
     struct iovec piece = {pieces->iov_base, allowance(faults, pieces->iov_len)};
     if (piece.iov_len == 0)
         return ST_IO;
     enum status status = real()->write(file, &piece, 1, ret_written);
     if (status == ST_OK) {
         faults->room -= *ret_written;
-        account_of(file)->size += *ret_written;
+        faults->direct_writes += account->is_direct;
+        account->size += *ret_written;
     }
     return status;
 }
@@ -162,6 +175,16 @@ static enum status faulty_sync(struct file *file)
         return fail(faults->sync_error);
     struct file_faults_account *account = account_of(file);
     account->synced = account->size; /* accounted for; the machine's disk need not be troubled */
+    return ST_OK;
+}
+
+static enum status faulty_set_direct(struct file *file, bool on, size_t *ret_alignment)
+{
+    struct file_faults *faults = faults_of(file->system);
+    if (on && faults->direct_alignment == 0)
+        return fail(EINVAL);
+    account_of(file)->is_direct = on;
+    *ret_alignment = faults->direct_alignment;
     return ST_OK;
 }
 
@@ -243,6 +266,7 @@ void file_faults_init(struct file_faults *faults)
                 .read = faulty_read,
                 .pread = faulty_pread,
                 .sync = faulty_sync,
+                .set_direct = faulty_set_direct,
                 .truncate = faulty_truncate,
                 .size = faulty_size,
                 .close = faulty_close,

@@ -22,8 +22,13 @@ struct file_faults {
     int open_error;   /* for all opens that may write */
     uint64_t room;    /* bytes that can still be written, then ENOSPC */
     size_t write_max; /* no write takes more */
-    uint64_t syncs;   /* counted */
+    /* Direct mode: the alignment that is said, 0: it is refused when it is asked for (as at first); whether every write in it is refused. A write in
+     * it that is not aligned is refused in any case. The machine's files are never in it. */
+    size_t direct_alignment;
+    bool refuses_direct_writes;
+    uint64_t syncs; /* counted */
     uint64_t writes;
+    uint64_t direct_writes; /* of them, that were taken */
     /* Its own. */
     struct file_faults_account *accounts;
     unsigned account_count, account_capacity;

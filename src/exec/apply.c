@@ -16,6 +16,7 @@
 #include "exec/transaction.h"
 #include "protocol/parser.h"
 
+#define UNKNOWN        "ERR unknown command, or one that has no place here"
 #define ERROR_TEXT_MAX 256
 #define ANNOTATION_MAX 1024 /* longest line that begins with '#' */
 #define ARGUMENTS_KEEP 1024 /* memory for more is given back after the request */
@@ -35,6 +36,7 @@ struct apply {
     struct client client;
     struct conn_shared shared;
     char error[ERROR_TEXT_MAX];
+    char fault[ERROR_TEXT_MAX];
 };
 
 /* ---- The client's end that nobody is at ----------------------------------------------------------- */
@@ -133,8 +135,20 @@ static void note_error_reply(struct apply *apply, struct reply_mark mark, struct
         note_error(apply, out->error_code, (int)strnlen(out->error_code, sizeof out->error_code), name);
 }
 
+static void note_fault(struct apply *apply, const char *text, struct slice name)
+{
+    if (apply->fault[0])
+        return;
+    apply->report.fault_offset = apply->report.consumed;
+    if (name.size > 0)
+        snprintf(apply->fault, sizeof apply->fault, "%s (in '%.*s')", text, call_shown_size(name), name.data);
+    else
+        snprintf(apply->fault, sizeof apply->fault, "%s", text);
+}
+
 static enum status malformed(struct apply *apply, const char *text)
 {
+    note_fault(apply, text, (struct slice){0});
     if (apply->error[0] == 0) {
         apply->report.error_offset = apply->report.consumed;
         snprintf(apply->error, sizeof apply->error, "%s", text);
@@ -210,7 +224,8 @@ static bool execute(struct apply *apply, uint32_t argc)
     struct request request = {.command = lookup(apply->argv, argc), .argv = apply->argv, .argc = argc};
     if (!request.command || !may_be_applied(request.command)) {
         apply->report.unknown++;
-        note_error(apply, "ERR unknown command, or one that has no place here", 50, apply->argv[0]);
+        note_error(apply, UNKNOWN, sizeof UNKNOWN - 1, apply->argv[0]);
+        note_fault(apply, UNKNOWN, apply->argv[0]);
         if (client->flags & CLIENT_IN_TRANSACTION)
             client->flags |= CLIENT_DIRTY_EXEC;
         return true;
@@ -339,4 +354,9 @@ void apply_report(const struct apply *apply, struct apply_report *ret_report)
 const char *apply_error(const struct apply *apply)
 {
     return apply->error;
+}
+
+const char *apply_fault(const struct apply *apply)
+{
+    return apply->fault;
 }

@@ -44,6 +44,8 @@ struct apply_report {
     bool in_transaction;   /* applied < consumed, or about to be: MULTI has come and EXEC has not */
     uint32_t db;           /* selected now */
     uint64_t error_offset; /* where the request of the first error begins */
+    uint64_t
+        fault_offset; /* where the first thing begins that is no request or no known command (apply_fault) */
 };
 
 #define APPLY_NO_BUDGET UINT64_MAX
@@ -57,7 +59,7 @@ void apply_free(struct apply *apply);
  *
  *   ST_OK       all that is whole has been executed; more bytes are wanted
  *   ST_AGAIN    the budget is used up, or a key is held (A4): call again, with the rest of the bytes
- *   ST_INVALID  what follows *ret_used is no request (apply_error): nothing more can be applied
+ *   ST_INVALID  what follows *ret_used is no request (apply_fault): nothing more can be applied
  *
  * Not from inside a command. Output to other clients (events, those who were served) is left to the next exec_flush_output. */
 enum status apply_feed(struct apply *apply, char *bytes, size_t size, uint64_t budget_ns, size_t *ret_used);
@@ -66,5 +68,8 @@ void apply_report(const struct apply *apply, struct apply_report *ret_report);
 
 /* The first error as one line, "" when there was none: "ERR … (in 'incr')", or what was malformed. */
 const char *apply_error(const struct apply *apply);
+
+/* What is at report.fault_offset, as one line; "" when there is nothing of that kind. An error before it does not hide it. */
+const char *apply_fault(const struct apply *apply);
 
 #endif

@@ -319,12 +319,15 @@ static bool is_zeroed(struct aof_load *load)
 
 static bool corrupt(struct aof_load *load)
 {
+    struct apply_report report;
+    apply_report(load->apply, &report);
+    bool is_fault = apply_fault(load->apply)[0] != 0; /* else zeros, and something behind them */
     return fail(load,
                 "offset %" PRIu64
                 ": %s. Nothing was changed on the disk: make a copy of the directory, then look at it "
                 "with `skua-check %s/%s.manifest`, which can also cut it off (--repair)",
-                offset_of(load),
-                apply_error(load->apply)[0] ? apply_error(load->apply) : "no request begins here",
+                is_fault ? load->begin + report.fault_offset : offset_of(load),
+                is_fault ? apply_fault(load->apply) : "no request begins here",
                 load->exec->config->appenddirname, load->exec->config->appendfilename);
 }
 

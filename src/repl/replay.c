@@ -176,5 +176,5 @@ uint32_t replay_db(const struct replay *replay)
 
 const char *replay_error(const struct replay *replay)
 {
-    return apply_error(replay->apply);
+    return apply_fault(replay->apply);
 }

@@ -360,6 +360,20 @@ def test_damage_stops_the_start_and_changes_nothing(servers, damage):
     assert path.read_bytes() == damaged
 
 
+@pytest.mark.parametrize("fault, what", [(b"*1\r\n$7\r\nNONESUC\r\n", b"NONESUC"), (b"*1\r\n:1\r\n", b"expected")],
+                         ids=["command", "malformed"])
+def test_damage_is_named_where_it_begins(servers, fault, what):
+    """And not what had been refused before it, which is no damage."""
+    server = servers()
+    fill(server.redis)
+    path = ended(server)
+    sound = path.read_bytes() + b"*2\r\n$4\r\nLPOP\r\n$1\r\ns\r\n"
+    path.write_bytes(sound + fault + b"*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n" * 20)
+    log = refuses_to_start(server)
+    last = next(line for line in log.splitlines() if b"cannot be loaded" in line)
+    assert b"offset %d: " % len(sound) in last and what in last and b"WRONGTYPE" not in last
+
+
 def test_a_missing_file_and_a_damaged_manifest_stop_the_start(servers):
     server = servers()
     path = ended(server)

@@ -306,7 +306,7 @@ static enum check_status replay(struct reading *reading, uint64_t start, uint64_
         } while (status == ST_AGAIN);
         if (status != ST_OK)
             result = findings_fail(reading->findings, FINDINGS_DAMAGED, reading->part->path,
-                                   offset - pending.size + used, "%s", apply_error(reading->apply));
+                                   offset - pending.size + used, "%s", apply_fault(reading->apply));
         memmove(pending.data, pending.data + used, pending.size - used);
         pending.size -= used;
         keyspace_reclaim_step(reading->state->keyspace);

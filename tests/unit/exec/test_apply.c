@@ -119,6 +119,8 @@ static void errors_are_counted(void **state)
     assert_int_equal(report.unknown, 3);
     assert_int_equal(report.error_offset, strlen(SET_A));
     assert_non_null(strstr(apply_error(apply), "WRONGTYPE"));
+    assert_int_equal(report.fault_offset, strstr(text, "*1\r\n$4\r\nQUIT") - text);
+    assert_non_null(strstr(apply_fault(apply), "QUIT"));
     fixture_expect(fixture, "get a", "$1\r\n2\r\n");
     apply_free(apply);
     fixture_free(fixture);
@@ -157,6 +159,7 @@ static void what_is_no_request_is_refused(void **state)
         memcpy(text + strlen(SET_A), wrong[i], strlen(wrong[i]) + 1);
         expect_feed(apply, text, ST_INVALID, strlen(SET_A));
         assert_true(apply_error(apply)[0] != 0);
+        assert_true(apply_fault(apply)[0] != 0);
         mem_free(text);
         apply_free(apply);
         fixture_free(fixture);

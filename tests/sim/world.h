@@ -87,6 +87,7 @@ struct world {
     struct world_branch branches[WORLD_BRANCHES_MAX];
     unsigned branch_count;
     unsigned leader;
+    bool has_failover;                 /* the leader has been told to FAILOVER since it leads */
     unsigned calm;                     /* faults are so many times rarer */
     bool is_peaceful;                  /* no faults, no clients any more */
     uint64_t committed[WORLD_CAREFUL]; /* W3 */

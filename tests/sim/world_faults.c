@@ -116,6 +116,7 @@ static void promote(struct world *world)
     if (!node_is_replica(node) || !node_is_valid(node) || repl_of(node)->failover->state != FAILOVER_NONE)
         return;
     set_leader(world, node->number);
+    world->has_failover = false;
     node_lead(world, node);
     world->counts.promotions++;
 }
@@ -133,7 +134,8 @@ static void fail_over(struct world *world)
         options.port = 7000 + (int64_t)target->number;
         options.force = rng_below(rng, 3) == 0;
     }
-    (void)failover_begin(repl_of(leader)->failover, &options); /* or nobody is there to take over */
+    if (failover_begin(repl_of(leader)->failover, &options) == NULL) /* or nobody is there to take over */
+        world->has_failover = true;
 }
 
 /* A replica follows another replica. */
@@ -152,15 +154,24 @@ static void unchain(struct world *world)
     set_leader(world, world->leader);
 }
 
-/* What a FAILOVER has made of the leader: the server that it follows leads. */
+/* What a FAILOVER has made of the leader: the server that it follows leads. A leader that has not become a primary yet follows
+ * somebody as well. */
 static void accept_failover(struct world *world)
 {
     const struct node *leader = &world->nodes[world->leader];
-    if (leader->server == NULL || !node_is_replica(leader) || leader->wanted >= 0 ||
+    if (leader->server == NULL || !node_is_replica(leader) || !world->has_failover ||
         repl_of(leader)->failover->state != FAILOVER_NONE)
         return;
     set_leader(world, repl_of(leader)->replica->port - 7000u);
+    world->has_failover = false;
     world->counts.failovers++;
+}
+
+/* The leader hands its role over: who gets it is not known yet, so nobody is told whom to follow. */
+static bool is_switching(const struct world *world)
+{
+    const struct node *leader = &world->nodes[world->leader];
+    return leader->server && repl_of(leader)->failover->state == FAILOVER_SWITCHING;
 }
 
 static void correct_role(struct world *world, struct node *node)
@@ -187,7 +198,7 @@ void roles_step(struct world *world, bool at_once)
         if (repl_of(node)->failover->state != FAILOVER_NONE) {
             if (at_once || rng_below(rng, 1000) == 0)
                 failover_abort(repl_of(node)->failover);
-        } else if (at_once || rng_below(rng, 100) == 0) {
+        } else if ((at_once || rng_below(rng, 100) == 0) && !is_switching(world)) {
             correct_role(world, node);
         }
     }

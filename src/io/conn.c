@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "base/alloc.h"
+#include "base/descriptors.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/role.h"
@@ -40,6 +41,23 @@ static void refuse(struct io_group *group, struct stream *stream, const char *te
     atomic_fetch_add_explicit(&group->rejected, 1, memory_order_relaxed);
 }
 
+uint64_t conn_descriptors(const struct io_group *group)
+{
+    return atomic_load_explicit(&group->conn_count, memory_order_relaxed) +
+           atomic_load_explicit(&group->shm.processes, memory_order_relaxed);
+}
+
+/* Takes one of maxclients' places, if there is one, and a descriptor that files do not need. */
+static bool take_place(struct io_group *group)
+{
+    uint64_t before = atomic_fetch_add_explicit(&group->conn_count, 1, memory_order_relaxed);
+    if (before < (uint64_t)group->options.config->maxclients &&
+        conn_descriptors(group) <= descriptors_for_clients())
+        return true;
+    atomic_fetch_sub_explicit(&group->conn_count, 1, memory_order_relaxed);
+    return false;
+}
+
 bool conn_admit(struct io_group *group, struct stream *stream)
 {
     const struct config *config = group->options.config;
@@ -55,9 +73,7 @@ bool conn_admit(struct io_group *group, struct stream *stream)
         return false;
     }
     /* The place is taken here, in the order of accepting, and given back by conn_free. */
-    if (atomic_fetch_add_explicit(&group->conn_count, 1, memory_order_relaxed) >=
-        (uint64_t)config->maxclients) {
-        atomic_fetch_sub_explicit(&group->conn_count, 1, memory_order_relaxed);
+    if (!take_place(group)) {
         refuse(group, stream, "-ERR max number of clients reached\r\n");
         return false;
     }

@@ -102,6 +102,9 @@ struct conn {
     struct list_node in_moving;
 };
 
+/* Descriptors that clients have: one each, and one more for each process at the other end of shared memory that is watched. */
+uint64_t conn_descriptors(const struct io_group *group);
+
 /* Decides whether an accepted stream may stay, and takes one of maxclients' places for it. A stream that may not is
  * told why and closed. The thread that accepts. */
 bool conn_admit(struct io_group *group, struct stream *stream);

@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "config/config.h"
 
@@ -110,6 +111,11 @@ void conn_go_on_upgrading(struct conn *conn)
     if (conn->state != CONN_OPEN || conn->outstanding > 0 || conn->output.bytes > 0 ||
         stream_is_pinned(conn->stream))
         return;
+    if (conn_descriptors(group) >= descriptors_for_clients()) { /* a session has one more */
+        atomic_fetch_add_explicit(&group->shm.refused, 1, memory_order_relaxed);
+        refuse(conn, "ERR the descriptors for shared memory sessions are used up (ulimit -n)");
+        return;
+    }
     const struct shm_rings sizes = {rings.request, rings.reply};
     if (shm_stream_new(&group->shm, &sizes, &stream, &terms, &refusal) != ST_OK) {
         refuse(conn, refusal);

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "base/version.h"
 #include "config/config.h"
-#include "server/descriptors.h"
 #include "server/process.h"
 #include "server/server.h"
 

@@ -3,6 +3,7 @@
  * An option that is simply read where it is needed is not here.
  * Threads: executor. */
 #include "base/ahead.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "exec/evict.h"
 #include "exec/notify.h"
@@ -13,7 +14,6 @@
 #include "repl/primary.h"
 #include "repl/repl.h"
 #include "repl/replica.h"
-#include "server/descriptors.h"
 #include "server/internal.h"
 
 static bool apply_slowlog(struct config *config, void *context, struct buf *ret_error)

@@ -552,8 +552,10 @@ static void shm_close(struct stream *stream)
     close_segment(&self->reply);
     if (self->socket.fd >= 0)
         close(self->socket.fd);
-    if (self->process.fd >= 0)
+    if (self->process.fd >= 0) {
         close(self->process.fd);
+        count(&self->host->processes, (uint64_t)-1);
+    }
     mem_free(self);
 }
 
@@ -714,6 +716,8 @@ enum status shm_stream_take_over(struct stream *stream, struct stream *unix_stre
     self->stream.ready = unix_stream->ready;
     self->socket.fd = socket_stream_release(unix_stream);
     self->process.fd = open_process(self->socket.fd, self->description.peer_pid);
+    if (self->process.fd >= 0)
+        count(&self->host->processes, 1);
     return ST_OK;
 }
 

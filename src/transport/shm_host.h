@@ -28,6 +28,7 @@ struct shm_host {
     bool has_one_processor;              /* in all: then looking again and again is never worth while */
     /* Any thread. */
     _Atomic uint64_t sessions, memory, opened, refused;
+    _Atomic uint64_t processes; /* watched: descriptors that sessions have beside their sockets */
     _Atomic unsigned thread_count;
     _Atomic(struct shm_counters *) threads[SHM_THREADS_MAX]; /* they live as long as the loops do */
 };

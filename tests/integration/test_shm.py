@@ -14,7 +14,7 @@ import time
 import pytest
 
 from harness.resp import Error, eventually
-from harness.server import is_slow_build
+from harness.server import SKUA, Server, is_slow_build
 from harness.shm import RING_OFFSET, Refused, ShmSocket, ask, receive_offer
 
 pytestmark = [pytest.mark.over_shm, pytest.mark.core, pytest.mark.threads]
@@ -212,6 +212,31 @@ def test_without_a_limit_the_memory_of_all_sessions_is_what_they_ask_for(start):
     server = start(shm_max_memory=0)
     clients = [session(server.connect(address=server.socket_path), reply_ring=4 * MB) for _ in range(3)]
     assert [client("PING") for client in clients] == ["PONG"] * 3
+
+
+@pytest.mark.once
+def test_sessions_leave_others_their_descriptors():
+    """A session has two, of which one only is a client's."""
+    limited = Server(SKUA, prefix=["setpriv", "--bounding-set=-sys_resource", "--inh-caps=-sys_resource", "prlimit",
+                                   "--nofile=200:200"])
+    with limited as server:
+        control, clients = server.connect(address=server.socket_path), []
+        clients_max = int(control("CONFIG GET maxclients")[1])
+        refused = Error("ERR the descriptors for shared memory sessions are used up (ulimit -n)")
+        with pytest.raises(Refused) as refusal:
+            while True:
+                client = server.connect(address=server.socket_path)
+                clients.append(session(client))
+        assert refusal.value.line == b"-%s\r\n" % refused.encode() and len(clients) >= clients_max // 2 - 2
+        assert client("PING") == "PONG"
+        late = server.connect(address=server.socket_path)
+        assert late.reply() == Error("ERR max number of clients reached")
+        assert control("SAVE") == "OK"  # there are some for files
+        for client in clients:
+            client.close()
+        eventually(lambda: control.info("shm")["shm_sessions"] == "0", "they are gone")
+        plain = [server.connect() for _ in range(clients_max - 2)]
+        assert all(client("PING") == "PONG" for client in plain)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
-/* The process's limit of open file descriptors, of which each client needs one. Threads: any. */
-#ifndef SKUA_SERVER_DESCRIPTORS_H
-#define SKUA_SERVER_DESCRIPTORS_H
+/* The process's limit of open file descriptors, of which each client needs one, or two if it uses shared memory. Threads: any. */
+#ifndef SKUA_BASE_DESCRIPTORS_H
+#define SKUA_BASE_DESCRIPTORS_H
 
 #include <stdint.h>
 
@@ -10,5 +10,8 @@
 /* Raises the limit as far as `clients` clients need and the system permits. Returns how many clients are possible, at
  * most `clients` and at least 1. */
 int64_t descriptors_raise(int64_t clients);
+
+/* How many descriptors clients may have together as the limit is now; at least 1. */
+uint64_t descriptors_for_clients(void);
 
 #endif

@@ -1,10 +1,10 @@
 /* The process's limit of open file descriptors: see descriptors.h. */
-#include "server/descriptors.h"
+#include "base/descriptors.h"
 
 #include <sys/resource.h>
 
-/* A session of shared memory has two: of its socket, and of its client's process. What is not to be had of these leaves
- * clients that are watched less closely, so the number of clients does not depend on it. */
+/* A session of shared memory has two: of its socket, and of its client's process. Where they are not to be had there are
+ * fewer sessions or fewer clients at a time, but maxclients does not depend on it: maybe nobody asks for a session. */
 static void raise_for_sessions(int64_t clients)
 {
     struct rlimit limit;
@@ -13,6 +13,14 @@ static void raise_for_sessions(int64_t clients)
         return;
     limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+uint64_t descriptors_for_clients(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return UINT64_MAX;
+    return limit.rlim_cur > DESCRIPTORS_RESERVED ? limit.rlim_cur - DESCRIPTORS_RESERVED : 1;
 }
 
 int64_t descriptors_raise(int64_t clients)

@@ -1,10 +1,11 @@
 """redis-cli and redis-benchmark, unchanged, over shared memory."""
 import os
 import re
+import subprocess
 
 import pytest
 
-from harness.preload import Program, environment, run
+from harness.preload import LIMIT_S, PROGRAMS, Program, environment, run
 from harness.resp import eventually
 from harness.server import REDIS, Server
 
@@ -105,6 +106,16 @@ def test_connections_that_are_not_meant_stay_sockets(server, env):
         assert program.process.wait() == 0
         program.readers[1].join()
         assert not program.errors
+
+
+@pytest.mark.parametrize("options", [["-static"], []], ids=["static", "own-calls"])
+def test_programs_that_the_library_cannot_reach_stay_on_the_socket(server, tmp_path, options):
+    program = tmp_path / "by-itself"
+    source = PROGRAMS / "by_itself.c"
+    subprocess.run([*os.environ.get("CC", "cc").split(), *options, "-o", program, source], check=True)
+    result = subprocess.run([program, server.socket_path], env=environment(server), capture_output=True, timeout=LIMIT_S)
+    assert (result.returncode, result.stderr) == (0, b"")  # no session, no counters
+    assert b"transport=unix" in result.stdout
 
 
 def test_a_server_that_knows_no_sessions_is_spoken_to_over_the_socket():

@@ -44,8 +44,7 @@ struct apply_report {
     bool in_transaction;   /* applied < consumed, or about to be: MULTI has come and EXEC has not */
     uint32_t db;           /* selected now */
     uint64_t error_offset; /* where the request of the first error begins */
-    uint64_t
-        fault_offset; /* where the first thing begins that is no request or no known command (apply_fault) */
+    uint64_t fault_offset; /* where the first begins that is malformed or unknown (apply_fault) */
 };
 
 #define APPLY_NO_BUDGET UINT64_MAX

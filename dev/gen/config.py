@@ -27,6 +27,7 @@ KINDS = {
 RANGED = ("integer", "memory", "octal", "numbers")
 APPLY = {"start": "CONFIG_APPLY_START", "read": "CONFIG_APPLY_READ", "handler": "CONFIG_APPLY_HANDLER"}
 APPLY_TEXT = {"start": "at the start only", "read": "at run time", "handler": "at run time"}
+PROTECTED_TEXT = ", by those whom `enable-protected-configs` permits it"
 UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1 << 10, "m": 10**6, "mb": 1 << 20, "g": 10**9, "gb": 1 << 30}
 OUTPUT_CLASSES = {"normal", "slave", "replica", "pubsub"}
 INT64_MAX = 2**63 - 1
@@ -51,6 +52,7 @@ class Option:
         self.constant = "CONFIG_OPTION_" + self.field.upper()
         self.kind = checker.choice("type", KINDS, required=True)
         self.apply = checker.choice("apply", APPLY, required=True)
+        self.is_protected = checker.take("protected", bool, False)
         self.alias = checker.text("alias")
         self.default = checker.take("default", str, required=True)
         self.doc = " ".join(checker.text("doc", required=True).split())
@@ -203,6 +205,8 @@ def table_row(option):
     fields = [f".name = {c_string(option.name)}",
               f".type = CONFIG_TYPE_{option.kind.replace('-', '_').upper()}", f".apply = {APPLY[option.apply]}",
               f".offset = offsetof(struct config, {option.field})", f".default_text = {c_string(option.default)}"]
+    if option.is_protected:
+        fields.append(".is_protected = true")
     if option.alias:
         fields.append(f".alias = {c_string(option.alias)}")
     if option.has_range:
@@ -299,7 +303,7 @@ def reference_page(families):
             default = option.default or '""'
             out += [f"### `{option.name}`", "", option.doc, "",
                     f"- Accepts: {accepted_text(option)}", f"- Default: `{default}`",
-                    f"- Changes: {APPLY_TEXT[option.apply]}",
+                    f"- Changes: {APPLY_TEXT[option.apply]}" + (PROTECTED_TEXT if option.is_protected else ""),
                     f"- Since: Skua {option.since}"]
             if option.alias:
                 out.append(f"- Also called: `{option.alias}`")

@@ -32,10 +32,21 @@ void cmd_config_get(struct call *call, const struct args_config_get *args)
     reply_close(call->out, open, REPLY_MAP, found);
 }
 
+static bool may_set_protected(const struct call *call)
+{
+    switch ((enum config_enable_protected_configs)call->exec->config->enable_protected_configs) {
+    case CONFIG_ENABLE_PROTECTED_CONFIGS_YES: return true;
+    case CONFIG_ENABLE_PROTECTED_CONFIGS_LOCAL: return client_is_local(call->client);
+    case CONFIG_ENABLE_PROTECTED_CONFIGS_NO: return false;
+    }
+    return false;
+}
+
 void cmd_config_set(struct call *call, const struct args_config_set *args)
 {
     struct buf error = {0};
-    if (config_set(call->exec->config, args->data, args->data_count, &error) == ST_OK)
+    if (config_set(call->exec->config, args->data, args->data_count, may_set_protected(call), &error) ==
+        ST_OK)
         reply_ok(call->out);
     else
         reply_error(call->out, "%s", buf_string(&error));

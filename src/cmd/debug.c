@@ -30,18 +30,11 @@
 
 /* ---- May it be used? ------------------------------------------------------------------------------ */
 
-static bool is_local(const struct client *client)
-{
-    const struct conn_shared *shared = client->shared;
-    return shared->is_local_socket || strncmp(shared->peer, "127.0.0.1:", strlen("127.0.0.1:")) == 0 ||
-           strncmp(shared->peer, "[::1]:", strlen("[::1]:")) == 0;
-}
-
 static bool is_enabled(const struct call *call)
 {
     switch ((enum config_enable_debug_command)call->exec->config->enable_debug_command) {
     case CONFIG_ENABLE_DEBUG_COMMAND_YES: return true;
-    case CONFIG_ENABLE_DEBUG_COMMAND_LOCAL: return is_local(call->client);
+    case CONFIG_ENABLE_DEBUG_COMMAND_LOCAL: return client_is_local(call->client);
     case CONFIG_ENABLE_DEBUG_COMMAND_NO: return false;
     }
     return false;

@@ -175,7 +175,7 @@ static bool is_immutable(const struct config *config, enum config_option option)
 
 /* Step one: every name is known, may change, and occurs once. */
 static enum status check_names(const struct config *config, const struct slice *pairs, uint32_t count,
-                               struct change *changes, struct buf *ret_error)
+                               bool may_protected, struct change *changes, struct buf *ret_error)
 {
     for (uint32_t i = 0; i < count; i++) {
         struct slice name = pairs[2 * i];
@@ -188,6 +188,8 @@ static enum status check_names(const struct config *config, const struct slice *
         }
         if (is_immutable(config, option))
             return set_failed(ret_error, name, SLICE("can't set immutable config"));
+        if (config_options[option].is_protected && !may_protected)
+            return set_failed(ret_error, name, SLICE("can't set protected config"));
         for (uint32_t j = 0; j < i; j++) {
             if (changes[j].option == option)
                 return set_failed(ret_error, name, SLICE("duplicate parameter"));
@@ -249,14 +251,14 @@ static uint32_t call_handlers(struct config *config, const struct change *change
     return agreed;
 }
 
-enum status config_set(struct config *config, const struct slice *pairs, uint32_t count,
+enum status config_set(struct config *config, const struct slice *pairs, uint32_t count, bool may_protected,
                        struct buf *ret_error)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
     /* More pairs than options: check_names finds an unknown name or a duplicate before it runs over the end.
      */
     struct change changes[CONFIG_OPTION_COUNT + 1] = {0};
-    enum status status = check_names(config, pairs, count, changes, ret_error);
+    enum status status = check_names(config, pairs, count, may_protected, changes, ret_error);
     if (status == ST_OK)
         status = read_values(config, pairs, count, changes, ret_error);
     if (status != ST_OK)

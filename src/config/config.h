@@ -95,8 +95,9 @@ void config_on_change(struct config *config, enum config_option option, config_c
                       void *context);
 
 /* Changes several options at once (O2). `pairs` are name, value, name, value, …; 2 * count slices. On failure
- * *ret_error is the text that CONFIG SET answers with, its error code included. */
-enum status config_set(struct config *config, const struct slice *pairs, uint32_t count,
+ * *ret_error is the text that CONFIG SET answers with, its error code included. `may_protected`: whoever asks may change
+ * protected options too (enable-protected-configs). */
+enum status config_set(struct config *config, const struct slice *pairs, uint32_t count, bool may_protected,
                        struct buf *ret_error);
 
 /* Gives an option a value that no CONFIG SET gives it, as REPLICAOF does; no handler is called. ST_INVALID, ST_RANGE: *ret_error says why. */

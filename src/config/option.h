@@ -32,7 +32,8 @@ struct config_option_info {
     const char *alias; /* NULL: none */
     enum config_type type;
     enum config_apply apply;
-    size_t offset; /* of the field in struct config */
+    bool is_protected; /* see config_set */
+    size_t offset;     /* of the field in struct config */
     const char *default_text;
     int64_t min;
     int64_t max;

@@ -199,6 +199,9 @@ void client_describe_flags(const struct client *client, struct buf *ret_text);
 /* For how long it has sent nothing. */
 int64_t client_idle_ms(const struct client *client);
 
+/* It is on this machine: over the loopback, a Unix socket or shared memory. */
+bool client_is_local(const struct client *client);
+
 /* "normal", "pubsub", "replica" (and "master" in later versions). */
 const char *client_type_name(const struct client *client);
 

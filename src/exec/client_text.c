@@ -5,6 +5,7 @@
  * Threads: executor only. What the I/O thread counts is read relaxed: the numbers of one line may be of slightly
  * different moments. */
 #include <stdatomic.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -19,6 +20,13 @@
 #include "exec/watch.h"
 
 #define RELAXED(field) atomic_load_explicit(&(field), memory_order_relaxed)
+
+bool client_is_local(const struct client *client)
+{
+    const struct conn_shared *shared = client->shared;
+    return shared->is_local_socket || strncmp(shared->peer, "127.0.0.1:", strlen("127.0.0.1:")) == 0 ||
+           strncmp(shared->peer, "[::1]:", strlen("[::1]:")) == 0;
+}
 
 const char *client_type_name(const struct client *client)
 {

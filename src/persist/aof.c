@@ -446,6 +446,11 @@ bool aof_is_on(const struct aof *aof)
     return aof->state == AOF_ON;
 }
 
+bool aof_is_off(const struct aof *aof)
+{
+    return aof->state == AOF_OFF && aof->rewrite.state == AOF_REWRITE_NONE && !aof->exec->config->appendonly;
+}
+
 /* ---- The end -------------------------------------------------------------------------------------- */
 
 /* Until nothing is left, or it fails. */

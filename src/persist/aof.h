@@ -72,6 +72,8 @@ void aof_cron(struct aof *aof);
 
 /* Whether what is on disk of the log can be loaded: not before the first base is there (WAITAOF). */
 bool aof_is_on(const struct aof *aof);
+/* Nothing of it is open, being made, or wanted. */
+bool aof_is_off(const struct aof *aof);
 
 struct aof_figures {
     bool is_on; /* or about to be */

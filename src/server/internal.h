@@ -43,6 +43,10 @@ struct server {
     bool waiting_logged;        /* while stopping: the log says whom the server waits for */
     uint64_t spin_until_ns;
     bool pidfile_written;
+    char *directory; /* the working directory; as `dir`, but for the moment in which that changes */
+    /* Before the last CONFIG SET dir: when another option of it is refused, the way back must not fail. */
+    char *former_directory;    /* NULL: there is none */
+    int former_descriptor;     /* of it */
     const struct title *title; /* NULL: it stays as it is */
     struct oom_score oom_score;
     bool ready_logged; /* the log says that the data of the start is there */
@@ -55,6 +59,16 @@ struct server {
     } listeners[SERVER_LISTENERS_MAX];
     unsigned listener_count;
 };
+
+/* ---- directory.c ---------------------------------------------------------------------------------- */
+
+/* At the start: goes to `dir`, and has the option say where that is. */
+enum status server_enter_directory(struct server *server, struct buf *ret_error);
+
+/* The option `dir` has changed. */
+bool server_change_directory(struct config *config, void *server, struct buf *ret_error);
+
+void server_forget_directories(struct server *server);
 
 /* ---- ending.c ------------------------------------------------------------------------------------- */
 

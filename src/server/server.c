@@ -71,14 +71,6 @@ static void observe_done(struct server *server)
     metrics_free(server->observe.metrics);
 }
 
-static enum status enter_directory(const struct server *server, struct buf *ret_error)
-{
-    if (!server->config->dir[0] || chdir(server->config->dir) == 0)
-        return ST_OK;
-    buf_printf(ret_error, "cannot change to directory '%s': %s", server->config->dir, strerror(errno));
-    return ST_IO;
-}
-
 /* Nothing depends on it but scripts: what is amiss is told, and the server starts. */
 static void write_pidfile(struct server *server)
 {
@@ -109,7 +101,7 @@ static enum status start_process_parts(struct server *server, const struct serve
         server->log = options->log;
         return ST_OK;
     }
-    enum status status = enter_directory(server, ret_error);
+    enum status status = server_enter_directory(server, ret_error);
     if (status != ST_OK)
         return status;
     status = log_open(server->config->logfile, (enum log_level)server->config->loglevel, &server->log);
@@ -450,6 +442,7 @@ void server_free(struct server *server)
         observe_done(server);
     }
     server_forget_listeners(server);
+    server_forget_directories(server);
     chunk_pool_done(&server->chunks);
     if (server->loop)
         loop_free(server->loop);

@@ -247,6 +247,7 @@ void server_apply_settings(struct server *server)
         {CONFIG_OPTION_OOM_SCORE_ADJ_VALUES, apply_oom_score, false},
         {CONFIG_OPTION_REQUIREPASS, apply_password, false},
         {CONFIG_OPTION_ACL_PUBSUB_DEFAULT, apply_new_channels, false},
+        {CONFIG_OPTION_DIR, server_change_directory, false},
         {CONFIG_OPTION_BIND, server_listen_again, false},
         {CONFIG_OPTION_PORT, server_listen_again, false},
     };

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import socket
 import subprocess
 
 import pytest
@@ -94,13 +95,89 @@ def test_set_says_what_is_wrong(r, name, value, reason):
 
 
 @pytest.mark.once
-def test_the_name_of_a_snapshot_is_no_path(start, is_redis):
+def test_the_name_of_a_snapshot_is_no_path(start):
     """Else whoever may change it could have the server overwrite any file that it may write to."""
-    r = start(**{"enable_protected_configs": "yes"} if is_redis else {}).connect()
+    r = start(enable_protected_configs="yes").connect()
     for path in ("a/b.rdb", "../dump.rdb", "/etc/passwd"):
         assert r("CONFIG", "SET", "dbfilename", path) == failed("dbfilename", "dbfilename can't be a path, just a filename")
     assert r("CONFIG GET dbfilename") == [b"dbfilename", b"dump.rdb"]
     assert r("CONFIG SET dbfilename other.rdb") == "OK"
+
+
+# ---- dir --------------------------------------------------------------------------------------------------------
+
+@pytest.mark.once
+def test_dir_is_a_whole_path(start):
+    server = start()
+    assert server.connect()("CONFIG GET dir") == [b"dir", os.path.realpath(server.folder).encode()]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("option", ["dir", "dbfilename"])
+def test_protected_options_need_permission(start, option):
+    server = start()
+    value = str(server.folder) if option == "dir" else "other.rdb"
+    assert server.connect()("CONFIG", "SET", option, value) == failed(option, "can't set protected config")
+    r = start(enable_protected_configs="local").connect()
+    assert r("CONFIG", "SET", option, value) == "OK"
+    assert r("CONFIG SET enable-protected-configs yes") == failed("enable-protected-configs", "can't set immutable config")
+
+
+@pytest.mark.once
+def test_dir_changes_while_the_server_runs(start, tmp_path):
+    server = start(enable_protected_configs="yes")
+    r = server.connect()
+    r("SET k v")
+    (tmp_path / "inner").mkdir()
+    assert r("CONFIG", "SET", "dir", str(tmp_path)) == "OK"
+    assert r("CONFIG SET dir inner dbfilename x.rdb") == "OK"
+    assert r("CONFIG GET dir") == [b"dir", os.path.realpath(tmp_path / "inner").encode()]
+    assert r("SAVE") == "OK"
+    assert (tmp_path / "inner" / "x.rdb").exists() and not (server.folder / "dump.rdb").exists()
+
+
+@pytest.mark.once
+def test_a_dir_that_is_none_changes_nothing(start, tmp_path):
+    server = start(enable_protected_configs="yes")
+    r = server.connect()
+    (tmp_path / "file").write_text("")
+    for path, reason in (("none", "No such file or directory"), ("file", "Not a directory")):
+        assert r("CONFIG", "SET", "dir", str(tmp_path / path)) == failed("dir", reason)
+    assert r("SAVE") == "OK"
+    assert (server.folder / "dump.rdb").exists()
+
+
+@pytest.mark.once
+@pytest.mark.skua_only("Redis stays in the new one when the old one is gone")
+def test_with_another_option_that_fails_dir_stays(start, tmp_path):
+    """Also where the path leads nowhere by then."""
+    server = start(enable_protected_configs="yes")
+    r = server.connect()
+    assert r("CONFIG", "SET", "dir", str(tmp_path)) == "OK"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        tmp_path.rmdir()
+        assert isinstance(r("CONFIG", "SET", "dir", "/tmp", "port", port), Error)
+    assert r("CONFIG", "GET", "dir") == [b"dir", os.fsencode(tmp_path)]
+    assert r("CONFIG", "SET", "dir", str(server.folder)) == "OK"
+    assert r("SAVE") == "OK"
+    assert (server.folder / "dump.rdb").exists()
+
+
+@pytest.mark.once
+@pytest.mark.skua_only("Redis changes it, and the next rewrite fails")
+def test_dir_stays_while_files_are_being_written(start, tmp_path):
+    r = start(enable_protected_configs="yes", appendonly="yes").connect()
+    assert r("CONFIG", "SET", "dir", str(tmp_path)) == failed("dir", "the append-only file is on")
+    r("CONFIG SET appendonly no")
+    eventually(lambda: r("CONFIG", "SET", "dir", str(tmp_path)) == "OK", "the append-only file is closed")
+    r.pipeline(*(("SET", f"k{i}", "x" * 10000) for i in range(3000)))
+    assert r.pipeline("BGSAVE", ("CONFIG", "SET", "dir", "/")) == [
+        "Background saving started", failed("dir", "a snapshot is being written")]
+    eventually(lambda: r.info("persistence")["rdb_bgsave_in_progress"] == "0", "it is written")
+    assert (tmp_path / "dump.rdb").exists()
 
 
 def test_names_in_errors(r):

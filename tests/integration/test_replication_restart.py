@@ -29,7 +29,7 @@ def syncs(server):
 
 def begin_pair(servers, proxies, kinds):
     """A primary, and a replica that follows it through a proxy, also when they have been restarted; both have the same."""
-    primary = servers(kinds[0], save=SAVES)
+    primary = servers(kinds[0], save=SAVES, enable_protected_configs="local")
     fill(primary.connect(), count=70)
     proxy = proxies(primary)
     replica = servers(kinds[1], save=SAVES, replicaof=f"127.0.0.1 {proxy.port}")

@@ -62,7 +62,7 @@ static void check_set(struct config *config, const char *error, ...)
     va_end(arguments);
     assert_int_equal(count % 2, 0);
     struct buf message = {0};
-    enum status status = config_set(config, pairs, count / 2, &message);
+    enum status status = config_set(config, pairs, count / 2, true, &message);
     assert_string_equal(buf_string(&message), error != NULL ? error : "");
     assert_int_equal(status == ST_OK, error == NULL);
     buf_done(&message);
@@ -323,6 +323,19 @@ static void test_fixed_after_start(void **state)
     assert_int_equal(config->databases, 3);
 }
 
+static void test_protected_needs_permission(void **state)
+{
+    struct config *config = *state;
+    const struct slice pairs[] = {SLICE("hz"), SLICE("11"), SLICE("dbfilename"), SLICE("x")};
+    struct buf message = {0};
+    assert_int_equal(config_set(config, pairs, 2, false, &message), ST_INVALID);
+    assert_string_equal(buf_string(&message), FAILED("dbfilename") "can't set protected config");
+    assert_int_equal(config->hz, 10);
+    buf_done(&message);
+    check_set(config, NULL, "hz", "11", "dbfilename", "x", NULL);
+    assert_string_equal(config->dbfilename, "x");
+}
+
 struct recorder {
     int calls;
     int64_t seen;
@@ -420,6 +433,7 @@ int main(void)
         TEST(test_set_answers_as_clients_know),
         TEST(test_set_is_all_or_nothing),
         TEST(test_fixed_after_start),
+        TEST(test_protected_needs_permission),
         TEST(test_handler_is_needed),
         TEST(test_refused_change_is_rolled_back),
         TEST(test_get_by_patterns),

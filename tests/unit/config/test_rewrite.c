@@ -59,7 +59,7 @@ static void set(struct fixture *fixture, const char *name, const char *value)
 {
     struct slice pair[] = {slice_from_string(name), slice_from_string(value)};
     struct buf error = {0};
-    assert_int_equal(config_set(fixture->config, pair, 1, &error), ST_OK);
+    assert_int_equal(config_set(fixture->config, pair, 1, false, &error), ST_OK);
     buf_done(&error);
 }
 

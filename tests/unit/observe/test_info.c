@@ -222,7 +222,7 @@ static void test_percentiles(void **state)
                 "p50=1.165,p99=1100.000,p99.9=1100.000");
     struct slice pair[] = {SLICE("latency-tracking-info-percentiles"), SLICE("0 90 100")};
     struct buf error = {0};
-    assert_int_equal(config_set(fixture->config, pair, 1, &error), ST_OK);
+    assert_int_equal(config_set(fixture->config, pair, 1, false, &error), ST_OK);
     check_field(fixture, "latencystats", "latency_percentiles_usec_get", "p0=1.023,p90=1.279,p100=1100.000");
     fixture->config->latency_tracking = false;
     char storage[256];

@@ -43,7 +43,7 @@ uint64_t epoch_oldest(const struct epoch *epoch)
 
 void limbo_init(struct limbo *limbo, struct epoch *epoch)
 {
-    *limbo = (struct limbo){.epoch = epoch};
+    *limbo = (struct limbo){.epoch = epoch, .released = UINT64_MAX};
 }
 
 static struct limbo_bag *bag_get(struct limbo *limbo)
@@ -121,6 +121,7 @@ static bool release_first(struct limbo *limbo, uint64_t limit)
     limbo->head = bag->next;
     if (!limbo->head)
         limbo->tail = NULL;
+    limbo->released = bag->epoch;
     bag_release(limbo, bag);
     return true;
 }
@@ -133,6 +134,16 @@ bool limbo_step(struct limbo *limbo, unsigned bags_max)
     while (bags_max > 0 && release_first(limbo, limit))
         bags_max--;
     return bags_max == 0 && limbo->head && limbo->head->epoch < limit;
+}
+
+void limbo_step_kept(struct limbo *limbo, unsigned bags_max)
+{
+    DEBUG_ASSERT(!limbo->releasing);
+    seal(limbo);
+    uint64_t limit = releasable(limbo);
+    while (bags_max > 0 && (limbo->items > limbo->items_kept || limbo->bytes > LIMBO_KEPT_BYTES) &&
+           release_first(limbo, limit))
+        bags_max--;
 }
 
 void limbo_add_slow(struct limbo *limbo, limbo_release_fn release, void *context, void *block, size_t size)
@@ -153,7 +164,7 @@ void limbo_add_slow(struct limbo *limbo, limbo_release_fn release, void *context
     if (limbo->releasing)
         seal(limbo);
     else
-        limbo_step(limbo, STEP_BAGS_SOON);
+        limbo_step_kept(limbo, STEP_BAGS_SOON);
 }
 
 /* ---- On and off ------------------------------------------------------------------------------------ */
@@ -161,6 +172,8 @@ void limbo_add_slow(struct limbo *limbo, limbo_release_fn release, void *context
 void limbo_turn_on(struct limbo *limbo)
 {
     limbo->on = true;
+    /* What has been found before means nothing: while the limbo was off, everything was released at once. */
+    limbo->released = atomic_fetch_add_explicit(&limbo->epoch->now, 1, memory_order_release);
 }
 
 bool limbo_turn_off(struct limbo *limbo)
@@ -173,6 +186,7 @@ bool limbo_turn_off(struct limbo *limbo)
     if (epoch_oldest(limbo->epoch) != UINT64_MAX)
         return false;
     limbo->on = false;
+    limbo->released = UINT64_MAX;
     return true;
 }
 

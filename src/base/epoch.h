@@ -13,7 +13,11 @@
  *     is released when a scan that came after the sealing finds no word other than 0 that is at or below the bag's epoch: a word
  *     above it was stored by a section that saw the epoch raised, and so sees all that was taken out before.
  * P4  While the limbo is off nobody may enter, and what is added is released at once.
- * P5  Words are stored with release and scanned with acquire, so what a section has read comes before the release of it. */
+ * P5  Words are stored with release and scanned with acquire, so what a section has read comes before the release of it.
+ * P6  What a section that was entered at epoch E has found is not released before a bag with an epoch of E or more is: had it been
+ *     taken out and its bag sealed before E was current, the section would not have found it (P3). So the owner knows by
+ *     limbo->released whether an address that it hears of, from a section that has been left, can mean something else by now. To
+ *     that end the last few items are kept, bounded by `items_kept` and LIMBO_KEPT_BYTES, until limbo_step asks for all. */
 #ifndef SKUA_BASE_EPOCH_H
 #define SKUA_BASE_EPOCH_H
 
@@ -26,6 +30,7 @@
 
 #define EPOCH_READERS_MAX 130
 #define LIMBO_BAG_ITEMS   64
+#define LIMBO_KEPT_BYTES  ((size_t)2 << 20)
 
 struct epoch_reader {
     _Atomic uint64_t entered CACHE_ALIGNED; /* P1 */
@@ -56,6 +61,12 @@ ALWAYS_INLINE void epoch_leave(struct epoch *epoch, uint32_t index)
     atomic_store_explicit(&epoch->readers[index].entered, 0, memory_order_release);
 }
 
+/* Reader `index`, inside a section: the epoch at which it began. */
+ALWAYS_INLINE uint64_t epoch_entered(const struct epoch *epoch, uint32_t index)
+{
+    return atomic_load_explicit(&epoch->readers[index].entered, memory_order_relaxed);
+}
+
 /* The owner, behind a full fence: the epoch of the oldest open section, UINT64_MAX when there is none. */
 uint64_t epoch_oldest(const struct epoch *epoch);
 
@@ -84,7 +95,9 @@ struct limbo {
     const struct heap *heap; /* of most of what waits: its bookkeeping is asked for ahead; NULL: of none */
     bool on;                 /* P4 */
     bool releasing;          /* a release function is being called */
-    struct limbo_bag *open;  /* being filled; NULL: none */
+    uint32_t items_kept;     /* P6 */
+    uint64_t released;      /* P6: the greatest epoch of which something has been released; UINT64_MAX: off */
+    struct limbo_bag *open; /* being filled; NULL: none */
     struct limbo_bag *head, *tail; /* sealed, oldest first */
     struct limbo_bag *free;        /* empty ones that are kept */
     uint32_t free_count;
@@ -119,5 +132,8 @@ ALWAYS_INLINE void limbo_add(struct limbo *limbo, limbo_release_fn release, void
 /* Seals what has been added and releases what may be, at most `bags_max` bags. Returns true when there is more that could be
  * released at once. To be called now and then, so that the last few items do not wait for ever. */
 bool limbo_step(struct limbo *limbo, unsigned bags_max);
+
+/* The same without what is kept (P6). */
+void limbo_step_kept(struct limbo *limbo, unsigned bags_max);
 
 #endif

@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-/* Each: what of decision 009 it breaks. */
+/* Each: what of decision 009 it breaks, or of 010. */
 #define MUTANT_LIST(X)                                                                                       \
     X(LIMBO_RELEASES_AT_ONCE) /* D2 */                                                                       \
     X(MOVE_CLEARS_FIRST)      /* D4: a split takes items away before their new place can be found */         \
@@ -23,7 +23,8 @@
     X(MODE_KEPT)              /* D8: what a run changes of its connection is not published */                \
     X(MONITOR_LEAVES_GATE)    /* D8 */                                                                       \
     X(EXPIRED_ANSWERED)       /* D9 */                                                                       \
-    X(OPEN_PAGE_EDITED)       /* D10: an open page has no reference of the readers */
+    X(OPEN_PAGE_EDITED)       /* D10: an open page has no reference of the readers */                        \
+    X(SEEN_IS_BELIEVED)       /* 010, V2: an address that was seen is taken for the same entry for ever */
 
 #ifdef SKUA_MUTANTS
 

@@ -8,6 +8,9 @@
 
 #define ENTRY_HEAD_MAX 24 /* header, time to live, size of a long key or an integer */
 
+_Static_assert(ENTRY_HEAD_MAX + UINT8_MAX + ENTRY_INLINE_MAX <= UINT16_MAX,
+               "a seen block's size fits its field");
+
 /* Whether the words are those of a command that gives the key a time to live: SETEX's stands before the value, SET's behind
  * it. A wrong guess costs a block that is not used. */
 static bool has_time(const struct command *command, const struct slice *argv, uint32_t argc)
@@ -54,6 +57,19 @@ void build_value(struct heap *heap, struct run *run, struct slice *argv)
         run->whole_count += request_is_whole(request);
     }
     *key = entry_key(entry);
+}
+
+void build_note_seen(struct run *run, struct request *request, struct entry *entry, uint64_t epoch)
+{
+    if (entry_encoding(entry) > ENTRY_INLINE ||
+        entry_flags(entry) & (ENTRY_HAS_EXPIRE | ENTRY_TIMED_FIELDS | ENTRY_LONG_KEY))
+        return;
+    run->whole_count += !request_is_whole(request);
+    request->short_key_size = 0;
+    request->seen = entry;
+    request->seen_size = (uint16_t)entry_block_size(entry);
+    if (run->seen_epoch == 0)
+        run->seen_epoch = epoch;
 }
 
 void build_release(struct heap *heap, struct run *run)

@@ -480,7 +480,7 @@ static void append_pending(struct client *client, struct run *run)
  *   window_fetch_items   the entries that probably hold the keys
  *   window_fetch_values  what they refer to, and the rows in question; just before the window is executed
  *
- * Of plain SETs (exec/plain.h) nothing but the bucket and the entry is touched. */
+ * Of plain SETs (exec/plain.h) nothing but the bucket and the entry is touched, or the bucket alone where the entry has been seen. */
 struct window {
     unsigned count;
     struct client *clients[EXEC_WINDOW];
@@ -525,8 +525,8 @@ ALWAYS_INLINE const struct entry *window_item(const struct window *window, unsig
 static void window_fetch_items(const struct window *window)
 {
     for (unsigned i = 0; i < window->count; i++) {
-        const struct entry *item = window_item(window, i);
-        if (!item)
+        const struct entry *item;
+        if (window->requests[i]->seen_size > 0 || !(item = window_item(window, i)))
             continue;
         prefetch(item);
         if (!window->requests[i]->is_plain && window->requests[i]->command->flags & CMD_WRITE)

@@ -1,7 +1,9 @@
 /* Stretches of plain SETs. Rules and reasons: plain.h. Threads: executor only. */
 #include "exec/plain.h"
 
+#include "base/mutant.h"
 #include "config/config.h"
+#include "ds/table_item.h"
 #include "exec/block.h"
 #include "exec/call.h"
 #include "exec/dispatch.h"
@@ -65,21 +67,41 @@ ALWAYS_INLINE struct slice key_of(const struct request *request)
                                                : request->argv[request->command->first_key];
 }
 
+/* Where the key's entry is, and its size. False: Y4. */
+static bool locate(struct db *db, const struct request *request, struct table_position *ret_position,
+                   size_t *ret_size)
+{
+    struct entry *old = db_locate(db, key_of(request), request->key_hash, ret_position);
+    if (unlikely(old == NULL || entry_encoding(old) > ENTRY_INLINE ||
+                 entry_flags(old) & (ENTRY_HAS_EXPIRE | ENTRY_TIMED_FIELDS)))
+        return false;
+    *ret_size = entry_block_size(old);
+    return true;
+}
+
+/* The same by what has been seen, without looking at the entry: decision 010, V1 to V4. False: it is not there any more. */
+ALWAYS_INLINE bool locate_seen(struct db *db, const struct run *run, const struct request *request,
+                               struct table_position *ret_position, size_t *ret_size)
+{
+    *ret_size = request->seen_size;
+    return request->seen_size > 0 &&
+           (likely(run->seen_epoch > db->keyspace->limbo.released) || MUTANT(SEEN_IS_BELIEVED)) &&
+           likely(table_locate_item(db->keys, request->key_hash, request->seen, ret_position));
+}
+
 /* False: Y4. */
 ALWAYS_INLINE bool store(struct db *db, const struct run *run, struct request *request)
 {
     struct keyspace *keyspace = db->keyspace;
     struct entry *built = request->built;
     struct table_position position;
-    struct entry *old = db_locate(db, key_of(request), request->key_hash, &position);
-    if (unlikely(old == NULL || entry_encoding(old) > ENTRY_INLINE ||
-                 entry_flags(old) & (ENTRY_HAS_EXPIRE | ENTRY_TIMED_FIELDS)))
+    size_t old_size;
+    if (!locate_seen(db, run, request, &position, &old_size) && !locate(db, request, &position, &old_size))
         return false;
     heap_adopt(keyspace->heap, request->built_size);
     if (unlikely(run->built_clock != keyspace->use.clock_new))
         entry_set_clock(built, keyspace->use.clock_new);
-    table_replace(db->keys, &position, built);
-    keyspace_retire(keyspace, old);
+    keyspace_retire_block(keyspace, table_replace(db->keys, &position, built), old_size);
     request->built = NULL;
     return true;
 }

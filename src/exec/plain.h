@@ -3,8 +3,8 @@
  * Principal entry points: plain_count (how many), plain_execute.
  * Most writes of most loads are SETs of a key and a value, which do nothing but put a block that a reader has built in the place of
  * another one. What the executor looks at, counts and measures for each command is the same for all of them, so here it is done once
- * for a stretch: a few requests of one run, up to the one whose way is measured (exec/blame.h). What is left for each is the bucket
- * and the first line of the old block; the new block stays in the cache of the thread that built it.
+ * for a stretch: a few requests of one run, up to the one whose way is measured (exec/blame.h). What is left for each is the bucket,
+ * and the first line of the old block where the thread that parsed has not found it already; the new block stays in that one's cache.
  * Threads: executor only. Decision 010 has figures.
  *
  * The result is what dispatch_request would have made of them, request by request, because
@@ -15,7 +15,7 @@
  *     will it be after the stretch: then dispatch would execute each of them, and answer as it is;
  * Y3  nobody hears of what changes: no log, no watched, waited-for, held or tracked key, no keyspace events, no monitor, no walk
  *     over the table, no replica that has to note what clients write. Plain SETs do not change that, so it is enough to look before the first;
- * Y4  the key holds a string in one block without any time: else the request is left to dispatch, and ends the stretch. What goes and
+ * Y4  the key holds a string in one block without any time, by what has been seen of it (decision 010, V1 to V4) or by looking: else the request is left to dispatch, and ends the stretch. What goes and
  *     what comes then has no part in the counts of timed keys, and nothing refers to anything;
  * Y5  access clocks hold times, not counts: the new block's does not depend on the old one's. The thread that built the blocks set them
  *     to run->built_clock; where it has become later since, the executor sets it;

@@ -29,7 +29,7 @@ struct client;
 struct conn;
 struct entry;
 
-#define REQUEST_SHORT_KEY 18
+#define REQUEST_SHORT_KEY 16
 
 /* One line of the cache: what the executor needs of a plain SET is all in it. */
 struct request {
@@ -46,16 +46,22 @@ struct request {
     bool has_key;
     bool is_faulty;         /* a protocol error; always the last */
     bool is_plain;          /* exec/plain.h, Y1; the rest is of those */
-    uint8_t short_key_size; /* 0: the key is longer, or empty */
+    uint8_t short_key_size; /* 0: the key is longer, or empty, or not here any more */
     uint16_t built_size;    /* of the block */
-    char short_key[REQUEST_SHORT_KEY];
+    uint16_t seen_size;     /* of the block of `seen`; 0: there is a short key in its place, or nothing */
+    union {
+        char short_key[REQUEST_SHORT_KEY];
+        /* The key's entry, which is all in its block and without times, as it was in a section at run->seen_epoch: decision 010, V1
+         * to V4. Nothing of it may be looked at, not even whether it is still there, but by table_locate_item. */
+        struct entry *seen;
+    };
 };
 _Static_assert(sizeof(struct request) == 64, "a line");
 
 /* Whether the executor needs neither the arguments nor the block to look the key up and store it. */
 static inline bool request_is_whole(const struct request *request)
 {
-    return request->is_plain && request->short_key_size > 0;
+    return request->is_plain && (request->short_key_size > 0 || request->seen_size > 0);
 }
 
 struct run {
@@ -77,6 +83,7 @@ struct run {
     uint16_t whole_count;          /* requests of which request_is_whole */
     uint16_t built_count;          /* requests with a block: N5 */
     uint32_t built_clock;          /* the access clock of these blocks */
+    uint64_t seen_epoch;           /* of the oldest section of what its requests have `seen` */
     struct slice *extra_arguments; /* memory for requests with many arguments, or NULL */
     struct request requests[RUN_REQUESTS] CACHE_ALIGNED;
     struct slice arguments[RUN_ARGUMENTS];

@@ -115,6 +115,7 @@ struct run *io_run_get(struct io *io)
         atomic_load_explicit(&io->group->options.exec->keyspace->use_shared.clock_now, memory_order_relaxed);
     run->extra_arguments = NULL;
     run->client = NULL;
+    run->seen_epoch = 0;
     run->executed_ticks = run->report = 0;
     if (io->index != 0 && !run->spare)
         run->spare = chunk_pool_get(io->chunks);

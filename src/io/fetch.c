@@ -8,9 +8,12 @@
  * one thread that every change goes through. Asked for here, before the runs are published, they wait in the cache that the cores
  * share, and the executor's stages are done with them in a few nanoseconds.
  *
- * H1  Nothing depends on it: what is looked at is looked at inside a read section (decision 009), and thrown away. Where readers
- *     are not admitted, the executor finds the lines where they are. */
+ * H1  Nothing depends on it: what is looked at is looked at inside a read section (decision 009). Where readers are not admitted,
+ *     the executor finds the lines where they are.
+ * H2  Of a plain SET (exec/plain.h) the entry is found here, and its address and size noted in the request, so that the executor can
+ *     put another in its place without looking at it, which it does only if it is still the same (decision 010, V1 to V4). */
 #include "base/macros.h"
+#include "exec/build.h"
 #include "exec/exec.h"
 #include "io/conn.h"
 #include "io/internal.h"
@@ -19,47 +22,71 @@
 /* Keys in one section, which is to be short; their misses overlap. */
 #define FETCH_KEYS 64
 
-/* With fewer, this thread would wait for each bucket as long as the executor does. */
+/* With fewer, this thread would wait for each bucket as long as the executor does: only to spare that one the entries (H2). */
 #define FETCH_KEYS_MIN 4
 
 struct fetch {
     unsigned count;
-    uint32_t dbs[FETCH_KEYS];
-    uint64_t hashes[FETCH_KEYS];
+    bool is_plain; /* some of them */
+    struct fetch_key {
+        struct run *run;
+        struct request *request;
+        uint32_t db;
+    } keys[FETCH_KEYS];
 };
+
+/* H2 */
+static void note_seen(const struct shared_read *read, const struct fetch_key *key, struct entry *likely_entry)
+{
+    const struct request *request = key->request;
+    struct entry *entry = likely_entry;
+    struct slice name = request->argv[request->command->first_key];
+    if (unlikely(entry == NULL || !entry_key_equal(entry, &name)) &&
+        shared_find(read, key->db, name, request->key_hash, &entry) != SHARED_FOUND)
+        return;
+    build_note_seen(key->run, key->request, entry, shared_read_epoch(read));
+}
 
 /* False: readers are not admitted. */
 static bool fetch_keys(struct io *io, struct fetch *fetch)
 {
+    struct entry *entries[FETCH_KEYS];
     unsigned count = fetch->count;
+    bool is_plain = fetch->is_plain;
     struct shared_read read;
     fetch->count = 0;
-    if (count < FETCH_KEYS_MIN)
+    fetch->is_plain = false;
+    if (count < FETCH_KEYS_MIN && !is_plain)
         return true;
     if (!shared_read_begin(&read, io->group->options.exec->keyspace, io->index))
         return false;
     for (unsigned i = 0; i < count; i++)
-        shared_prefetch_bucket(&read, fetch->dbs[i], fetch->hashes[i]);
+        shared_prefetch_bucket(&read, fetch->keys[i].db, fetch->keys[i].request->key_hash);
     for (unsigned i = 0; i < count; i++) {
-        const struct entry *entry = shared_likely_entry(&read, fetch->dbs[i], fetch->hashes[i]);
-        if (entry)
-            prefetch(entry);
+        entries[i] =
+            (struct entry *)shared_likely_entry(&read, fetch->keys[i].db, fetch->keys[i].request->key_hash);
+        if (entries[i])
+            prefetch(entries[i]);
     }
-    (void)shared_read_end(&read);
+    for (unsigned i = 0; is_plain && i < count; i++)
+        if (fetch->keys[i].request->is_plain)
+            note_seen(&read, &fetch->keys[i], entries[i]);
+    (void)shared_read_end(&read); /* whether it counts or not: what was seen was there */
     return true;
 }
 
 /* Adds the first keys of the run's requests. False: readers are not admitted. */
-static bool add_run(struct io *io, struct fetch *fetch, const struct run *run)
+static bool add_run(struct io *io, struct fetch *fetch, struct run *run)
 {
     uint32_t word = atomic_load_explicit(&run->conn->shared.direct, memory_order_acquire);
     if (word == 0)
         return true; /* a transaction, for one: nobody knows when it will be executed */
     for (unsigned i = 0; i < run->count; i++) {
-        if (!run->requests[i].has_key)
+        struct request *request = &run->requests[i];
+        if (!request->has_key)
             continue;
-        fetch->dbs[fetch->count] = word >> DIRECT_DB_SHIFT;
-        fetch->hashes[fetch->count++] = run->requests[i].key_hash;
+        fetch->keys[fetch->count++] = (struct fetch_key){run, request, word >> DIRECT_DB_SHIFT};
+        fetch->is_plain |= request->is_plain;
         if (fetch->count == FETCH_KEYS && !fetch_keys(io, fetch))
             return false;
     }
@@ -69,12 +96,13 @@ static bool add_run(struct io *io, struct fetch *fetch, const struct run *run)
 void io_fetch_told(struct io *io)
 {
     struct fetch fetch;
-    const struct run *run;
+    struct run *run;
     void *message;
     if (atomic_load_explicit(&io->group->options.exec->keyspace->gate, memory_order_relaxed) &
         ~(uint32_t)GATE_KEY_MISS)
         return;
     fetch.count = 0;
+    fetch.is_plain = false;
     for (unsigned i = 0; (message = ring_unpublished(&io->to_exec, i)) != NULL; i++)
         if ((run = io_message_run(message)) != NULL && !add_run(io, &fetch, run))
             return;

@@ -28,6 +28,9 @@
 
 #define LIMBO_STEP_BAGS 16                  /* 1,024 blocks, some tens of microseconds */
 #define LIMBO_SEAL_MAX  ((size_t)256 << 10) /* so many bytes do not wait for their bag to become full */
+/* In the limbo at the least, so that what readers have told of them can be believed until the executor comes to it: what some fifty
+ * pipelines change while as many are on their way. */
+#define LIMBO_ITEMS_KEPT 2560
 
 #define FREE_ROWS_PAGES 16 /* of rows that go: more are left to keyspace_reclaim_step */
 
@@ -125,6 +128,7 @@ struct keyspace *keyspace_new(uint32_t db_count, uint64_t hash_seed, int64_t now
     keyspace->workers = workers;
     epoch_init(&keyspace->epoch);
     limbo_init(&keyspace->limbo, &keyspace->epoch);
+    keyspace->limbo.items_kept = LIMBO_ITEMS_KEPT;
     keyspace->limbo.heap = keyspace->heap;
     atomic_init(&keyspace->gate, GATE_OFF);
     rng_seed(&keyspace->rng, hash_seed);
@@ -315,14 +319,15 @@ static void wait_for_readers(struct keyspace *keyspace, limbo_release_fn release
 {
     limbo_add(&keyspace->limbo, release, context, block, size);
     keyspace->unsealed_bytes += size;
-    if (unlikely(keyspace->unsealed_bytes >= LIMBO_SEAL_MAX))
-        keyspace_limbo_step(keyspace);
+    if (unlikely(keyspace->unsealed_bytes >= LIMBO_SEAL_MAX)) {
+        keyspace->unsealed_bytes = 0;
+        limbo_step_kept(&keyspace->limbo, LIMBO_STEP_BAGS);
+    }
 }
 
-/* The entry's block, of a published one. */
-ALWAYS_INLINE void retire_block(struct keyspace *keyspace, struct entry *entry)
+/* The block of a published entry. */
+ALWAYS_INLINE void retire_block(struct keyspace *keyspace, struct entry *entry, size_t size)
 {
-    size_t size = entry_block_size(entry);
     if (likely(!keyspace->has_readers))
         heap_release(keyspace->heap, entry, size);
     else
@@ -378,7 +383,12 @@ void keyspace_retire(struct keyspace *keyspace, struct entry *entry)
 {
     if (unlikely(entry_encoding(entry) > ENTRY_INLINE)) /* else the entry is all */
         retire_value(keyspace, entry);
-    retire_block(keyspace, entry);
+    retire_block(keyspace, entry, entry_block_size(entry));
+}
+
+void keyspace_retire_block(struct keyspace *keyspace, struct entry *entry, size_t size)
+{
+    retire_block(keyspace, entry, size);
 }
 
 void keyspace_set_page_slow(struct keyspace *keyspace, struct entry *entry, struct page *page)

@@ -158,6 +158,9 @@ void db_note_due(struct db *db, uint64_t hash, int64_t due_ms);
  * keyspace_reclaim_step. */
 void keyspace_retire(struct keyspace *keyspace, struct entry *entry);
 
+/* The same for one that has nothing but its block, of `size` bytes: nothing of it is looked at. */
+void keyspace_retire_block(struct keyspace *keyspace, struct entry *entry, size_t size);
+
 /* Gives up one reference of an object; what nobody holds any more is freed in keyspace_reclaim_step. */
 void keyspace_release_object(struct keyspace *keyspace, struct object *object);
 

@@ -75,6 +75,11 @@ bool shared_read_begin(struct shared_read *read, struct keyspace *keyspace, uint
     return false;
 }
 
+uint64_t shared_read_epoch(const struct shared_read *read)
+{
+    return epoch_entered(&read->keyspace->epoch, read->reader);
+}
+
 bool shared_read_end(struct shared_read *read)
 {
     atomic_thread_fence(memory_order_acquire); /* what was read comes before this look */

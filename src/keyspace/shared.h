@@ -54,6 +54,10 @@ const struct entry *shared_prefetch_entry(const struct shared_read *read, uint32
 /* The second stage without asking: the entry that the key most likely has, NULL: none. */
 const struct entry *shared_likely_entry(const struct shared_read *read, uint32_t db, uint64_t hash);
 
+/* The epoch of the section, by which the executor knows later whether an entry that was found in it is still the same (P6 in
+ * base/epoch.h). Inside a section. */
+uint64_t shared_read_epoch(const struct shared_read *read);
+
 enum shared_found {
     SHARED_FOUND,
     SHARED_MISSING,

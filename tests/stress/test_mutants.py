@@ -4,6 +4,8 @@ the same server with only the pause that makes the fault easy to see is not.
     dev/test mutants      builds such a server and runs this
 """
 import os
+import pathlib
+import subprocess
 
 import pytest
 
@@ -71,6 +73,12 @@ def monitor_sees_all(server, seed):
     return sum('"GET"' in line for line in heard) == 50
 
 
+def addresses_are_not_believed(server, seed):
+    """What two threads would have to be very unlucky for, made by hand: a unit test of the same build."""
+    program = pathlib.Path(PROGRAM).parent.parent / "tests" / "unit-plain"
+    return subprocess.run([program], capture_output=True, env={**os.environ, **server.env}).returncode == 0
+
+
 CAUGHT_BY = {
     "LIMBO_RELEASES_AT_ONCE": history_is_explained("--focus", "s", "--writers", 1),
     "MOVE_CLEARS_FIRST": table_is_sound,
@@ -84,6 +92,7 @@ CAUGHT_BY = {
     "MONITOR_LEAVES_GATE": monitor_sees_all,
     "EXPIRED_ANSWERED": expired_is_missing,
     "OPEN_PAGE_EDITED": history_is_explained("--focus", "c", "--writers", 1),
+    "SEEN_IS_BELIEVED": addresses_are_not_believed,
 }
 
 

@@ -268,9 +268,55 @@ static void test_scans_look_at_expected_readers(void **state)
     epoch_expect(&fixture->epoch, EPOCH_READERS_MAX - 1);
     epoch_expect(&fixture->epoch, 7); /* does not lower it */
     epoch_enter(&fixture->epoch, EPOCH_READERS_MAX - 1);
-    assert_int_equal(epoch_oldest(&fixture->epoch), 1);
+    assert_int_equal(epoch_oldest(&fixture->epoch), atomic_load(&fixture->epoch.now));
     epoch_leave(&fixture->epoch, EPOCH_READERS_MAX - 1);
     assert_int_equal(epoch_oldest(&fixture->epoch), UINT64_MAX);
+    tear_down(fixture);
+}
+
+/* P6 */
+static void test_what_was_seen_is_the_same_until_it_is_released(void **state)
+{
+    (void)state;
+    struct fixture *fixture = set_up(false);
+    struct limbo *limbo = &fixture->limbo;
+    assert_int_equal(limbo->released, UINT64_MAX);
+    uint64_t before = atomic_load(&fixture->epoch.now);
+    limbo_turn_on(limbo);
+    assert_true(before <= limbo->released); /* what was seen then may have been released at once */
+    limbo->items_kept = 3 * LIMBO_BAG_ITEMS;
+    enter(fixture, 0);
+    uint64_t seen = epoch_entered(&fixture->epoch, 0);
+    leave(fixture, 0);
+    for (unsigned i = 0; i < 3 * LIMBO_BAG_ITEMS; i++)
+        add(fixture);
+    assert_int_equal(fixture->released, 0); /* kept, though nobody is in a section */
+    assert_true(seen > limbo->released);
+    for (unsigned i = 0; i < LIMBO_BAG_ITEMS; i++)
+        add(fixture);
+    assert_int_equal(fixture->released, LIMBO_BAG_ITEMS);
+    assert_true(seen <= limbo->released);
+    enter(fixture, 0);
+    seen = epoch_entered(&fixture->epoch, 0);
+    leave(fixture, 0);
+    assert_true(seen > limbo->released);
+    limbo_step(limbo, UINT32_MAX); /* everything, and all of it may have been seen */
+    assert_int_equal(fixture->released, 4 * LIMBO_BAG_ITEMS);
+    assert_true(limbo_turn_off(limbo));
+    assert_int_equal(limbo->released, UINT64_MAX);
+    tear_down(fixture);
+}
+
+static void test_many_bytes_are_not_kept(void **state)
+{
+    (void)state;
+    struct fixture *fixture = set_up(true);
+    fixture->limbo.items_kept = UINT32_MAX;
+    while (fixture->limbo.bytes <= LIMBO_KEPT_BYTES && fixture->added < BLOCKS)
+        add(fixture);
+    limbo_step_kept(&fixture->limbo, UINT32_MAX);
+    assert_true(fixture->limbo.bytes <= LIMBO_KEPT_BYTES);
+    assert_true(fixture->released > 0);
     tear_down(fixture);
 }
 
@@ -299,6 +345,8 @@ int main(void)
         cmocka_unit_test(test_a_scan_is_for_what_came_before_it),
         cmocka_unit_test(test_turning_off_waits_for_sections),
         cmocka_unit_test(test_scans_look_at_expected_readers),
+        cmocka_unit_test(test_what_was_seen_is_the_same_until_it_is_released),
+        cmocka_unit_test(test_many_bytes_are_not_kept),
         cmocka_unit_test(test_memory_is_given_back),
     };
     return cmocka_run_group_tests_name("epoch", tests, NULL, NULL);

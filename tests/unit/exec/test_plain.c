@@ -10,6 +10,7 @@
 #include "exec/evict.h"
 #include "exec/plain.h"
 #include "exec/propagate.h"
+#include "keyspace/shared.h"
 #include "keyspace/walk.h"
 
 #define KEYS       24
@@ -19,6 +20,7 @@
 #define LINE_SIZE  96
 #define LONG_KEY   "a-key-that-is-longer-than-its-place-"
 #define SLOW_TICKS 1000000
+#define BLOCKS_MAX 8192
 
 struct side {
     struct fixture *fixture;
@@ -123,6 +125,23 @@ static struct run *begin_run(struct side *side, unsigned index, struct conn *con
     return run;
 }
 
+/* As an I/O thread does: what there is of the keys of the run's plain SETs, but for some. */
+static void see(struct side *side, struct run *run, uint64_t some)
+{
+    struct shared_read read;
+    struct entry *entry;
+    if (!side->fixture->exec->keyspace->has_readers ||
+        !shared_read_begin(&read, side->fixture->exec->keyspace, 1))
+        return;
+    for (unsigned i = 0; i < run->count; i++) {
+        struct request *request = &run->requests[i];
+        if (request->is_plain && some >> i & 1 &&
+            shared_find(&read, 0, request->argv[1], request->key_hash, &entry) == SHARED_FOUND)
+            build_note_seen(run, request, entry, shared_read_epoch(&read));
+    }
+    (void)shared_read_end(&read);
+}
+
 /* The same lines for both sides. */
 static void write_line(struct rng *rng, char *line)
 {
@@ -178,9 +197,15 @@ static void send_runs(struct side *const *sides, struct rng *rng)
     }
     /* Time may pass between parsing and execution: so may a second of the clocks'. */
     int64_t passed_ms = rng_below(rng, 4) == 0 ? (int64_t)rng_below(rng, 1500) : 0;
+    uint64_t some = rng_next(rng);
+    bool is_released = rng_below(rng, 8) == 0;
     for (unsigned s = 0; s < 2; s++) {
-        for (unsigned r = 0; r < run_count; r++)
+        for (unsigned r = 0; r < run_count; r++) {
             runs[r] = &sides[s]->runs[r];
+            see(sides[s], runs[r], some >> r);
+        }
+        if (is_released)
+            keyspace_limbo_step(sides[s]->fixture->exec->keyspace);
         sides[s]->fixture->now_ms += passed_ms;
         exec_run_batch(sides[s]->fixture->exec, runs, run_count);
         exec_flush_output(sides[s]->fixture->exec);
@@ -365,6 +390,94 @@ static void there_are_stretches(void **state)
     side_free(side);
 }
 
+static struct entry *entry_of(struct side *side, const char *name)
+{
+    struct keyspace *keyspace = side->fixture->exec->keyspace;
+    struct slice key = slice_from_string(name);
+    struct table_position position;
+    return db_locate(&keyspace->dbs[0], key, keyspace_hash(keyspace, key), &position);
+}
+
+/* V1: the key is not looked at again. */
+static void what_was_seen_is_replaced(void **state)
+{
+    struct side *side = side_new(false, true);
+    fixture_send(side->fixture, &side->other, "MSET a x b x");
+    struct run *run = MAKE_RUN(side, "SET a new");
+    see(side, run, UINT64_MAX);
+    assert_true(run->requests[0].seen == entry_of(side, "a"));
+    run->arguments[1] = SLICE("b");
+    assert_int_equal(plain_execute(side->fixture->user.client, run, 1), 1);
+    assert_int_equal(entry_of(side, "a")->inline_size, 3);
+    assert_int_equal(entry_of(side, "b")->inline_size, 1);
+    exec_flush_output(side->fixture->exec);
+    side_free(side);
+}
+
+/* V3: the entry is there no more, and nothing has its address yet. */
+static void what_was_replaced_since_is_looked_for(void **state)
+{
+    struct side *side = side_new(false, true);
+    fixture_send(side->fixture, &side->other, "SET a x");
+    struct run *run = MAKE_RUN(side, "SET a new");
+    see(side, run, UINT64_MAX);
+    fixture_send(side->fixture, &side->other, "SET a between");
+    assert_true(run->seen_epoch > side->fixture->exec->keyspace->limbo.released);
+    assert_int_equal(plain_execute(side->fixture->user.client, run, 1), 1);
+    assert_int_equal(entry_of(side, "a")->inline_size, 3);
+    exec_flush_output(side->fixture->exec);
+    side_free(side);
+}
+
+/* A key that is looked for where `name` is, in a small table, with its entry at `address`, which is free. */
+static void store_alike(struct side *side, const char *name, const void *address)
+{
+    static struct entry *others[BLOCKS_MAX];
+    struct keyspace *keyspace = side->fixture->exec->keyspace;
+    uint64_t same = keyspace_hash(keyspace, slice_from_string(name)), hash;
+    struct entry_options options = {.expire_ms = ENTRY_NO_EXPIRE};
+    struct entry *entry;
+    char other[LINE_SIZE];
+    unsigned number = 0, count = 0, rounds = 8;
+    do {
+        snprintf(other, sizeof other, "%0*u", (int)strlen(name), ++number);
+        hash = keyspace_hash(keyspace, slice_from_string(other));
+    } while ((hash ^ same) & 0xff0000000000000full);
+    while ((entry = entry_new_string(keyspace->heap, slice_from_string(other), SLICE("value"), &options)) !=
+           address) {
+        others[count++] = entry;
+        if (count < BLOCKS_MAX)
+            continue;
+        assert_true(rounds-- > 0); /* a slab is allocated from again when it has become empty */
+        while (count > 0)
+            entry_free(keyspace->heap, others[--count]);
+    }
+    assert_int_equal(db_insert(&keyspace->dbs[0], entry, hash), ST_OK);
+    while (count > 0)
+        entry_free(keyspace->heap, others[--count]);
+}
+
+/* V2: another key has the address by now, in the same place. SEEN_IS_BELIEVED would overwrite it. */
+static void an_address_may_have_come_back(void **state)
+{
+    struct side *side = side_new(false, true);
+    struct keyspace *keyspace = side->fixture->exec->keyspace;
+    fixture_send(side->fixture, &side->other, "SET 00000000 value");
+    struct run *run = MAKE_RUN(side, "SET 00000000 other");
+    see(side, run, UINT64_MAX);
+    struct entry *seen = entry_of(side, "00000000");
+    assert_ptr_equal(run->requests[0].seen, seen);
+    fixture_send(side->fixture, &side->other, "DEL 00000000");
+    keyspace_limbo_step(keyspace);
+    assert_int_equal(keyspace->limbo.items, 0);
+    store_alike(side, "00000000", seen);
+    assert_int_equal(plain_execute(side->fixture->user.client, run, 1), 0);
+    assert_int_equal(seen->inline_size, 5); /* and not in the limbo */
+    assert_int_equal(keyspace->limbo.items, 0);
+    build_release(side->fixture->exec->heap, run);
+    side_free(side);
+}
+
 static uint64_t leaping_ns(void *context)
 {
     struct fixture *fixture = context;
@@ -396,6 +509,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stretches_do_what_dispatch_does),
         cmocka_unit_test(there_are_stretches),
+        cmocka_unit_test(what_was_seen_is_replaced),
+        cmocka_unit_test(what_was_replaced_since_is_looked_for),
+        cmocka_unit_test(an_address_may_have_come_back),
         cmocka_unit_test(what_took_long_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 """What the benchmark measures: speed and CPU under skua-bench, memory per key, the executor's longest pause.
 
-Entry: pinned_server, load, speed, open_loop, bytes_per_key, growth_pause; run_alone.
+Entry: pinned_server, load, speed, open_loop, bytes_per_key, growth_pause, held_up_ms; run_alone.
 Servers run on one core, skua-bench on another; every figure is read from outside, except the pause, which only the
 executor itself can see.
 """
@@ -104,6 +104,28 @@ def growth_pause(first, last):
             info = client.info("everything")
             assert client("DBSIZE") == last
     return float(info["executor_pause_max_usec"]) / 1000, info.get("executor_pause_max_by", "")
+
+
+# Does nothing for so many seconds but ask for its CPU time: prints the longest step of it, in nanoseconds.
+IDLE_LOOP = """
+import sys, time
+now = last = time.thread_time_ns()
+end, most = time.monotonic() + float(sys.argv[1]), 0
+while time.monotonic() < end:
+    for _ in range(1000):
+        now = time.thread_time_ns()
+        if now - last > most:
+            most = now - last
+        last = now
+print(most)
+"""
+
+
+def held_up_ms(seconds=4):
+    """What the machine itself does to pauses: how much CPU time a loop that does nothing, on the server's core, is charged for one step at
+    most. Without a hypervisor that takes the processor away it is some tens of microseconds."""
+    command = ["taskset", "-c", SERVER_CORE, sys.executable, "-c", IDLE_LOOP, str(seconds)]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) / 1e6
 
 
 def run_alone(description, measure_all, section):

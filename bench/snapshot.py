@@ -1,23 +1,26 @@
 #!/usr/bin/python3
 """What snapshots cost those who write meanwhile: Skua's walk beside redis-server's fork.
 
-    bench/snapshot.py                4 million keys and a hash of a million fields, about five minutes and 4 GB
+    bench/snapshot.py                4 million keys and a hash of a million fields, about six minutes and 4 GB
     bench/snapshot.py --scale 0.1    a tenth of both
     bench/snapshot.py --server skua
 
 Entry for others: measure_snapshots (for bench/run.py), section. Each server in turn holds the keys and the hash. While 19,000 SET and
 1,000 HSET a second are due (open loop), BGSAVE writes a file, then a replica gets everything (one that is played, and throws it away), then the append-only
 file is switched on, which has all data written to it; the same load without anything is measured first. Then SETs without a limit show what
-BGSAVE takes of the throughput. Servers, what they fork included, run on core 0, the load on core 1.
+BGSAVE takes of the throughput; where others use the processor too, what a second of the server's own CPU time brings says more. Servers, what they fork included, run on core 0, the load on core 1. Everything is done three times, and
+what is shown is the median.
 
 The pause is what the server says of itself: of Skua the executor's longest pause, in CPU time (`executor_pause_max_usec`), of
-redis-server the time of fork (`latest_fork_usec`). Memory is the growth of the resident set while it saves, and for redis-server what
-its child has copied (Private_Dirty). CPU is that of the server and of its children.
+redis-server the time of fork (`latest_fork_usec`). A virtual machine may hold up whatever runs and count it as CPU time: beside the pauses
+stands how long a loop that does nothing was held up (measure.held_up_ms). Memory is the growth of the resident set while it saves, and
+for redis-server what its child has copied (Private_Dirty). CPU is that of the server and of its children.
 """
 import contextlib
 import os
 import pathlib
 import socket
+import statistics
 import subprocess
 import sys
 import threading
@@ -27,12 +30,13 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
 
 import measure  # noqa: E402
-from harness.replica import FakeReplica
+from harness.replica import FakeReplica  # noqa: E402
 from harness.server import REDIS, Server  # noqa: E402
 
 KEYS, FIELDS, VALUE_BYTES = 4_000_000, 1_000_000, 100
 SETS, HSETS = 19_000, 1_000  # a second
 SECONDS = 5
+ROUNDS = 3
 LIMIT_S = 600
 
 
@@ -93,9 +97,13 @@ def copied_bytes(server):
 
 
 def cpu_seconds(server):
-    """Of the server and of the children that it has waited for."""
-    fields = pathlib.Path(f"/proc/{server.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+    """Of the server and of its children, those that it has waited for and those that run."""
+    ticks = 0
+    for pid in [server.pid, *children(server)]:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks += sum(int(field) for field in fields[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def is_saving(client):
@@ -103,7 +111,7 @@ def is_saving(client):
 
 
 def bgsave(server, client):
-    """Runs one to its end: seconds, and the most memory that it took."""
+    """Runs one to its end."""
     before = server.rss_bytes()
     started, most = time.monotonic(), 0
     assert client("BGSAVE").startswith("Background saving started")
@@ -112,7 +120,7 @@ def bgsave(server, client):
         time.sleep(0.05)
         assert time.monotonic() - started < LIMIT_S
     assert client.info("persistence")["rdb_last_bgsave_status"] == "ok"
-    return time.monotonic() - started, most
+    return {"seconds": time.monotonic() - started, "extra_bytes": most}
 
 
 class Follower:
@@ -157,19 +165,19 @@ class Follower:
 
 
 def full_sync(server, client):
-    """A replica gets everything: seconds."""
+    """A replica gets everything."""
     assert client("CONFIG", "SET", "repl-diskless-sync-delay", 0, "client-output-buffer-limit", "replica 0 0 0") == "OK"
     started = time.monotonic()
     follower = Follower(server)
     try:
         assert follower.synced.wait(LIMIT_S), "the replica did not get everything"
-        return time.monotonic() - started
+        return {"seconds": time.monotonic() - started}
     finally:
         follower.close()
 
 
 def rewrite(_server, client):
-    """All data are written to an append-only file that is switched on: seconds."""
+    """All data are written to an append-only file that is switched on."""
     started = time.monotonic()
     assert client("CONFIG", "SET", "appendonly", "yes") == "OK"
     while (info := client.info("persistence"))["aof_rewrite_in_progress"] == "1" or info["aof_rewrite_scheduled"] == "1":
@@ -178,16 +186,28 @@ def rewrite(_server, client):
     seconds = time.monotonic() - started
     assert info["aof_enabled"] == "1" and info["aof_last_bgrewrite_status"] == "ok", info
     assert client("CONFIG", "SET", "appendonly", "no") == "OK"
-    return seconds
+    return {"seconds": seconds}
 
 
 def beside_load(server, client, kind, keys, fields, work):
-    """work(server, client) while writes are due: the longest pause, and what the writes waited."""
+    """work(server, client) while writes are due: what it says, the longest pause, and what the writes waited."""
     assert client("CONFIG RESETSTAT") == "OK"
     with Load(server, keys, fields) as load:
-        seconds = work(server, client)
-        pause_ms, pause_by = longest_pause_ms(client, kind)
-    return {"seconds": seconds, "pause_ms": pause_ms, "pause_by": pause_by, "beside": load.figures()}
+        found = work(server, client)
+        found["pause_ms"], found["pause_by"] = longest_pause_ms(client, kind)
+    return found | {"beside": load.figures()}
+
+
+def medians(documents):
+    """Of each number that they have."""
+    return {name: medians([one[name] for one in documents]) if isinstance(value, dict) else statistics.median(one[name] for one in documents)
+            for name, value in documents[0].items() if not isinstance(value, str)}
+
+
+def medians_beside_load(*arguments):
+    """beside_load in rounds: medians, the greatest of the longest pauses, and who was behind the middle one."""
+    runs = sorted((beside_load(*arguments) for _ in range(ROUNDS)), key=lambda run: run["pause_ms"])
+    return medians(runs) | {"pause_by": runs[len(runs) // 2]["pause_by"], "pause_greatest_ms": runs[-1]["pause_ms"]}
 
 
 def longest_pause_ms(client, kind):
@@ -198,7 +218,7 @@ def longest_pause_ms(client, kind):
 
 
 def throughput(server, keys, client, saves):
-    """SETs a second over a fixed time, in which one snapshot after the other is taken if `saves`."""
+    """SETs a second, and a second of CPU time, over a fixed time in which one snapshot after the other is taken if `saves`."""
     going = threading.Event()
     going.set()
 
@@ -211,14 +231,16 @@ def throughput(server, keys, client, saves):
     saver = threading.Thread(target=again)
     if saves:
         saver.start()
+    before = cpu_seconds(server)
     try:
         document = measure.skua_bench("-h", "127.0.0.1", "-p", server.port, "-c", 50, "-P", 16, "-d", VALUE_BYTES,
                                       "--duration", SECONDS, *set_command(keys))
+        rps = document["results"][0]["rps"]
+        return rps, rps * SECONDS / (cpu_seconds(server) - before)
     finally:
         going.clear()
         if saves:
             saver.join()
-    return document["results"][0]["rps"]
 
 
 def wait_idle(client):
@@ -230,34 +252,55 @@ def wait_idle(client):
 OTHERS = {"full synchronisation": full_sync, "rewrite of the append-only file": rewrite}
 
 
+def alone(server, keys, fields):
+    with Load(server, keys, fields) as load:
+        pass
+    return load.figures()
+
+
+def cpu_of_bgsave(server, client):
+    before = cpu_seconds(server)
+    bgsave(server, client)
+    return cpu_seconds(server) - before
+
+
+def throughput_beside(server, keys, client):
+    """Without snapshots and beside them, in turns."""
+    pairs = [[throughput(server, keys, client, saves) for saves in (False, True)] for _ in range(ROUNDS)]
+    wait_idle(client)
+    ratios = [(beside[0] / alone[0], beside[1] / alone[1]) for alone, beside in pairs]
+    return {"rps_alone": statistics.median(alone[0] for alone, _ in pairs), "rps_beside": statistics.median(beside[0] for _, beside in pairs),
+            "rps_ratio": statistics.median(ratio[0] for ratio in ratios), "cpu_ratio": statistics.median(ratio[1] for ratio in ratios)}
+
+
+def pause_text(one):
+    """The middle one, and in brackets the greatest if there was more than one."""
+    return f"{one['pause_ms']:.2f} ms" + (f" ({one['pause_greatest_ms']:.2f})" if "pause_greatest_ms" in one else "")
+
+
+def rps_ratio(one):
+    return one.get("rps_ratio", one["rps_beside"] / one["rps_alone"])
+
+
 def measure_one(kind, keys, fields, say):
     with Server(kind, "tcp", 0, {"maxmemory": 0}, prefix=["taskset", "-c", measure.SERVER_CORE]) as server:
         fill(server, keys, fields)
         with server.connect() as client, server.connect() as asker:
-            found = {"used_bytes": server.rss_bytes()}
-            with Load(server, keys, fields) as alone:
-                pass
-            client("CONFIG RESETSTAT")
-            with Load(server, keys, fields) as beside:
-                found["seconds"], found["extra_bytes"] = bgsave(server, client)
-            wait_idle(client)
-            found["pause_ms"], found["pause_by"] = longest_pause_ms(client, kind)
-            found["alone"], found["beside"] = alone.figures(), beside.figures()
+            found = {"used_bytes": server.rss_bytes(), "held_up_ms": measure.held_up_ms(),
+                     "alone": medians([alone(server, keys, fields) for _ in range(ROUNDS)])}
+            found |= medians_beside_load(server, client, kind, keys, fields, bgsave)
             for name, work in OTHERS.items():
-                found[name] = beside_load(server, client, kind, keys, fields, work)
-                say(f"{kind:6} {name}: {found[name]['seconds']:.1f} s; longest pause {found[name]['pause_ms']:.3f} ms ({found[name]['pause_by']}); "
+                found[name] = medians_beside_load(server, client, kind, keys, fields, work)
+                say(f"{kind:6} {name}: {found[name]['seconds']:.1f} s; longest pause {pause_text(found[name])}, {found[name]['pause_by']}; "
                     f"SET max {found[name]['beside']['max_us'] / 1000:.1f} ms")
-            before = cpu_seconds(server)
-            bgsave(server, client)
-            found["cpu_seconds"] = cpu_seconds(server) - before
-            found["rps_alone"] = throughput(server, keys, asker, False)
-            found["rps_beside"] = throughput(server, keys, asker, True)
-            wait_idle(client)
+            found["cpu_seconds"] = statistics.median(cpu_of_bgsave(server, client) for _ in range(ROUNDS))
+            found |= throughput_beside(server, keys, asker)
+            found["held_up_ms"] = max(found["held_up_ms"], measure.held_up_ms())
         server.check_alive()
     say(f"{kind:6} BGSAVE of {keys:,} keys: {found['seconds']:.1f} s, {found['cpu_seconds']:.2f} s of CPU when idle; longest pause "
-        f"{found['pause_ms']:.3f} ms ({found['pause_by']}); SET max {found['beside']['max_us'] / 1000:.1f} ms "
-        f"(alone {found['alone']['max_us'] / 1000:.1f}); memory {found['extra_bytes'] / 2**20:+.0f} MB of "
-        f"{found['used_bytes'] / 2**20:.0f}; throughput x {found['rps_beside'] / found['rps_alone']:.2f}")
+        f"{pause_text(found)}, {found['pause_by']}; a loop that does nothing was held up {found['held_up_ms']:.2f} ms; "
+        f"SET max {found['beside']['max_us'] / 1000:.1f} ms (alone {found['alone']['max_us'] / 1000:.1f}); memory "
+        f"{found['extra_bytes'] / 2**20:+.0f} MB of {found['used_bytes'] / 2**20:.0f}; throughput x {rps_ratio(found):.2f}, of a second of CPU x {found['cpu_ratio']:.2f}")
     return found
 
 
@@ -270,22 +313,28 @@ def measure_snapshots(kinds, scale, say):
 def section(found):
     """The section of the benchmark's page."""
     rows = [
-        ("longest pause, as the server says", lambda one: f"{one['pause_ms']:.2f} ms"),
+        ("longest pause, as the server says", pause_text),
         ("writes beside it, 99 %", lambda one: f"{one['beside']['p99_us'] / 1000:.2f} ms ({one['alone']['p99_us'] / 1000:.2f} without)"),
         ("writes beside it, the longest", lambda one: f"{one['beside']['max_us'] / 1000:.1f} ms ({one['alone']['max_us'] / 1000:.1f} without)"),
         ("memory that it takes", lambda one: f"{one['extra_bytes'] / 2**20:.0f} MB of {one['used_bytes'] / 2**20:,.0f}"),
-        ("throughput of SET beside it", lambda one: f"x {one['rps_beside'] / one['rps_alone']:.2f}"),
+        ("throughput of SET beside it", lambda one: f"x {rps_ratio(one):.2f}"),
         ("CPU time, without load", lambda one: f"{one['cpu_seconds']:.2f} s"),
         ("it takes, under load", lambda one: f"{one['seconds']:.1f} s"),
     ]
-    for name in OTHERS:
-        rows += [(f"longest pause during a {name}", lambda one, name=name: f"{one[name]['pause_ms']:.2f} ms"),
+    documents = found["values"].values()
+    rounds = ""
+    if all("held_up_ms" in one for one in documents):  # older ones have less
+        rounds = f" Medians of {ROUNDS} rounds, of pauses the greatest in brackets."
+        rows.insert(5, ("the same, of a second of CPU time of all its threads and children", lambda one: f"x {one['cpu_ratio']:.2f}"))
+        rows.insert(1, ("meanwhile a loop that does nothing was held up", lambda one: f"{one['held_up_ms']:.2f} ms"))
+    for name in (name for name in OTHERS if all(name in one for one in documents)):
+        rows += [(f"longest pause during a {name}", lambda one, name=name: pause_text(one[name])),
                  ("writes beside that, the longest", lambda one, name=name: f"{one[name]['beside']['max_us'] / 1000:.1f} ms"),
                  ("it takes, under load", lambda one, name=name: f"{one[name]['seconds']:.1f} s")]
     kinds = list(found["values"])
     lines = ["## Snapshots", "",
              f"`BGSAVE` of {found['keys']:,} keys with {VALUE_BYTES} bytes each and a hash of {found['fields']:,} fields, while "
-             f"{found['rate']:,} writes a second are due. Everything a server does, a forked child included, is on one core.", "",
+             f"{found['rate']:,} writes a second are due. Everything a server does, a forked child included, is on one core.{rounds}", "",
              "| | " + " | ".join(kinds) + " |", "|---|" + "---:|" * len(kinds)]
     return lines + [f"| {title} | " + " | ".join(show(found["values"][kind]) for kind in kinds) + " |" for title, show in rows]
 

@@ -350,10 +350,10 @@ typedef void (*table_visit_fn)(void *item, void *context);
  * `visit` must not change the table. */
 uint64_t table_scan(const struct table *table, uint64_t cursor, table_visit_fn visit, void *context);
 
-/* Asks for what scans will look at: the bucket that comes `buckets_ahead` steps after `cursor`, and the items of the one that comes
- * `items_ahead` steps after it, which has been asked for before. */
+/* Asks for what scans will look at: the bucket that comes `buckets_ahead` steps after `cursor`, and the first `item_lines` cache lines of
+ * each item of the one that comes `items_ahead` steps after it, which has been asked for before. */
 void table_scan_prefetch(const struct table *table, uint64_t cursor, unsigned buckets_ahead,
-                         unsigned items_ahead);
+                         unsigned items_ahead, unsigned item_lines);
 
 /* The place of a hash in the order in which table_scan visits: whatever is before that of the cursor (which is a hash in this
  * sense) has been visited, and nothing else; after the cursor 0 at the end, everything. */

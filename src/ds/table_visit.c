@@ -40,8 +40,19 @@ uint64_t table_scan(const struct table *table, uint64_t cursor, table_visit_fn v
     return table_scan_order(table_scan_order(cursor | ~mask) + 1);
 }
 
+static void prefetch_items(const struct table_bucket *head, unsigned lines)
+{
+    for (const struct table_bucket *bucket = head; bucket; bucket = bucket_child(bucket)) {
+        for_each_slot(bucket_present(bucket), slot)
+        {
+            for (unsigned line = 0; line < lines; line++)
+                prefetch((const char *)bucket_slot(bucket, slot) + line * CACHE_LINE);
+        }
+    }
+}
+
 void table_scan_prefetch(const struct table *table, uint64_t cursor, unsigned buckets_ahead,
-                         unsigned items_ahead)
+                         unsigned items_ahead, unsigned item_lines)
 {
     uint64_t bucket_count = table_bucket_count(table);
     if (bucket_count == 0)
@@ -54,11 +65,11 @@ void table_scan_prefetch(const struct table *table, uint64_t cursor, unsigned bu
     uint64_t bucket = table_scan_order(order + step * buckets_ahead) & mask;
     uint64_t items = table_scan_order(order + step * items_ahead) & mask;
     prefetch(table_bucket_at(table, bucket));
-    table_chain_prefetch_items(table_bucket_at(table, items));
+    prefetch_items(table_bucket_at(table, items), item_lines);
     if (bucket + mask + 1 < bucket_count)
         prefetch(table_bucket_at(table, bucket + mask + 1));
     if (items + mask + 1 < bucket_count)
-        table_chain_prefetch_items(table_bucket_at(table, items + mask + 1));
+        prefetch_items(table_bucket_at(table, items + mask + 1), item_lines);
 }
 
 /* ---- Random --------------------------------------------------------------------------------------- */

@@ -3,9 +3,11 @@
 
 #include "base/bug.h"
 
-/* So many buckets ahead of where a walk is, what it will look at is asked for: first the bucket, then the entries in it. */
+/* So many buckets ahead of where a walk is, what it will look at is asked for: first the bucket, then the entries in it, two lines of
+ * each: a key and a hundred bytes. More in flight than the few entries of one bucket is more than a core can wait for at once. */
 #define BUCKETS_AHEAD 6
-#define ENTRIES_AHEAD 2
+#define ENTRIES_AHEAD 1
+#define ENTRY_LINES   2
 
 static uint64_t item_hash(const void *item, void *context)
 {
@@ -70,7 +72,7 @@ static void visit_item(void *item, void *context)
 bool key_walk_step(struct key_walk *walk)
 {
     if (!walk->is_over) {
-        table_scan_prefetch(walk->table, walk->cursor, BUCKETS_AHEAD, ENTRIES_AHEAD);
+        table_scan_prefetch(walk->table, walk->cursor, BUCKETS_AHEAD, ENTRIES_AHEAD, ENTRY_LINES);
         walk->cursor = table_scan(walk->table, walk->cursor, visit_item, walk);
         walk->is_over = walk->cursor == 0;
     }

@@ -70,6 +70,12 @@ void heap_disown(struct heap *first, size_t size);
 /* A block of this heap, or of a sibling if `heap` is the first, which has adopted it. */
 void heap_release(struct heap *heap, void *block, size_t size);
 
+/* Whether a block of `size` bytes, at most HEAP_BLOCK_MAX, can become one of `new_size` where it is, and is no larger than that needs. */
+bool heap_can_resize(size_t size, size_t new_size);
+
+/* From now on it is one: H1. */
+void heap_resize(void *block, size_t size, size_t new_size);
+
 /* Asks for the bookkeeping that heap_release of this block will touch. `block` need not be in the cache, and may be
  * any address (a block that is not a slab's asks for nothing useful). */
 void heap_prefetch_release(const struct heap *heap, const void *block);

@@ -346,20 +346,53 @@ static void free_entries(struct call *call, struct entry **entries, uint32_t fro
         entry_free(call->exec->heap, entries[i]);
 }
 
-/* Builds an entry for each pair; none is left behind when memory is refused. */
-static bool build_pairs(struct call *call, const struct slice *data, uint32_t count,
+/* Looks a pair's key up; those of the next pairs are asked for with every CALL_FETCH_MAX. */
+static bool find_pair(struct call *call, const struct slice *data, uint32_t index, uint32_t count,
+                      uint64_t *hashes, struct key *ret_key)
+{
+    uint32_t ahead = index % CALL_FETCH_MAX, left = count - index;
+    if (ahead == 0)
+        call_fetch_keys(call, data + 2 * index, left < CALL_FETCH_MAX ? left : CALL_FETCH_MAX, 2, hashes);
+    return call_write_key_hashed(call, data[2 * index], hashes[ahead], ret_key);
+}
+
+/* How many pairs, from the first on, only need their values to be put where the old ones lie; finds their entries. */
+static uint32_t find_overwritten(struct call *call, const struct slice *data, uint32_t count,
+                                 struct entry **ret_entries)
+{
+    uint64_t hashes[CALL_FETCH_MAX];
+    struct key key;
+    uint32_t found = 0;
+    while (found < count && find_pair(call, data, found, count, hashes, &key) &&
+           keyspace_can_overwrite(call->exec->keyspace, key.entry, data[2 * found + 1]))
+        ret_entries[found++] = key.entry;
+    return found;
+}
+
+/* Builds an entry for each pair from `from` on; none is left behind when memory is refused. */
+static bool build_pairs(struct call *call, const struct slice *data, uint32_t from, uint32_t count,
                         struct entry **ret_entries)
 {
     const struct key nothing = {0};
     struct entry_options options = call_entry_options(call, &nothing, false);
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = from; i < count; i++) {
         ret_entries[i] = entry_new_string(call->exec->heap, data[2 * i], data[2 * i + 1], &options);
         if (ret_entries[i] == NULL) {
-            free_entries(call, ret_entries, 0, i);
+            free_entries(call, ret_entries, from, i);
             return false;
         }
     }
     return true;
+}
+
+/* An entry stays where it is, and one that has room for a value has room for those that have the same key. */
+static void overwrite_pairs(struct call *call, const struct slice *data, uint32_t count,
+                            struct entry **entries)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        keyspace_overwrite(call->exec->keyspace, entries[i], data[2 * i + 1]);
+        call_changed(call, NOTIFY_STRING, "set", data[2 * i]);
+    }
 }
 
 static bool publish_pairs(struct call *call, const struct slice *data, uint32_t count, struct entry **entries)
@@ -367,11 +400,7 @@ static bool publish_pairs(struct call *call, const struct slice *data, uint32_t 
     uint64_t hashes[CALL_FETCH_MAX];
     for (uint32_t i = 0; i < count; i++) {
         struct key key;
-        uint32_t ahead = i % CALL_FETCH_MAX;
-        if (ahead == 0)
-            call_fetch_keys(call, data + 2 * i, count - i < CALL_FETCH_MAX ? count - i : CALL_FETCH_MAX, 2,
-                            hashes);
-        call_write_key_hashed(call, data[2 * i], hashes[ahead], &key);
+        find_pair(call, data, i, count, hashes, &key);
         if (!call_store(call, &key, entries[i])) {
             free_entries(call, entries, i + 1, count);
             return false;
@@ -389,13 +418,17 @@ static bool store_pairs(struct call *call, const struct slice *data, uint32_t co
     struct entry **entries = few;
     if (count > PAIRS_ON_STACK)
         entries = mem_try_alloc(count * sizeof(*entries));
-    bool built = entries != NULL && build_pairs(call, data, count, entries);
-    if (!built)
+    uint32_t overwritten = entries != NULL ? find_overwritten(call, data, count, entries) : 0;
+    bool built = entries != NULL && build_pairs(call, data, overwritten, count, entries);
+    if (!built) {
         call_oom(call);
-    bool stored = built && publish_pairs(call, data, count, entries);
+    } else {
+        overwrite_pairs(call, data, overwritten, entries);
+        built = publish_pairs(call, data + 2 * overwritten, count - overwritten, entries + overwritten);
+    }
     if (entries != few)
         mem_free(entries);
-    return stored;
+    return built;
 }
 
 void cmd_mset(struct call *call, const struct args_mset *args)

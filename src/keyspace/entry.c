@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/bug.h"
+#include "base/copy.h"
 
 /* Allocates a block with header, expire field, key and, but for ENTRY_INLINE, an uninitialised word. */
 ALWAYS_INLINE struct entry *entry_block_new(struct heap *heap, struct slice key, enum entry_type type,
@@ -69,6 +70,26 @@ struct entry *entry_new_string(struct heap *heap, struct slice key, struct slice
     if (likely(entry) && value.size)
         memcpy(entry_inline_data(entry), value.data, value.size);
     return entry;
+}
+
+bool entry_has_room(const struct entry *entry, struct slice value)
+{
+    int64_t number;
+    size_t value_offset = sizeof(struct entry) + entry->key_size;
+    size_t size = value_offset + entry->inline_size;
+    return entry->type_encoding == (ENTRY_STRING | ENTRY_INLINE << 4) && entry_flags(entry) == 0 &&
+           size <= HEAP_BLOCK_MAX && heap_can_resize(size, value_offset + value.size) &&
+           !(looks_like_integer(value) && num_parse_i64(value, &number));
+}
+
+void entry_overwrite(struct entry *entry, struct slice value, uint32_t clock)
+{
+    size_t value_offset = sizeof(struct entry) + entry->key_size;
+    DEBUG_ASSERT(entry_has_room(entry, value));
+    heap_resize(entry, value_offset + entry->inline_size, value_offset + value.size);
+    entry->inline_size = (uint16_t)value.size;
+    entry_set_clock(entry, clock);
+    copy_short((char *)entry + value_offset, value.data, value.size);
 }
 
 struct entry *entry_new_blank(struct heap *heap, struct slice key, size_t size,

@@ -7,7 +7,8 @@
  * a collection mean is the business of types/.
  * Threads: the executor owns entries; others may look at published ones as keyspace/shared.h says. A block that has been
  * published in a table changes only in its access clock, in its word (one aligned 8-byte store), in expire_ms (the same) and
- * in its ENTRY_MARKS, each by an atomic store: whatever else changes publishes another block.
+ * in its ENTRY_MARKS, each by an atomic store: whatever else changes publishes another block. While no other thread may look,
+ * the bytes of a string may change where they lie as well (keyspace_overwrite).
  *
  * E1  The block's size follows from its header (entry_block_size), so it can be given back without looking up.
  * E2  has_expire <=> the expire field exists; ENTRY_NO_EXPIRE in it means that the TTL was taken away.
@@ -322,6 +323,12 @@ struct entry *entry_new_object(struct heap *heap, struct slice key, enum entry_t
  * collection by a snapshot). */
 struct entry *entry_copy(struct heap *heap, const struct entry *entry, struct slice key,
                          const struct entry_options *options);
+
+/* Whether entry_new_string would make the same block of this value, but for its bytes and their number: of a string that has no
+ * other property than being one. */
+bool entry_has_room(const struct entry *entry, struct slice value);
+/* Puts the value, for which there is room, in the place of the one that is there. */
+void entry_overwrite(struct entry *entry, struct slice value, uint32_t clock);
 
 /* Gives the block and its reference to a large value or a collection back at once. */
 void entry_free(struct heap *heap, struct entry *entry);

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/copy.h"
 #include "base/epoch.h"
 #include "base/hash.h"
 #include "base/heap.h"
@@ -92,7 +93,7 @@ ALWAYS_INLINE bool entry_key_equal(const void *item, const void *key)
     const struct entry *entry = item;
     const struct slice *wanted = key;
     return entry_key_size(entry) == wanted->size &&
-           memcmp(entry_key_data(entry), wanted->data, wanted->size) == 0;
+           equal_short(entry_key_data(entry), wanted->data, wanted->size);
 }
 
 ALWAYS_INLINE uint64_t keyspace_hash(const struct keyspace *keyspace, struct slice key)
@@ -230,6 +231,20 @@ ALWAYS_INLINE void keyspace_set_int(struct keyspace *keyspace, struct entry *ent
     keyspace_note_untracked(keyspace);
     keyspace_count_step(keyspace);
     __atomic_store_n(entry_word(entry), value, __ATOMIC_RELAXED);
+}
+
+/* Whether a value may be put where that of a published entry lies: nobody else looks (K6). */
+ALWAYS_INLINE bool keyspace_can_overwrite(const struct keyspace *keyspace, const struct entry *entry,
+                                          struct slice value)
+{
+    return !keyspace->has_readers && entry_has_room(entry, value);
+}
+
+/* Does so, with the clock of a new entry. */
+ALWAYS_INLINE void keyspace_overwrite(struct keyspace *keyspace, struct entry *entry, struct slice value)
+{
+    keyspace_count_step(keyspace);
+    entry_overwrite(entry, value, keyspace->use.clock_new);
 }
 
 void keyspace_set_page_slow(struct keyspace *keyspace, struct entry *entry, struct page *page);

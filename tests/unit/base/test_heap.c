@@ -358,6 +358,33 @@ static void test_many_siblings(void **state)
     heap_free(first);
 }
 
+/* A block becomes one of another size where it is exactly when a new one would take as much. */
+static void test_resize(void **state)
+{
+    (void)state;
+    struct heap *heap = heap_new();
+    unsigned resized = 0;
+    for (size_t size = 1; size <= HEAP_BLOCK_MAX; size += 5) {
+        for (size_t new_size = size > 60 ? size - 60 : 1; new_size < size + 60; new_size++) {
+            bool can = new_size <= HEAP_BLOCK_MAX && heap_block_size(size) == heap_block_size(new_size);
+            assert_int_equal(heap_can_resize(size, new_size), can);
+            if (!can)
+                continue;
+            char *block = heap_alloc(heap, size);
+            memset(block, 1, size);
+            heap_resize(block, size, new_size);
+            memset(block, 2, new_size);
+            heap_release(heap, block, new_size);
+            resized++;
+        }
+    }
+    assert_true(resized > 1000);
+    assert_false(heap_can_resize(HEAP_BLOCK_MAX, HEAP_BLOCK_MAX + 1));
+    heap_check(heap);
+    assert_int_equal(used_bytes(heap), 0);
+    heap_free(heap);
+}
+
 static void test_refused_sizes(void **state)
 {
     (void)state;
@@ -391,6 +418,7 @@ int main(void)
         cmocka_unit_test(test_sibling),
         cmocka_unit_test(test_sibling_bags),
         cmocka_unit_test(test_many_siblings),
+        cmocka_unit_test(test_resize),
         cmocka_unit_test(test_refused_sizes),
         cmocka_unit_test(test_accounting),
     };

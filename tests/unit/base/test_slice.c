@@ -1,10 +1,12 @@
-/* Proves: slices compare by bytes, tokens without regard to case, and each status has a text. */
+/* Proves: slices compare by bytes, short pieces of memory are copied and compared without touching what lies beside them, tokens without regard to case, and each status has a text. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "base/copy.h"
 #include "base/slice.h"
 #include "base/status.h"
 
@@ -37,6 +39,29 @@ static void tokens(void **state)
     assert_false(slice_equal_nocase(SLICE("@"), "`")); /* differ in the bit that makes letters small */
 }
 
+/* Each byte that differs is seen, and none outside; copies are exact. The memory ends where the bytes do, for sanitizers. */
+static void short_pieces(void **state)
+{
+    for (size_t size = 0; size <= EQUAL_SHORT_MAX + 2; size++) {
+        char *a = malloc(size + 1), *b = malloc(size + 1);
+        for (size_t i = 0; i < size; i++)
+            a[i + 1] = (char)(i * 37 + size);
+        a[0] = 1;
+        b[0] = 2;
+        copy_short(b + 1, a + 1, size);
+        assert_memory_equal(a + 1, b + 1, size);
+        assert_int_equal(b[0], 2);
+        assert_true(equal_short(a + 1, b + 1, size));
+        for (size_t i = 0; i < size; i++) {
+            b[i + 1] ^= (char)0x80;
+            assert_false(equal_short(a + 1, b + 1, size));
+            b[i + 1] ^= (char)0x80;
+        }
+        free(a);
+        free(b);
+    }
+}
+
 static void every_status_has_its_text(void **state)
 {
     for (int a = ST_OK; a <= ST_UNSUPPORTED; a++) {
@@ -53,6 +78,7 @@ int main(void)
         cmocka_unit_test(equality),
         cmocka_unit_test(order),
         cmocka_unit_test(tokens),
+        cmocka_unit_test(short_pieces),
         cmocka_unit_test(every_status_has_its_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

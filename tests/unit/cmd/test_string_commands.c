@@ -1,5 +1,6 @@
 /* The string commands answer and publish as redis-server does: sessions taken from it, byte for byte. */
 #include "../../support/command_fixture.h"
+#include "exec/direct.h"
 
 #define NIL            "$-1\r\n"
 #define OK             "+OK\r\n"
@@ -168,6 +169,124 @@ static void several_keys(void **state)
     PLAY(lines);
 }
 
+/* Values take the place of others where they lie, of whatever kind those are and however often a key is named; where others may
+ * look, never. */
+static void several_keys_again(void **state)
+{
+    static const struct session_line lines[] = {
+        {"MSET a one b two c three", OK, "new:a set:a new:b set:b new:c set:c"},
+        {"MSET a four b five a six", OK, "set:a set:b set:a"},
+        {"MGET a b c", "*3\r\n$3\r\nsix\r\n$4\r\nfive\r\n$5\r\nthree\r\n", ""},
+        {"MSET a 7 a eight b 9", OK, "set:a set:a set:b"},
+        {"MGET a b", "*2\r\n$5\r\neight\r\n$1\r\n9\r\n", ""},
+        {"OBJECT ENCODING b", "$3\r\nint\r\n", ""},
+        {"EXPIRE a 100", ":1\r\n", "expire:a"},
+        {"APPEND c x", ":6\r\n", "append:c"},
+        {"RPUSH d x", ":1\r\n", "new:d rpush:d"},
+        {"MSET b ten a eleven c twelve d thirteen e last", OK, "set:b set:a set:c set:d new:e set:e"},
+        {"TTL a", ":-1\r\n", ""},
+        {"OBJECT ENCODING c", "$6\r\nembstr\r\n", ""},
+        {"MGET a b c d e",
+         "*5\r\n$6\r\neleven\r\n$3\r\nten\r\n$6\r\ntwelve\r\n$8\r\nthirteen\r\n$4\r\nlast\r\n", ""},
+    };
+    PLAY(lines);
+}
+
+#define MODEL_KEYS      12
+#define MODEL_PAIRS_MAX 30 /* more than are asked for at once */
+
+static void model_value(struct rng *rng, char *ret_value)
+{
+    bool digits = rng_below(rng, 4) == 0;
+    size_t size = 1 + rng_below(rng, rng_below(rng, 8) == 0 ? 200 : 12);
+    for (size_t i = 0; i < size; i++)
+        ret_value[i] = (char)(digits ? '1' + (int)rng_below(rng, 9) : 'a' + (int)rng_below(rng, 26));
+    ret_value[size] = 0;
+}
+
+static void expect_model(struct fixture *fixture, char (*values)[256])
+{
+    struct buf answer = {0};
+    buf_printf(&answer, "*%d\r\n", MODEL_KEYS);
+    for (unsigned key = 0; key < MODEL_KEYS; key++) {
+        if (values[key][0])
+            buf_printf(&answer, "$%zu\r\n%s\r\n", strlen(values[key]), values[key]);
+        else
+            buf_printf(&answer, "$-1\r\n");
+    }
+    fixture_expect(fixture, "MGET k0 k1 k2 k3 k4 k5 k6 k7 k8 k9 k10 k11", buf_string(&answer));
+    buf_done(&answer);
+}
+
+/* Random MSETs among other changes, with readers on other threads or without. */
+static void play_model(bool has_readers)
+{
+    struct fixture *fixture = fixture_new();
+    char values[MODEL_KEYS][256] = {{0}};
+    struct rng rng;
+    rng_seed(&rng, 3);
+    exec_expect_reader(fixture->exec, 0);
+    exec_set_reader_threads(fixture->exec, has_readers ? 1 : 0);
+    for (unsigned round = 0; round < 4000; round++) {
+        struct buf command = {0};
+        unsigned key = (unsigned)rng_below(&rng, MODEL_KEYS), kind = (unsigned)rng_below(&rng, 12);
+        unsigned pairs = 1 + (unsigned)rng_below(&rng, kind == 0 ? MODEL_PAIRS_MAX : 6);
+        const char *answer = OK;
+        if (kind == 1) {
+            buf_printf(&command, "DEL k%u", key);
+            answer = values[key][0] ? ":1\r\n" : ":0\r\n";
+            values[key][0] = 0;
+        } else if (kind == 2) {
+            model_value(&rng, values[key]);
+            buf_printf(&command, "SET k%u %s EX 100", key, values[key]);
+        } else {
+            buf_append_string(&command, "MSET");
+            for (unsigned i = 0; i < pairs; i++) {
+                key = (unsigned)rng_below(&rng, MODEL_KEYS);
+                model_value(&rng, values[key]);
+                buf_printf(&command, " k%u %s", key, values[key]);
+            }
+        }
+        fixture_expect(fixture, buf_string(&command), answer);
+        expect_model(fixture, values);
+        buf_done(&command);
+    }
+    fixture_free(fixture);
+}
+
+static void several_keys_against_a_model(void **state)
+{
+    play_model(false);
+}
+
+static void several_keys_while_others_look(void **state)
+{
+    play_model(true);
+}
+
+static const struct entry *entry_of(struct fixture *fixture, struct slice key)
+{
+    struct keyspace *keyspace = fixture->exec->keyspace;
+    struct table_position position;
+    return db_locate(&keyspace->dbs[0], key, keyspace_hash(keyspace, key), &position);
+}
+
+/* A block that others may be looking at is left as it is. */
+static void overwriting_is_not_seen(void **state)
+{
+    struct fixture *fixture = fixture_new();
+    fixture_expect(fixture, "MSET a one b two", OK);
+    const struct entry *before = entry_of(fixture, SLICE("a"));
+    fixture_expect(fixture, "MSET a six b ten", OK);
+    assert_ptr_equal(entry_of(fixture, SLICE("a")), before);
+    exec_expect_reader(fixture->exec, 0);
+    exec_set_reader_threads(fixture->exec, 1);
+    fixture_expect(fixture, "MSET a sum b sub", OK);
+    assert_ptr_not_equal(entry_of(fixture, SLICE("a")), before);
+    assert_true(slice_equal(entry_bytes(before), SLICE("six")));
+    fixture_free(fixture);
+}
+
 static void lcs(void **state)
 {
     static const struct session_line lines[] = {
@@ -201,6 +320,10 @@ int main(void)
         cmocka_unit_test(counters),
         cmocka_unit_test(parts),
         cmocka_unit_test(several_keys),
+        cmocka_unit_test(several_keys_again),
+        cmocka_unit_test(several_keys_against_a_model),
+        cmocka_unit_test(several_keys_while_others_look),
+        cmocka_unit_test(overwriting_is_not_seen),
         cmocka_unit_test(lcs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* Proves that an entry gives back the key, value, time to live and clock that it was built with, in every
- * encoding and size of key, that its size follows from its header, and that large values are shared by count. */
+ * encoding and size of key, that its size follows from its header, that a value is put in the place of another one only where that
+ * makes the entry that would have been built of it, and that large values are shared by count. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -173,6 +174,72 @@ static void test_large_values_are_counted(void **state)
     assert_true(mem_used() < before + 30000);
 }
 
+/* Random values over each other: one that has room makes the entry that entry_new_string would have made. */
+static void test_overwriting(void **state)
+{
+    struct heap *heap = *state;
+    struct rng rng;
+    char text[300];
+    unsigned overwritten = 0;
+    rng_seed(&rng, 7);
+    for (unsigned round = 0; round < 2000; round++) {
+        struct slice key = {"a key of some length", rng_below(&rng, 21)};
+        struct entry *entry = entry_new_string(heap, key, SLICE("first"), &plain);
+        for (unsigned step = 0; step < 10; step++) {
+            bool digits = rng_below(&rng, 4) == 0;
+            size_t size = rng_below(&rng, rng_below(&rng, 8) ? 24 : sizeof text);
+            for (size_t i = 0; i < size; i++)
+                text[i] = (char)(digits ? '1' + (int)rng_below(&rng, 9) : 'a' + (int)rng_below(&rng, 26));
+            struct slice value = {text, size};
+            struct entry_options options = plain;
+            options.clock = (uint32_t)rng_below(&rng, 1 << 24);
+            struct entry *built = entry_new_string(heap, key, value, &options);
+            bool is_alike =
+                built->type_encoding == entry->type_encoding && entry_encoding(entry) == ENTRY_INLINE &&
+                heap_block_size(entry_block_size(built)) == heap_block_size(entry_block_size(entry));
+            assert_int_equal(entry_has_room(entry, value), is_alike);
+            if (is_alike) {
+                entry_overwrite(entry, value, options.clock);
+                expect_entry(entry, key, value, &options);
+                assert_int_equal(entry_block_size(entry), entry_block_size(built));
+                entry_free(heap, built);
+                overwritten++;
+            } else {
+                entry_free(heap, entry);
+                entry = built;
+            }
+        }
+        entry_free(heap, entry);
+    }
+    assert_true(overwritten > 1000);
+}
+
+/* What is more than bytes behind a short key is replaced, never overwritten. */
+static void test_overwriting_is_for_plain_strings(void **state)
+{
+    struct heap *heap = *state;
+    struct entry_options timed = plain, edited = plain;
+    char long_key[300] = {0};
+    timed.expire_ms = 1;
+    edited.edited = true;
+    struct entry *entries[] = {
+        entry_new_string(heap, SLICE("k"), SLICE("value"), &timed),
+        entry_new_string(heap, SLICE("k"), SLICE("value"), &edited),
+        entry_new_string(heap, slice_make(long_key, sizeof long_key), SLICE("value"), &plain),
+        entry_new_int(heap, SLICE("k"), 5, &plain),
+        entry_new_large(heap, SLICE("k"), large_string_new(5, 5), &plain),
+        entry_new_page(heap, SLICE("k"), ENTRY_LIST, NULL, &plain),
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(entries); i++) {
+        assert_false(entry_has_room(entries[i], SLICE("value")));
+        entry_free(heap, entries[i]);
+    }
+    struct entry *entry = entry_new_string(heap, SLICE("k"), SLICE("value"), &plain);
+    assert_true(entry_has_room(entry, SLICE("12a")));
+    assert_false(entry_has_room(entry, SLICE("123")));
+    entry_free(heap, entry);
+}
+
 static void test_refusals(void **state)
 {
     struct heap *heap = *state;
@@ -196,6 +263,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_integer_word_is_aligned_and_copied, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_blank_is_filled_by_the_caller, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_large_values_are_counted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_overwriting, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_overwriting_is_for_plain_strings, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

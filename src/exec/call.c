@@ -296,18 +296,32 @@ struct entry_options call_entry_options(const struct call *call, const struct ke
 }
 
 /* Whoever else hears of changes from here on has its place in plain.c, is_unheard, as well. */
-void call_changed_in(struct call *call, struct db *db, unsigned event_class, const char *event,
-                     struct slice key)
+NO_INLINE static void tell_changed(struct call *call, struct db *db, unsigned event_class, const char *event,
+                                   struct slice key)
 {
     struct exec *exec = call->exec;
-    exec->stats.dirty++;
-    call->has_changed = true;
     watch_touch(exec->watch, db, key);
     tracking_changed(exec, call->client, key);
     if (unlikely(exec->notify_classes)) {
         local_keys_note(exec, db, key);
         notify_publish(exec, event_class, event, key, db);
     }
+}
+
+ALWAYS_INLINE void changed_in(struct call *call, struct db *db, unsigned event_class, const char *event,
+                              struct slice key)
+{
+    const struct exec *exec = call->exec;
+    call->exec->stats.dirty++;
+    call->has_changed = true;
+    if (unlikely(table_size(&exec->watch->keys) != 0 || exec->tracking != NULL || exec->notify_classes))
+        tell_changed(call, db, event_class, event, key);
+}
+
+void call_changed_in(struct call *call, struct db *db, unsigned event_class, const char *event,
+                     struct slice key)
+{
+    changed_in(call, db, event_class, event, key);
 }
 
 void call_touched(struct call *call, unsigned event_class, const char *event, struct slice key)
@@ -321,7 +335,7 @@ void call_touched(struct call *call, unsigned event_class, const char *event, st
 
 void call_changed(struct call *call, unsigned event_class, const char *event, struct slice key)
 {
-    call_changed_in(call, call->db, event_class, event, key);
+    changed_in(call, call->db, event_class, event, key);
 }
 
 /* ---- Usual answers -------------------------------------------------------------------------------- */

@@ -44,11 +44,20 @@ def fill(server, keys, fields):
     measure.load(server, keys, VALUE_BYTES)
     measure.skua_bench("-h", "127.0.0.1", "-p", server.port, "-c", 10, "-P", 50, "-n", fields, "HSET", "big", "{seq}", "field-value")
     with server.connect() as client:
-        assert client("DBSIZE") == keys + 1 and client("HLEN", "big") == fields
+        check_size(client, keys, fields)
+
+
+def overwriting(count, *command):
+    """Options and command: {rand} is one of the numbers that fill() has given out as {seq}, in the same width. Nothing is added to the data."""
+    return ["-r", count, *command]
 
 
 def set_command(keys):
-    return ["SET", f"key:{{rand:{keys}}}", "{value}"]
+    return overwriting(keys, "SET", "key:{rand}", "{value}")
+
+
+def check_size(client, keys, fields):
+    assert client("DBSIZE") == keys + 1 and client("HLEN", "big") == fields, "the load has added to the data"
 
 
 class Load:
@@ -62,7 +71,7 @@ class Load:
 
         self.results = []
         self.threads = [threading.Thread(target=run, args=each) for each in
-                        ((SETS, set_command(keys)), (HSETS, ["HSET", "big", f"{{rand:{fields}}}", "changed-value"]))]
+                        ((SETS, set_command(keys)), (HSETS, overwriting(fields, "HSET", "big", "{rand}", "changed-value")))]
 
     def __enter__(self):
         for thread in self.threads:
@@ -295,6 +304,7 @@ def measure_one(kind, keys, fields, say):
                     f"SET max {found[name]['beside']['max_us'] / 1000:.1f} ms")
             found["cpu_seconds"] = statistics.median(cpu_of_bgsave(server, client) for _ in range(ROUNDS))
             found |= throughput_beside(server, keys, asker)
+            check_size(client, keys, fields)
             found["held_up_ms"] = max(found["held_up_ms"], measure.held_up_ms())
         server.check_alive()
     say(f"{kind:6} BGSAVE of {keys:,} keys: {found['seconds']:.1f} s, {found['cpu_seconds']:.2f} s of CPU when idle; longest pause "

@@ -641,6 +641,11 @@ void exec_expect_run(const struct run *run)
     const char *requests = (const char *)run->requests, *arguments = (const char *)run->arguments;
     for (size_t at = 0; at < run->count * sizeof run->requests[0]; at += CACHE_LINE)
         prefetch_write(requests + at);
+    prefetch_write(&run->client->shared->output_bytes);
+    if (run->spare != NULL) {
+        prefetch_write(run->spare); /* and the beginning of its bytes, which follow it */
+        prefetch_write((const char *)run->spare + CACHE_LINE);
+    }
     if (run->whole_count == run->count)
         return;
     for (size_t at = 0; at < run->argument_count * sizeof run->arguments[0]; at += CACHE_LINE)

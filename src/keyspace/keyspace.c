@@ -29,8 +29,8 @@
 #define LIMBO_STEP_BAGS 16                  /* 1,024 blocks, some tens of microseconds */
 #define LIMBO_SEAL_MAX  ((size_t)256 << 10) /* so many bytes do not wait for their bag to become full */
 /* In the limbo at the least, so that what readers have told of them can be believed until the executor comes to it: what some fifty
- * pipelines change while as many are on their way. */
-#define LIMBO_ITEMS_KEPT 2560
+ * pipelines change. More would have been forgotten by the caches when they are used again. */
+#define LIMBO_ITEMS_KEPT 1024
 
 #define FREE_ROWS_PAGES 16 /* of rows that go: more are left to keyspace_reclaim_step */
 

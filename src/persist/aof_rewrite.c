@@ -34,8 +34,9 @@
 #include "persist/snapshot.h"
 #include "rdb/format.h"
 
-#define SYNC_SIZE                                                                                            \
-    ((uint64_t)8 << 20)       /* of the base in the page cache is synced, so that its end is no long wait */
+/* When so much of the base lies in the page cache it is synced, so that its end is no long wait. */
+#define SYNC_SIZE ((uint64_t)8 << 20)
+
 #define FAILURES_AT_ONCE    3 /* after so many the next one waits */
 #define RETRY_MINUTES_MAX   60
 #define FIRST_BASE_RETRY_NS 10000000000ull

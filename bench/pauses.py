@@ -72,7 +72,7 @@ def fill(server, members, keys):
         send_all(client, (encode("SADD", "members", *(b"member:%07d" % each for each in range(first, min(first + BATCH, members))))
                           for first in range(0, members, BATCH)))
         send_all(client, (encode("MSET", *(word for each in range(first, min(first + BATCH, keys))
-                                           for word in (b"key:%d" % each, b"value")))
+                                           for word in (b"key:%0*d" % (len(str(keys - 1)), each), b"value")))
                           for first in range(0, keys, BATCH)))
         client("SADD", "few", *range(100))
         assert client("SCARD members") == members and client("DBSIZE") == keys + 2

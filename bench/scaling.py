@@ -219,8 +219,9 @@ def measure_scaling(kinds, options, say, peers=None):
     if peers is None:
         peers = {"redis-server": None} if REDIS in kinds else {}
     document = {"keys": options.keys, "value_bytes": options.value_bytes, "pipeline": options.pipeline,
-                "clients": options.clients, "processors": 2, "peers": {}}
-    with Server(SKUA, "tcp", 1, {"maxmemory": 0}, prefix=ANYWHERE) as server:
+                "clients": options.clients, "peers": {},
+                "where": "executor and I/O thread share one processor and the load has another"}
+    with Server(SKUA, "tcp", 1, {"maxmemory": 0}, prefix=["taskset", "-c", measure.SERVER_CORE]) as server:
         with server.connect() as client:
             document["rows"] = measure_server(["-u", f"redis://127.0.0.1:{server.port}"], client, options, say)
     for title, path in peers.items():
@@ -228,10 +229,6 @@ def measure_scaling(kinds, options, say, peers=None):
             name = f"{title} {version_of(server)}"
             document["peers"][name] = measure_peer(server, options, say, name)
     return document
-
-
-# The servers' threads may run on both cores, one of which the load has as well (bench/run.py itself is on that one).
-ANYWHERE = ["taskset", "-c", f"{measure.SERVER_CORE},{measure.LOAD_CORE}"]
 
 
 # ---- What follows from it -----------------------------------------------------------------------------------------
@@ -261,8 +258,8 @@ def section(document):
     """The section of the benchmark's page."""
     lines = ["## Scaling on paper", "",
              f"`bench/scaling.py`: {document['clients']} connections at pipeline {document['pipeline']}, {document['keys']:,} keys with "
-             f"values of {document['value_bytes']} bytes; executor, I/O thread and load share "
-             f"{document['processors']} processors here, so the times are CPU time of the threads, from `INFO threads`. With N I/O threads the "
+             f"values of {document['value_bytes']} bytes; {document['where']}, "
+             "so the times are CPU time of the threads, from `INFO threads`. With N I/O threads the "
              "bound is the lesser of N requests per I/O thread's time and one per executor's time. "
              "[io-threads.md](io-threads.md) says how to check it on another machine.", "",
              "![Requests a second by the number of I/O threads](scaling.svg)", "",
@@ -379,7 +376,7 @@ def main():
     if options.url:
         with connected(options.url) as client:
             document = {"keys": options.keys, "value_bytes": options.value_bytes, "pipeline": options.pipeline, "clients": options.clients,
-                        "processors": len(os.sched_getaffinity(0)), "peers": {},
+                        "where": f"executor, I/O threads and load share {len(os.sched_getaffinity(0))} processors", "peers": {},
                         "rows": measure_server(["-u", options.url], client, options, say)}
     else:
         peers = dict(peer.split("=", 1) for peer in options.peer) if options.peer else None

@@ -57,7 +57,7 @@ def times(executor_ns, thread_ns, executed=1.0):
             "thread_ns": thread_ns, "receive_ns": 100, "direct_ns": 50, "send_ns": 200, "rps": 1e6}
 
 
-SCALING = {"keys": 3_000_000, "value_bytes": 512, "pipeline": 16, "clients": 50, "processors": 2,
+SCALING = {"keys": 3_000_000, "value_bytes": 512, "pipeline": 16, "clients": 50, "where": "two processors",
            "rows": {"80 % GET, 20 % SET, direct reads": times(130, 600, 0.75), "SET": times(125, 500), "GET, direct reads": times(0, 400, 0.0)},
            "peers": {"redis-server 7.0": {"GET": {"main_ns": 2000, "rps": 4e5}, "80 % GET, 20 % SET": {"main_ns": 2100, "rps": 4e5}}}}
 

@@ -30,7 +30,7 @@
 
 #define EPOCH_READERS_MAX 130
 #define LIMBO_BAG_ITEMS   64
-#define LIMBO_KEPT_BYTES  ((size_t)1 << 20)
+#define LIMBO_KEPT_BYTES  ((size_t)512 << 10)
 
 struct epoch_reader {
     _Atomic uint64_t entered CACHE_ALIGNED; /* P1 */

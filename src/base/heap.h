@@ -89,9 +89,9 @@ struct heap *heap_owner(const void *block);
 /* The first heap of the family that such a block came from. */
 struct heap *heap_first(const void *block);
 
-/* Slabs without a live block are not kept for their class any more, and those beyond a small reserve go back to the system. Bounded: at most `slabs_max` slabs of 64 KB a call.
- * Of the first heap: so do those of unattended siblings, and the others get back what has been collected for them so far.
- * Returns the number given back. */
+/* Slabs without a live block are not kept for their class any more, and those beyond a small reserve go back to the system. Bounded: at
+ * most `slabs_max` slabs of 64 KB a call. Of the first heap: so do those of unattended siblings, and the others get back what has been
+ * collected for them so far. Returns the number given back. */
 size_t heap_trim(struct heap *heap, size_t slabs_max);
 
 /* Makes mem_used exact at this moment (H5). */

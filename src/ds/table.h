@@ -379,11 +379,11 @@ bool table_drain(struct table *table, size_t buckets_max, table_visit_fn visit, 
  * have an item. */
 void table_due_note(struct table *table, uint64_t hash, uint32_t due);
 
-/* Looks through the side array from where the last call stopped, at most `buckets_max` buckets, for bounds
- * <= now (which is below TABLE_DUE_NONE). For such a bucket, which counts as TABLE_DUE_OPEN_COST, each item for which type->due(item) <= now is handed to `expire`, which must remove
- * exactly that item from the table or leave it; then the bound is computed anew. Stops early after
- * `items_max` items. Returns true when a round is complete: without inserts in between, nothing that was due at its
- * start is left but what `expire` left. */
+/* Looks through the side array from where the last call stopped, at most `buckets_max` buckets, for bounds <= now (which is below
+ * TABLE_DUE_NONE). For such a bucket, which counts as TABLE_DUE_OPEN_COST, each item for which type->due(item) <= now is handed to
+ * `expire`, which must remove exactly that item from the table or leave it; then the bound is computed anew. Stops early after
+ * `items_max` items. Returns true when a round is complete: without inserts in between, nothing that was due at its start is left but
+ * what `expire` left. */
 bool table_due_sweep(struct table *table, uint32_t now, size_t buckets_max, size_t items_max,
                      table_visit_fn expire, void *context, size_t *ret_items);
 

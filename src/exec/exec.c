@@ -29,6 +29,7 @@
 #include "exec/tracking.h"
 #include "exec/transaction.h"
 #include "exec/watch.h"
+#include "keyspace/walk.h"
 
 #define SAMPLE_INTERVAL_NS 100000000ull
 /* Upkeep that was cut short goes on after this many times what it took: at most a quarter of the executor's time. */
@@ -495,6 +496,13 @@ struct batch_cursor {
     unsigned request;
 };
 
+ALWAYS_INLINE void window_fetch_bucket(struct db *db, const struct request *request)
+{
+    table_prefetch_bucket(db->keys, request->key_hash, request->is_plain);
+    if (unlikely(!list_is_empty(&db->walks)) && request->command->flags & CMD_WRITE)
+        key_walks_fetch(&db->walks, request->key_hash);
+}
+
 static void window_fill(struct window *window, struct batch_cursor *cursor)
 {
     window->count = 0;
@@ -507,7 +515,7 @@ static void window_fill(struct window *window, struct batch_cursor *cursor)
         }
         struct request *request = &run->requests[cursor->request++];
         if (request->has_key)
-            table_prefetch_bucket(run->client->db->keys, request->key_hash, request->is_plain);
+            window_fetch_bucket(run->client->db, request);
         if (request->has_key && request->built && !request_is_whole(request))
             prefetch_write(request->built); /* another core wrote it, and its clock is set */
         window->clients[window->count] = run->client;

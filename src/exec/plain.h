@@ -15,8 +15,9 @@
  *     will it be after the stretch: then dispatch would execute each of them, and answer as it is;
  * Y3  nobody hears of what changes: no log, no watched, waited-for, held or tracked key, no keyspace events, no monitor, no walk
  *     over the table, no replica that has to note what clients write. Plain SETs do not change that, so it is enough to look before the first;
- * Y4  the key holds a string in one block without any time, by what has been seen of it (decision 010, V1 to V4) or by looking: else the request is left to dispatch, and ends the stretch. What goes and
- *     what comes then has no part in the counts of timed keys, and nothing refers to anything;
+ * Y4  the key holds a string in one block without any time, by what has been seen of it (decision 010, V1 to V4) or by looking: else
+ *     the request is left to dispatch, and ends the stretch. What goes and what comes then has no part in the counts of timed keys, and
+ *     nothing refers to anything;
  * Y5  access clocks hold times, not counts: the new block's does not depend on the old one's. The thread that built the blocks set them
  *     to run->built_clock; where it has become later since, the executor sets it;
  * Y6  every command is counted, and the time of the stretch is divided among them. A stretch that took long is told as one command that

@@ -147,8 +147,9 @@ ALWAYS_INLINE void sliced_hold_everything(struct call *call)
         call->sliced->reads_anything = true;
 }
 
-/* Makes ready for changing an opened collection in many steps: `view` then has a copy of its own of the rows, by reference;
- * or, of a small collection and where nothing is sliced, the rows themselves, and sliced_pause does not pause any more. A second time it does nothing. */
+/* Makes ready for changing an opened collection in many steps: `view` then has a copy of its own of the rows, by reference; or, of a
+ * small collection and where nothing is sliced, the rows themselves, and sliced_pause does not pause any more. A second time it does
+ * nothing. */
 void sliced_edit(struct call *call, struct collection_view *view);
 
 /* Puts what sliced_edit gave in place of the key's rows, which is looked up again: the effect, in one step. What follows is

@@ -1,8 +1,9 @@
 /* Output that is sent without being copied, and stays until the kernel has read it.
  *
  * Principal entry points: conn_send_some, conn_note_unpinned, conn_part.
- * Which way a send goes is send_policy's choice; how it goes is the transport's. Here is who holds the memory: what the output consists of are chunks, and a chunk of
- * which a pinned send took bytes is held, when it has been sent to its end, until the stream's pins->free_end has passed where that send ended.
+ * Which way a send goes is send_policy's choice; how it goes is the transport's. Here is who holds the memory: what the output consists
+ * of are chunks, and a chunk of which a pinned send took bytes is held, when it has been sent to its end, until the stream's
+ * pins->free_end has passed where that send ended.
  *
  *     output: [ chunk ] [ chunk ] ...      held: [ chunk, until ] [ chunk, until ] ...
  *                 sent to its end  ------------------------^          until <= free_end: given back
@@ -33,8 +34,8 @@
 /* Bytes of one pinned send: what copying CONN_SEND_SIZE takes, they take or less. */
 #define PINNED_SEND_SIZE ((uint64_t)512 << 10)
 
-/* Of the bytes of a pinned send at least so many in four lie still in memory of their own (log, snapshot, large value). The others, which are in common
- * chunks, are held just the same, but would be cheaper to copy. */
+/* Of the bytes of a pinned send at least so many in four lie still in memory of their own (log, snapshot, large value). The others,
+ * which are in common chunks, are held just the same, but would be cheaper to copy. */
 #define PINNED_QUARTERS 3
 
 #define DRAIN_FIRST_NS    UINT64_C(1000000)

@@ -79,6 +79,16 @@ bool key_walk_step(struct key_walk *walk)
     return !walk->is_over;
 }
 
+void key_walks_fetch(struct list_node *walks, uint64_t hash)
+{
+    list_for_each(walks, node)
+    {
+        const struct key_walk *walk = list_entry(node, struct key_walk, node);
+        if (!is_before_position(walk, hash))
+            table_prefetch_bucket(&walk->settled, hash, true);
+    }
+}
+
 /* ---- What the keyspace tells -------------------------------------------------------------------------------- */
 
 void key_walks_inserted(struct list_node *walks, struct entry *entry, uint64_t hash)

@@ -44,6 +44,9 @@ bool key_walk_step(struct key_walk *walk);
 /* To be called once, whether the walk has come to its end or not. */
 void key_walk_end(struct key_walk *walk);
 
+/* Asks for what a change of an entry with this hash will look at. */
+void key_walks_fetch(struct list_node *walks, uint64_t hash);
+
 /* ---- For the keyspace -------------------------------------------------------------------------------------- */
 
 /* An entry has been inserted. */

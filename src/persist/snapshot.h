@@ -68,8 +68,8 @@ struct snapshot_sink {
     /* On a worker, one call at a time, in order: the next bytes; a reference is taken to keep them. May write to a file and wait for
      * that. Not ST_OK: the snapshot ends with this status. */
     enum status (*take)(void *context, struct snapshot_block *block);
-    /* On the executor, between two batches, once: it is over; the snapshot goes when this returns. ST_OK: everything was taken; ST_LIMIT: given up for its budget; ST_EOF: cancelled; else
-     * what `take` said. */
+    /* On the executor, between two batches, once: it is over; the snapshot goes when this returns. ST_OK: everything was taken;
+     * ST_LIMIT: given up for its budget; ST_EOF: cancelled; else what `take` said. */
     void (*ended)(void *context, enum status outcome);
 };
 

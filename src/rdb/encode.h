@@ -1,9 +1,9 @@
 /* Writing a value in Redis's format, in steps.
  *
  * Principal entry points: rdb_encode_begin, rdb_encode_step, rdb_encode_done; rdb_source_take, rdb_encode_source.
- * To begin takes references of what the value consists of; after that the entry may go or change, and what is written is
- * the value as it was. Who has many values to write takes the references by itself, and has a worker do the rest. Each step appends some bytes, which the caller may take out of the buffer. The type comes first,
- * then (in a file) what the caller puts between, then the bytes of the steps.
+ * To begin takes references of what the value consists of; after that the entry may go or change, and what is written is the value as
+ * it was. Who has many values to write takes the references by itself, and has a worker do the rest. Each step appends some bytes, which
+ * the caller may take out of the buffer. The type comes first, then (in a file) what the caller puts between, then the bytes of the steps.
  *
  * | value                            | is written as                                                     |
  * |----------------------------------|-------------------------------------------------------------------|

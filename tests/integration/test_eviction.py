@@ -13,6 +13,10 @@ NO_FREQUENCY = Error(LATER.format("not ", "access frequency"))
 NO_IDLE_TIME = Error(LATER.format("", "idle time"))
 
 
+# A batch of requests is not yet counted, and what was just replaced may be kept for those who have seen it.
+BEYOND = (256 << 10) + (512 << 10)
+
+
 def used(r):
     return int(r.info("memory")["used_memory"])
 
@@ -59,7 +63,7 @@ def test_memory_stays_below_the_limit(r, limited, policy):
     limit = int(r("CONFIG GET maxmemory")[1])
     for part in range(40):
         fill(r, 200, prefix=f"part{part}:", options=("EX", 100000))
-        assert used(r) < limit + (256 << 10), "a batch of requests is not yet counted"
+        assert used(r) < limit + BEYOND
     assert evicted(r) > 6000
     assert 100 < r("DBSIZE") < 1200
     assert r("DBSIZE") + evicted(r) == 40 * 200
@@ -89,7 +93,7 @@ def test_large_values_make_room(r, limited):
     limited("allkeys-lru", 0)
     limit = int(r("CONFIG GET maxmemory")[1])
     fill(r, 5000)
-    assert used(r) < limit + (256 << 10)
+    assert used(r) < limit + BEYOND
     assert r("EXISTS large:set large:list large:zset large:hash large:string") < 5
 
 

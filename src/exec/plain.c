@@ -3,7 +3,6 @@
 
 #include "base/mutant.h"
 #include "config/config.h"
-#include "ds/table_item.h"
 #include "exec/block.h"
 #include "exec/call.h"
 #include "exec/dispatch.h"
@@ -86,7 +85,7 @@ ALWAYS_INLINE bool locate_seen(struct db *db, const struct run *run, const struc
     *ret_size = request->seen_size;
     return request->seen_size > 0 &&
            (likely(run->seen_epoch > db->keyspace->limbo.released) || MUTANT(SEEN_IS_BELIEVED)) &&
-           likely(table_locate_item(db->keys, request->key_hash, request->seen, ret_position));
+           likely(table_locate(db->keys, request->key_hash, entry_is_same, request->seen, ret_position));
 }
 
 /* False: Y4. */

@@ -52,7 +52,7 @@ struct request {
     union {
         char short_key[REQUEST_SHORT_KEY];
         /* The key's entry, which is all in its block and without times, as it was in a section at run->seen_epoch: decision 010, V1
-         * to V4. Nothing of it may be looked at, not even whether it is still there, but by table_locate_item. */
+         * to V4. Nothing of it may be looked at, not even whether it is still there, but by entry_is_same. */
         struct entry *seen;
     };
 };

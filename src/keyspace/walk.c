@@ -14,11 +14,6 @@ static uint64_t item_hash(const void *item, void *context)
     return keyspace_hash(context, entry_key(item));
 }
 
-static bool item_equal(const void *item, const void *key)
-{
-    return item == key;
-}
-
 static const struct table_type settled_type = {.hash = item_hash};
 
 void key_walk_begin(struct key_walk *walk, struct db *db, key_visit_fn *visit, void *context)
@@ -45,7 +40,7 @@ static bool find_settled(const struct key_walk *walk, const struct entry *entry,
                          struct table_position *ret_position)
 {
     return table_size(&walk->settled) > 0 &&
-           table_locate(&walk->settled, hash, item_equal, entry, ret_position);
+           table_locate(&walk->settled, hash, entry_is_same, entry, ret_position);
 }
 
 static void settle(struct key_walk *walk, struct entry *entry, uint64_t hash)

@@ -104,7 +104,9 @@ def test_each_way_of_giving_us_a_snapshot(servers, valkey, dual, diskless, load)
 @pytest.mark.parametrize("dual", ["yes", "no"], ids=["dual-channel", "one-channel"])
 @pytest.mark.parametrize("diskless", ["yes", "no"], ids=["diskless", "disk"])
 @pytest.mark.parametrize("load", ["disabled", "on-empty-db", "swapdb", "flush-before-load"])
-def test_each_way_of_taking_our_snapshot(servers, valkey, dual, diskless, load):
+def test_each_way_of_taking_our_snapshot(servers, valkey, version, dual, diskless, load):
+    if load == "flush-before-load" and version < (8, 1):
+        pytest.skip("Valkey has it from 8.1 on")
     primary = servers(repl_diskless_sync=diskless)
     primary.connect().pipeline(*random_writes(1, 2000))
     replica = servers(valkey, repl_diskless_load=load, dual_channel_replication_enabled=dual)

@@ -8,24 +8,15 @@
 
 /* ---- Sets ----------------------------------------------------------------------------------------- */
 
+static struct slice name_at(const void *set, uint32_t place)
+{
+    return slice_from_string(((const struct acl_user_set *)set)->users[place]->name);
+}
+
 /* Where the name is (true), or belongs. */
 static bool locate(const struct acl_user_set *set, struct slice name, uint32_t *ret_place)
 {
-    uint32_t low = 0, high = set->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        int order = slice_compare(slice_from_string(set->users[middle]->name), name);
-        if (order == 0) {
-            *ret_place = middle;
-            return true;
-        }
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    *ret_place = low;
-    return false;
+    return slice_find(name, set->count, name_at, set, ret_place);
 }
 
 struct acl_user *acl_set_find(const struct acl_user_set *set, struct slice name)

@@ -36,3 +36,22 @@ bool slice_equal_nocase(struct slice a, const char *token)
     }
     return token[a.size] == '\0';
 }
+
+bool slice_find(struct slice name, uint32_t count, slice_at_fn *name_at, const void *of, uint32_t *ret_place)
+{
+    uint32_t low = 0, high = count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = slice_compare(name_at(of, middle), name);
+        if (order == 0) {
+            *ret_place = middle;
+            return true;
+        }
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *ret_place = low;
+    return false;
+}

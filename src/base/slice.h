@@ -39,6 +39,12 @@ int slice_compare(struct slice a, struct slice b);
 /* The first eight bytes as a number whose order is theirs: slice_compare says the same of texts whose prefixes differ. */
 uint64_t slice_prefix(struct slice slice);
 
+/* The name at a place of something that `of` stands for. */
+typedef struct slice slice_at_fn(const void *of, uint32_t place);
+
+/* Searches `count` names in the order of slice_compare, of which none comes twice: where `name` is (true), or belongs. */
+bool slice_find(struct slice name, uint32_t count, slice_at_fn *name_at, const void *of, uint32_t *ret_place);
+
 /* Compares ASCII letters without regard to case. `token` is a C string. */
 bool slice_equal_nocase(struct slice a, const char *token);
 

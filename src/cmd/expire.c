@@ -60,17 +60,6 @@ static bool condition_holds(unsigned conditions, int64_t current_ms, int64_t wan
     return true;
 }
 
-/* In milliseconds since 1970; false when the sum cannot be written. */
-static bool absolute_ms(int64_t time, int64_t unit_ms, int64_t origin_ms, int64_t *ret_ms)
-{
-    int64_t ms;
-    if (__builtin_mul_overflow(time, unit_ms, &ms) || __builtin_add_overflow(ms, origin_ms, &ms))
-        return false;
-    /* The last millisecond there is stands for "no time to live" (ENTRY_NO_EXPIRE). */
-    *ret_ms = ms == ENTRY_NO_EXPIRE ? ENTRY_NO_EXPIRE - 1 : ms;
-    return true;
-}
-
 struct expiry {
     struct slice key;
     struct slice time; /* an integer, read here because errors in the conditions come first */
@@ -104,7 +93,7 @@ static void set_expiry(struct call *call, const struct expiry *expiry)
         call_not_integer(call);
         return;
     }
-    if (!absolute_ms(time, expiry->unit_ms, expiry->origin_ms, &wanted_ms)) {
+    if (!entry_expire_at(time, expiry->unit_ms, expiry->origin_ms, &wanted_ms)) {
         reply_error(call->out, "ERR invalid expire time in '%s' command", call->command->full_name);
         return;
     }

@@ -53,16 +53,6 @@ static bool parse_fields(struct call *call, const struct slice *words, uint32_t 
     return true;
 }
 
-/* In milliseconds since 1970. False when that cannot be written. */
-static bool absolute_ms(int64_t time, int64_t unit_ms, int64_t origin_ms, int64_t *ret_ms)
-{
-    int64_t ms;
-    if (__builtin_mul_overflow(time, unit_ms, &ms) || __builtin_add_overflow(ms, origin_ms, &ms))
-        return false;
-    *ret_ms = ms == ENTRY_NO_EXPIRE ? ENTRY_NO_EXPIRE - 1 : ms;
-    return true;
-}
-
 static void reply_invalid_time(struct call *call)
 {
     reply_error(call->out, "ERR invalid expire time in '%s' command", call->command->full_name);
@@ -106,7 +96,7 @@ static bool parse_time(struct call *call, const struct slice *words, uint32_t co
         return false;
     }
     int64_t origin_ms = units[known].from_now ? call->exec->now_ms : 0;
-    if (time < 0 || !absolute_ms(time, units[known].unit_ms, origin_ms, &ret_options->expire_ms)) {
+    if (time < 0 || !entry_expire_at(time, units[known].unit_ms, origin_ms, &ret_options->expire_ms)) {
         reply_invalid_time(call);
         return false;
     }
@@ -393,7 +383,7 @@ static void expire_fields(struct call *call, const struct expiry *expiry)
         reply_error(call->out, "ERR invalid expire time, must be >= 0");
         return;
     }
-    if (!absolute_ms(expiry->time, expiry->unit_ms, expiry->origin_ms, &outcome.due_ms)) {
+    if (!entry_expire_at(expiry->time, expiry->unit_ms, expiry->origin_ms, &outcome.due_ms)) {
         reply_invalid_time(call);
         return;
     }

@@ -200,14 +200,6 @@ static unsigned scan_reply(struct call *call, const struct page *page, unsigned 
 
 void cmd_hscan(struct call *call, const struct args_hscan *args)
 {
-    const struct scan_request request = {
-        .key = args->key,
-        .cursor = args->cursor,
-        .has_pattern = args->has_pattern,
-        .pattern = args->pattern,
-        .has_count = args->has_count,
-        .count = args->count,
-    };
-    scan_collection(call, &request, ENTRY_HASH, scan_reply,
+    scan_collection(call, SCAN_REQUEST(args), ENTRY_HASH, scan_reply,
                     args->novalues ? HASH_PART_FIELD : HASH_PART_FIELD | HASH_PART_VALUE);
 }

@@ -14,6 +14,15 @@ struct scan_request {
     int64_t count;
 };
 
+/* Out of those of SSCAN, HSCAN or ZSCAN, whose names are the same. */
+#define SCAN_REQUEST(args)                                                                                   \
+    (&(const struct scan_request){.key = (args)->key,                                                        \
+                                  .cursor = (args)->cursor,                                                  \
+                                  .has_pattern = (args)->has_pattern,                                        \
+                                  .pattern = (args)->pattern,                                                \
+                                  .has_count = (args)->has_count,                                            \
+                                  .count = (args)->count})
+
 /* Answers with a row; returns how many elements of the reply it was. `detail` as given to scan_collection. */
 typedef unsigned scan_reply_fn(struct call *call, const struct page *page, unsigned row, unsigned detail);
 

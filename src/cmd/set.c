@@ -355,13 +355,5 @@ static unsigned scan_reply(struct call *call, const struct page *page, unsigned 
 
 void cmd_sscan(struct call *call, const struct args_sscan *args)
 {
-    const struct scan_request request = {
-        .key = args->key,
-        .cursor = args->cursor,
-        .has_pattern = args->has_pattern,
-        .pattern = args->pattern,
-        .has_count = args->has_count,
-        .count = args->count,
-    };
-    scan_collection(call, &request, ENTRY_SET, scan_reply, 0);
+    scan_collection(call, SCAN_REQUEST(args), ENTRY_SET, scan_reply, 0);
 }

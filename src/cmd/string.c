@@ -64,18 +64,12 @@ enum time_base { FROM_NOW, FROM_1970 };
 static bool read_expire(struct call *call, int64_t value, enum time_unit unit, enum time_base base,
                         int64_t *ret_ms)
 {
-    bool valid = value > 0;
-    if (unit == UNIT_SECONDS)
-        valid = valid && !__builtin_mul_overflow(value, MS_PER_SECOND, &value);
-    if (base == FROM_NOW)
-        valid = valid && !__builtin_add_overflow(value, call->exec->now_ms, &value);
-    if (!valid) {
-        reply_error(call->out, "ERR invalid expire time in '%s' command", call->command->full_name);
-        return false;
-    }
-    /* The last millisecond of all means "never" in an entry. */
-    *ret_ms = value < ENTRY_NO_EXPIRE ? value : ENTRY_NO_EXPIRE - 1;
-    return true;
+    int64_t unit_ms = unit == UNIT_SECONDS ? MS_PER_SECOND : 1;
+    int64_t origin_ms = base == FROM_NOW ? call->exec->now_ms : 0;
+    if (value > 0 && entry_expire_at(value, unit_ms, origin_ms, ret_ms))
+        return true;
+    reply_error(call->out, "ERR invalid expire time in '%s' command", call->command->full_name);
+    return false;
 }
 
 /* ---- SET ------------------------------------------------------------------------------------------ */

@@ -639,13 +639,5 @@ static unsigned scan_reply(struct call *call, const struct page *page, unsigned 
 
 void cmd_zscan(struct call *call, const struct args_zscan *args)
 {
-    const struct scan_request request = {
-        .key = args->key,
-        .cursor = args->cursor,
-        .has_pattern = args->has_pattern,
-        .pattern = args->pattern,
-        .has_count = args->has_count,
-        .count = args->count,
-    };
-    scan_collection(call, &request, ENTRY_ZSET, scan_reply, !args->noscores);
+    scan_collection(call, SCAN_REQUEST(args), ENTRY_ZSET, scan_reply, !args->noscores);
 }

@@ -276,6 +276,15 @@ int64_t page_due_ms(const struct page *page)
     return due_ms;
 }
 
+bool entry_expire_at(int64_t time, int64_t unit_ms, int64_t origin_ms, int64_t *ret_ms)
+{
+    int64_t ms;
+    if (__builtin_mul_overflow(time, unit_ms, &ms) || __builtin_add_overflow(ms, origin_ms, &ms))
+        return false;
+    *ret_ms = ms < ENTRY_NO_EXPIRE ? ms : ENTRY_NO_EXPIRE - 1;
+    return true;
+}
+
 int64_t entry_fields_due_ms(const struct entry *entry)
 {
     if (entry_encoding(entry) == ENTRY_TREE)

@@ -150,6 +150,10 @@ ALWAYS_INLINE int64_t *entry_expire_field(const struct entry *entry)
     return (int64_t *)((char *)entry + sizeof(struct entry));
 }
 
+/* The moment, in milliseconds since 1970, that lies `time` units behind an origin: one that can be set, so never ENTRY_NO_EXPIRE.
+ * False: it cannot be written. */
+bool entry_expire_at(int64_t time, int64_t unit_ms, int64_t origin_ms, int64_t *ret_ms);
+
 /* Milliseconds since 1970, ENTRY_NO_EXPIRE when the key lives for ever. */
 ALWAYS_INLINE int64_t entry_expire_ms(const struct entry *entry)
 {

@@ -127,42 +127,24 @@ static void insert_row(struct tree *rows, struct tree_place *place, struct strea
 
 /* ---- Names ------------------------------------------------------------------------------------------------- */
 
+static struct slice group_name_at(const void *set, uint32_t place)
+{
+    return stream_group_name(((const struct stream_groups *)set)->groups[place]);
+}
+
 static bool find_group(const struct stream_groups *set, struct slice name, uint32_t *ret_index)
 {
-    uint32_t low = 0, high = stream_groups_count(set);
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        int order = slice_compare(stream_group_name(set->groups[middle]), name);
-        if (order == 0) {
-            *ret_index = middle;
-            return true;
-        }
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    *ret_index = low;
-    return false;
+    return slice_find(name, stream_groups_count(set), group_name_at, set, ret_index);
+}
+
+static struct slice consumer_name_at(const void *group, uint32_t place)
+{
+    return stream_consumer_name(stream_group_consumer_at(group, place));
 }
 
 static bool find_consumer(const struct stream_group *group, struct slice name, uint32_t *ret_index)
 {
-    uint32_t low = 0, high = group->consumer_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        int order = slice_compare(stream_consumer_name(stream_group_consumer_at(group, middle)), name);
-        if (order == 0) {
-            *ret_index = middle;
-            return true;
-        }
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    *ret_index = low;
-    return false;
+    return slice_find(name, group->consumer_count, consumer_name_at, group, ret_index);
 }
 
 /* ---- Memory ------------------------------------------------------------------------------------------------ */

@@ -62,6 +62,26 @@ static void short_pieces(void **state)
     }
 }
 
+static struct slice letter_at(const void *letters, uint32_t place)
+{
+    return slice_make((const char *)letters + place, 1);
+}
+
+static void a_name_among_names_in_order(void **state)
+{
+    const char *letters = "bdfhj";
+    for (uint32_t count = 0; count <= 5; count++) {
+        for (char letter = 'a'; letter <= 'k'; letter++) {
+            uint32_t before = 0, place;
+            while (before < count && letters[before] < letter)
+                before++;
+            bool is_there = before < count && letters[before] == letter;
+            assert_int_equal(slice_find(slice_make(&letter, 1), count, letter_at, letters, &place), is_there);
+            assert_int_equal(place, before);
+        }
+    }
+}
+
 static void every_status_has_its_text(void **state)
 {
     for (int a = ST_OK; a <= ST_UNSUPPORTED; a++) {
@@ -79,6 +99,7 @@ int main(void)
         cmocka_unit_test(order),
         cmocka_unit_test(tokens),
         cmocka_unit_test(short_pieces),
+        cmocka_unit_test(a_name_among_names_in_order),
         cmocka_unit_test(every_status_has_its_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

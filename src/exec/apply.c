@@ -182,10 +182,10 @@ static const struct command *lookup(const struct slice *argv, uint32_t argc)
 }
 
 /* The parser takes what is behind a string for its line end. In a file that a crash has torn it may be something else: zeros. */
-static bool has_line_ends(const struct parser *parser, const char *bytes)
+static bool has_line_ends(const struct slice *argv, uint32_t argc)
 {
-    for (uint32_t i = 0; i < parser->arg_count; i++)
-        if (memcmp(bytes + parser->args[i].offset + parser->args[i].size, "\r\n", 2) != 0)
+    for (uint32_t i = 0; i < argc; i++)
+        if (memcmp(argv[i].data + argv[i].size, "\r\n", 2) != 0)
             return false;
     return true;
 }
@@ -271,10 +271,30 @@ static void advance(struct apply *apply, size_t size)
         apply->report.applied = apply->report.consumed;
 }
 
+/* Finds the request that begins at `bytes`, and its arguments; *ret_size is 0 when it is not whole. */
+static enum status find_request(struct apply *apply, char *bytes, size_t size, size_t *ret_size,
+                                uint32_t *ret_argc)
+{
+    const char *fault = NULL;
+    if (likely(parser_may_take_plain(&apply->parser, &limits))) {
+        *ret_size = parser_take_plain(bytes, size, apply->argv, apply->argv_capacity, ret_argc);
+        if (likely(*ret_size > 0))
+            return ST_OK;
+    }
+    switch (parser_next(&apply->parser, bytes, size, &limits, ret_size, &fault)) {
+    case PARSER_NEED_MORE: *ret_size = 0; return ST_OK;
+    case PARSER_ERROR: return malformed(apply, fault);
+    case PARSER_REQUEST: break;
+    }
+    *ret_argc = apply->parser.arg_count;
+    return take_arguments(apply, bytes) ? ST_OK
+                                        : malformed(apply, "no memory for the arguments of this request");
+}
+
 /* Deals with what begins at `bytes`; *ret_size is 0 when it is not whole. ST_AGAIN: A4. */
 static enum status apply_one(struct apply *apply, char *bytes, size_t size, size_t *ret_size)
 {
-    const char *fault = NULL;
+    uint32_t argc = 0;
     if (bytes[0] == '#' && apply->options.skip_annotations) {
         if (annotation_size(bytes, size, ret_size) != ST_OK)
             return malformed(apply, "an annotation that is too long");
@@ -283,18 +303,13 @@ static enum status apply_one(struct apply *apply, char *bytes, size_t size, size
     }
     if (bytes[0] != '*')
         return malformed(apply, "no request begins here");
-    switch (parser_next(&apply->parser, bytes, size, &limits, ret_size, &fault)) {
-    case PARSER_NEED_MORE: *ret_size = 0; return ST_OK;
-    case PARSER_ERROR: return malformed(apply, fault);
-    case PARSER_REQUEST: break;
-    }
-    uint32_t argc = apply->parser.arg_count;
+    enum status status = find_request(apply, bytes, size, ret_size, &argc);
+    if (status != ST_OK || *ret_size == 0)
+        return status;
     if (argc == 0)
         return malformed(apply, "an empty request");
-    if (!has_line_ends(&apply->parser, bytes))
+    if (!has_line_ends(apply->argv, argc))
         return malformed(apply, "a string that does not end in a line end");
-    if (!take_arguments(apply, bytes))
-        return malformed(apply, "no memory for the arguments of this request");
     bool queues = apply->client.flags & CLIENT_IN_TRANSACTION;
     bool is_done =
         !queues && apply->options.intercept &&

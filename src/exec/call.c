@@ -64,7 +64,7 @@ static bool locate(struct call *call, struct slice name, struct key *ret_key)
     return locate_hashed(call, name, hash_name(call, name), ret_key);
 }
 
-static void touch(struct call *call, struct entry *entry)
+ALWAYS_INLINE void touch(struct call *call, struct entry *entry)
 {
     struct keyspace *keyspace = call->exec->keyspace;
     /* Most reads find the clock as it is: no write, the line stays clean. */
@@ -94,7 +94,7 @@ void call_fetch_keys(const struct call *call, const struct slice *names, uint32_
     }
 }
 
-bool call_read_key_hashed(struct call *call, struct slice name, uint64_t hash, struct key *ret_key)
+ALWAYS_INLINE bool read_key(struct call *call, struct slice name, uint64_t hash, struct key *ret_key)
 {
     if (!locate_hashed(call, name, hash, ret_key)) {
         call->exec->stats.keyspace_misses++;
@@ -108,7 +108,7 @@ bool call_read_key_hashed(struct call *call, struct slice name, uint64_t hash, s
     return true;
 }
 
-bool call_write_key_hashed(struct call *call, struct slice name, uint64_t hash, struct key *ret_key)
+ALWAYS_INLINE bool write_key(struct call *call, struct slice name, uint64_t hash, struct key *ret_key)
 {
     if (!locate_hashed(call, name, hash, ret_key))
         return false;
@@ -116,14 +116,24 @@ bool call_write_key_hashed(struct call *call, struct slice name, uint64_t hash, 
     return true;
 }
 
+bool call_read_key_hashed(struct call *call, struct slice name, uint64_t hash, struct key *ret_key)
+{
+    return read_key(call, name, hash, ret_key);
+}
+
+bool call_write_key_hashed(struct call *call, struct slice name, uint64_t hash, struct key *ret_key)
+{
+    return write_key(call, name, hash, ret_key);
+}
+
 bool call_read_key(struct call *call, struct slice name, struct key *ret_key)
 {
-    return call_read_key_hashed(call, name, hash_name(call, name), ret_key);
+    return read_key(call, name, hash_name(call, name), ret_key);
 }
 
 bool call_write_key(struct call *call, struct slice name, struct key *ret_key)
 {
-    return call_write_key_hashed(call, name, hash_name(call, name), ret_key);
+    return write_key(call, name, hash_name(call, name), ret_key);
 }
 
 bool call_peek_key(struct call *call, struct slice name, struct key *ret_key)
@@ -142,13 +152,13 @@ static bool is_string_or_missing(struct call *call, const struct key *key)
 
 bool call_read_string(struct call *call, struct slice name, struct key *ret_key)
 {
-    call_read_key(call, name, ret_key);
+    read_key(call, name, hash_name(call, name), ret_key);
     return is_string_or_missing(call, ret_key);
 }
 
 bool call_write_string(struct call *call, struct slice name, struct key *ret_key)
 {
-    call_write_key(call, name, ret_key);
+    write_key(call, name, hash_name(call, name), ret_key);
     return is_string_or_missing(call, ret_key);
 }
 
@@ -168,14 +178,14 @@ static bool open_collection(struct call *call, enum entry_type type, const struc
 bool call_read_collection(struct call *call, struct slice name, enum entry_type type, struct key *ret_key,
                           struct collection_view *ret_view)
 {
-    call_read_key(call, name, ret_key);
+    read_key(call, name, hash_name(call, name), ret_key);
     return open_collection(call, type, ret_key, ret_view);
 }
 
 bool call_write_collection(struct call *call, struct slice name, enum entry_type type, struct key *ret_key,
                            struct collection_view *ret_view)
 {
-    call_write_key(call, name, ret_key);
+    write_key(call, name, hash_name(call, name), ret_key);
     return open_collection(call, type, ret_key, ret_view);
 }
 

@@ -103,7 +103,8 @@ static void refuse_unknown_subcommand(struct client *client, const struct reques
 
 /* ---- Checks --------------------------------------------------------------------------------------- */
 
-static bool is_well_formed(struct client *client, const struct request *request)
+/* Says what is not well-formed about the request. */
+NO_INLINE static bool is_well_formed_slow(struct client *client, const struct request *request)
 {
     const struct command *command = request->command;
     if (unlikely(!command)) {
@@ -119,6 +120,16 @@ static bool is_well_formed(struct client *client, const struct request *request)
         return false;
     }
     return true;
+}
+
+/* A container is one for the long way, with its name alone as well. */
+ALWAYS_INLINE bool is_well_formed(struct client *client, const struct request *request)
+{
+    const struct command *command = request->command;
+    if (likely(command != NULL && !(command->flags & CMD_CONTAINER) && request->argc >= command->args_min &&
+               request->argc <= command->args_max))
+        return true;
+    return is_well_formed_slow(client, request);
 }
 
 static bool is_allowed_in_subscriber_mode(const struct command *command)
@@ -450,7 +461,7 @@ NO_INLINE static void apply_modes(struct client *client, const struct request *r
         tracking_request_ended(client, request->command, request->argv, request->argc, is_executed);
 }
 
-static void execute(struct client *client, struct request *request)
+ALWAYS_INLINE void execute(struct client *client, struct request *request)
 {
     struct call call = {
         .exec = client->exec,

@@ -548,7 +548,7 @@ NO_INLINE static void window_fetch_rows(const struct window *window, const struc
     struct fetch_rows fetch;
     fetch_rows_begin(&fetch);
     for (unsigned i = 0; i < window->count; i++)
-        if (items[i] && fetch_has_rows(items[i]))
+        if (items[i] && fetch_has_rows(items[i], window->requests[i]))
             fetch_rows_add(&fetch, items[i], window->requests[i]);
     fetch_rows_all(&fetch);
 }
@@ -564,7 +564,7 @@ static void window_fetch_values(const struct window *window)
         if (!items[i])
             continue;
         fetch_value(items[i], window->requests[i]);
-        some_rows |= fetch_has_rows(items[i]);
+        some_rows |= fetch_has_rows(items[i], window->requests[i]);
     }
     if (some_rows)
         window_fetch_rows(window, items);

@@ -41,10 +41,11 @@ void fetch_rows_add(struct fetch_rows *fetch, const struct entry *entry, const s
 void fetch_rows_all(struct fetch_rows *fetch);
 
 /* Whether it is worth while to look what the request will read of it. */
-ALWAYS_INLINE bool fetch_has_rows(const struct entry *entry)
+ALWAYS_INLINE bool fetch_has_rows(const struct entry *entry, const struct request *request)
 {
     enum entry_encoding encoding = entry_encoding(entry);
-    return encoding == ENTRY_PAGE || encoding == ENTRY_TREE || encoding == ENTRY_OBJECT;
+    return encoding == ENTRY_OBJECT ||
+           ((encoding == ENTRY_PAGE || encoding == ENTRY_TREE) && request->command->member_arg > 0);
 }
 
 #endif

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "base/alloc.h"
+#include "base/copy.h"
 #include "base/descriptors.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -280,8 +281,42 @@ static const struct command *lookup(const struct slice *argv, uint32_t argc)
     return command;
 }
 
-/* Adds the request that the parser has just found. False when memory for its arguments is refused. */
-static bool add_request(struct conn *conn, struct run *run, const char *bytes, uint64_t size)
+/* The same for the run's next request: pipelines are mostly of one command, in the same letters. */
+ALWAYS_INLINE const struct command *lookup_next(const struct run *run, const struct slice *argv,
+                                                uint32_t argc)
+{
+    const struct request *before =
+        &run->requests[run->count - 1]; /* not there for the first: not looked at */
+    if (run->count > 0 && before->command != NULL && before->argv[0].size == argv[0].size &&
+        before->command->subcommand_count == 0 && before->command->parent == NULL &&
+        equal_short(before->argv[0].data, argv[0].data, argv[0].size))
+        return before->command;
+    return lookup(argv, argc);
+}
+
+/* Adds the request that has just been found, whose arguments are the run's last ones. */
+ALWAYS_INLINE void add_request(struct conn *conn, struct run *run, struct slice *argv, uint32_t argc,
+                               uint64_t size)
+{
+    const struct command *command = lookup_next(run, argv, argc);
+    struct request *request = &run->requests[run->count++];
+    *request = (struct request){.command = command,
+                                .argv = argv,
+                                .argc = argc,
+                                .bytes = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX};
+    if (unlikely(command == NULL))
+        return;
+    run->direct_count += command->direct != NULL;
+    if (command->first_key > 0 && likely(argc > (uint32_t)command->first_key)) {
+        request->has_key = true;
+        request->key_hash = hash_slice(argv[command->first_key], conn->io->group->options.hash_seed);
+        if (conn->io->heap != NULL && command->value_arg > 0)
+            build_value(conn->io->heap, run, argv);
+    }
+}
+
+/* The same of what the parser has found. False when memory for its arguments is refused. */
+NO_INLINE static bool add_parsed(struct conn *conn, struct run *run, const char *bytes, uint64_t size)
 {
     const struct parser *parser = &conn->parser;
     uint32_t argc = parser->arg_count;
@@ -290,19 +325,7 @@ static bool add_request(struct conn *conn, struct run *run, const char *bytes, u
         return false;
     for (uint32_t i = 0; i < argc; i++)
         argv[i] = slice_make(bytes + parser->args[i].offset, parser->args[i].size);
-    struct request *request = &run->requests[run->count++];
-    const struct command *command = lookup(argv, argc);
-    *request = (struct request){.command = command,
-                                .argv = argv,
-                                .argc = argc,
-                                .bytes = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX};
-    run->direct_count += command && command->direct;
-    if (command && command->first_key > 0 && argc > (uint32_t)command->first_key) {
-        request->has_key = true;
-        request->key_hash = hash_slice(argv[command->first_key], conn->io->group->options.hash_seed);
-        if (conn->io->heap != NULL && command->value_arg > 0)
-            build_value(conn->io->heap, run, argv);
-    }
+    add_request(conn, run, argv, argc, size);
     return true;
 }
 
@@ -344,7 +367,7 @@ static bool is_run_full(const struct run *run, const struct parser_limits *limit
 {
     if (unlikely(!limits->authenticated) && run->count > 0)
         return true;
-    return run->count == RUN_REQUESTS || run->extra_arguments || run->argument_count == RUN_ARGUMENTS;
+    return run->count == RUN_REQUESTS || run->argument_count == RUN_ARGUMENTS || run->extra_arguments;
 }
 
 static void note_fault(struct conn *conn, struct run *run, const char *text)
@@ -412,30 +435,59 @@ enum filled {
     FILLED_SO_FAR /* the next request is to be answered directly, and waits */
 };
 
+/* Adds the next request if it is a plain one (parser_take_plain). Returns its size; 0: it is not, and nothing has happened. */
+ALWAYS_INLINE size_t add_plain(struct conn *conn, struct run *run, const char *bytes, size_t size)
+{
+    struct slice *argv = &run->arguments[run->argument_count];
+    uint32_t argc;
+    size_t taken =
+        parser_take_plain(bytes, size, argv, (uint32_t)(RUN_ARGUMENTS - run->argument_count), &argc);
+    if (likely(taken > 0)) {
+        run->argument_count = (uint16_t)(run->argument_count + argc);
+        add_request(conn, run, argv, argc, taken);
+    }
+    return taken;
+}
+
+/* The same of any other: bytes of the run's input that do not begin like a plain request. */
+NO_INLINE static enum parser_result add_any(struct conn *conn, struct run *run, char *bytes, size_t size,
+                                            const struct parser_limits *limits, size_t *ret_taken)
+{
+    const char *error;
+    enum parser_result result = parser_next(&conn->parser, bytes, size, limits, ret_taken, &error);
+    if (result == PARSER_NEED_MORE) {
+        conn->wanted = *ret_taken;
+    } else if (result == PARSER_ERROR) {
+        note_fault(conn, run, error);
+    } else if (conn->parser.arg_count > 0 && !add_parsed(conn, run, bytes, *ret_taken)) {
+        conn->parsed += *ret_taken;
+        note_fault(conn, run, "ERR no memory for the arguments of this request");
+        return PARSER_ERROR;
+    }
+    return result;
+}
+
 /* Finds requests until the bytes end, the run is full or something is wrong. */
 static enum filled fill_run(struct conn *conn, struct run *run, const struct parser_limits *limits)
 {
-    while (!is_run_full(run, limits)) {
-        char *bytes = conn->input->data + conn->parsed;
-        size_t size;
-        const char *error;
-        if (conn->parsed == conn->input->end)
+    bool may_wait = conn->io->direct != NULL;
+    bool is_plain = parser_may_take_plain(&conn->parser, limits);
+    char *bytes = conn->input->data + conn->parsed, *end = conn->input->data + conn->input->end;
+    size_t taken;
+    conn->wanted = 0;
+    for (; !is_run_full(run, limits); bytes += taken, conn->parsed += taken) {
+        unsigned count = run->count;
+        if (bytes == end)
             return FILLED_ALL;
-        switch (parser_next(&conn->parser, bytes, conn->input->end - conn->parsed, limits, &size, &error)) {
-        case PARSER_NEED_MORE: conn->wanted = size; return FILLED_ALL;
-        case PARSER_ERROR: note_fault(conn, run, error); return FILLED_ALL;
-        case PARSER_REQUEST:
-            conn->parsed += size;
-            conn->wanted = 0;
-            if (conn->parser.arg_count > 0 && !add_request(conn, run, bytes, size)) {
-                note_fault(conn, run, "ERR no memory for the arguments of this request");
+        taken = likely(is_plain) ? add_plain(conn, run, bytes, (size_t)(end - bytes)) : 0;
+        if (unlikely(taken == 0)) {
+            if (add_any(conn, run, bytes, (size_t)(end - bytes), limits, &taken) != PARSER_REQUEST)
                 return FILLED_ALL;
-            }
-            if (conn->parser.arg_count > 0 && unlikely(must_wait(conn, run, bytes[0]))) {
-                take_back_request(run);
-                conn->parsed -= size;
-                return FILLED_SO_FAR;
-            }
+            is_plain = parser_may_take_plain(&conn->parser, limits);
+        }
+        if (unlikely(may_wait) && run->count > count && unlikely(must_wait(conn, run, bytes[0]))) {
+            take_back_request(run);
+            return FILLED_SO_FAR;
         }
     }
     return FILLED_RUN;

@@ -141,9 +141,10 @@ ALWAYS_INLINE bool entry_has_expire(const struct entry *entry)
 /* Offset of the word (or of the key where there is none). */
 ALWAYS_INLINE size_t entry_word_offset(const struct entry *entry)
 {
-    unsigned flags = entry_flags(entry);
-    return sizeof(struct entry) + (flags & ENTRY_HAS_EXPIRE ? 8 : 0) + (flags & ENTRY_LONG_KEY ? 8 : 0);
+    size_t flags = entry_flags(entry);
+    return sizeof(struct entry) + (flags & ENTRY_HAS_EXPIRE) * 8 + (flags & ENTRY_LONG_KEY) * 4;
 }
+_Static_assert(ENTRY_HAS_EXPIRE * 8 == 8 && ENTRY_LONG_KEY * 4 == 8, "each flag stands for a word");
 
 ALWAYS_INLINE int64_t *entry_expire_field(const struct entry *entry)
 {

@@ -20,9 +20,6 @@
 /* Digits of a length that are read without looking for the line's end first; more take the careful path. */
 #define FAST_DIGITS_MAX 9
 
-#define COUNT_LINE_MIN 4 /* "*1\r\n" */
-#define BULK_MIN       6 /* "$0\r\n\r\n" */
-
 void parser_init(struct parser *parser)
 {
     *parser = (struct parser){.phase = PARSER_START, .bulk_size = -1};
@@ -97,12 +94,6 @@ static enum parser_result finish(struct parser *parser, size_t request_size, siz
 
 /* ---- Length lines --------------------------------------------------------------------------------- */
 
-/* The value of a digit; more than 9 for any other byte. */
-ALWAYS_INLINE uint32_t digit_value(char c)
-{
-    return (uint32_t)(unsigned char)c - '0';
-}
-
 /* Reads a length of any usual number of digits whose line has arrived whole, `text` being the byte behind the type
  * byte. Returns where the next line begins; NULL when the line is incomplete or in any way unusual: then
  * read_length_line decides. */
@@ -111,8 +102,8 @@ static NO_INLINE const char *read_plain_length(const char *text, const char *end
     const char *digits_end = text + FAST_DIGITS_MAX;
     const char *at = text;
     int64_t length = 0;
-    for (; at < end && at < digits_end && digit_value(*at) <= 9; at++)
-        length = length * 10 + digit_value(*at);
+    for (; at < end && at < digits_end && parser_digit(*at) <= 9; at++)
+        length = length * 10 + parser_digit(*at);
     bool plain = at != text && (*text != '0' || at == text + 1) && end - at >= 2 && *at == '\r';
     if (!plain)
         return NULL;
@@ -203,34 +194,15 @@ static NO_INLINE enum parser_result read_bulk_header(struct parser *parser, cons
     return PARSER_REQUEST;
 }
 
-/* Reads the header of a bulk string of at least BULK_MIN bytes at `at`. Lengths of one to three digits are most of
- * all, so they are spelt out. Returns where the value begins, NULL when the header is not a plain one. */
+/* Reads the header of a bulk string of at least PARSER_BULK_MIN bytes at `at`. Returns where the value begins, NULL when the header is
+ * not a plain one. */
 ALWAYS_INLINE const char *read_plain_header(const char *at, const char *end, int64_t *ret_length)
 {
-    if (unlikely(at[0] != '$'))
-        return NULL;
-    uint32_t length = digit_value(at[1]);
-    if (at[2] == '\r') {
-        *ret_length = length;
-        return likely(length <= 9) ? at + 4 : NULL;
-    }
-    uint32_t second = digit_value(at[2]);
-    if (unlikely(length - 1 > 8 || second > 9)) /* no leading zero */
-        return NULL;
-    length = length * 10 + second;
-    if (likely(at[3] == '\r')) {
-        *ret_length = length;
-        return at + 5;
-    }
-    uint32_t third = digit_value(at[3]);
-    if (likely(third <= 9 && at[4] == '\r')) {
-        *ret_length = length * 10 + third;
-        return at + 6;
-    }
-    int64_t longer;
-    const char *value = read_plain_length(at + 1, end, &longer);
-    if (likely(value != NULL))
-        *ret_length = longer;
+    size_t length;
+    const char *value = parser_plain_header(at, &length);
+    if (unlikely(value == NULL))
+        return at[0] == '$' ? read_plain_length(at + 1, end, ret_length) : NULL;
+    *ret_length = (int64_t)length;
     return value;
 }
 
@@ -243,7 +215,7 @@ ALWAYS_INLINE const char *take_plain_arguments(struct parser *parser, const char
     int64_t missing = *left;
     for (; missing > 0; missing--) {
         int64_t length = 0;
-        if (unlikely(end - at < BULK_MIN))
+        if (unlikely(end - at < PARSER_BULK_MIN))
             break;
         const char *value = read_plain_header(at, end, &length);
         if (unlikely(value == NULL || length > plain_max || end - value < length + 2))
@@ -320,24 +292,6 @@ static NO_INLINE enum parser_result read_inline(struct parser *parser, char *byt
     }
 }
 
-/* The usual request, from first to last byte: fewer than ten arguments, all of them here. Returns its size; 0 when it
- * is not like that: then nothing has happened that parsing it again would not undo. */
-ALWAYS_INLINE size_t read_plain_request(struct parser *parser, const char *bytes, size_t size,
-                                        const struct parser_limits *limits)
-{
-    int64_t count = size >= COUNT_LINE_MIN && bytes[2] == '\r' ? digit_value(bytes[1]) : 0;
-    if (unlikely(count < 1 || count > 9 || count > limits->multibulk_max))
-        return 0;
-    const char *end = take_plain_arguments(parser, bytes, bytes + COUNT_LINE_MIN, bytes + size,
-                                           plain_bulk_max(limits), &count);
-    if (unlikely(count > 0)) {
-        parser->arg_count = 0;
-        return 0;
-    }
-    parser->scanned = 0;
-    return (size_t)(end - bytes);
-}
-
 enum parser_result parser_next(struct parser *parser, char *bytes, size_t size,
                                const struct parser_limits *limits, size_t *ret_size, const char **ret_error)
 {
@@ -351,11 +305,6 @@ enum parser_result parser_next(struct parser *parser, char *bytes, size_t size,
         }
         if (unlikely(bytes[0] != '*'))
             return read_inline(parser, bytes, size, ret_size, ret_error);
-        size_t request_size = read_plain_request(parser, bytes, size, limits);
-        if (likely(request_size > 0)) {
-            *ret_size = request_size;
-            return PARSER_REQUEST;
-        }
         enum parser_result result = read_count(parser, bytes, size, limits, ret_size, ret_error);
         if (result != PARSER_REQUEST)
             return result;

@@ -1,6 +1,6 @@
 /* Finds complete requests in a connection's bytes: RESP arrays of bulk strings, and inline commands.
  *
- * Principal entry points: parser_init, parser_next.
+ * Principal entry points: parser_init, parser_next; parser_take_plain for most requests.
  * Nothing is copied: arguments are slices of the caller's buffer (inline commands with quotes are unescaped
  * in place). The parser remembers how far it came by offsets from the request's first byte, so the caller may
  * move an incomplete request to another buffer between two calls. Threads: the owner of the connection. The
@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/macros.h"
 #include "base/slice.h"
 
 #define PARSER_INLINE_MAX ((size_t)64 << 10) /* longest inline command and longest length line */
@@ -82,5 +83,83 @@ void parser_done(struct parser *parser);
  * in place. */
 enum parser_result parser_next(struct parser *parser, char *bytes, size_t size,
                                const struct parser_limits *limits, size_t *ret_size, const char **ret_error);
+
+/* ---- Most requests --------------------------------------------------------------------------------- */
+
+#define PARSER_PLAIN_ARGS 99  /* two digits */
+#define PARSER_PLAIN_BULK 999 /* three digits */
+#define PARSER_BULK_MIN   6   /* "$0\r\n\r\n" */
+
+/* The value of a digit; more than 9 for any other byte. */
+ALWAYS_INLINE uint32_t parser_digit(char c)
+{
+    return (uint32_t)(unsigned char)c - '0';
+}
+
+/* Reads the header of a bulk string of at least PARSER_BULK_MIN bytes at `at`. Lengths of one to three digits are most of all, so
+ * they are spelt out. Returns where the value begins; NULL when the header is another. */
+ALWAYS_INLINE const char *parser_plain_header(const char *at, size_t *ret_length)
+{
+    if (unlikely(at[0] != '$'))
+        return NULL;
+    uint32_t length = parser_digit(at[1]);
+    if (at[2] == '\r') {
+        *ret_length = length;
+        return likely(length <= 9) ? at + 4 : NULL;
+    }
+    uint32_t second = parser_digit(at[2]);
+    if (unlikely(length - 1 > 8 || second > 9)) /* no leading zero */
+        return NULL;
+    length = length * 10 + second;
+    *ret_length = length;
+    if (likely(at[3] == '\r'))
+        return at + 5;
+    uint32_t third = parser_digit(at[3]);
+    *ret_length = length * 10 + third;
+    return likely(third <= 9 && at[4] == '\r') ? at + 6 : NULL;
+}
+
+/* Whether parser_take_plain may be asked: it knows of no limits, of no request that has been begun, and of no memory to be given back. */
+ALWAYS_INLINE bool parser_may_take_plain(const struct parser *parser, const struct parser_limits *limits)
+{
+    return parser->phase == PARSER_START && parser->scanned == 0 &&
+           parser->arg_capacity <= PARSER_ARGS_KEEP && limits->bulk_max >= PARSER_PLAIN_BULK &&
+           limits->multibulk_max >= PARSER_PLAIN_ARGS && limits->authenticated;
+}
+
+/* The most usual of requests in one go: an array of at most PARSER_PLAIN_ARGS bulk strings, each of at most PARSER_PLAIN_BULK bytes, all of
+ * them here. Writes its arguments, at most `args_max`, and their number, and returns its size, as parser_next would. 0: it is not like that,
+ * or not a request at all; that is for parser_next to say. */
+ALWAYS_INLINE size_t parser_take_plain(const char *bytes, size_t size, struct slice *ret_args,
+                                       uint32_t args_max, uint32_t *ret_count)
+{
+    const char *end = bytes + size, *at = bytes + 4;
+    if (unlikely(size < 5 || bytes[0] != '*'))
+        return 0;
+    uint32_t count = parser_digit(bytes[1]);
+    if (unlikely(bytes[2] != '\r')) {
+        uint32_t second = parser_digit(bytes[2]);
+        if (count - 1 > 8 || second > 9 || bytes[3] != '\r')
+            return 0;
+        count = count * 10 + second;
+        at++;
+    } else if (unlikely(count > 9)) {
+        return 0;
+    }
+    if (unlikely(count - 1 >= args_max))
+        return 0;
+    for (uint32_t i = 0; i < count; i++) {
+        size_t length;
+        if (unlikely(end - at < PARSER_BULK_MIN))
+            return 0;
+        const char *value = parser_plain_header(at, &length);
+        if (unlikely(value == NULL || (size_t)(end - value) < length + 2))
+            return 0;
+        ret_args[i] = slice_make(value, length);
+        at = value + length + 2;
+    }
+    *ret_count = count;
+    return (size_t)(at - bytes);
+}
 
 #endif

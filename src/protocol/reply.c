@@ -210,10 +210,7 @@ ALWAYS_INLINE char *write_header(char *at, char type, uint64_t number)
         *at++ = (char)('0' + small / 10 % 10);
         *at++ = (char)('0' + small % 10);
     } else {
-        char digits[NUM_I64_TEXT_MAX];
-        size_t size = num_format_u64(number, digits);
-        memcpy(at, digits, size);
-        at += size;
+        at += num_format_u64(number, at);
     }
     return write_line_end(at);
 }
@@ -275,10 +272,7 @@ void reply_int(struct reply *reply, int64_t value)
     char *at = reply->cursor;
     *at++ = ':';
     *at++ = '-';
-    char digits[NUM_I64_TEXT_MAX];
-    size_t size = num_format_u64(0 - (uint64_t)value, digits);
-    memcpy(at, digits, size);
-    reply->cursor = write_line_end(at + size);
+    reply->cursor = write_line_end(at + num_format_u64(0 - (uint64_t)value, at));
 }
 
 /* ---- Strings -------------------------------------------------------------------------------------- */

@@ -130,7 +130,7 @@ static void listpack_bounds(const struct tree *rows, size_t bytes_max, size_t *r
     *ret_most = has_blobs ? SIZE_MAX : most;
 }
 
-bool list_is_compact(const struct tree *rows, int64_t limit, bool half)
+bool list_is_compact_slow(const struct tree *rows, int64_t limit, bool half)
 {
     unsigned share = half ? 2 : 1;
     if (limit >= 0)

@@ -50,8 +50,17 @@ enum list_found {
 /* Looks for the next match among the next LIST_SEARCH_STEP elements. */
 enum list_found list_search_next(struct list_search *search, uint64_t *ret_position);
 
+/* More rows fit into no limit of bytes: none takes less than two. */
+#define LIST_COMPACT_ROWS_MAX (((uint64_t)64 << 10) / 2)
+
 /* Whether Redis would keep the list as one listpack under list-max-listpack-size `limit`: a number of elements, or from
  * -1 to -5 a number of bytes from 4 KB to 64 KB. `half`: under half of it. Looks at no more than it takes to know. */
-bool list_is_compact(const struct tree *rows, int64_t limit, bool half);
+bool list_is_compact_slow(const struct tree *rows, int64_t limit, bool half);
+ALWAYS_INLINE bool list_is_compact(const struct tree *rows, int64_t limit, bool half)
+{
+    if (limit < 0 && tree_rows(rows) > LIST_COMPACT_ROWS_MAX)
+        return false;
+    return list_is_compact_slow(rows, limit, half);
+}
 
 #endif

@@ -20,6 +20,7 @@ struct feed {
     char *left;      /* bytes of the request under way */
     size_t left_size;
     size_t size_wanted; /* lower bound that the parser gave for it */
+    size_t plain_count; /* requests that parser_take_plain found too */
     bool failed;
 };
 
@@ -51,6 +52,38 @@ static inline void feed_note_request(struct feed *feed, const char *bytes, size_
     buf_append_char(&feed->seen, '\n');
 }
 
+/* What parser_take_plain makes of the same bytes; size 0: nothing. */
+struct feed_plain {
+    struct slice *args;
+    uint32_t count;
+    size_t size;
+};
+
+static inline void feed_take_plain(const struct feed *feed, const char *bytes, size_t size,
+                                   struct feed_plain *ret_plain)
+{
+    *ret_plain = (struct feed_plain){.args = calloc(PARSER_PLAIN_ARGS, sizeof(struct slice))};
+    ASSERT(ret_plain->args != NULL);
+    if (parser_may_take_plain(&feed->parser, &feed->limits))
+        ret_plain->size =
+            parser_take_plain(bytes, size, ret_plain->args, PARSER_PLAIN_ARGS, &ret_plain->count);
+}
+
+/* What it finds, parser_next finds as well. */
+static inline void feed_check_plain(struct feed *feed, const char *bytes, struct feed_plain *plain,
+                                    enum parser_result result, size_t result_size)
+{
+    if (plain->size > 0) {
+        ASSERT(result == PARSER_REQUEST && result_size == plain->size &&
+               feed->parser.arg_count == plain->count);
+        for (uint32_t i = 0; i < plain->count; i++)
+            ASSERT(plain->args[i].data == bytes + feed->parser.args[i].offset &&
+                   plain->args[i].size == feed->parser.args[i].size);
+        feed->plain_count++;
+    }
+    free(plain->args);
+}
+
 static inline void feed_bytes(struct feed *feed, const char *bytes, size_t size)
 {
     if (feed->failed || size == 0)
@@ -67,8 +100,11 @@ static inline void feed_bytes(struct feed *feed, const char *bytes, size_t size)
     for (;;) {
         size_t result_size = 0;
         const char *error = NULL;
+        struct feed_plain plain;
+        feed_take_plain(feed, block + at, total - at, &plain);
         enum parser_result result =
             parser_next(&feed->parser, block + at, total - at, &feed->limits, &result_size, &error);
+        feed_check_plain(feed, block + at, &plain, result, result_size);
         if (result == PARSER_ERROR) {
             buf_printf(&feed->seen, "!%s\n", error);
             feed->failed = true;

@@ -79,6 +79,27 @@ static void integers_that_are_none(void **state)
     assert_int_equal(value, 42); /* untouched */
 }
 
+/* Around every number of digits, and every number that a step of the division by halves may get wrong. */
+static void writes_integers_as_printf_does(void **state)
+{
+    char text[NUM_I64_TEXT_MAX], expected[NUM_I64_TEXT_MAX];
+    for (uint64_t power = 1, i = 0; i < 20; i++, power *= 10) {
+        for (uint64_t value = power - 2 * (power > 1); value <= power + 2; value++) {
+            int size = snprintf(expected, sizeof expected, "%llu", (unsigned long long)value);
+            assert_int_equal(num_format_u64(value, text), size);
+            assert_memory_equal(text, expected, (size_t)size);
+        }
+    }
+    for (uint64_t value = 0; value < 10000; value++) {
+        const uint64_t values[] = {value, value * 10000, value * 10000 + 9999 - value};
+        for (size_t i = 0; i < ARRAY_COUNT(values); i++) {
+            int size = snprintf(expected, sizeof expected, "%llu", (unsigned long long)values[i]);
+            assert_int_equal(num_format_u64(values[i], text), size);
+            assert_memory_equal(text, expected, (size_t)size);
+        }
+    }
+}
+
 static void unsigned_integers(void **state)
 {
     char text[NUM_I64_TEXT_MAX];
@@ -319,6 +340,7 @@ int main(void)
         cmocka_unit_test(integers_of_every_length),
         cmocka_unit_test(integers_that_are_none),
         cmocka_unit_test(unsigned_integers),
+        cmocka_unit_test(writes_integers_as_printf_does),
         cmocka_unit_test(doubles_in_known_texts),
         cmocka_unit_test(doubles_are_shortest),
         cmocka_unit_test(doubles_read),

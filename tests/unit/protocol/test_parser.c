@@ -282,6 +282,60 @@ static void takes_memory_for_what_has_arrived_only(void **state)
     parser_done(&parser);
 }
 
+/* Of these the short way (parser_take_plain) knows some; that it agrees with the long one feed_bytes asserts, of all cases. */
+static void finds_plain_requests_in_one_go(void **state)
+{
+    static const struct {
+        const char *input;
+        size_t plain; /* requests of which it is one */
+    } cases[] = {
+        {PING PING, 2},
+        {"*2\r\n$0\r\n\r\n$12\r\n0123456789ab\r\n" PING, 2},
+        {"*10\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n$1\r\n4\r\n$1\r\n5\r\n$1\r\n6\r\n$1\r\n7\r\n$1\r\n8\r\n$"
+         "1\r\n9\r\n$1"
+         "\r\na\r\n",
+         1},
+        {"PING\r\n" PING, 1},
+        {"*0\r\n" PING, 1},
+        {"*1\r\n$4\r\nPIN", 0},
+        {"*1\r\n$4\r\nPING\r", 0},
+        {"*1\r", 0},
+        {"*:\r\n$4\r\nPING\r\n", 0},
+        {"*01\r\n$4\r\nPING\r\n", 0},
+        {"*1:\r\n$4\r\nPING\r\n", 0},
+        {"*1\r\n$04\r\nPING\r\n", 0},
+        {"*1\r\n$:\r\n0123456789\r\n", 0},
+        {"*1\r\n$1:\r\n01234567890123456789\r\n", 0},
+        {"*1\r\n:4\r\nPING\r\n", 0},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct feed feed;
+        feed_init(&feed, usual);
+        feed_bytes(&feed, cases[i].input, strlen(cases[i].input));
+        assert_int_equal(feed.plain_count, cases[i].plain);
+        feed_done(&feed);
+    }
+}
+
+/* Of a value with three digits; and of one whose size takes four, which it leaves. */
+static void finds_plain_values_of_up_to_999_bytes(void **state)
+{
+    for (int size = 99; size <= 1000; size += size == 99 ? 1 : size == 100 ? 899 : 1) {
+        struct buf input = {0};
+        buf_printf(&input, "*2\r\n$4\r\nECHO\r\n$%d\r\n", size);
+        for (int i = 0; i < size; i++)
+            buf_append_char(&input, 'v');
+        buf_append_string(&input, "\r\n");
+        struct feed feed;
+        feed_init(&feed, usual);
+        feed_bytes(&feed, input.data, input.size);
+        assert_int_equal(feed.plain_count, size <= PARSER_PLAIN_BULK);
+        assert_int_equal(feed.left_size, 0);
+        feed_done(&feed);
+        buf_done(&input);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +349,8 @@ int main(void)
         cmocka_unit_test(limits_line_lengths),
         cmocka_unit_test(says_how_much_is_to_come),
         cmocka_unit_test(takes_memory_for_what_has_arrived_only),
+        cmocka_unit_test(finds_plain_requests_in_one_go),
+        cmocka_unit_test(finds_plain_values_of_up_to_999_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

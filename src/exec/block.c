@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/role.h"
 #include "exec/call.h"
+#include "exec/dispatch.h"
 #include "exec/hold.h"
 #include "exec/pause.h"
 #include "exec/permit.h"
@@ -384,6 +385,7 @@ void block_serve_ready_slow(struct block_table *block)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
     struct exec *exec = block->exec;
+    dispatch_take_time(exec);
     uint64_t begin = pause_begin(exec);
     keyspace_begin_steps(exec->keyspace);
     while (!list_is_empty(&block->ready)) {

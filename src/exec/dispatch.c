@@ -314,17 +314,18 @@ void dispatch_tell_long(struct call *call, uint64_t ns)
         blame_slow(call, ns);
 }
 
-/* Accounts for a command that has just ended. */
-ALWAYS_INLINE void account(struct call *call, struct command_stats *stats, uint64_t ns)
+/* Takes the time of commands of a kind that have just ended, `call` last: the time since the last mark, divided among them. */
+ALWAYS_INLINE void account(struct call *call, uint32_t count, uint64_t ns)
 {
     struct exec *exec = call->exec;
-    stats->calls++;
+    struct command_stats *stats = &exec->command_stats[call->command->id];
+    stats->calls += count;
     stats->ns += ns;
-    exec->stats.commands++;
+    exec->stats.commands += count;
     exec->stats.busy_ns += ns;
     struct command_times *times = blame_times(exec, &stats->times);
     if (likely(times != NULL))
-        durations_count_one(&times->execute, ns, 1);
+        durations_count_one(&times->execute, count == 1 ? ns : ns / count, count);
     if (unlikely(ns >= SPAN_MIN_NS))
         note_long(call, stats, ns);
     if (unlikely(exec->tick_mark - exec->blame.request.arrived_ticks >= exec->blame.slow_ticks))
@@ -346,14 +347,18 @@ NO_INLINE static void tell_monitors(struct call *call)
         exec->hooks.monitor(exec->hooks.context, call);
 }
 
-ALWAYS_INLINE void call_ended(struct call *call, uint32_t errors, uint64_t ns)
+/* Before it is accounted for. */
+ALWAYS_INLINE void check_ended(struct call *call, uint32_t errors)
 {
-    struct exec *exec = call->exec;
-    struct command_stats *stats = &exec->command_stats[call->command->id];
     check_written_keys(call);
     if (unlikely(call->out->error_count != errors))
-        note_errors(call, stats, errors);
-    account(call, stats, ns);
+        note_errors(call, &call->exec->command_stats[call->command->id], errors);
+}
+
+/* And behind that. */
+ALWAYS_INLINE void tell_ended(struct call *call)
+{
+    struct exec *exec = call->exec;
     if (unlikely(exec->propagate.log != NULL) && call->has_changed)
         propagate_call_end(call);
     if (unlikely(exec->monitor_count))
@@ -362,7 +367,9 @@ ALWAYS_INLINE void call_ended(struct call *call, uint32_t errors, uint64_t ns)
 
 void exec_call_ended(struct call *call, uint32_t errors, uint64_t ns)
 {
-    call_ended(call, errors, ns);
+    check_ended(call, errors);
+    account(call, 1, ns);
+    tell_ended(call);
 }
 
 /* The time since the end of the last command, which is that of the call. */
@@ -376,6 +383,72 @@ ALWAYS_INLINE uint64_t take_time(const struct call *call)
     return ns;
 }
 
+/* The same of a stretch, whose last command is the call (Z1). */
+NO_INLINE static void account_stretch(struct call *call, uint32_t count)
+{
+    struct exec *exec = call->exec;
+    uint64_t begin_ticks = exec->tick_mark, ns = take_time(call);
+    exec->untimed.count = 0;
+    exec->blame.request.begin_ticks = exec->tick_mark - (exec->tick_mark - begin_ticks) / count;
+    account(call, count, ns);
+}
+
+void dispatch_take_time_slow(struct exec *exec)
+{
+    struct client *client = exec->untimed.client;
+    const struct request *request = exec->untimed.last;
+    struct call call = {
+        .exec = exec,
+        .client = client,
+        .command = request->command,
+        .argv = request->argv,
+        .argc = request->argc,
+        .db = client->db,
+        .out = &client->out,
+    };
+    const struct blame_request next = exec->blame.request;
+    exec->blame.request.arrived_ticks = client->pending_head->arrived_ticks;
+    account_stretch(&call, exec->untimed.count);
+    exec->blame.request = next;
+}
+
+#define SHORT_BYTES_MAX 512 /* of a request: what it takes to store them is little, too */
+
+/* Of a command that takes keys: whether it looks at few things, by its declaration, and waits for nothing. */
+ALWAYS_INLINE bool is_short(const struct command *command, const struct request *request)
+{
+    bool is_bounded = command->cost <= COST_ARGUMENTS ||
+                      (command->cost == COST_SLICEABLE && request->argc < command->sliced_from);
+    return is_bounded && request->has_key && request->bytes <= SHORT_BYTES_MAX &&
+           !(command->flags & (CMD_BLOCKING | CMD_ADMIN));
+}
+
+/* Z1 to Z3, of a request that has just been executed and the one behind it. */
+ALWAYS_INLINE bool may_stay_untimed(const struct exec *exec, const struct run *run,
+                                    const struct request *request)
+{
+    const struct request *next = request + 1;
+    return next < &run->requests[run->stop] && next->command == request->command && !next->is_plain &&
+           is_short(request->command, request) && is_short(next->command, next) &&
+           exec->blame.slow_ticks > 0 &&
+           (int64_t)(exec->tick_mark - run->arrived_ticks) < (int64_t)(exec->blame.slow_ticks / 2);
+}
+
+/* `run` is NULL where the request is of none. */
+ALWAYS_INLINE void take_time_of(struct call *call, const struct run *run, const struct request *request)
+{
+    struct exec *exec = call->exec;
+    if (run != NULL && may_stay_untimed(exec, run, request)) {
+        exec->untimed.client = call->client;
+        exec->untimed.last = request;
+        exec->untimed.count++;
+    } else if (exec->untimed.count > 0) {
+        account_stretch(call, exec->untimed.count + 1);
+    } else {
+        account(call, 1, take_time(call));
+    }
+}
+
 NO_INLINE static void run_sliced(struct call *call)
 {
     struct exec *exec = call->exec;
@@ -386,7 +459,7 @@ NO_INLINE static void run_sliced(struct call *call)
     dispatch_end_steps(call, several);
     uint64_t ns = take_time(call);
     if (likely(outcome == SLICED_ENDED)) {
-        call_ended(call, errors, ns);
+        exec_call_ended(call, errors, ns);
     } else if (outcome == SLICED_GOES_ON) {
         call->client->sliced->ns += ns;
         call->client->sliced->request = exec->blame.request;
@@ -403,7 +476,7 @@ bool dispatch_takes_steps_slow(const struct call *call)
     return (int64_t)call->argc + command->last_key >= command->first_key + command->key_step;
 }
 
-ALWAYS_INLINE void run(struct call *call)
+ALWAYS_INLINE void run_command(struct call *call, const struct run *run, const struct request *request)
 {
     if (call->command->cost == COST_SLICEABLE && call->argc >= call->command->sliced_from &&
         sliced_is_possible(call)) {
@@ -414,12 +487,14 @@ ALWAYS_INLINE void run(struct call *call)
     bool several = dispatch_begin_steps(call);
     call->command->run(call);
     dispatch_end_steps(call, several);
-    call_ended(call, errors, take_time(call));
+    check_ended(call, errors);
+    take_time_of(call, run, request);
+    tell_ended(call);
 }
 
 void exec_call(struct call *call)
 {
-    run(call);
+    run_command(call, NULL, NULL);
 }
 
 #define REPLY_MODES (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT)
@@ -461,8 +536,11 @@ NO_INLINE static void apply_modes(struct client *client, const struct request *r
         tracking_request_ended(client, request->command, request->argv, request->argc, is_executed);
 }
 
-ALWAYS_INLINE void execute(struct client *client, struct request *request)
+/* `run` is the one that the request is of, NULL: it is of none. */
+ALWAYS_INLINE void execute(struct client *client, const struct run *run, struct request *request)
 {
+    if (unlikely(client->exec->untimed.count > 0) && client->exec->untimed.last + 1 != request)
+        dispatch_take_time_slow(client->exec);
     struct call call = {
         .exec = client->exec,
         .client = client,
@@ -479,7 +557,7 @@ ALWAYS_INLINE void execute(struct client *client, struct request *request)
     client->commands++;
     client->exec->executing = client;
     client->exec->blame.request.begin_ticks = client->exec->tick_mark;
-    run(&call);
+    run_command(&call, run, request);
     propagate_end_unit(client->exec);
     client->exec->executing = NULL;
 }
@@ -560,7 +638,7 @@ void dispatch_request(struct client *client, struct run *run, struct request *re
     uint32_t errors = client->out.error_count;
     bool is_executed = is_to_be_executed(client, request);
     if (likely(is_executed))
-        execute(client, request);
+        execute(client, run, request);
     else if (client->out.error_count != errors)
         error_stats_count(exec, client->out.error_code, client->out.error_count - errors);
     if (unlikely(client->flags & REQUEST_MODES)) {
@@ -582,7 +660,7 @@ void dispatch_applied(struct client *client, struct request *request)
     else if (unlikely(must_queue(client, request->command)))
         queue(client, request);
     else if (likely(!hold_must_wait(&exec->holds, client, request->command, request->argv, request->argc)))
-        execute(client, request);
+        execute(client, NULL, request);
     client->flags &= ~(uint32_t)CLIENT_EXECUTING;
     client_take_deferred(client);
 }

@@ -1,4 +1,13 @@
-/* One request: from checks to reply. Internal to exec/. Executor only. */
+/* One request: from checks to reply. Internal to exec/. Executor only.
+ *
+ * The time of a command is that from the end of the one before. Looking at the clock takes as long as a short command does, so:
+ *
+ * Z1  a request that is followed by another of the same command in its run, both short (is_short), is left untimed, and the time of the
+ *     stretch is divided among its commands: by the last of them, by whatever else is executed next, or by dispatch_take_time.
+ * Z2  A stretch ends at the run's next stop, so the request that is followed is timed (exec/blame.h), and no run ends with one.
+ * Z3  A stretch that took long is told as one command that did, its last. Where requests have waited for half as long as is told of,
+ *     or every command is told of, there are no stretches.
+ * Z4  Whoever sets exec->tick_mark anew, or reads what is counted of commands, does so outside of a stretch. */
 #ifndef SKUA_EXEC_DISPATCH_H
 #define SKUA_EXEC_DISPATCH_H
 
@@ -14,6 +23,14 @@ void dispatch_request(struct client *client, struct run *run, struct request *re
 /* Whether what mostly is not the case is not: then of the checks before a request only those are left that look at the request, and
  * that of memory. Plain SETs (exec/plain.h) are executed without others than this. */
 bool dispatch_is_unhindered(const struct client *client);
+
+/* Ends the stretch of commands that have not been timed (Z1). */
+void dispatch_take_time_slow(struct exec *exec);
+static inline void dispatch_take_time(struct exec *exec)
+{
+    if (unlikely(exec->untimed.count > 0))
+        dispatch_take_time_slow(exec);
+}
 
 /* Of a command that has just ended, and took so long: tells of it as is due, if it is. */
 void dispatch_tell_long(struct call *call, uint64_t ns);

@@ -434,6 +434,7 @@ static void resume_unblocked(struct exec *exec)
             continue;
         while (client->pending_head && step(client))
             ;
+        dispatch_take_time(exec);
     }
 }
 
@@ -611,6 +612,7 @@ static void window_execute(struct exec *exec, const struct window *window)
         /* A client that has to wait keeps its requests pending. */
         step(client);
     }
+    dispatch_take_time(exec);
 }
 
 void exec_run_batch(struct exec *exec, struct run *const *runs, unsigned count)

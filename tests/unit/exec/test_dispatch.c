@@ -174,6 +174,78 @@ static void reply_modes_drop_replies_only(void **state)
     room_done(&room);
 }
 
+/* ---- Time (dispatch.h, Z1 to Z4) -------------------------------------------------------------------- */
+
+static uint64_t readings;
+
+static uint64_t read_clock(void *context)
+{
+    readings++;
+    return room_monotonic_ns(context);
+}
+
+static void expect_counted(struct room *room, struct wire *wire, const char *line)
+{
+    buf_clear(&wire->heard);
+    wire_say(room, wire, "INFO commandstats\r\n");
+    if (strstr(buf_string(&wire->heard), line) == NULL)
+        print_error("%s is not in: %s\n", line, buf_string(&wire->heard));
+    assert_non_null(strstr(buf_string(&wire->heard), line));
+    buf_clear(&wire->heard);
+}
+
+/* In stretches or not, interrupted by other commands, by refusals, errors and a client that waits. */
+static void every_command_is_counted(void **state)
+{
+    struct room room;
+    struct wire wire, waiting;
+    room_init(&room);
+    wire_open(&room, &wire);
+    wire_open(&room, &waiting);
+    wire_say(&room, &wire,
+             "INCR n\r\nINCR n\r\nINCR n\r\nGET n\r\nGET n\r\nINCR n\r\nPING\r\nINCR n\r\nINCR n\r\n");
+    expect_counted(&room, &wire, "cmdstat_incr:calls=6,");
+    expect_counted(&room, &wire, "cmdstat_get:calls=2,");
+    wire_say(&room, &wire, "LPUSH n a\r\nLPUSH n b\r\nLPUSH n\r\nLPUSH n c\r\nLPUSH n d\r\n");
+    expect_counted(&room, &wire, "cmdstat_lpush:calls=4,");
+    expect_counted(&room, &wire, "rejected_calls=1,failed_calls=4");
+    wire_say(&room, &waiting, "BLPOP l 0\r\nLLEN l\r\nLLEN l\r\nLLEN l\r\n");
+    wire_say(&room, &wire, "RPUSH l a b\r\nRPUSH l c\r\nRPUSH l d\r\n");
+    expect_counted(&room, &wire, "cmdstat_rpush:calls=3,");
+    expect_counted(&room, &wire, "cmdstat_llen:calls=3,");
+    expect_counted(&room, &wire, "cmdstat_blpop:calls=1,");
+    room_done(&room);
+}
+
+static uint64_t readings_of(struct room *room, struct wire *wire, const char *requests)
+{
+    uint64_t before = readings;
+    wire_say(room, wire, requests);
+    buf_clear(&wire->heard);
+    return readings - before;
+}
+
+#define FOUR(request) request "\r\n" request "\r\n" request "\r\n" request "\r\n"
+
+static void the_clock_is_not_read_for_each_short_command(void **state)
+{
+    struct room room;
+    struct wire wire;
+    room_init(&room);
+    wire_open(&room, &wire);
+    room.clock.monotonic_ns = read_clock;
+    uint64_t alike = readings_of(&room, &wire, FOUR("INCR n") FOUR("INCR n") FOUR("INCR n"));
+    uint64_t others =
+        readings_of(&room, &wire, FOUR("INCR n\r\nGET n") "INCR n\r\nGET n\r\nINCR n\r\nGET n\r\n");
+    assert_true(alike + 9 <= others); /* the followed one, and the last */
+    /* Where every command is told of, each is timed. */
+    wire_say(&room, &wire, "CONFIG SET slowlog-log-slower-than 0\r\nSLOWLOG RESET\r\n");
+    assert_int_equal(readings_of(&room, &wire, FOUR("INCR n") FOUR("INCR n") FOUR("INCR n")), others);
+    wire_say(&room, &wire, "SLOWLOG LEN\r\n");
+    wire_expect(&wire, ":13\r\n"); /* SLOWLOG RESET, too */
+    room_done(&room);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +255,8 @@ int main(void)
         cmocka_unit_test(watched_keys_fail_exec_when_they_change),
         cmocka_unit_test(every_way_out_of_a_transaction_forgets_the_watched_keys),
         cmocka_unit_test(reply_modes_drop_replies_only),
+        cmocka_unit_test(every_command_is_counted),
+        cmocka_unit_test(the_clock_is_not_read_for_each_short_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

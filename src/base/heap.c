@@ -147,7 +147,8 @@ struct heap {
     struct size_class classes[CLASS_COUNT];
     int64_t accounted_bytes; /* told to mem_account */
     int64_t drift_bytes;     /* used_bytes - accounted_bytes */
-    struct region *regions;  /* newest first */
+    uint64_t last_stamp;
+    struct region *regions; /* newest first */
     uint64_t region_count;
     struct slab *fresh; /* B5 */
     struct slab *fresh_end;
@@ -529,6 +530,11 @@ static NO_INLINE bool cursor_refill(struct heap *heap, unsigned class_index)
     slab->bitmap[word] = 0;
     slab->free_count -= (uint16_t)__builtin_popcountll(class->cached);
     return true;
+}
+
+uint64_t heap_stamp(struct heap *heap)
+{
+    return ++heap->last_stamp;
 }
 
 void heap_account(struct heap *heap)

@@ -94,6 +94,9 @@ struct heap *heap_first(const void *block);
  * collected for them so far. Returns the number given back. */
 size_t heap_trim(struct heap *heap, size_t slabs_max);
 
+/* A number that this heap has not given before, and not 0: for what lies in it, to tell by whether it has changed. */
+uint64_t heap_stamp(struct heap *heap);
+
 /* Makes mem_used exact at this moment (H5). */
 void heap_account(struct heap *heap);
 

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "config/config.h"
+#include "exec/fetch.h"
 #include "exec/notify.h"
 #include "gen/args.h"
 
@@ -33,11 +34,12 @@ static bool put_pairs(struct call *call, struct key *key, struct collection_view
     }
     if (key->entry == NULL)
         collection_begin(hash, call->exec->keyspace, ENTRY_HASH);
-    int64_t added = 0;
-    for (uint32_t i = 0; i < batch.count; i += 2) {
-        added += hash_set(hash->rows, call->exec->keyspace->now_ms, batch.elements[i], batch.elements[i + 1],
-                          expire_ms);
-    }
+    int64_t added = 0, now_ms = call->exec->keyspace->now_ms;
+    const struct element *pairs = batch.elements;
+    struct members_seen seen = fetch_seen(call->exec, data[0]);
+    added += hash_set_seen(hash->rows, now_ms, pairs[0], seen, pairs[1], expire_ms);
+    for (uint32_t i = 2; i < batch.count; i += 2)
+        added += hash_set(hash->rows, now_ms, pairs[i], pairs[i + 1], expire_ms);
     element_batch_done(&batch);
     *ret_added = added;
     uint8_t marks = hash_marks_now(call, key, hash->rows, hash_longest(data, batch.count));

@@ -6,6 +6,7 @@
 
 #include "cmd/scan.h"
 #include "config/config.h"
+#include "exec/fetch.h"
 #include "exec/notify.h"
 #include "exec/rows.h"
 #include "exec/sliced.h"
@@ -28,16 +29,22 @@ static uint8_t marks_of(const struct key *key)
     return key->entry == NULL ? 0 : key->entry->flags & ENTRY_MARKS;
 }
 
-bool set_add(const struct call *call, struct tree *rows, struct element member, uint8_t *marks)
+static bool add_seen(const struct call *call, struct tree *rows, struct element member,
+                     struct members_seen seen, uint8_t *marks)
 {
     struct tree_place place;
     uint64_t hash;
-    if (members_find(rows, member, &place, &hash))
+    if (members_find_seen(rows, member, seen, &place, &hash))
         return false;
     struct row row = {.elements[0] = member};
     members_add(rows, &place, hash, &row);
     *marks = set_marks_now(call, rows, *marks, &member);
     return true;
+}
+
+bool set_add(const struct call *call, struct tree *rows, struct element member, uint8_t *marks)
+{
+    return add_seen(call, rows, member, (struct members_seen){NULL, NULL}, marks);
 }
 
 /* Closes a set from which something was taken, and tells of it. */
@@ -66,8 +73,9 @@ void cmd_sadd(struct call *call, const struct args_sadd *args)
     if (key.entry == NULL)
         collection_begin(&set, call->exec->keyspace, ENTRY_SET);
     uint8_t marks = marks_of(&key);
-    for (uint32_t i = 0; i < batch.count; i++) {
-        if (set_add(call, set.rows, batch.elements[i], &marks))
+    struct members_seen seen = fetch_seen(call->exec, args->member[0]);
+    for (uint32_t i = 0; i < batch.count; i++, seen.descent = NULL) {
+        if (add_seen(call, set.rows, batch.elements[i], seen, &marks))
             added++;
         else
             element_unref(batch.elements[i]);

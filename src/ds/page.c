@@ -1,4 +1,5 @@
 /* Pages of rows. Entry: page_insert, page_remove, page_replace. Threads and invariants: see page.h. */
+#include "base/copy.h"
 #include "ds/log.h"
 #include "ds/page_internal.h"
 
@@ -131,9 +132,8 @@ NO_INLINE static bool rebuild_for_row(struct heap *heap, struct page **page, con
     return page_rebuild(heap, page, &growth);
 }
 
-/* Whether the row can be put into the page as its columns are. */
 /* Whether the rows of an even page are as this one. */
-static bool is_as_even(const struct page *page, const struct row *row)
+ALWAYS_INLINE bool is_as_even(const struct page *page, const struct row *row)
 {
     for (unsigned which = 0; which < elements_of(page); which++)
         if (page_sizes(page)[which] != size_and_kind(row->elements[which]))
@@ -154,10 +154,45 @@ ALWAYS_INLINE bool columns_take(const struct page *page, const struct row *row, 
     return true;
 }
 
+/* Puts the row behind the last one, where nothing but the row has to be written. False: it is not that easy. */
+ALWAYS_INLINE bool append_row(struct page *page, const struct row *row)
+{
+    unsigned elements = elements_of(page), at = page->count, slot = page->first + at;
+    uint64_t number;
+    if (slot >= page->capacity || page->narrow || !encode_number(page, row->number, &number))
+        return false;
+    unsigned first = row->elements[0].size, second = elements > 1 ? row->elements[1].size : 0;
+    if (page->even && !is_as_even(page, row))
+        return false;
+    unsigned start = row_start(page, at), end = start + first + second;
+    if (end > page->size)
+        return false;
+    copy_short((char *)page + start, row->elements[0].data, first);
+    if (elements > 1)
+        copy_short((char *)page + start + first, row->elements[1].data, second);
+    if (page->tagged)
+        page_tags(page)[slot] = element_tag(row->elements[0]);
+    if (page->form != 0)
+        number_write(page->form, page_numbers(page), slot, number);
+    page->count++;
+    if (page->even)
+        return true;
+    uint16_t *ends = page_wide_ends(page) + at * elements;
+    ends[0] = (uint16_t)((start + first) | (unsigned)row->elements[0].kind << PAGE_END_BITS);
+    page->has_blobs |= row->elements[0].kind == ELEMENT_BLOB;
+    if (elements > 1) {
+        ends[1] = (uint16_t)(end | (unsigned)row->elements[1].kind << PAGE_END_BITS);
+        page->has_blobs |= row->elements[1].kind == ELEMENT_BLOB;
+    }
+    return true;
+}
+
 bool page_insert(struct heap *heap, struct page **page, unsigned at, const struct row *row)
 {
     struct page *target = *page;
     DEBUG_ASSERT(!page_is_shared(target) && at <= target->count);
+    if (at == target->count && likely(append_row(target, row)))
+        return true;
     unsigned bytes = row->elements[0].size, start;
     if (elements_of(target) > 1)
         bytes += row->elements[1].size;

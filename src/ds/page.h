@@ -242,18 +242,22 @@ ALWAYS_INLINE bool page_is_shared(const struct page *page)
  * The header has been asked for before the first. */
 #define PAGE_FETCH_ROWS 3 /* with the tag: of a full page, most often no other row has it, or one */
 struct page_fetch {
-    uint8_t tag; /* of the element that is looked for */
-    bool adds;   /* a row may be added behind the last */
-    uint8_t count;
-    uint16_t rows[PAGE_FETCH_ROWS];           /* [0, count): those with the tag */
-    struct slice places[PAGE_FETCH_ROWS + 1]; /* where these are, and the one that may be added */
-    uint8_t place_count;
+    uint8_t tag;    /* of the element that is looked for */
+    bool adds;      /* a row may be added behind the last */
+    bool knows_all; /* `rows` are all that have the tag, of the first `seen` ones */
+    uint8_t count;  /* 0: nothing is known */
+    uint16_t seen;
+    uint16_t rows[PAGE_FETCH_ROWS]; /* [0, count): those with the tag; without any, some other row */
+    const char *places[2];          /* the ends of the first one's element */
+    const char *behind;             /* where a row may be added */
 };
 void page_fetch_tags(const struct page *page);
 void page_fetch_ends(const struct page *page, struct page_fetch *fetch);
 /* Finds the places, and asks for nothing: they lie apart from all that has been read, see page_fetch_places. */
 void page_fetch_rows(const struct page *page, struct page_fetch *fetch);
 void page_fetch_places(const struct page_fetch *fetch);
+/* As page_find, from what page_fetch_ends has found. Rows may have come behind the others since, and the page may have moved. */
+unsigned page_find_fetched(const struct page *page, struct element wanted, const struct page_fetch *fetch);
 
 #define PAGE_PREFETCH_BYTES 640 /* columns and the first rows of a leaf */
 

@@ -1,28 +1,119 @@
 /* Finding rows of a page by their first element, and asking ahead for what that reads. Entry: page_find, page_fetch_tags.
  * Threads: whoever may read the page (page.h). */
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "base/bug.h"
+#include "base/copy.h"
 #include "ds/page.h"
 
-/* ---- Finding ----------------------------------------------------------------------------------------------- */
+/* ---- Tags -------------------------------------------------------------------------------------------------- */
 
-/* The first row from `row` on with the tag; count when there is none. */
-static unsigned find_tag(const struct page *page, unsigned row, uint8_t tag)
+#define TAG_BLOCK 16 /* tags that are compared at once */
+#define TAG_STEP  64 /* rows, a bit each, before anything is decided */
+
+/* Bit n: tags[n] is the tag. */
+ALWAYS_INLINE uint64_t match_block(const uint8_t *tags, uint8_t tag)
 {
-    const uint8_t *tags = page_tags(page) + page->first;
-    const uint8_t *found = memchr(tags + row, tag, page->count - row);
-    return found != NULL ? (unsigned)(found - tags) : page->count;
+#if defined(__SSE2__)
+    __m128i found =
+        _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i_u *)(const void *)tags), _mm_set1_epi8((char)tag));
+    return (uint64_t)(unsigned)_mm_movemask_epi8(found);
+#else
+    uint64_t found = 0;
+    for (unsigned i = 0; i < TAG_BLOCK; i++)
+        found |= (uint64_t)(tags[i] == tag) << i;
+    return found;
+#endif
+}
+
+ALWAYS_INLINE uint64_t match_step(const uint8_t *tags, uint8_t tag)
+{
+    uint64_t found = 0;
+    for (unsigned i = 0; i < TAG_STEP; i += TAG_BLOCK)
+        found |= match_block(tags + i, tag) << i;
+    return found;
+}
+
+/* The same of fewer than TAG_STEP tags. Nothing outside of them is read: the last block reaches back. */
+static NO_INLINE uint64_t match_few(const uint8_t *tags, unsigned count, uint8_t tag)
+{
+    uint64_t found = 0;
+    unsigned i = 0;
+    for (; i + TAG_BLOCK <= count; i += TAG_BLOCK)
+        found |= match_block(tags + i, tag) << i;
+    if (likely(i > 0))
+        return i == count
+                   ? found
+                   : found | match_block(tags + count - TAG_BLOCK, tag) >> (i + TAG_BLOCK - count) << i;
+    for (; i < count; i++)
+        found |= (uint64_t)(tags[i] == tag) << i;
+    return found;
+}
+
+/* Goes through the rows that have a tag, without a branch for each row. */
+struct tag_search {
+    const uint8_t *tags; /* of row 0 */
+    uint64_t found;      /* bit n: row `base` + n has the tag, and has not been given out yet */
+    unsigned base;
+    unsigned count;
+    uint8_t tag;
+};
+
+ALWAYS_INLINE uint64_t match_from(const struct tag_search *search, unsigned row)
+{
+    unsigned left = search->count - row;
+    if (left >= TAG_STEP)
+        return match_step(search->tags + row, search->tag);
+    if (search->count < TAG_STEP)
+        return match_few(search->tags, left, search->tag);
+    return match_step(search->tags + search->count - TAG_STEP, search->tag) >> (TAG_STEP - left);
+}
+
+ALWAYS_INLINE struct tag_search tag_search_begin(const struct page *page, uint8_t tag)
+{
+    struct tag_search search = {.tags = page_tags(page) + page->first, .count = page->count, .tag = tag};
+    search.found = search.count > 0 ? match_from(&search, 0) : 0;
+    return search;
+}
+
+/* The next row; count when there is none. */
+ALWAYS_INLINE unsigned tag_search_next(struct tag_search *search)
+{
+    while (search->found == 0) {
+        search->base += TAG_STEP;
+        if (search->base >= search->count)
+            return search->count;
+        search->found = match_from(search, search->base);
+    }
+    unsigned row = search->base + (unsigned)__builtin_ctzll(search->found);
+    search->found &= search->found - 1;
+    return row;
+}
+
+/* Both are elements of pages or of requests, nearly always short. */
+ALWAYS_INLINE bool has_element(const struct page *page, unsigned row, struct element wanted)
+{
+    struct element element = page_element(page, row, 0);
+    if (element.size != wanted.size || element.kind != wanted.kind)
+        return false;
+    if (unlikely(wanted.kind == ELEMENT_BLOB))
+        return element_equal_blob(element, wanted);
+    return equal_short(element.data, wanted.data, wanted.size);
 }
 
 static NO_INLINE unsigned find_tagged(const struct page *page, struct element wanted)
 {
-    uint8_t tag = element_tag(wanted);
-    unsigned row = find_tag(page, 0, tag);
-    while (row < page->count && !element_equal(page_element(page, row, 0), wanted))
-        row = find_tag(page, row + 1, tag);
+    struct tag_search search = tag_search_begin(page, element_tag(wanted));
+    unsigned row = tag_search_next(&search);
+    while (row < page->count && !has_element(page, row, wanted))
+        row = tag_search_next(&search);
     return row;
 }
+
+/* ---- Rows without tags --------------------------------------------------------------------------------------- */
 
 /* The last bytes of a text that ends at `end`, the very last one highest, as far as the mask goes. Before short texts
  * of a page others are read, or its header. */
@@ -123,36 +214,54 @@ unsigned page_find(const struct page *page, struct element wanted)
     return page->narrow ? find_narrow(page, wanted) : find_wide(page, wanted);
 }
 
+/* A BLOB with this text. */
+static bool has_text(const struct page *page, unsigned row, struct slice text)
+{
+    struct element element = page_element(page, row, 0);
+    element_scratch scratch;
+    return element.kind == ELEMENT_BLOB && slice_equal(element_text(element, scratch), text);
+}
+
 unsigned page_find_long(const struct page *page, struct slice text)
 {
-    uint8_t tag = element_tag_long(text);
-    for (unsigned row = 0; page->has_blobs && row < page->count; row++) {
-        if (page->tagged && (row = find_tag(page, row, tag)) == page->count)
-            break;
-        struct element element = page_element(page, row, 0);
-        element_scratch scratch;
-        if (element.kind == ELEMENT_BLOB && slice_equal(element_text(element, scratch), text))
-            return row;
+    unsigned row = 0;
+    if (!page->has_blobs)
+        return page->count;
+    if (!page->tagged) {
+        while (row < page->count && !has_text(page, row, text))
+            row++;
+        return row;
     }
-    return page->count;
+    struct tag_search search = tag_search_begin(page, element_tag_long(text));
+    do
+        row = tag_search_next(&search);
+    while (row < page->count && !has_text(page, row, text));
+    return row;
 }
 
 /* ---- Asking ahead ------------------------------------------------------------------------------------------ */
 
-static void fetch_lines(const void *from, size_t size)
+#define TAG_LINES 5 /* of the tags of most pages */
+
+static const char *line_of(const void *address)
 {
-    const char *line = (const char *)((uintptr_t)from & ~(uintptr_t)(CACHE_LINE - 1)),
-               *end = (const char *)from + size;
-    for (; line < end; line += CACHE_LINE)
-        prefetch(line);
+    return (const char *)((uintptr_t)address & ~(uintptr_t)(CACHE_LINE - 1));
 }
 
+/* As the tags of pages are of different numbers of lines, a loop over these would be left at another time for each. So the last
+ * line is asked for again instead. */
 void page_fetch_tags(const struct page *page)
 {
-    if (page->tagged)
-        fetch_lines(page_tags(page) + page->first, page->count);
-    else
+    if (!page->tagged) {
         page_prefetch(page);
+        return;
+    }
+    const char *tags = (const char *)page_tags(page) + page->first;
+    const char *line = line_of(tags), *last = line_of(tags + page->count - 1);
+    for (unsigned i = 0; i < TAG_LINES; i++, line += CACHE_LINE)
+        prefetch(line < last ? line : last);
+    for (; unlikely(line <= last); line += CACHE_LINE)
+        prefetch(line);
 }
 
 /* The end of the element before row `row`, where the row begins. */
@@ -162,37 +271,97 @@ static const char *end_before(const struct page *page, unsigned row)
     return page_ends(page) + row * page_shape(page)->elements * width - width;
 }
 
+/* Finds the first row with the tag, or takes the last one of all in its place: what is done with a row is done without asking
+ * whether there is one, which nobody could foretell. True: there are more. */
+ALWAYS_INLINE bool find_first(const struct page *page, struct page_fetch *fetch)
+{
+    struct tag_search search = {
+        .tags = page_tags(page) + page->first, .count = page->count, .tag = fetch->tag};
+    unsigned first = search.count;
+    uint64_t more = 0;
+    for (; search.base < search.count; search.base += TAG_STEP) {
+        uint64_t found = match_from(&search, search.base);
+        bool is_first = first == search.count && found != 0;
+        more |= is_first ? found & (found - 1) : found;
+        first = is_first ? search.base + (unsigned)__builtin_ctzll(found) : first;
+    }
+    fetch->count = 1;
+    fetch->rows[0] = (uint16_t)(first < search.count ? first : search.count - 1);
+    return more != 0;
+}
+
+static NO_INLINE void find_more(const struct page *page, struct page_fetch *fetch)
+{
+    struct tag_search search = tag_search_begin(page, fetch->tag);
+    unsigned row = tag_search_next(&search);
+    for (fetch->count = 0; row < page->count && fetch->count < PAGE_FETCH_ROWS; fetch->count++) {
+        fetch->rows[fetch->count] = (uint16_t)row;
+        if (!page->even)
+            prefetch(end_before(page, row));
+        row = tag_search_next(&search);
+    }
+    fetch->knows_all = row == page->count;
+}
+
 void page_fetch_ends(const struct page *page, struct page_fetch *fetch)
 {
     fetch->count = 0;
-    if (!page->tagged)
+    fetch->knows_all = false;
+    if (unlikely(!page->tagged || page->count == 0))
         return;
-    unsigned row = find_tag(page, 0, fetch->tag);
-    while (row < page->count && fetch->count < PAGE_FETCH_ROWS) {
-        if (!page->even)
-            prefetch(end_before(page, row));
-        fetch->rows[fetch->count++] = (uint16_t)row;
-        row = find_tag(page, row + 1, fetch->tag);
-    }
-    if (fetch->adds && !page->even)
+    fetch->seen = page->count;
+    fetch->knows_all = true;
+    if (unlikely(find_first(page, fetch)))
+        find_more(page, fetch);
+    if (page->even)
+        return;
+    prefetch(end_before(page, fetch->rows[0]));
+    if (fetch->adds)
         prefetch(end_before(page, page->count));
+}
+
+/* Where a row that is added behind the last begins. */
+ALWAYS_INLINE const char *place_behind(const struct page *page)
+{
+    if (page->even)
+        return (const char *)page + page->begin + page->count * page_stride(page);
+    struct element last = page_element(page, page->count - 1u, page_shape(page)->elements - 1u);
+    return last.data + last.size;
 }
 
 void page_fetch_rows(const struct page *page, struct page_fetch *fetch)
 {
-    for (unsigned i = 0; i < fetch->count; i++) {
-        struct element element = page_element(page, fetch->rows[i], 0);
-        fetch->places[i] = slice_make(element.data, element.size);
-    }
-    fetch->place_count = fetch->count;
-    if (fetch->adds && page->tagged) {
-        struct element last = page_element(page, page->count - 1u, page_shape(page)->elements - 1u);
-        fetch->places[fetch->place_count++] = slice_make(last.data + last.size, 1);
-    }
+    fetch->places[0] = fetch->places[1] = fetch->behind = (const char *)page;
+    if (unlikely(fetch->count == 0))
+        return;
+    struct element element = page_element(page, fetch->rows[0], 0);
+    fetch->places[0] = fetch->places[1] = fetch->behind = element.data;
+    if (likely(element.size > 0))
+        fetch->places[1] += element.size - 1;
+    if (fetch->adds)
+        fetch->behind = place_behind(page);
+    for (unsigned i = 1; unlikely(i < fetch->count); i++)
+        prefetch(page_element(page, fetch->rows[i], 0).data);
 }
 
 void page_fetch_places(const struct page_fetch *fetch)
 {
-    for (unsigned i = 0; i < fetch->place_count; i++)
-        fetch_lines(fetch->places[i].data, fetch->places[i].size);
+    prefetch(fetch->places[0]);
+    prefetch(fetch->places[1]);
+    prefetch_write(fetch->behind);
+}
+
+unsigned page_find_fetched(const struct page *page, struct element wanted, const struct page_fetch *fetch)
+{
+    if (unlikely(!fetch->knows_all || page->count < fetch->seen))
+        return page_find(page, wanted);
+    if (has_element(page, fetch->rows[0], wanted))
+        return fetch->rows[0];
+    for (unsigned i = 1; unlikely(i < fetch->count); i++)
+        if (has_element(page, fetch->rows[i], wanted))
+            return fetch->rows[i];
+    unsigned row = fetch->seen;
+    while (unlikely(row < page->count) && !has_element(page, row, wanted))
+        row++;
+    return row;
 }

@@ -14,18 +14,6 @@
 #define MERGE_CHILDREN    (TREE_FANOUT_MAX / 2)
 #define APPENDED_SIZE     1024 /* of a leaf behind a full one, to which rows are appended */
 #define LONG_ROW          128  /* pages with longer rows on average are divided in the middle */
-#define GUESS_COUNT_BITS  7    /* of TREE_FANOUT_MAX */
-#define GUESS_NEAR        6    /* children around a guess: those of the lines that a descent asks for */
-
-static bool order_less(struct tree_order a, struct tree_order b)
-{
-    return a.major != b.major ? a.major < b.major : a.minor < b.minor;
-}
-
-static bool order_equal(struct tree_order a, struct tree_order b)
-{
-    return a.major == b.major && a.minor == b.minor;
-}
 
 /* ---- Nodes ------------------------------------------------------------------------------------------------- */
 
@@ -84,6 +72,12 @@ static bool child_unref(struct tree_child *child, bool is_page)
     return atomic_fetch_sub_explicit(refs, 1, memory_order_acq_rel) == 1;
 }
 
+/* R5 */
+static void restamp(struct tree *tree)
+{
+    tree->stamp = heap_stamp(tree->heap);
+}
+
 /* Replaces what `child` refers to by a copy of our own, if others hold it, too (R4). */
 static void child_make_ours(struct tree *tree, struct tree_child *child, bool is_page,
                             bool children_are_pages)
@@ -98,6 +92,7 @@ static void child_make_ours(struct tree *tree, struct tree_child *child, bool is
     }
     if (!node_is_shared(child->node))
         return;
+    restamp(tree);
     struct tree_node *shared = child->node;
     child->node = node_move(tree->heap, shared, shared->count);
     for (unsigned i = 0; i < shared->count; i++)
@@ -123,19 +118,30 @@ static struct tree_child *make_nodes_ours(struct tree *tree, struct tree_place *
     return child;
 }
 
-/* And the leaf, too. */
-static void make_ours(struct tree *tree, struct tree_place *place)
-{
-    struct tree_child *leaf = make_nodes_ours(tree, place);
-    child_make_ours(tree, leaf, true, false);
-    place->page = leaf->page;
-}
-
 static struct tree_child *leaf_child(struct tree *tree, struct tree_place *place)
 {
     if (tree->depth == 0)
         return &tree->root;
     return &place->path[tree->depth - 1].node->children[place->path[tree->depth - 1].index];
+}
+
+/* Whether nobody else holds the leaf or a node on the way. */
+ALWAYS_INLINE bool is_ours(struct tree *tree, const struct tree_place *place)
+{
+    for (unsigned level = 0; level < tree->depth; level++)
+        if (unlikely(node_is_shared(place->path[level].node)))
+            return false;
+    return !page_is_shared(place->page);
+}
+
+/* And the leaf, too. */
+static void make_ours(struct tree *tree, struct tree_place *place)
+{
+    if (likely(is_ours(tree, place)))
+        return;
+    struct tree_child *leaf = make_nodes_ours(tree, place);
+    child_make_ours(tree, leaf, true, false);
+    place->page = leaf->page;
 }
 
 /* R1 for the leaf and everything above it. */
@@ -168,169 +174,6 @@ void tree_init(struct tree *tree, const struct tree_type *type, const void *cont
 }
 
 /* ---- Reading ----------------------------------------------------------------------------------------------- */
-
-static const struct page *first_page(const struct tree_child *child, unsigned levels)
-{
-    for (; levels > 0; levels--)
-        child = &child->node->children[0];
-    return child->page;
-}
-
-/* Hashes are spread evenly, so where one is between the bounds of a node tells nearly which child it belongs to. In whole
- * numbers of as many bits as a fast division takes: offset / width * count. */
-static unsigned guess_child(const struct tree_descent *descent, unsigned count)
-{
-    _Static_assert(TREE_FANOUT_MAX < 1u << GUESS_COUNT_BITS, "count and offset fit into 32 bits");
-    uint64_t width = (descent->high - descent->low) | 1;
-    unsigned shift = (unsigned)__builtin_clzll(width), down = 32 + GUESS_COUNT_BITS;
-    uint32_t offset = (uint32_t)((descent->hash - descent->low) << shift >> down);
-    unsigned guess = offset * count / (uint32_t)(width << shift >> down);
-    return guess < count ? guess : count - 1;
-}
-
-/* The last child whose separator is not above the hash. Most often the guess is nearly right: those around it are counted
- * without branches that nobody can predict. */
-static unsigned find_child(const struct tree_node *node, uint64_t hash, unsigned guess)
-{
-    const struct tree_child *children = node->children;
-    unsigned index = guess, last = node->count - 1u;
-    if (likely(last >= GUESS_NEAR)) {
-        unsigned first = guess > GUESS_NEAR / 2 ? guess - GUESS_NEAR / 2 + 1 : 1;
-        if (first > last + 1 - GUESS_NEAR)
-            first = last + 1 - GUESS_NEAR;
-        index = first - 1;
-        for (unsigned i = 0; i < GUESS_NEAR; i++)
-            index += children[first + i].separator.major <= hash;
-    }
-    while (index > 0 && hash < children[index].separator.major)
-        index--;
-    while (index < last && hash >= children[index + 1].separator.major)
-        index++;
-    return index;
-}
-
-/* Goes down to the child where the hash belongs, which is near the `guess`. */
-static unsigned descend_to_hash(struct tree_descent *descent, unsigned guess)
-{
-    const struct tree_node *node = descent->child->node;
-    unsigned index = find_child(node, descent->hash, guess);
-    if (index > 0)
-        descent->low = node->children[index].separator.major;
-    if (index + 1u < node->count)
-        descent->high = node->children[index + 1].separator.major - 1;
-    descent->child = &node->children[index];
-    return index;
-}
-
-static void seek_hash(const struct tree *tree, uint64_t hash, struct tree_place *ret_place)
-{
-    struct tree_descent descent = {.child = &tree->root, .high = UINT64_MAX, .hash = hash};
-    ret_place->separator = (struct tree_order){0, 0};
-    for (unsigned level = 0; level < tree->depth; level++) {
-        struct tree_node *node = descent.child->node;
-        unsigned index = descend_to_hash(&descent, guess_child(&descent, node->count));
-        ret_place->path[level].node = node;
-        ret_place->path[level].index = index;
-        if (index > 0)
-            ret_place->separator = descent.child->separator;
-    }
-    ret_place->page = descent.child->page;
-    ret_place->row = 0;
-}
-
-/* The child of `node` where the probe belongs; its children are `levels` levels of nodes above the leaves. */
-static unsigned choose_child(const struct tree_node *node, unsigned levels, const struct tree_probe *probe)
-{
-    unsigned low = 1, high = node->count; /* the first one whose separator is greater */
-    while (low < high) {
-        unsigned middle = (low + high) / 2;
-        if (order_less(probe->order, node->children[middle].separator))
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    unsigned last = low - 1;
-    if (probe->compare == NULL || last == 0 || !order_equal(node->children[last].separator, probe->order))
-        return last;
-    low = 1; /* the first one that begins behind the probe, among those with its order */
-    high = last + 1;
-    while (low < high) {
-        unsigned middle = (low + high) / 2;
-        const struct tree_child *child = &node->children[middle];
-        if (order_less(child->separator, probe->order) ||
-            probe->compare(probe, first_page(child, levels)) >= 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low - 1;
-}
-
-void tree_seek(const struct tree *tree, const struct tree_probe *probe, struct tree_place *ret_place)
-{
-    const struct tree_child *child = &tree->root;
-    if (tree->type->scattered) {
-        seek_hash(tree, probe->order.major, ret_place);
-        return;
-    }
-    ret_place->separator = (struct tree_order){0, 0};
-    for (unsigned level = 0; level < tree->depth; level++) {
-        unsigned index = choose_child(child->node, tree->depth - level - 1, probe);
-        ret_place->path[level].node = child->node;
-        ret_place->path[level].index = index;
-        child = &child->node->children[index];
-        if (index > 0)
-            ret_place->separator = child->separator;
-    }
-    ret_place->page = child->page;
-    ret_place->row = 0;
-}
-
-void tree_descent_begin(struct tree_descent *descent, const struct tree *tree, uint64_t hash)
-{
-    *descent =
-        (struct tree_descent){.child = &tree->root, .levels = tree->depth, .high = UINT64_MAX, .hash = hash};
-    if (tree->depth > 0) {
-        descend_to_hash(descent, guess_child(descent, tree->root.node->count));
-        descent->levels--;
-    }
-}
-
-/* Nothing retires behind a prefetch whose address has yet to be translated. So those of all stand close together, with no
- * other work between them. */
-static void descents_fetch_heads(const struct tree_descent *descents, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        prefetch(descents[i].child->node); /* or page */
-}
-
-void tree_descend_together(struct tree_descent *descents, unsigned count)
-{
-    bool goes_on = true;
-    while (goes_on) {
-        descents_fetch_heads(descents, count);
-        goes_on = false;
-        for (unsigned i = 0; i < count; i++) {
-            struct tree_descent *descent = &descents[i];
-            if (descent->levels == 0)
-                continue;
-            const struct tree_node *node = descent->child->node;
-            descent->guess = guess_child(descent, node->count);
-            const char *likely = (const char *)&node->children[descent->guess].separator;
-            prefetch(likely - CACHE_LINE);
-            prefetch(likely);
-            prefetch(likely + CACHE_LINE);
-            goes_on = true;
-        }
-        for (unsigned i = 0; i < count; i++) {
-            struct tree_descent *descent = &descents[i];
-            if (descent->levels == 0)
-                continue;
-            descend_to_hash(descent, descent->guess);
-            descent->levels--;
-        }
-    }
-}
 
 /* The child of the node below `parent` that holds its row `*position`, counted from the nearer end; the last one when it is
  * behind all. The position becomes that in the child. */
@@ -531,6 +374,7 @@ static void insert_child(struct tree *tree, struct tree_place *place, unsigned l
 static void insert_leaf(struct tree *tree, struct tree_place *place, struct page *page,
                         struct tree_order separator, bool before)
 {
+    restamp(tree);
     if (tree->depth == 0)
         grow_root(tree, place);
     struct tree_child *old = leaf_child(tree, place);
@@ -664,7 +508,8 @@ static void seek_again(const struct tree *tree, uint64_t position, struct tree_o
         return;
     }
     tree_at(tree, position, ret_place);
-    if (ret_place->row == 0 && order_less(order, ret_place->separator) && tree_previous_page(tree, ret_place))
+    if (ret_place->row == 0 && tree_order_less(order, ret_place->separator) &&
+        tree_previous_page(tree, ret_place))
         ret_place->row++; /* R2: behind the last row of the leaf before */
 }
 
@@ -885,6 +730,7 @@ void tree_add_page(struct tree *tree, struct tree_place *place, struct page *pag
 
 void tree_remove_page(struct tree *tree, struct tree_place *place)
 {
+    restamp(tree);
     struct tree_child *leaf = make_nodes_ours(tree, place);
     count_rows(tree, place, -(int64_t)leaf->rows);
     page_unref(tree->heap, leaf->page);
@@ -911,6 +757,7 @@ static uint64_t cut_children(struct tree_node *node, unsigned count, bool are_pa
 
 void tree_cut_front(struct tree *tree, struct tree_place *place, struct tree *ret_before)
 {
+    restamp(tree);
     tree_snapshot(tree, ret_before);
     make_nodes_ours(tree, place);
     for (unsigned level = tree->depth; level-- > 0;) {
@@ -926,6 +773,7 @@ void tree_cut_front(struct tree *tree, struct tree_place *place, struct tree *re
 
 void tree_remove(struct tree *tree, struct tree_place *place, unsigned count)
 {
+    restamp(tree);
     make_ours(tree, place);
     struct tree_child *leaf = leaf_child(tree, place);
     count_rows(tree, place, -(int64_t)count);
@@ -1041,8 +889,8 @@ struct check_bounds {
 
 static bool is_within(struct check_bounds bounds, struct tree_order order)
 {
-    return (bounds.low == NULL || !order_less(order, *bounds.low)) &&
-           (bounds.high == NULL || !order_less(*bounds.high, order));
+    return (bounds.low == NULL || !tree_order_less(order, *bounds.low)) &&
+           (bounds.high == NULL || !tree_order_less(*bounds.high, order));
 }
 
 static void check_leaf(const struct tree *tree, const struct tree_child *leaf, struct check_bounds bounds)

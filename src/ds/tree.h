@@ -16,7 +16,10 @@
  *     rows have the same order). separator[0] is not looked at.
  * R3  No leaf is empty, except the only one of an empty tree; all leaves are at the same depth.
  * R4  What is reachable through something with refs > 1 is shared, whatever its own count says. So whoever changes goes
- *     down from the root, copies what has refs > 1 and counts up the copy's children. */
+ *     down from the root, copies what has refs > 1 and counts up the copy's children.
+ * R5  A scattered tree with inner nodes gets a new stamp, which no tree of its heap has had before, when a leaf has another way to it than
+ *     before, or a row another number: so with each change but adding a row behind the last of a leaf that has room, and
+ *     changing a value. */
 #ifndef SKUA_DS_TREE_H
 #define SKUA_DS_TREE_H
 
@@ -36,6 +39,16 @@ struct tree_order {
     uint64_t major;
     uint64_t minor;
 };
+
+ALWAYS_INLINE bool tree_order_less(struct tree_order a, struct tree_order b)
+{
+    return a.major != b.major ? a.major < b.major : a.minor < b.minor;
+}
+
+ALWAYS_INLINE bool tree_order_equal(struct tree_order a, struct tree_order b)
+{
+    return a.major == b.major && a.minor == b.minor;
+}
 
 struct tree_child {
     union {
@@ -73,17 +86,20 @@ struct tree {
     struct tree_child root; /* its separator is not used */
     unsigned depth;         /* levels of inner nodes; 0: the root is a page */
     uint32_t phase;         /* where the next full leaf is divided: see tree.c */
+    uint64_t stamp;         /* R5; 0: nobody remembers where anything is */
+};
+
+struct tree_step {
+    struct tree_node *node;
+    unsigned index;
 };
 
 /* A leaf, the way to it, and a row in it. Valid until the tree changes. */
 struct tree_place {
     struct page *page;
     unsigned row;
-    struct tree_order separator; /* the leaf's; zero in the leftmost leaf */
-    struct {
-        struct tree_node *node;
-        unsigned index;
-    } path[TREE_DEPTH_MAX]; /* [0, depth) from the root on */
+    struct tree_order separator;           /* the leaf's; zero in the leftmost leaf */
+    struct tree_step path[TREE_DEPTH_MAX]; /* [0, depth) from the root on */
 };
 
 /* Where tree_seek goes. */
@@ -111,19 +127,28 @@ ALWAYS_INLINE uint64_t tree_rows(const struct tree *tree)
 void tree_seek(const struct tree *tree, const struct tree_probe *probe, struct tree_place *ret_place);
 
 /* A look-up by hash in a scattered tree, to be gone through together with others, so that they wait for their cache lines
- * together. Good until the tree changes. */
+ * together. Good until the tree changes; what it has found, as tree_descent_place says. */
+#define TREE_DESCENT_STEPS 4 /* of deeper trees it is not remembered */
 struct tree_descent {
     const struct tree_child *child; /* where it has come to: of tree->root or of a node on the way */
-    unsigned levels;                /* of nodes between it and the leaf, itself included */
-    unsigned guess;                 /* which one of its node's children it leads to, probably */
-    uint64_t low;                   /* the hashes below it are in [low, high] */
+    uint64_t stamp;                 /* the tree's, and whose it is: */
+    const struct heap *heap;
+    unsigned levels;     /* of nodes between it and the leaf, itself included */
+    unsigned guess;      /* which one of its node's children it leads to, probably */
+    unsigned step_count; /* of `path` */
+    uint64_t low;        /* the hashes below it are in [low, high] */
     uint64_t high;
     uint64_t hash;
+    struct tree_step path[TREE_DESCENT_STEPS]; /* as tree_place's, as far as it has come */
 };
 /* Goes below the root, which is taken to be at hand. */
 void tree_descent_begin(struct tree_descent *descent, const struct tree *tree, uint64_t hash);
 /* Goes on to where all of their children are leaves, whose headers have been asked for. */
 void tree_descend_together(struct tree_descent *descents, unsigned count);
+/* What tree_seek would say, if the descent has been made in the tree as it is, but for rows that have been added (R5). False:
+ * it has not, or where rows of its hash begin cannot be told. */
+bool tree_descent_place(const struct tree *tree, const struct tree_descent *descent,
+                        struct tree_place *ret_place);
 
 /* The row at `position`, which is below tree_rows. */
 void tree_at(const struct tree *tree, uint64_t position, struct tree_place *ret_place);

@@ -86,6 +86,7 @@ struct exec *exec_new(const struct exec_options *options)
     blame_init(exec);
     direct_table_init(&exec->direct);
     exec->latency_ns = UINT64_MAX;
+    exec->fetched = mem_calloc(1, sizeof *exec->fetched);
     exec->command_stats = mem_calloc(command_count, sizeof *exec->command_stats);
     exec->cpu_sample_interval_ticks = PAUSE_SAMPLE_NS;
     if (exec->clock->use_tsc && exec->clock->tick_multiplier)
@@ -110,6 +111,7 @@ void exec_free(struct exec *exec)
     error_stats_done(exec);
     blame_reset(exec);
     direct_table_done(&exec->direct);
+    mem_free(exec->fetched);
     mem_free(exec->command_stats);
     propagate_done(exec);
     blame_done(exec);
@@ -544,18 +546,17 @@ static void window_fetch_items(const struct window *window)
 }
 
 /* The rows in question of collections. */
-NO_INLINE static void window_fetch_rows(const struct window *window, const struct entry *const *items)
+NO_INLINE static void window_fetch_rows(struct fetch_rows *fetch, const struct window *window,
+                                        const struct entry *const *items)
 {
-    struct fetch_rows fetch;
-    fetch_rows_begin(&fetch);
     for (unsigned i = 0; i < window->count; i++)
         if (items[i] && fetch_has_rows(items[i], window->requests[i]))
-            fetch_rows_add(&fetch, items[i], window->requests[i]);
-    fetch_rows_all(&fetch);
+            fetch_rows_add(fetch, items[i], window->requests[i]);
+    fetch_rows_all(fetch);
 }
 _Static_assert(EXEC_WINDOW <= MEMBERS_FETCH_MAX, "all members of a window are looked up together");
 
-static void window_fetch_values(const struct window *window)
+static void window_fetch_values(struct exec *exec, const struct window *window)
 {
     const struct entry *items[EXEC_WINDOW];
     bool some_rows = false;
@@ -568,7 +569,7 @@ static void window_fetch_values(const struct window *window)
         some_rows |= fetch_has_rows(items[i], window->requests[i]);
     }
     if (some_rows)
-        window_fetch_rows(window, items);
+        window_fetch_rows(exec->fetched, window, items);
 }
 
 /* Of the window's requests from `first` on, how many are the next ones of the client's run. */
@@ -634,8 +635,9 @@ void exec_run_batch(struct exec *exec, struct run *const *runs, unsigned count)
     while (now->count) {
         window_fetch_items(next);
         window_fill(after, &cursor);
-        window_fetch_values(now);
+        window_fetch_values(exec, now);
         window_execute(exec, now);
+        fetch_rows_begin(exec->fetched); /* its words may be written over */
         struct window *executed = now;
         now = next;
         next = after;

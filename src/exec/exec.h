@@ -166,6 +166,7 @@ struct exec {
     struct exec_tasks tasks;       /* work beside requests */
     struct direct_table direct;    /* threads that read the keyspace */
     struct durable durable;        /* output that waits for the disk */
+    struct fetch_rows *fetched;    /* of the window that is being executed: exec/fetch.h */
     uint32_t monitor_count;
     bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
     bool plain_off;     /* every request goes the long way (exec/plain.h): for tests */

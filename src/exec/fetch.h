@@ -7,6 +7,7 @@
 #define SKUA_EXEC_FETCH_H
 
 #include "base/macros.h"
+#include "exec/exec.h"
 #include "exec/request.h"
 #include "keyspace/entry.h"
 #include "types/members.h"
@@ -39,6 +40,12 @@ ALWAYS_INLINE void fetch_rows_begin(struct fetch_rows *fetch)
 void fetch_rows_add(struct fetch_rows *fetch, const struct entry *entry, const struct request *request);
 
 void fetch_rows_all(struct fetch_rows *fetch);
+
+/* What has been seen of the member with this text, a word of the request that is being executed. */
+ALWAYS_INLINE struct members_seen fetch_seen(const struct exec *exec, struct slice text)
+{
+    return members_seen_of(&exec->fetched->members, text);
+}
 
 /* Whether it is worth while to look what the request will read of it. */
 ALWAYS_INLINE bool fetch_has_rows(const struct entry *entry, const struct request *request)

@@ -26,9 +26,15 @@ bool hash_find(const struct tree *rows, int64_t now_ms, struct slice field, stru
 bool hash_set(struct tree *rows, int64_t now_ms, struct element field, struct element value,
               int64_t expire_ms)
 {
+    return hash_set_seen(rows, now_ms, field, (struct members_seen){NULL, NULL}, value, expire_ms);
+}
+
+bool hash_set_seen(struct tree *rows, int64_t now_ms, struct element field, struct members_seen seen,
+                   struct element value, int64_t expire_ms)
+{
     struct tree_place place;
     uint64_t hash;
-    bool found = members_find(rows, field, &place, &hash);
+    bool found = members_find_seen(rows, field, seen, &place, &hash);
     DEBUG_ASSERT(hash_has_times(rows) || expire_ms == ENTRY_NO_EXPIRE || expire_ms == HASH_KEEP_TIME);
     bool is_over = found && hash_row_is_over(place.page, place.row, now_ms);
     if (expire_ms == HASH_KEEP_TIME && (!found || is_over))

@@ -32,6 +32,9 @@ bool hash_find(const struct tree *rows, int64_t now_ms, struct slice field, stru
  * which is all that a hash without times can take. True: the field is new. */
 bool hash_set(struct tree *rows, int64_t now_ms, struct element field, struct element value,
               int64_t expire_ms);
+/* The same of a field that may have been looked up ahead. */
+bool hash_set_seen(struct tree *rows, int64_t now_ms, struct element field, struct members_seen seen,
+                   struct element value, int64_t expire_ms);
 
 /* Takes a field out. False: there is none. */
 bool hash_remove(struct tree *rows, int64_t now_ms, struct slice field);

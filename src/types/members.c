@@ -122,8 +122,9 @@ static uint8_t tag_of(const struct wanted *wanted)
     return wanted->text.data != NULL ? element_tag_long(wanted->text) : element_tag(wanted->element);
 }
 
-static void fetch_add(struct members_fetch *fetch, const struct wanted *wanted, bool adds)
+static void fetch_add(struct members_fetch *fetch, const struct wanted *wanted, struct slice text, bool adds)
 {
+    fetch->texts[fetch->count] = text;
     struct page_fetch *in_leaf = &fetch->in_leaves[fetch->count++];
     in_leaf->adds = adds;
     in_leaf->tag = tag_of(wanted);
@@ -136,7 +137,7 @@ void members_fetch_add(struct members_fetch *fetch, const struct tree *rows, str
     unsigned descent = fetch->descent_count++;
     fetch->descending[descent] = (uint8_t)fetch->count;
     tree_descent_begin(&fetch->descents[descent], rows, hash_of(rows, &wanted));
-    fetch_add(fetch, &wanted, adds);
+    fetch_add(fetch, &wanted, text, adds);
 }
 
 void members_fetch_add_page(struct members_fetch *fetch, const struct page *page, struct slice text,
@@ -145,7 +146,7 @@ void members_fetch_add_page(struct members_fetch *fetch, const struct page *page
     element_scratch scratch;
     struct wanted wanted = make_wanted(text, scratch);
     fetch->leaves[fetch->count] = page;
-    fetch_add(fetch, &wanted, adds);
+    fetch_add(fetch, &wanted, text, adds);
 }
 
 void members_fetch_all(struct members_fetch *fetch)
@@ -161,6 +162,30 @@ void members_fetch_all(struct members_fetch *fetch)
         page_fetch_rows(fetch->leaves[i], &fetch->in_leaves[i]);
     for (unsigned i = 0; i < fetch->count; i++)
         page_fetch_places(&fetch->in_leaves[i]);
+}
+
+struct members_seen members_seen_of(struct members_fetch *fetch, struct slice text)
+{
+    for (unsigned i = fetch->asked; i < fetch->descent_count; i++) {
+        unsigned member = fetch->descending[i];
+        if (fetch->texts[member].data == text.data && fetch->texts[member].size == text.size) {
+            fetch->asked = i;
+            return (struct members_seen){&fetch->descents[i], &fetch->in_leaves[member]};
+        }
+    }
+    return (struct members_seen){NULL, NULL};
+}
+
+bool members_find_seen(const struct tree *rows, struct element member, struct members_seen seen,
+                       struct tree_place *ret_place, uint64_t *ret_hash)
+{
+    if (seen.descent == NULL || unlikely(!tree_descent_place(rows, seen.descent, ret_place)))
+        return members_find(rows, member, ret_place, ret_hash);
+    DEBUG_ASSERT(seen.descent->hash == element_hash(member, seed_of(rows)));
+    *ret_hash = seen.descent->hash;
+    ret_place->row = page_find_fetched(ret_place->page, member, seen.in_leaf);
+    DEBUG_ASSERT(ret_place->row == page_find(ret_place->page, member));
+    return ret_place->row < ret_place->page->count;
 }
 
 void members_add(struct tree *rows, struct tree_place *place, uint64_t hash, struct row *row)

@@ -39,13 +39,16 @@ ALWAYS_INLINE bool members_contain(const struct tree *rows, struct slice text)
 }
 
 /* Asks ahead for what members_locate will read, and members_add write, of several members at once: each stage goes through
- * all of them, and asks for what the next one reads. Good until the rows change. */
+ * all of them, and asks for what the next one reads. Good until the rows change; what it has found out, as members_seen_of
+ * says. */
 #define MEMBERS_FETCH_MAX 32
 struct members_fetch {
     unsigned count; /* members */
+    struct slice texts[MEMBERS_FETCH_MAX];
     const struct page *leaves[MEMBERS_FETCH_MAX];
     struct page_fetch in_leaves[MEMBERS_FETCH_MAX];
     unsigned descent_count;                          /* members that are looked up in trees */
+    unsigned asked;                                  /* of these: members_seen_of goes on from here */
     uint8_t descending[MEMBERS_FETCH_MAX];           /* which ones these are */
     struct tree_descent descents[MEMBERS_FETCH_MAX]; /* and where they have come to */
 };
@@ -54,6 +57,7 @@ ALWAYS_INLINE void members_fetch_begin(struct members_fetch *fetch)
 {
     fetch->count = 0;
     fetch->descent_count = 0;
+    fetch->asked = 0;
 }
 
 /* One more, of at most MEMBERS_FETCH_MAX. `adds`: the member may be added if it is not there. */
@@ -62,6 +66,20 @@ void members_fetch_add(struct members_fetch *fetch, const struct tree *rows, str
 void members_fetch_add_page(struct members_fetch *fetch, const struct page *page, struct slice text,
                             bool adds);
 void members_fetch_all(struct members_fetch *fetch);
+
+/* What members_fetch_all has seen of a member; descent NULL: nothing. */
+struct members_seen {
+    const struct tree_descent *descent;
+    const struct page_fetch *in_leaf;
+};
+
+/* That of the member whose text is this one: not an equal one, but the same bytes in memory, which must not have changed. Quick
+ * in the order of members_fetch_add. Good until members_fetch_begin, whatever happens to the rows. */
+struct members_seen members_seen_of(struct members_fetch *fetch, struct slice text);
+
+/* As members_find, quickly if the rows are as they were seen. */
+bool members_find_seen(const struct tree *rows, struct element member, struct members_seen seen,
+                       struct tree_place *ret_place, uint64_t *ret_hash);
 
 /* Some row of a tree that has any, each with the same probability. */
 void members_random(const struct tree *rows, struct rng *rng, struct tree_place *ret_place);

@@ -453,6 +453,7 @@ static void assert_fetched(const struct page *page, struct element element, unsi
     page_fetch_ends(page, &fetch);
     page_fetch_rows(page, &fetch);
     page_fetch_places(&fetch);
+    assert_int_equal(page_find_fetched(page, element, &fetch), row);
     bool noted = !page->tagged || fetch.count == PAGE_FETCH_ROWS;
     for (unsigned i = 0; i < fetch.count; i++)
         noted |= fetch.rows[i] == row;

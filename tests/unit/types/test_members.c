@@ -495,9 +495,105 @@ static void test_a_fetch_comes_to_the_row(void **state)
     }
 }
 
+/* Something happens to the tree: mostly what leaves all others in their places. */
+static void change_something(struct fixture *fixture, struct tree *snapshot)
+{
+    uint64_t choice = rng_below(&fixture->rng, 64);
+    if (choice < 32)
+        add(fixture, any_member(fixture));
+    else if (choice == 32)
+        take(fixture, any_member(fixture));
+    else if (choice == 33) {
+        while (!tree_free_some(snapshot, 3))
+            ;
+        tree_snapshot(&fixture->tree, snapshot);
+    }
+}
+
+/* Returns whether the place is told by what was seen. */
+static bool assert_seen(struct fixture *fixture, struct members_fetch *fetch, struct slice text)
+{
+    element_scratch scratch;
+    struct element element;
+    struct tree_place place, seen_place;
+    uint64_t hash, seen_hash;
+    struct members_seen seen = members_seen_of(fetch, text);
+    assert_non_null(seen.descent);
+    assert_int_equal(element_make(text, scratch, &element), ST_OK);
+    bool holds = tree_descent_place(&fixture->tree, seen.descent, &seen_place);
+    bool found = members_find(&fixture->tree, element, &place, &hash);
+    assert_int_equal(members_find_seen(&fixture->tree, element, seen, &seen_place, &seen_hash), found);
+    assert_true(hash == seen_hash && place.page == seen_place.page && place.row == seen_place.row);
+    assert_true(place.separator.major == seen_place.separator.major);
+    for (unsigned level = 0; level < fixture->tree.depth; level++)
+        assert_true(place.path[level].node == seen_place.path[level].node &&
+                    place.path[level].index == seen_place.path[level].index);
+    element_unref(element);
+    return holds;
+}
+
+/* While others are added and taken, leaves are divided and joined, and snapshots are held. */
+static void assert_what_was_seen(text_fn *text_of, unsigned *ret_holds, unsigned *ret_fails)
+{
+    struct fixture *fixture = set_up(&set_tree, text_of);
+    static struct members_fetch fetch;
+    static char texts[MEMBERS_FETCH_MAX][TEXT_MAX];
+    struct tree snapshot;
+    for (unsigned i = 0; i < MEMBERS / 2; i++)
+        add(fixture, any_member(fixture));
+    tree_snapshot(&fixture->tree, &snapshot);
+    *ret_holds = *ret_fails = 0;
+    for (unsigned round = 0; round < 400; round++) {
+        members_fetch_begin(&fetch);
+        for (unsigned i = 0; i < MEMBERS_FETCH_MAX; i++)
+            members_fetch_add(&fetch, &fixture->tree, text_of(any_member(fixture), texts[i]), true);
+        members_fetch_all(&fetch);
+        for (unsigned i = 0; i < MEMBERS_FETCH_MAX; i++) {
+            change_something(fixture, &snapshot);
+            *(assert_seen(fixture, &fetch, fetch.texts[i]) ? ret_holds : ret_fails) += 1;
+        }
+    }
+    tree_check(&fixture->tree);
+    while (!tree_free_some(&snapshot, 3))
+        ;
+    tear_down(fixture);
+}
+
+static void test_what_was_seen_leads_where_a_search_does(void **state)
+{
+    static text_fn *const texts[] = {plain_text, mixed_text};
+    for (unsigned i = 0; i < ARRAY_COUNT(texts); i++) {
+        unsigned holds, fails;
+        assert_what_was_seen(texts[i], &holds, &fails);
+        assert_true(holds > 1000 && fails > 1000);
+    }
+}
+
+/* Words of other memory are not taken for those that were asked for, nor are any once the next are begun. */
+static void test_nothing_has_been_seen_of_other_words(void **state)
+{
+    struct fixture *fixture = set_up(&set_tree, plain_text);
+    struct members_fetch fetch;
+    char text[TEXT_MAX], other[TEXT_MAX];
+    for (uint32_t member = 0; member < MEMBERS; member++)
+        add(fixture, member);
+    struct slice wanted = plain_text(2, text);
+    members_fetch_begin(&fetch);
+    members_fetch_add(&fetch, &fixture->tree, wanted, false);
+    members_fetch_all(&fetch);
+    assert_non_null(members_seen_of(&fetch, wanted).descent);
+    assert_null(members_seen_of(&fetch, plain_text(2, other)).descent);
+    assert_null(members_seen_of(&fetch, slice_make(text, wanted.size - 1)).descent);
+    members_fetch_begin(&fetch);
+    assert_null(members_seen_of(&fetch, wanted).descent);
+    tear_down(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_was_seen_leads_where_a_search_does),
+        cmocka_unit_test(test_nothing_has_been_seen_of_other_words),
         cmocka_unit_test(test_members_are_a_set),
         cmocka_unit_test(test_fields_are_a_set),
         cmocka_unit_test(test_members_of_one_hash_are_found),

@@ -17,7 +17,7 @@ from harness import rdb  # noqa: E402
 from harness.contents import abridged, contents, normal  # noqa: E402
 from harness.digest import digest  # noqa: E402
 from harness.resp import eventually  # noqa: E402
-from harness.server import REDIS, Server  # noqa: E402
+from harness.server import REDIS, Server, is_rewriting  # noqa: E402
 from harness.values import VALUES, build, filled, numbered, random_writes, with_groups  # noqa: E402
 
 FAR_MS = 33177117420000
@@ -142,8 +142,7 @@ def log_commands(client):
 
 def rewritten(client):
     client("BGREWRITEAOF")
-    eventually(lambda: client.info("persistence")["aof_rewrite_in_progress"] == "0" and
-               client.info("persistence")["aof_rewrite_scheduled"] == "0", "the log has been rewritten")
+    eventually(lambda: not is_rewriting(client), "the log has been rewritten")
 
 
 def log_folder(name, options, steps):

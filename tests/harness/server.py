@@ -65,6 +65,13 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def is_rewriting(client):
+    """Whether the append-only file is being rewritten, or is about to be. Asked once: of two answers, one may be from before the rewrite
+    began and say that none is under way, the other from behind that and say that none is to come."""
+    info = client.info("persistence")
+    return info["aof_rewrite_in_progress"] == "1" or info["aof_rewrite_scheduled"] == "1"
+
+
 class Server:
     """One running server process.
 

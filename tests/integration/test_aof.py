@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.harness.errors import Error
-from tests.harness.server import REDIS, SKUA, Server
+from tests.harness.server import REDIS, SKUA, Server, is_rewriting
 
 pytestmark = [pytest.mark.once, pytest.mark.skua_only("files of both servers are looked at here by themselves")]
 
@@ -91,8 +91,7 @@ def everything_written(server):
 
 
 def rewritten(server):
-    wait_until(lambda: figures(server)["aof_rewrite_in_progress"] == "0" and
-               figures(server)["aof_rewrite_scheduled"] == "0", "the rewrite does not end")
+    wait_until(lambda: not is_rewriting(server.redis), "the rewrite does not end")
 
 
 # ---- Files ------------------------------------------------------------------------------------------------------

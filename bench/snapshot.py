@@ -8,8 +8,9 @@
 Entry for others: measure_snapshots (for bench/run.py), section. Each server in turn holds the keys and the hash. While 19,000 SET and
 1,000 HSET a second are due (open loop), BGSAVE writes a file, then a replica gets everything (one that is played, and throws it away), then the append-only
 file is switched on, which has all data written to it; the same load without anything is measured first. Then SETs without a limit show what
-BGSAVE takes of the throughput; where others use the processor too, what a second of the server's own CPU time brings says more. Servers, what they fork included, run on core 0, the load on core 1. Everything is done three times, and
-what is shown is the median.
+BGSAVE takes of the throughput, without and beside one snapshot after the other in turns; where others use the processor too, what a second of
+the server's own CPU time brings says more. A snapshot that costs less takes longer: how long is told beside it. Servers, what they fork included,
+run on core 0, the load on core 1. Everything is done three times, throughput in six turns, and what is shown is the median.
 
 The pause is what the server says of itself: of Skua the executor's longest pause, in CPU time (`executor_pause_max_usec`), of
 redis-server the time of fork (`latest_fork_usec`). A virtual machine may hold up whatever runs and count it as CPU time: beside the pauses
@@ -37,6 +38,7 @@ KEYS, FIELDS, VALUE_BYTES = 4_000_000, 1_000_000, 100
 SETS, HSETS = 19_000, 1_000  # a second
 SECONDS = 5
 ROUNDS = 3
+TURNS = 6  # of throughput
 LIMIT_S = 600
 
 
@@ -227,15 +229,19 @@ def longest_pause_ms(client, kind):
 
 
 def throughput(server, keys, client, saves):
-    """SETs a second, and a second of CPU time, over a fixed time in which one snapshot after the other is taken if `saves`."""
+    """SETs over a fixed time in which one snapshot after the other is taken if `saves`: a second, and a second of CPU time; and how long
+    each snapshot took, the last one perhaps without them."""
     going = threading.Event()
     going.set()
+    took = []
 
     def again():
         while going.is_set():
-            if not is_saving(client):
-                client("BGSAVE")
-            time.sleep(0.05)
+            began = time.monotonic()
+            client("BGSAVE")
+            while is_saving(client):
+                time.sleep(0.02)
+            took.append(time.monotonic() - began)
 
     saver = threading.Thread(target=again)
     if saves:
@@ -245,17 +251,11 @@ def throughput(server, keys, client, saves):
         document = measure.skua_bench("-h", "127.0.0.1", "-p", server.port, "-c", 50, "-P", 16, "-d", VALUE_BYTES,
                                       "--duration", SECONDS, *set_command(keys))
         rps = document["results"][0]["rps"]
-        return rps, rps * SECONDS / (cpu_seconds(server) - before)
+        return {"rps": rps, "rps_of_cpu": rps * SECONDS / (cpu_seconds(server) - before), "took": took}
     finally:
         going.clear()
         if saves:
             saver.join()
-
-
-def wait_idle(client):
-    deadline = time.monotonic() + LIMIT_S
-    while is_saving(client) and time.monotonic() < deadline:
-        time.sleep(0.05)
 
 
 OTHERS = {"full synchronisation": full_sync, "rewrite of the append-only file": rewrite}
@@ -275,11 +275,11 @@ def cpu_of_bgsave(server, client):
 
 def throughput_beside(server, keys, client):
     """Without snapshots and beside them, in turns."""
-    pairs = [[throughput(server, keys, client, saves) for saves in (False, True)] for _ in range(ROUNDS)]
-    wait_idle(client)
-    ratios = [(beside[0] / alone[0], beside[1] / alone[1]) for alone, beside in pairs]
-    return {"rps_alone": statistics.median(alone[0] for alone, _ in pairs), "rps_beside": statistics.median(beside[0] for _, beside in pairs),
-            "rps_ratio": statistics.median(ratio[0] for ratio in ratios), "cpu_ratio": statistics.median(ratio[1] for ratio in ratios)}
+    turns = [[throughput(server, keys, client, saves) for saves in (False, True)] for _ in range(TURNS)]
+    ratios = {name: statistics.median(beside[name] / alone[name] for alone, beside in turns) for name in ("rps", "rps_of_cpu")}
+    return {"rps_alone": statistics.median(alone["rps"] for alone, _ in turns), "rps_beside": statistics.median(beside["rps"] for _, beside in turns),
+            "rps_ratio": ratios["rps"], "cpu_ratio": ratios["rps_of_cpu"],
+            "took_beside": statistics.median(seconds for _, beside in turns for seconds in beside["took"])}
 
 
 def pause_text(one):
@@ -310,7 +310,8 @@ def measure_one(kind, keys, fields, say):
     say(f"{kind:6} BGSAVE of {keys:,} keys: {found['seconds']:.1f} s, {found['cpu_seconds']:.2f} s of CPU when idle; longest pause "
         f"{pause_text(found)}, {found['pause_by']}; a loop that does nothing was held up {found['held_up_ms']:.2f} ms; "
         f"SET max {found['beside']['max_us'] / 1000:.1f} ms (alone {found['alone']['max_us'] / 1000:.1f}); memory "
-        f"{found['extra_bytes'] / 2**20:+.0f} MB of {found['used_bytes'] / 2**20:.0f}; throughput x {rps_ratio(found):.2f}, of a second of CPU x {found['cpu_ratio']:.2f}")
+        f"{found['extra_bytes'] / 2**20:+.0f} MB of {found['used_bytes'] / 2**20:.0f}; throughput {found['rps_alone']:,.0f}, "
+        f"beside it x {rps_ratio(found):.2f}, of a second of CPU x {found['cpu_ratio']:.2f}, and it takes {found['took_beside']:.1f} s then")
     return found
 
 
@@ -337,6 +338,9 @@ def section(found):
         rounds = f" Medians of {ROUNDS} rounds, of pauses the greatest in brackets."
         rows.insert(5, ("the same, of a second of CPU time of all its threads and children", lambda one: f"x {one['cpu_ratio']:.2f}"))
         rows.insert(1, ("meanwhile a loop that does nothing was held up", lambda one: f"{one['held_up_ms']:.2f} ms"))
+    if all("took_beside" in one for one in documents):
+        rounds = rounds[:-1] + f", throughput in {TURNS} turns."
+        rows.insert([title for title, _ in rows].index("CPU time, without load"), ("it takes, beside those SETs", lambda one: f"{one['took_beside']:.1f} s"))
     for name in (name for name in OTHERS if all(name in one for one in documents)):
         rows += [(f"longest pause during a {name}", lambda one, name=name: pause_text(one[name])),
                  ("writes beside that, the longest", lambda one, name=name: f"{one[name]['beside']['max_us'] / 1000:.1f} ms"),

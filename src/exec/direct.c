@@ -47,7 +47,8 @@ static enum direct_outcome judge(struct direct *direct, const struct entry *entr
 /* Whether fields of a small hash are at their times: with the last one the key goes, too. `entry` may be NULL. */
 static enum direct_outcome judge_fields(struct direct *direct, const struct entry *entry)
 {
-    if (likely(entry == NULL || !(entry->flags & ENTRY_TIMED_FIELDS)) || entry_encoding(entry) != ENTRY_PAGE)
+    if (likely(entry == NULL || !(entry_flags(entry) & ENTRY_TIMED_FIELDS)) ||
+        entry_encoding(entry) != ENTRY_PAGE)
         return DIRECT_ANSWERED;
     const struct page *page = shared_page(entry);
     if (page == NULL)

@@ -566,6 +566,9 @@ static void window_fetch_values(struct exec *exec, const struct window *window)
         if (!items[i])
             continue;
         fetch_value(items[i], window->requests[i]);
+        struct db *db = window->clients[i]->db;
+        if (unlikely(!list_is_empty(&db->walks)) && window->requests[i]->command->flags & CMD_WRITE)
+            key_walks_fetch_entry(&db->walks, items[i], window->requests[i]->key_hash);
         some_rows |= fetch_has_rows(items[i], window->requests[i]);
     }
     if (some_rows)

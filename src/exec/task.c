@@ -34,6 +34,7 @@ void exec_task_step(struct exec *exec, uint64_t now_ns)
         return;
     struct exec_task *task = list_entry(tasks->runnable.next, struct exec_task, node);
     const char *name = task->name;
+    uint64_t share = task->share > 0 ? task->share : TASK_SHARE;
     list_remove(&task->node);
     list_append(&tasks->runnable, &task->node);
     uint64_t begin = pause_begin(exec);
@@ -46,5 +47,5 @@ void exec_task_step(struct exec *exec, uint64_t now_ns)
         blame_task(exec, name, begin, end);
     if (unlikely(ns >= exec->latency_ns) && exec->hooks.latency)
         exec->hooks.latency(exec->hooks.context, name, ns);
-    tasks->next_ns = now_ns + ns * TASK_SHARE;
+    tasks->next_ns = now_ns + ns * share;
 }

@@ -2,7 +2,8 @@
  *
  * Principal entry points: exec_task_wake, exec_task_sleep (who has the work); exec_task_step (upkeep).
  * A step is bounded by its owner: some tens of microseconds. Tasks take turns. While a turn of the loop brings no requests a step
- * follows the other at once; while requests come without end, steps get one part in TASK_SHARE of the executor's time.
+ * follows the other at once; while requests come without end, steps get one part in TASK_SHARE of the executor's time, or less where
+ * their task says so.
  *
  * | from     | to       | by                                              |
  * |----------|----------|-------------------------------------------------|
@@ -20,14 +21,13 @@
 
 struct exec;
 
-/* What a step of a snapshot hands to workers costs as much again or more. A smaller share leaves requests no more: the longer a walk takes, the
- * more of its keys are changed ahead of it, and who changes them visits them (20 was tried: no gain). */
 #define TASK_SHARE 10
 
 /* Zeroed but for what its owner sets: asleep. */
 struct exec_task {
     struct list_node node; /* in exec.tasks.runnable; unlisted: asleep */
     const char *name;      /* to whom pauses are put down; lives as long as the program */
+    uint32_t share;        /* in place of TASK_SHARE; 0: that */
     /* False: there is nothing to do until it is woken. Must not free the task. */
     bool (*step)(struct exec *exec, struct exec_task *task);
 };

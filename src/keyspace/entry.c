@@ -77,8 +77,9 @@ bool entry_has_room(const struct entry *entry, struct slice value)
     int64_t number;
     size_t value_offset = sizeof(struct entry) + entry->key_size;
     size_t size = value_offset + entry->inline_size;
-    return entry->type_encoding == (ENTRY_STRING | ENTRY_INLINE << 4) && entry_flags(entry) == 0 &&
-           size <= HEAP_BLOCK_MAX && heap_can_resize(size, value_offset + value.size) &&
+    return entry->type_encoding == (ENTRY_STRING | ENTRY_INLINE << 4) &&
+           (entry_flags(entry) & ~(unsigned)ENTRY_SETTLED) == 0 && size <= HEAP_BLOCK_MAX &&
+           heap_can_resize(size, value_offset + value.size) &&
            !(looks_like_integer(value) && num_parse_i64(value, &number));
 }
 

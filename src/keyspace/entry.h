@@ -7,7 +7,7 @@
  * a collection mean is the business of types/.
  * Threads: the executor owns entries; others may look at published ones as keyspace/shared.h says. A block that has been
  * published in a table changes only in its access clock, in its word (one aligned 8-byte store), in expire_ms (the same) and
- * in its ENTRY_MARKS, each by an atomic store: whatever else changes publishes another block. While no other thread may look,
+ * in its ENTRY_MARKS and ENTRY_SETTLED, each by an atomic store: whatever else changes publishes another block. While no other thread may look,
  * the bytes of a string may change where they lie as well (keyspace_overwrite).
  *
  * E1  The block's size follows from its header (entry_block_size), so it can be given back without looking up.
@@ -18,7 +18,9 @@
  * E5  A collection's due_ms is not later than any of these numbers.
  * E6  The word of ENTRY_PAGE and ENTRY_LARGE has ENTRY_OPEN in it <=> readers on other threads may follow it, and hold a
  *     reference of what it points at, which is not the entry's own. So refs > 1, and whoever wants to change it in place makes
- *     a copy. It goes into the word by keyspace_note_read, and out of it by keyspace_set_page or with the entry. */
+ *     a copy. It goes into the word by keyspace_note_read, and out of it by keyspace_set_page or with the entry.
+ * E7  ENTRY_SETTLED belongs to walks over the keys (keyspace/walk.h, V2): nobody else looks at it, and it goes with the block. An entry
+ *     that is in no table has none. */
 #ifndef SKUA_KEYSPACE_ENTRY_H
 #define SKUA_KEYSPACE_ENTRY_H
 
@@ -58,12 +60,16 @@ enum entry_encoding {
 
 enum entry_flag {
     ENTRY_HAS_EXPIRE = 1 << 0,
-    ENTRY_LONG_KEY = 1 << 1,     /* key size does not fit 8 bits */
-    ENTRY_EDITED = 1 << 2,       /* a string built by editing: OBJECT ENCODING says raw, whatever its size */
-    ENTRY_GROWN = 1 << 3,        /* a collection that is past the thresholds of the compact encodings */
-    ENTRY_MIXED = 1 << 4,        /* a set that has had a member that is no integer */
-    ENTRY_TIMED_FIELDS = 1 << 5, /* a hash that has had a field with a time to live: E4 */
+    ENTRY_LONG_KEY = 1 << 1,      /* key size does not fit 8 bits */
+    ENTRY_EDITED = 1 << 2,        /* a string built by editing: OBJECT ENCODING says raw, whatever its size */
+    ENTRY_GROWN = 1 << 3,         /* a collection that is past the thresholds of the compact encodings */
+    ENTRY_MIXED = 1 << 4,         /* a set that has had a member that is no integer */
+    ENTRY_TIMED_FIELDS = 1 << 5,  /* a hash that has had a field with a time to live: E4 */
+    ENTRY_SETTLED_FIRST = 1 << 6, /* E7: each bit is for one walk */
+    ENTRY_SETTLED_SECOND = 1 << 7,
 };
+
+#define ENTRY_SETTLED (ENTRY_SETTLED_FIRST | ENTRY_SETTLED_SECOND)
 
 /* What a collection's type has to say of it, beside its rows. */
 #define ENTRY_MARKS (ENTRY_GROWN | ENTRY_MIXED | ENTRY_TIMED_FIELDS)
@@ -275,6 +281,12 @@ ALWAYS_INLINE void entry_set_marks(struct entry *entry, uint8_t marks)
     uint8_t flags = (uint8_t)((entry->flags & ~ENTRY_MARKS) | marks);
     if (flags != entry->flags)
         __atomic_store_n(&entry->flags, flags, __ATOMIC_RELAXED);
+}
+
+/* E7: has those of ENTRY_SETTLED that are in `mask` be as `bits` says. */
+ALWAYS_INLINE void entry_set_settled(struct entry *entry, unsigned mask, unsigned bits)
+{
+    __atomic_store_n(&entry->flags, (uint8_t)((entry->flags & ~mask) | bits), __ATOMIC_RELAXED);
 }
 
 /* Room in scratch space for the text of an integer entry. */

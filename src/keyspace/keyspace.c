@@ -238,6 +238,8 @@ struct entry *db_take(struct db *db, const struct table_position *position)
     keyspace_count_step(db->keyspace);
     struct entry *entry = table_remove(db->keys, position);
     note_withdrawn(db, entry);
+    if (unlikely(entry->flags & ENTRY_SETTLED)) /* E7: it may come into a table again */
+        entry_set_settled(entry, ENTRY_SETTLED, 0);
     return entry;
 }
 
@@ -435,7 +437,7 @@ uint64_t db_flush(struct db *db)
     struct detached *detached = mem_alloc(sizeof(*detached));
     detached->table = db->keys;
     list_init(&detached->walks);
-    key_walks_moved(&db->walks, &detached->walks);
+    key_walks_moved(&db->walks, &detached->walks, NULL);
     list_append(&keyspace->draining, &detached->node);
     keyspace->lazyfree_pending += count;
     keyspace_note_untracked(keyspace);
@@ -443,6 +445,7 @@ uint64_t db_flush(struct db *db)
     publish_table(db, new_table(keyspace));
     db->volatile_count = 0;
     db->timed_count = 0;
+    db->stale_marks = 0;
     return count;
 }
 
@@ -458,15 +461,17 @@ void keyspace_swap(struct keyspace *keyspace, uint32_t a, uint32_t b)
     publish_table(first, second->keys);
     first->volatile_count = second->volatile_count;
     first->timed_count = second->timed_count;
+    first->stale_marks = second->stale_marks;
     publish_table(second, before.keys);
     second->volatile_count = before.volatile_count;
     second->timed_count = before.timed_count;
+    second->stale_marks = before.stale_marks;
     keyspace_end_steps(keyspace);
     struct list_node walks;
     list_init(&walks);
-    key_walks_moved(&first->walks, &walks);
-    key_walks_moved(&second->walks, &first->walks);
-    key_walks_moved(&walks, &second->walks);
+    key_walks_moved(&first->walks, &walks, NULL);
+    key_walks_moved(&second->walks, &first->walks, first);
+    key_walks_moved(&walks, &second->walks, second);
 }
 
 struct entry *db_random(struct db *db)
@@ -606,6 +611,7 @@ size_t keyspace_memory(const struct keyspace *keyspace)
 
 struct check_visit {
     const struct keyspace *keyspace;
+    unsigned marks; /* of ENTRY_SETTLED, that there may be */
     uint64_t volatile_count;
     uint64_t timed_count;
 };
@@ -636,6 +642,7 @@ static void visit_check(void *item, void *context)
     const struct entry *entry = item;
     visit->volatile_count += entry_expire_ms(entry) != ENTRY_NO_EXPIRE;
     check_fields(entry, visit);
+    ASSERT((entry->flags & ENTRY_SETTLED & ~visit->marks) == 0);
     if (entry_block_size(entry) <= HEAP_BLOCK_MAX)
         ASSERT(heap_first(entry) == visit->keyspace->heap);
     ASSERT(entry->inline_size == 0 || entry_encoding(entry) == ENTRY_INLINE);
@@ -663,7 +670,8 @@ void keyspace_check(const struct keyspace *keyspace)
         const struct db *db = &keyspace->dbs[i];
         ASSERT(db->number == i && db->keyspace == keyspace);
         table_check(db->keys);
-        struct check_visit visit = {keyspace, 0, 0};
+        struct check_visit visit = {.keyspace = keyspace,
+                                    .marks = db->stale_marks | key_walks_marks(&db->walks)};
         uint64_t cursor = 0;
         do {
             cursor = table_scan(db->keys, cursor, visit_check, &visit);

@@ -42,6 +42,7 @@ struct db {
     uint64_t evict_cursor; /* where the search for a key with a time to live goes on; 0: anywhere (evict.c) */
     struct keyspace *keyspace;
     struct list_node walks; /* over the table: keyspace/walk.h */
+    uint8_t stale_marks;    /* of ENTRY_SETTLED: the same, V5 */
 };
 
 struct keyspace {

@@ -36,6 +36,11 @@
 /* The walk rests while the worker has so much of what it came to by itself: what of it is replaced now is kept until it is written. */
 #define SNAPSHOT_WALK_HELD ((uint64_t)16 << 20)
 
+/* The walk's part of the executor's time while requests come without end (exec/task.h). What is visited costs several times as much
+ * in all, on the executor ahead of the walk and on the worker, and that is the same whatever the part: so a walk that takes longer leaves
+ * requests more. Those who change keys visit many of them anyway. */
+#define SNAPSHOT_SHARE 30
+
 /* What may be held when the option says nothing: the greater of this and a tenth of the data. */
 #define SNAPSHOT_BUDGET_MIN  ((uint64_t)64 << 20)
 #define SNAPSHOT_BUDGET_PART 10
@@ -415,7 +420,8 @@ struct snapshot *snapshot_begin(struct exec *exec, const struct snapshot_options
     struct snapshot *snapshot = mem_calloc(1, sizeof *snapshot);
     snapshot->exec = exec;
     snapshot->sink = *sink;
-    snapshot->task = (struct exec_task){.name = "snapshot", .step = step};
+    snapshot->task = (struct exec_task){
+        .name = "snapshot", .step = step, .share = options->is_awaited ? TASK_SHARE : SNAPSHOT_SHARE};
     snapshot->position = propagate_offset(exec);
     snapshot->began_ns = clock_monotonic_ns(exec->clock);
     snapshot->use = use_of(exec);

@@ -19,7 +19,8 @@
  *     (keyspace/walk.h). An entry is visited once.
  * S3  What a visit takes is either copied (integers, short strings) or a reference: of a large string, of a collection's pages and trees, of
  *     a stream. Whoever changes what is referenced makes a copy first; that is the rule of those structures, not of snapshots.
- * S4  The executor's part is a task (exec/task.h) whose steps are bounded (SNAPSHOT_STEP_* in snapshot.c).
+ * S4  The executor's part is a task (exec/task.h) whose steps are bounded (SNAPSHOT_STEP_* in snapshot.c). While requests come
+ *     without end a snapshot that nobody waits for gets a third of what others get.
  * S5  At most SNAPSHOT_BATCHES_MAX batches are on their way: when the worker or the sink is slow, the walk pauses; what then
  *     costs memory is only what is replaced meanwhile. Past the budget (option snapshot-memory-budget) the snapshot is given up: writes go
  *     on.
@@ -80,6 +81,7 @@ struct snapshot_options {
     bool compress;
     bool checksum;
     bool aof_base;        /* says so in the file */
+    bool is_awaited;      /* a replica has no data before it has all: S4 */
     bool has_replication; /* the next two are written: */
     const char *replication_id;
     uint64_t replication_offset; /* what the reader goes on from; as a rule snapshot_position */

@@ -465,6 +465,7 @@ static void begin(struct primary *primary, const struct waiting *waiting, bool t
         .has_replication = true,
         .replication_id = sync->id,
         .replication_offset = propagate_offset(exec),
+        .is_awaited = true,
         .replication_db = propagate_db(exec),
     };
     struct snapshot_sink sink = {.context = sync, .take = take, .ended = ended};

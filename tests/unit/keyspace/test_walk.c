@@ -66,13 +66,24 @@ static struct entry *new_entry(struct world *world, struct slice name, const str
     return entry_new_int(world->keyspace->heap, name, content->value, &options);
 }
 
+/* As MOVE does, there and back: for walks that is a key that goes, and one that comes. */
+static void move_there_and_back(struct world *world, struct slice name, uint64_t hash,
+                                struct table_position *position)
+{
+    struct db *db = &world->keyspace->dbs[0], *other = &world->keyspace->dbs[2];
+    assert_int_equal(db_insert(other, db_take(db, position), hash), ST_OK);
+    assert_non_null(db_locate(other, name, hash, position));
+    assert_int_equal(db_insert(db, db_take(other, position), hash), ST_OK);
+}
+
 /* Changes one key that is there, in one of the ways there are. */
 static void edit(struct world *world, struct slice name, uint64_t hash, struct table_position *position,
                  struct content *content)
 {
     struct db *db = &world->keyspace->dbs[0];
     struct entry *entry = table_item_at(position);
-    switch (rng_below(&world->rng, 4)) {
+    switch (rng_below(&world->rng, 5)) {
+    case 4: move_there_and_back(world, name, hash, position); break;
     case 0:
         *content = new_content(world);
         db_replace(db, position, new_entry(world, name, content), hash);
@@ -140,7 +151,7 @@ static struct world *world_new(uint64_t seed)
 {
     struct world *world = calloc(1, sizeof *world);
     role_set(ROLE_EXECUTOR);
-    world->keyspace = keyspace_new(2, seed, START_MS, NULL);
+    world->keyspace = keyspace_new(3, seed, START_MS, NULL);
     rng_seed(&world->rng, seed);
     return world;
 }
@@ -246,6 +257,127 @@ static void a_walk_moves_with_its_database(void **state)
     free(walked);
 }
 
+/* ---- Several at once ---------------------------------------------------------------------------------------- */
+
+#define WALKS_MAX 5
+
+/* More than there are marks for, which end early or late, in databases that are flushed or swapped. */
+struct crowd {
+    struct world *world;
+    struct walked *walked[WALKS_MAX];
+    bool is_open[WALKS_MAX];
+    unsigned without_mark, beside_stale; /* how many began like this */
+};
+
+static void begin_one(struct crowd *crowd, size_t index)
+{
+    struct db *db = &crowd->world->keyspace->dbs[0];
+    crowd->beside_stale += db->stale_marks != 0;
+    begin(crowd->world, crowd->walked[index]);
+    crowd->without_mark += crowd->walked[index]->walk.mark == 0;
+    crowd->is_open[index] = true;
+}
+
+static void end_one(struct crowd *crowd, size_t index, bool gives_up)
+{
+    crowd->is_open[index] = false;
+    if (gives_up)
+        key_walk_end(&crowd->walked[index]->walk);
+    else
+        finish(crowd->walked[index]);
+}
+
+static void flush(struct world *world)
+{
+    db_flush(&world->keyspace->dbs[0]);
+    memset(world->keys, 0, sizeof world->keys);
+}
+
+/* What is in the other database meanwhile, no walk of the first has to do with. */
+static void swap_and_back(struct world *world)
+{
+    struct content *keys = malloc(sizeof world->keys);
+    memcpy(keys, world->keys, sizeof world->keys);
+    keyspace_swap(world->keyspace, 0, 1);
+    memset(world->keys, 0, sizeof world->keys);
+    churn(world, 100, 90);
+    flush(world);
+    keyspace_swap(world->keyspace, 1, 0);
+    memcpy(world->keys, keys, sizeof world->keys);
+    free(keys);
+}
+
+static void something_happens(struct crowd *crowd)
+{
+    struct world *world = crowd->world;
+    size_t index = rng_below(&world->rng, WALKS_MAX);
+    churn(world, (unsigned)rng_below(&world->rng, 100), 40 + (unsigned)rng_below(&world->rng, 30));
+    if (!crowd->is_open[index]) {
+        begin_one(crowd, index);
+    } else if (rng_below(&world->rng, 20) == 0) {
+        end_one(crowd, index, rng_below(&world->rng, 2));
+    } else {
+        for (size_t steps = rng_below(&world->rng, 40); steps > 0; steps--)
+            key_walk_step(&crowd->walked[index]->walk);
+    }
+    if (rng_below(&world->rng, 200) == 0)
+        flush(world);
+    if (rng_below(&world->rng, 20) == 0)
+        swap_and_back(world);
+    while (rng_below(&world->rng, 3) > 0)
+        keyspace_reclaim_step(world->keyspace);
+}
+
+static void any_number_of_walks_may_come_and_go(void **state)
+{
+    struct crowd crowd = {0};
+    for (size_t i = 0; i < WALKS_MAX; i++)
+        crowd.walked[i] = malloc(sizeof *crowd.walked[i]);
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        crowd.world = world_new(seed);
+        struct db *db = &crowd.world->keyspace->dbs[0];
+        for (unsigned round = 0; round < 300; round++) {
+            something_happens(&crowd);
+            if (round % 20 == 0)
+                keyspace_check(crowd.world->keyspace);
+        }
+        for (size_t i = 0; i < WALKS_MAX; i++)
+            if (crowd.is_open[i])
+                end_one(&crowd, i, true);
+        /* Alone, and to its end: after that there is no mark left. */
+        begin_one(&crowd, 0);
+        churn(crowd.world, 1000, 50);
+        end_one(&crowd, 0, false);
+        assert_int_equal(db->stale_marks, 0);
+        world_free(crowd.world);
+    }
+    assert_true(crowd.without_mark > 100 && crowd.beside_stale > 100);
+    for (size_t i = 0; i < WALKS_MAX; i++)
+        free(crowd.walked[i]);
+}
+
+static void an_early_end_costs_the_next_walk_nothing_if_nothing_was_changed(void **state)
+{
+    struct walked *walked = malloc(sizeof *walked);
+    struct world *world = world_new(9);
+    struct db *db = &world->keyspace->dbs[0];
+    churn(world, 5000, 70);
+    begin(world, walked);
+    key_walk_step(&walked->walk);
+    key_walk_end(&walked->walk);
+    assert_int_equal(db->stale_marks, 0);
+    begin(world, walked);
+    churn(world, 5000, 50);
+    key_walk_end(&walked->walk);
+    assert_int_not_equal(db->stale_marks, 0);
+    begin(world, walked);
+    churn(world, 5000, 50);
+    finish(walked);
+    assert_int_equal(db->stale_marks, 0);
+    world_free(world);
+    free(walked);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +385,8 @@ int main(void)
         cmocka_unit_test(walks_do_not_disturb_each_other),
         cmocka_unit_test(a_walk_goes_on_in_what_was_flushed),
         cmocka_unit_test(a_walk_moves_with_its_database),
+        cmocka_unit_test(any_number_of_walks_may_come_and_go),
+        cmocka_unit_test(an_early_end_costs_the_next_walk_nothing_if_nothing_was_changed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -180,7 +180,7 @@ static void begin(struct bench *bench, struct clock *clock, struct chunk_pool *c
     bench->exec = exec_new(&(struct exec_options){.clock = clock,
                                                   .config = config,
                                                   .chunks = chunks,
-                                                  .workers = worker_pool_new(1),
+                                                  .workers = worker_pool_new(1, 0),
                                                   .seed = 1,
                                                   .hash_seed = HASH_SEED});
     ahead_set_on(bench->exec->keyspace->ahead, true);

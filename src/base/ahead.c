@@ -8,7 +8,6 @@
  *     +---> LEFT --------------------> freed by the worker      ahead_end, work_on */
 #include "base/ahead.h"
 
-#include <sched.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -20,6 +19,7 @@
 #include "base/worker.h"
 
 #define SMALL_PAGE  4096
+#define NAP_NS      50000
 #define BACKLOG_MAX 1024 /* work that waits for workers: more, and a piece would come too late anyway */
 
 enum piece_state { ASKED, RUNNING, READY, LEFT };
@@ -119,7 +119,7 @@ struct ahead_piece *ahead_ask(struct ahead *ahead, void *start)
     struct ahead_piece *piece = mem_alloc(sizeof *piece);
     *piece = (struct ahead_piece){.ahead = ahead, .start = start, .state = ASKED};
     add(&ahead->waiting_bytes, AHEAD_SIZE);
-    worker_submit(ahead->workers, work_on, piece);
+    worker_submit_bulk(ahead->workers, work_on, piece);
     return piece;
 }
 
@@ -139,8 +139,10 @@ void ahead_end(struct ahead_piece *piece)
     int state = ASKED;
     if (atomic_compare_exchange_strong(&piece->state, &state, LEFT))
         return;
+    /* Asleep, not with sched_yield: the worker gives way to whoever does not sleep. */
+    static const struct timespec nap = {.tv_nsec = NAP_NS};
     while (!ahead_is_ready(piece))
-        sched_yield();
+        nanosleep(&nap, NULL);
     mem_free(piece);
 }
 

@@ -223,7 +223,7 @@ void arena_release(void *block)
     struct worker_pool *workers = arena.workers;
     pthread_mutex_unlock(&arena.lock);
     if (leaving && workers)
-        worker_submit(workers, give_back, leaving);
+        worker_submit_bulk(workers, give_back, leaving);
     else if (leaving)
         give_back(leaving);
 }

@@ -165,6 +165,6 @@ void chunk_list_drop(struct chunk_list *list, struct chunk_pool *pool, struct wo
         chunk_list_clear(list, pool);
         return;
     }
-    worker_submit(workers, free_chunks, list->head);
+    worker_submit_bulk(workers, free_chunks, list->head);
     *list = (struct chunk_list){0};
 }

@@ -1,9 +1,9 @@
 /* The pool of worker threads.
  *
- * Principal entry points: worker_pool_new, worker_pool_new_stepped, worker_submit, worker_free, worker_pool_free.
+ * Principal entry points: worker_pool_new, worker_pool_new_stepped, worker_submit, worker_submit_bulk, worker_free, worker_pool_free.
  * Threads: any may submit, also a worker from within its work.
  *
- * W1  queued is the length of the list from `first` to `last`, at most WORKER_QUEUE_MAX.
+ * W1  A lane's `queued` is the length of its list from `first` to `last`, at most WORKER_QUEUE_MAX.
  * W2  pending counts work from its submission to its end; it is raised before the work can be seen by a
  *     worker and lowered (release) after the work's last step. */
 #include "base/worker.h"
@@ -19,6 +19,7 @@
 #include "base/crash.h"
 #include "base/macros.h"
 #include "base/role.h"
+#include "base/scheduling.h"
 
 #define PAUSE_NS 50000
 
@@ -28,31 +29,40 @@ struct job {
     void *argument;
 };
 
-struct worker_pool {
-    pthread_mutex_t lock;
+/* Work, and the threads that do it. */
+struct lane {
+    struct worker_pool *pool;
     pthread_cond_t some; /* with lock: the queue is not empty, or ending */
     struct job *first;   /* lock */
     struct job *last;    /* lock */
     uint32_t queued;     /* lock */
     uint32_t sleeping;   /* lock; threads in pthread_cond_wait */
-    bool ending;         /* lock */
+    bool gives_way;      /* fixed */
+};
+
+struct worker_pool {
+    pthread_mutex_t lock;
+    bool ending; /* lock */
     _Atomic uint64_t pending;
+    struct lane plain;
+    struct lane bulk;
     bool is_stepped;       /* fixed */
-    unsigned thread_count; /* fixed */
+    bool has_bulk;         /* fixed; if not, all work goes to the plain lane */
+    unsigned thread_count; /* fixed; those of the bulk lane are the last */
     pthread_t threads[];   /* fixed */
 };
 
 static _Thread_local bool is_pool_thread;
 
-static struct job *take_job(struct worker_pool *pool)
+static struct job *take_job(struct lane *lane)
 {
-    struct job *job = pool->first;
+    struct job *job = lane->first;
     if (job == NULL)
         return NULL;
-    pool->first = job->next;
-    if (pool->first == NULL)
-        pool->last = NULL;
-    pool->queued--;
+    lane->first = job->next;
+    if (lane->first == NULL)
+        lane->last = NULL;
+    lane->queued--;
     return job;
 }
 
@@ -64,20 +74,23 @@ static void run_job(struct worker_pool *pool, void (*work)(void *argument), void
 
 static void *worker_main(void *argument)
 {
-    struct worker_pool *pool = argument;
+    struct lane *lane = argument;
+    struct worker_pool *pool = lane->pool;
     role_set(ROLE_WORKER);
-    crash_thread_enter("skua-worker");
+    crash_thread_enter(lane->gives_way ? "skua-bulk" : "skua-worker");
+    if (lane->gives_way)
+        (void)scheduling_bulk();
     is_pool_thread = true;
     mem_free_in_pieces(worker_pause);
     pthread_mutex_lock(&pool->lock);
     for (;;) {
-        struct job *job = take_job(pool);
+        struct job *job = take_job(lane);
         if (job == NULL) {
             if (pool->ending)
                 break;
-            pool->sleeping++;
-            pthread_cond_wait(&pool->some, &pool->lock);
-            pool->sleeping--;
+            lane->sleeping++;
+            pthread_cond_wait(&lane->some, &pool->lock);
+            lane->sleeping--;
             continue;
         }
         pthread_mutex_unlock(&pool->lock);
@@ -91,26 +104,47 @@ static void *worker_main(void *argument)
     return NULL;
 }
 
-struct worker_pool *worker_pool_new(unsigned thread_count)
+static void lane_init(struct lane *lane, struct worker_pool *pool, bool gives_way)
 {
-    struct worker_pool *pool = mem_calloc(1, sizeof(*pool) + thread_count * sizeof(pool->threads[0]));
+    lane->pool = pool;
+    lane->gives_way = gives_way;
+    pthread_cond_init(&lane->some, NULL);
+}
+
+/* How many of them have been started. */
+static unsigned lane_start(struct lane *lane, unsigned thread_count)
+{
+    struct worker_pool *pool = lane->pool;
+    unsigned started = 0;
+    while (started < thread_count &&
+           pthread_create(&pool->threads[pool->thread_count], NULL, worker_main, lane) == 0) {
+        started++;
+        pool->thread_count++;
+    }
+    return started;
+}
+
+struct worker_pool *worker_pool_new(unsigned thread_count, unsigned bulk_thread_count)
+{
+    struct worker_pool *pool =
+        mem_calloc(1, sizeof(*pool) + (thread_count + bulk_thread_count) * sizeof(pool->threads[0]));
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->some, NULL);
+    lane_init(&pool->plain, pool, false);
+    lane_init(&pool->bulk, pool, true);
     /* Signals belong to the main thread: workers inherit a mask that blocks all but those of a crash. */
     sigset_t all, before;
     sigfillset(&all);
     crash_signals_remove(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (pool->thread_count < thread_count &&
-           pthread_create(&pool->threads[pool->thread_count], NULL, worker_main, pool) == 0)
-        pool->thread_count++;
+    (void)lane_start(&pool->plain, thread_count);
+    pool->has_bulk = lane_start(&pool->bulk, bulk_thread_count) > 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return pool;
 }
 
 struct worker_pool *worker_pool_new_stepped(void)
 {
-    struct worker_pool *pool = worker_pool_new(0);
+    struct worker_pool *pool = worker_pool_new(0, 0);
     pool->is_stepped = true;
     return pool;
 }
@@ -123,7 +157,7 @@ bool worker_pool_is_stepped(const struct worker_pool *pool)
 bool worker_pool_step(struct worker_pool *pool)
 {
     ASSERT(pool->is_stepped);
-    struct job *job = take_job(pool);
+    struct job *job = take_job(&pool->plain);
     if (job == NULL)
         return false;
     unsigned roles = role_of_thread;
@@ -140,17 +174,19 @@ void worker_pool_free(struct worker_pool *pool)
         ;
     pthread_mutex_lock(&pool->lock);
     pool->ending = true;
-    pthread_cond_broadcast(&pool->some);
+    pthread_cond_broadcast(&pool->plain.some);
+    pthread_cond_broadcast(&pool->bulk.some);
     pthread_mutex_unlock(&pool->lock);
     for (unsigned i = 0; i < pool->thread_count; i++)
         pthread_join(pool->threads[i], NULL);
-    ASSERT(pool->first == NULL);
-    pthread_cond_destroy(&pool->some);
+    ASSERT(pool->plain.first == NULL && pool->bulk.first == NULL);
+    pthread_cond_destroy(&pool->plain.some);
+    pthread_cond_destroy(&pool->bulk.some);
     pthread_mutex_destroy(&pool->lock);
     mem_free(pool);
 }
 
-void worker_submit(struct worker_pool *pool, void (*work)(void *argument), void *argument)
+static void submit(struct worker_pool *pool, struct lane *lane, void (*work)(void *argument), void *argument)
 {
     atomic_fetch_add_explicit(&pool->pending, 1, memory_order_relaxed);
     if (pool->thread_count == 0 && !pool->is_stepped) {
@@ -160,23 +196,33 @@ void worker_submit(struct worker_pool *pool, void (*work)(void *argument), void 
     struct job *job = mem_alloc(sizeof(*job));
     *job = (struct job){.work = work, .argument = argument};
     pthread_mutex_lock(&pool->lock);
-    bool full = pool->queued >= WORKER_QUEUE_MAX;
-    bool wake = !full && pool->sleeping > 0;
+    bool full = lane->queued >= WORKER_QUEUE_MAX;
+    bool wake = !full && lane->sleeping > 0;
     if (!full) {
-        if (pool->last)
-            pool->last->next = job;
+        if (lane->last)
+            lane->last->next = job;
         else
-            pool->first = job;
-        pool->last = job;
-        pool->queued++;
+            lane->first = job;
+        lane->last = job;
+        lane->queued++;
     }
     pthread_mutex_unlock(&pool->lock);
     if (full) {
         mem_free(job);
         run_job(pool, work, argument);
     } else if (wake) {
-        pthread_cond_signal(&pool->some);
+        pthread_cond_signal(&lane->some);
     }
+}
+
+void worker_submit(struct worker_pool *pool, void (*work)(void *argument), void *argument)
+{
+    submit(pool, &pool->plain, work, argument);
+}
+
+void worker_submit_bulk(struct worker_pool *pool, void (*work)(void *argument), void *argument)
+{
+    submit(pool, pool->has_bulk ? &pool->bulk : &pool->plain, work, argument);
 }
 
 /* A nap, not sched_yield, by which the scheduler may well go on with this thread. */
@@ -202,7 +248,7 @@ void worker_free(struct worker_pool *pool, void *block)
         return;
     }
     mem_account(-(int64_t)size);
-    worker_submit(pool, free_discounted, block);
+    worker_submit_bulk(pool, free_discounted, block);
 }
 
 uint64_t worker_pending(struct worker_pool *pool)

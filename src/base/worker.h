@@ -1,6 +1,9 @@
 /* A pool of worker threads for work that must not hold up the executor: freeing big values, syncing, compressing, writing.
  *
- * Principal entry points: worker_pool_new, worker_submit, worker_pool_free; for a simulation worker_pool_new_stepped, worker_pool_step.
+ * Work that somebody waits for and work that nobody does (freeing, touching memory ahead) have threads of their own: the latter give
+ * way to every other thread (base/scheduling.h), and a thread that has once given way cannot take it back.
+ *
+ * Principal entry points: worker_pool_new, worker_submit, worker_submit_bulk, worker_pool_free; for a simulation worker_pool_new_stepped, worker_pool_step.
  * Threads: any may submit. */
 #ifndef SKUA_BASE_WORKER_H
 #define SKUA_BASE_WORKER_H
@@ -15,8 +18,9 @@ struct worker_pool;
  * slows the source of the work down. */
 #define WORKER_QUEUE_MAX (1u << 20)
 
-/* With 0 threads, or when the system gives none, work runs within worker_submit. */
-struct worker_pool *worker_pool_new(unsigned thread_count);
+/* Of the threads `bulk_thread_count` are for worker_submit_bulk; with none of these all work is for the others. With none at all, or
+ * when the system gives none, work runs within worker_submit. */
+struct worker_pool *worker_pool_new(unsigned thread_count, unsigned bulk_thread_count);
 
 /* A pool without threads whose work waits until worker_pool_step: a simulation decides when it is done. */
 struct worker_pool *worker_pool_new_stepped(void);
@@ -29,6 +33,10 @@ void worker_pool_free(struct worker_pool *pool);
 
 /* Runs work(argument) on some worker, in no particular order with other work. */
 void worker_submit(struct worker_pool *pool, void (*work)(void *argument), void *argument);
+
+/* The same for work that nobody waits for, for its end as little as for a lock that it holds for more than a moment: beside others who
+ * want its processor it may take a hundred times as long. */
+void worker_submit_bulk(struct worker_pool *pool, void (*work)(void *argument), void *argument);
 
 /* Blocks from this size on are given back by a worker: the system takes longer to take them than others want to wait. */
 #define WORKER_FREE_MIN ((size_t)256 << 10)

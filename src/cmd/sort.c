@@ -227,7 +227,7 @@ static void work_done(struct sort_work *work)
 {
     struct worker_pool *workers = work->call->exec->workers;
     if (work->weights != NULL && workers != NULL && work->weights->count >= WORKER_WEIGHTS_MIN)
-        worker_submit(workers, free_weights, work->weights);
+        worker_submit_bulk(workers, free_weights, work->weights);
     else if (work->weights != NULL)
         free_weights(work->weights);
     sort_done(&work->sort, workers);

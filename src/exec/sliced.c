@@ -16,8 +16,10 @@
 
 /* Work between two looks at the clock: some microseconds. */
 #define LOOK_WORK 64
-/* While others have requests a slice is this part of what it may be: they wait less, and get the larger share. */
+/* While others have requests a slice is this part of what it may be: they wait less, and get the larger share. They have until so many
+ * short slices have passed without a batch, for whoever comes a few times in a millisecond would else find a long one each time. */
 #define BUSY_DIVISOR 4
+#define BUSY_SLICES  16
 #define STACK_SIZE   ((size_t)128 << 10)
 #define IDLE_MAX     8 /* fibers kept for the next commands */
 /* Collections with fewer rows are changed in place: a copy of the leaf would cost more than it saves. */
@@ -35,7 +37,8 @@ struct sliced_table {
     uint32_t idle_count;
     uint32_t count; /* long ones */
     uint64_t batches_seen;
-    bool is_stopped; /* sliced_stop */
+    uint32_t short_left; /* slices that are short though nobody comes */
+    bool is_stopped;     /* sliced_stop */
 };
 
 /* ---- Life --------------------------------------------------------------------------------------------------- */
@@ -428,6 +431,19 @@ bool sliced_has_work(const struct exec *exec)
     return (unlikely(table->count > 0) && next_of(table) != NULL) || has_free_place(table);
 }
 
+static uint64_t next_length_ns(struct sliced_table *table)
+{
+    const struct exec *exec = table->exec;
+    uint64_t length_ns = (uint64_t)exec->config->slice_us * 1000;
+    if (exec->stats.batches != table->batches_seen)
+        table->short_left = BUSY_SLICES;
+    table->batches_seen = exec->stats.batches;
+    if (table->short_left == 0)
+        return length_ns;
+    table->short_left--;
+    return length_ns / BUSY_DIVISOR;
+}
+
 bool sliced_step(struct exec *exec)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
@@ -439,11 +455,7 @@ bool sliced_step(struct exec *exec)
     struct sliced *sliced = next_of(table);
     if (sliced == NULL)
         return false;
-    bool others_wait = exec->stats.batches != table->batches_seen;
-    table->batches_seen = exec->stats.batches;
-    sliced->length_ns = (uint64_t)exec->config->slice_us * 1000;
-    if (others_wait)
-        sliced->length_ns /= BUSY_DIVISOR;
+    sliced->length_ns = next_length_ns(table);
     list_remove(&sliced->node);
     list_append(&table->running, &sliced->node);
     struct client *client = sliced->call.client;

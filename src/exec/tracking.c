@@ -66,7 +66,7 @@ static void free_table(void *argument)
 static void discard_table(struct exec *exec, struct tracking_table *table)
 {
     if (exec->workers != NULL && tracking_table_size(table) >= FREE_BY_WORKER)
-        worker_submit(exec->workers, free_table, table);
+        worker_submit_bulk(exec->workers, free_table, table);
     else
         free_table(table);
 }

@@ -14,6 +14,7 @@
 #include "base/crash.h"
 #include "base/log.h"
 #include "base/role.h"
+#include "base/scheduling.h"
 #include "config/config.h"
 #include "exec/exec.h"
 #include "io/conn.h"
@@ -409,6 +410,7 @@ void *io_thread_main(void *argument)
     role_set(ROLE_IO);
     snprintf(name, sizeof name, "skua-io-%u", io->index);
     crash_thread_enter(name);
+    (void)scheduling_prompt();
     work_begin(&io->work);
     while (!may_exit(io)) {
         bool some = io_turn(io);

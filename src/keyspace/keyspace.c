@@ -291,9 +291,9 @@ static void release_large(struct keyspace *keyspace, struct large_string *large)
     keyspace->lazyfreed++;
     if (atomic_load_explicit(&large->refs, memory_order_acquire) == 1) {
         mem_account(-(int64_t)mem_usable_size(large));
-        worker_submit(keyspace->workers, free_discounted, large);
+        worker_submit_bulk(keyspace->workers, free_discounted, large);
     } else {
-        worker_submit(keyspace->workers, large_string_unref, large);
+        worker_submit_bulk(keyspace->workers, large_string_unref, large);
     }
 }
 

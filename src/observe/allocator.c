@@ -1,6 +1,6 @@
 /* What the general allocator tells of itself.
  *
- * Principal entry points: allocator_figures, allocator_report, allocator_purge.
+ * Principal entry points: allocator_figures, allocator_report, allocator_purge, allocator_upkeep.
  * Threads: any. */
 #include "observe/allocator.h"
 
@@ -55,6 +55,14 @@ void allocator_purge(void *unused)
     mallctl(name, NULL, NULL, NULL, 0);
 }
 
+void allocator_upkeep(void *unused)
+{
+    size_t one = 1;
+    bool on = true;
+    mallctl("max_background_threads", NULL, NULL, &one, sizeof one);
+    mallctl("background_thread", NULL, NULL, &on, sizeof on);
+}
+
 #else
 
 #include <malloc.h>
@@ -77,6 +85,10 @@ bool allocator_report(struct buf *ret_text)
 }
 
 void allocator_purge(void *unused)
+{
+}
+
+void allocator_upkeep(void *unused)
 {
 }
 

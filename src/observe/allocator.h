@@ -25,4 +25,8 @@ bool allocator_report(struct buf *ret_text);
  * worker_submit. */
 void allocator_purge(void *unused);
 
+/* From now on memory that has not been used for a while goes back to the system by a thread of the allocator's, which is treated as the
+ * calling one (worker_submit_bulk), and no longer by whichever thread happens to free a block: that may take ten milliseconds. */
+void allocator_upkeep(void *unused);
+
 #endif

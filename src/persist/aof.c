@@ -194,7 +194,7 @@ void aof_job_submit(struct aof *aof)
     struct worker_pool *workers = aof->exec->workers;
     bool is_stepped = workers && worker_pool_is_stepped(workers);
     if (!aof->lane && workers && !is_stepped)
-        aof->lane = worker_pool_new(1);
+        aof->lane = worker_pool_new(1, 0);
     if (aof->lane || is_stepped)
         worker_submit(is_stepped ? workers : aof->lane, aof_job_run, aof->job);
     else

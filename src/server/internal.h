@@ -13,6 +13,7 @@
 #include "transport/transport.h"
 
 #define SERVER_WORKERS       2
+#define SERVER_BULK_WORKERS  2
 #define SERVER_LISTENERS_MAX 16
 
 /* running (also while data is saved before the end, server_save_first) -> stopping (listeners closed, connections finish their output) -> ended (no connection left, or the

@@ -19,8 +19,10 @@
 #include "base/file_debug.h"
 #include "base/log.h"
 #include "base/role.h"
+#include "base/scheduling.h"
 #include "base/version.h"
 #include "base/worker.h"
+#include "observe/allocator.h"
 #include "observe/latency.h"
 #include "observe/metrics.h"
 #include "observe/monitor.h"
@@ -113,7 +115,9 @@ static enum status start_process_parts(struct server *server, const struct serve
         log_to_system(server->log, server->config->syslog_ident, facilities[server->config->syslog_facility]);
     if (server->config->crash_log_enabled)
         crash_install(&(struct crash_options){.fd = log_descriptor(server->log), .version = SKUA_VERSION});
-    server->workers = worker_pool_new(SERVER_WORKERS);
+    server->workers = worker_pool_new(SERVER_WORKERS, SERVER_BULK_WORKERS);
+    worker_submit_bulk(server->workers, allocator_upkeep, NULL);
+    (void)scheduling_prompt(); /* the executor; after its workers, which would be started as it is */
     arena_use_workers(server->workers);
     server->debug_files = file_debug_new();
     return ST_OK;

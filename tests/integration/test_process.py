@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from harness.resp import Client, Error, eventually
-from harness.server import free_port, program
+from harness.server import Server, free_port, program
 
 pytestmark = [pytest.mark.once, pytest.mark.skua_only("the texts of the log are ours")]
 
@@ -167,3 +167,35 @@ def test_oom_score_of_a_replica(start):
     eventually(lambda: oom_score(server) == base + 21, "a replica has its own")
     assert r("REPLICAOF NO ONE") == "OK"
     eventually(lambda: oom_score(server) == base + 5, "a primary again")
+
+
+# ---- Threads --------------------------------------------------------------------------------------------
+
+
+def threads_of(server, name):
+    """Policy, nice value and start of those that have this name."""
+    found = []
+    for folder in pathlib.Path(f"/proc/{server.process.pid}/task").iterdir():
+        text = (folder / "stat").read_text()
+        fields = text.rsplit(")", 1)[1].split()
+        if text.split("(", 1)[1].startswith(name + ")"):
+            found.append((int(fields[38]), int(fields[16])))
+    return found
+
+
+def test_who_frees_memory_gives_way(start):
+    server = start()
+    r = server.connect()
+    own = (os.SCHED_OTHER, os.getpriority(os.PRIO_PROCESS, server.process.pid))
+    eventually(lambda: threads_of(server, "skua-bulk") == [(os.SCHED_BATCH, 19)] * 2, "it is so soon after the start")
+    assert threads_of(server, "skua-worker") == [own] * 2, "somebody waits for these"
+    if r.info("memory")["mem_allocator"].startswith("jemalloc"):
+        eventually(lambda: threads_of(server, "jemalloc_bg_thd") == [(os.SCHED_BATCH, 19)],
+                   "the executor does not give the allocator's memory back")
+
+
+def test_another_scheduling_class_is_kept():
+    with Server("skua", prefix=["chrt", "--idle", "0"]) as server:
+        eventually(lambda: len(threads_of(server, "skua-bulk")) == 2, "they have their names")
+        policies = {os.sched_getscheduler(int(thread)) for thread in os.listdir(f"/proc/{server.process.pid}/task")}
+    assert policies == {os.SCHED_IDLE}

@@ -28,7 +28,7 @@ struct fixture {
 static int set_up(void **state)
 {
     static struct fixture fixture;
-    fixture.workers = worker_pool_new(1);
+    fixture.workers = worker_pool_new(1, 0);
     fixture.ahead = ahead_new(fixture.workers);
     fixture.memory = map_new(PIECES * AHEAD_SIZE, AHEAD_SIZE);
     assert_non_null(fixture.memory);

@@ -154,7 +154,7 @@ static void *allocate_and_release(void *argument)
 
 static void threads_do_not_get_each_others_blocks_also_with_workers(void **state)
 {
-    struct worker_pool *workers = worker_pool_new(1);
+    struct worker_pool *workers = worker_pool_new(1, 0);
     pthread_t threads[2];
     arena_use_workers(workers);
     for (uintptr_t i = 0; i < 2; i++)

@@ -154,7 +154,7 @@ static void a_long_list_is_dropped_elsewhere(void **state)
 {
     struct chunk_pool pool;
     struct chunk_list list = {0};
-    struct worker_pool *workers = worker_pool_new(1);
+    struct worker_pool *workers = worker_pool_new(1, 0);
     size_t before = mem_used();
     int released = 0;
     chunk_pool_init(&pool, 1000);

@@ -133,7 +133,7 @@ static void test_slabs_touched_ahead(void **state)
     (void)state;
     enum { BLOCKS = 12000, SIZE = 4096 };
     static unsigned char *blocks[BLOCKS];
-    struct worker_pool *workers = worker_pool_new(1);
+    struct worker_pool *workers = worker_pool_new(1, 0);
     struct ahead *ahead = ahead_new(workers);
     struct heap *heap = heap_new();
     heap_set_ahead(heap, ahead, (size_t)4 << 20);

@@ -1,5 +1,5 @@
 /* Proves: submitted work runs once each, from any thread and from within work, before the pool ends; without
- * threads it runs at once; a full queue slows the submitter instead of growing. */
+ * threads it runs at once; a full queue slows the submitter instead of growing; bulk work and other work do not wait for each other. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,7 +33,7 @@ static void mark(void *argument)
 static void everything_runs_once(void **state)
 {
     size_t before = mem_used();
-    struct worker_pool *pool = worker_pool_new(3);
+    struct worker_pool *pool = worker_pool_new(3, 0);
     atomic_store(&done, 0);
     for (uintptr_t i = 0; i < JOBS; i++) {
         ran[i] = 0;
@@ -61,7 +61,7 @@ static void submit_more(void *argument)
 static void work_may_submit_work(void **state)
 {
     atomic_store(&done, 0);
-    shared_pool = worker_pool_new(2);
+    shared_pool = worker_pool_new(2, 0);
     worker_submit(shared_pool, submit_more, (void *)10);
     worker_pool_free(shared_pool);
     assert_int_equal(atomic_load(&done), (1 << 11) - 1);
@@ -75,7 +75,7 @@ static void count_own_thread(void *argument)
 
 static void without_threads_work_runs_at_once(void **state)
 {
-    struct worker_pool *pool = worker_pool_new(0);
+    struct worker_pool *pool = worker_pool_new(0, 0);
     pthread_t where = {0};
     worker_submit(pool, count_own_thread, &where);
     assert_true(pthread_equal(where, pthread_self()));
@@ -114,7 +114,7 @@ static void note_thread(void *argument)
 static void a_full_queue_slows_the_submitter(void **state)
 {
     struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
-    struct worker_pool *pool = worker_pool_new(1);
+    struct worker_pool *pool = worker_pool_new(1, 0);
     _Atomic bool on_submitter = false;
     worker_submit(pool, wait_at_gate, &gate);
     pthread_mutex_lock(&gate.lock);
@@ -134,11 +134,47 @@ static void a_full_queue_slows_the_submitter(void **state)
     worker_pool_free(pool);
 }
 
+static void open_gate(void *argument)
+{
+    struct gate *gate = argument;
+    pthread_mutex_lock(&gate->lock);
+    gate->open = true;
+    pthread_cond_broadcast(&gate->opened);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+/* However long one kind of work takes, the other goes on; and each has its own threads. */
+static void bulk_work_has_threads_of_its_own(void **state)
+{
+    void (*const submits[])(struct worker_pool *, void (*)(void *), void *) = {worker_submit,
+                                                                               worker_submit_bulk};
+    for (unsigned held = 0; held < 2; held++) {
+        struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
+        struct worker_pool *pool = worker_pool_new(1, 1);
+        submits[held](pool, wait_at_gate, &gate);
+        /* Opens it, or nobody does. */
+        submits[1 - held](pool, open_gate, &gate);
+        worker_pool_free(pool);
+        assert_true(gate.open);
+    }
+}
+
+static void without_bulk_threads_the_others_do_all(void **state)
+{
+    struct worker_pool *pool = worker_pool_new(1, 0);
+    pthread_t plain = {0}, bulk = {0};
+    worker_submit(pool, count_own_thread, &plain);
+    worker_submit_bulk(pool, count_own_thread, &bulk);
+    worker_pool_free(pool);
+    assert_true(pthread_equal(plain, bulk));
+    assert_false(pthread_equal(bulk, pthread_self()));
+}
+
 /* A large block is given back by a worker, but counts as free at once. */
 static void a_large_block_is_freed_by_a_worker(void **state)
 {
     struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
-    struct worker_pool *pool = worker_pool_new(1);
+    struct worker_pool *pool = worker_pool_new(1, 0);
     worker_submit(pool, wait_at_gate, &gate);
     pthread_mutex_lock(&gate.lock);
     while (!atomic_load(&gate.entered))
@@ -201,7 +237,7 @@ int madvise(void *start, size_t size, int advice)
 /* In one piece it would keep everybody else from mapping memory for 10 ms and more. */
 static void a_worker_gives_a_large_block_back_piece_by_piece(void **state)
 {
-    struct worker_pool *pool = worker_pool_new(1);
+    struct worker_pool *pool = worker_pool_new(1, 0);
     watched_size = 64 * MEM_PIECE;
     watched = mem_alloc(watched_size);
     memset(watched, 'x', watched_size);
@@ -226,6 +262,8 @@ int main(void)
         cmocka_unit_test(work_may_submit_work),
         cmocka_unit_test(without_threads_work_runs_at_once),
         cmocka_unit_test(a_full_queue_slows_the_submitter),
+        cmocka_unit_test(bulk_work_has_threads_of_its_own),
+        cmocka_unit_test(without_bulk_threads_the_others_do_all),
         cmocka_unit_test(a_large_block_is_freed_by_a_worker),
         cmocka_unit_test(a_worker_gives_a_large_block_back_piece_by_piece),
         cmocka_unit_test(without_a_pool_blocks_are_freed_at_once),

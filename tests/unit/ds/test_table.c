@@ -481,7 +481,7 @@ static void test_growth_with_memory_touched_ahead(void **state)
     (void)state;
     enum { COUNT = 1500000, STEP = 101 };
     struct fixture fixture = {.hash_mask = UINT64_MAX};
-    struct worker_pool *workers = worker_pool_new(1);
+    struct worker_pool *workers = worker_pool_new(1, 0);
     struct ahead *ahead = ahead_new(workers);
     struct heap *heap = heap_new();
     heap_set_ahead(heap, ahead, SIZE_MAX); /* the table only */

@@ -286,7 +286,7 @@ static void test_model_with_workers(void **state)
 {
     (void)state;
     size_t before = mem_used();
-    struct worker_pool *workers = worker_pool_new(1);
+    struct worker_pool *workers = worker_pool_new(1, 0);
     run_model(workers);
     worker_pool_free(workers);
     assert_int_equal(mem_used(), before);

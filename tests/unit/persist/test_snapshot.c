@@ -64,7 +64,7 @@ static void world_init(struct world *world, uint64_t seed, unsigned threads)
         .clock = {.wall_us = wall_us, .monotonic_ns = monotonic_ns, .tick_multiplier = UINT64_C(1) << 32}};
     world->config = config_new();
     chunk_pool_init(&world->chunks, 4);
-    world->workers = threads > 0 ? worker_pool_new(threads) : NULL;
+    world->workers = threads > 0 ? worker_pool_new(threads, 0) : NULL;
     world->exec = exec_new(&(struct exec_options){.clock = &world->clock,
                                                   .config = world->config,
                                                   .chunks = &world->chunks,

@@ -58,6 +58,7 @@ struct loop {
     uint64_t kernel_ticks;   /* the last look at the kernel */
     uint64_t spun_ticks;     /* loop_spun_ticks */
     struct loop_poller *pollers;
+    struct list_node unread; /* E2: sources that have been reported and have not been read to the end */
     /* Shared with ringers. */
     _Atomic bool rung CACHE_ALIGNED;
     _Atomic bool sleeping;
@@ -70,6 +71,7 @@ enum status loop_new(const struct loop_options *options, struct loop **ret_loop)
     loop->clock = options->clock;
     loop->simulated = options->simulated;
     loop->has_pwait2 = true;
+    list_init(&loop->unread);
     loop->epoll_fd = -1;
     loop->bell_fd = -1;
     if (!options->simulated) {
@@ -103,26 +105,40 @@ void loop_free(struct loop *loop)
     mem_free(loop);
 }
 
-/* The kernel tells of errors whether they were asked for or not. */
-static unsigned kernels_part(unsigned interest)
+/* What the kernel is to watch for. It tells of errors whether they were asked for or not. */
+static uint32_t events_of(const struct loop_source *source, unsigned interest)
 {
-    return interest & ~(unsigned)LOOP_ERROR;
+    uint32_t events = 0;
+    if (interest & LOOP_READABLE)
+        events |= EPOLLIN;
+    if (interest & LOOP_WRITABLE)
+        events |= EPOLLOUT;
+    if (interest & LOOP_HANGUP)
+        events |= EPOLLRDHUP;
+    if (source->exclusive)
+        events |= EPOLLEXCLUSIVE;
+    if (source->edge)
+        events |= EPOLLET;
+    if (source->tells_read && interest == LOOP_READABLE)
+        events |= EPOLLET | EPOLLRDHUP; /* an end is not reported again by itself */
+    return events;
 }
 
+/* What is ready and watched for is reported, also if it has been before. */
 static enum status control(struct loop *loop, int operation, struct loop_source *source, unsigned interest)
 {
-    struct epoll_event event = {.data.ptr = source};
-    if (interest & LOOP_READABLE)
-        event.events |= EPOLLIN;
-    if (interest & LOOP_WRITABLE)
-        event.events |= EPOLLOUT;
-    if (interest & LOOP_HANGUP)
-        event.events |= EPOLLRDHUP;
-    if (source->exclusive)
-        event.events |= EPOLLEXCLUSIVE;
-    if (source->edge)
-        event.events |= EPOLLET;
-    return epoll_ctl(loop->epoll_fd, operation, source->fd, &event) == 0 ? ST_OK : ST_IO;
+    struct epoll_event event = {.events = events_of(source, interest), .data.ptr = source};
+    if (epoll_ctl(loop->epoll_fd, operation, source->fd, &event) != 0)
+        return ST_IO;
+    source->watched = event.events;
+    return ST_OK;
+}
+
+static void forget_unread(struct loop_source *source)
+{
+    source->has_ended = false;
+    if (list_is_listed(&source->unread))
+        list_remove(&source->unread);
 }
 
 enum status loop_add(struct loop *loop, struct loop_source *source, unsigned interest, bool exclusive)
@@ -143,7 +159,7 @@ enum status loop_change(struct loop *loop, struct loop_source *source, unsigned 
         return ST_OK;
     if (source->interest == 0)
         status = control(loop, EPOLL_CTL_ADD, source, interest);
-    else if (interest != 0 && kernels_part(interest) == kernels_part(source->interest))
+    else if (interest != 0 && events_of(source, interest) == source->watched)
         status = ST_OK;
     else if (interest == 0)
         status = control(loop, EPOLL_CTL_DEL, source, 0);
@@ -157,13 +173,17 @@ enum status loop_change(struct loop *loop, struct loop_source *source, unsigned 
             status = control(loop, EPOLL_CTL_ADD, source, interest);
         }
     }
-    if (status == ST_OK)
+    if (status == ST_OK) {
         source->interest = interest;
+        if (interest != LOOP_READABLE)
+            forget_unread(source);
+    }
     return status;
 }
 
 void loop_remove(struct loop *loop, struct loop_source *source)
 {
+    forget_unread(source);
     if (source->interest != 0)
         control(loop, EPOLL_CTL_DEL, source, 0);
     source->interest = 0;
@@ -323,21 +343,53 @@ static void take_bell(struct loop *loop)
         atomic_exchange_explicit(&loop->rung, false, memory_order_seq_cst);
 }
 
-static unsigned call_sources(struct loop *loop)
+/* E2 */
+static void note_unread(struct loop *loop, struct loop_source *source, uint32_t events)
+{
+    source->has_ended |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    if (!list_is_listed(&source->unread))
+        list_append(&loop->unread, &source->unread);
+}
+
+/* Calls those again that have not read what they were told of. */
+static unsigned call_unread(struct loop *loop)
 {
     unsigned called = 0;
+    struct list_node again;
+    list_init(&again);
+    while (!list_is_empty(&loop->unread)) {
+        struct list_node *node = loop->unread.next;
+        list_remove(node);
+        list_append(&again, node);
+    }
+    while (!list_is_empty(&again)) {
+        struct loop_source *source = list_entry(again.next, struct loop_source, unread);
+        list_remove(&source->unread);
+        list_append(&loop->unread, &source->unread);
+        source->ready(source, LOOP_READABLE);
+        called++;
+    }
+    return called;
+}
+
+static unsigned call_sources(struct loop *loop)
+{
+    unsigned called = likely(list_is_empty(&loop->unread)) ? 0 : call_unread(loop);
     while (loop->event_next < loop->event_count) {
         const struct epoll_event *event = &loop->events[loop->event_next++];
         struct loop_source *source = event->data.ptr;
         if (source == NULL || source->interest == 0)
             continue;
         unsigned ready = 0;
+        bool is_edge = source->watched & EPOLLET && !source->edge;
+        if (is_edge)
+            note_unread(loop, source, event->events);
         if (event->events & EPOLLIN)
             ready |= LOOP_READABLE;
         if (event->events & EPOLLOUT)
             ready |= LOOP_WRITABLE;
         if (event->events & EPOLLRDHUP)
-            ready |= LOOP_HANGUP;
+            ready |= is_edge ? LOOP_READABLE : LOOP_HANGUP;
         /* An end or an error shows itself to whatever the source is waiting to do. */
         uint32_t ends = source->interest & LOOP_ERROR ? EPOLLHUP : EPOLLHUP | EPOLLERR;
         if (event->events & ends)
@@ -499,6 +551,8 @@ uint64_t loop_spun_ticks(const struct loop *loop)
 unsigned loop_poll(struct loop *loop, uint64_t timeout_ns)
 {
     unsigned called = 0;
+    if (unlikely(!list_is_empty(&loop->unread)))
+        timeout_ns = 0;
     if (!loop->simulated) {
         if (loop->pollers)
             called = look(loop, timeout_ns);

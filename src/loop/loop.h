@@ -8,7 +8,9 @@
  *
  * E1  A callback may add, change and remove any descriptor or timer, its own included; a removed one is not
  *     called again, also not within the same loop_poll.
- * E2  Readiness is level style: what is not consumed is reported again. */
+ * E2  Readiness is level style: what is not consumed is reported again. Of a source that says when it has read all there is (`tells_read`)
+ *     the kernel reports only what is new, while nothing but reading is wanted, and so need not look once more whether anything is left: the loop
+ *     itself remembers who has not said so. */
 #ifndef SKUA_LOOP_LOOP_H
 #define SKUA_LOOP_LOOP_H
 
@@ -16,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/status.h"
 
 struct loop;
@@ -31,6 +34,12 @@ struct loop_source {
     bool exclusive; /* set by loop_add */
     /* set by the owner before loop_add: what is not consumed is not reported again until more comes */
     bool edge;
+    /* set by the owner before loop_add: it calls loop_note_read (E2) */
+    bool tells_read;
+    /* the loop's */
+    bool has_ended;          /* the kernel has reported an end, which remains to be read */
+    uint32_t watched;        /* what the kernel watches for */
+    struct list_node unread; /* reported readable, and not read to the end: in the loop's list */
     void (*ready)(struct loop_source *source, unsigned events);
 };
 
@@ -56,6 +65,13 @@ void loop_free(struct loop *loop);
 enum status loop_add(struct loop *loop, struct loop_source *source, unsigned interest, bool exclusive);
 enum status loop_change(struct loop *loop, struct loop_source *source, unsigned interest);
 void loop_remove(struct loop *loop, struct loop_source *source);
+
+/* Of a source that `tells_read`: a read has found less than it had room for, or nothing. */
+static inline void loop_note_read(struct loop_source *source)
+{
+    if (list_is_listed(&source->unread) && !source->has_ended)
+        list_remove(&source->unread);
+}
 
 /* Something that has to be looked at: memory that another process writes. While one of them is busy the kernel is looked at
  * only now and then, at least every LOOP_KERNEL_NS. All of it is called from within loop_poll, by the owner. */

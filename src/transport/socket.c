@@ -71,22 +71,29 @@ struct stream *socket_stream_new(const struct transport *transport, const struct
     socket->stream.transport = transport;
     socket->source.fd = fd;
     socket->source.ready = on_stream_ready;
+    socket->source.tells_read = true;
     return &socket->stream;
 }
 
+/* Less than there is room for is all there was. But for a peer that marks bytes as urgent, or sends descriptors, which nobody has asked
+ * it to: it is read up to there, and on when it sends more. */
 enum status socket_recv(struct stream *stream, void *ret_bytes, size_t capacity, size_t *ret_size)
 {
     DEBUG_ASSERT(capacity > 0);
     for (;;) {
         ssize_t size = recv(socket_descriptor(stream), ret_bytes, capacity, 0);
         if (likely(size > 0)) {
+            if (likely((size_t)size < capacity))
+                loop_note_read(&socket_of(stream)->source);
             *ret_size = (size_t)size;
             return ST_OK;
         }
         if (size == 0)
             return ST_EOF;
-        if (errno == EAGAIN)
+        if (errno == EAGAIN) {
+            loop_note_read(&socket_of(stream)->source);
             return ST_AGAIN;
+        }
         if (errno != EINTR)
             return ST_IO;
     }

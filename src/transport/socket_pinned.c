@@ -34,6 +34,8 @@ static void begin(struct socket_stream *socket)
     pinning_count(&socket->stream.pinning->streams[pinned->way], 1);
     socket->pinned = pinned;
     socket->stream.pins = &pinned->pins;
+    /* What is wanted will change with every send, and by edges each change would be a system call. */
+    socket->source.tells_read = false;
 }
 
 void socket_pinned_free(struct socket_stream *socket)

@@ -116,6 +116,66 @@ static void readiness_is_level_style(void **state)
 }
 
 /* All four are ready in one poll; the first to be called removes the rest, whichever it is. */
+/* A source that reads at most 8 bytes each time it is told, and tells when that was all. */
+static void on_ready_to_read(struct loop_source *source, unsigned events)
+{
+    struct probe *probe = container_of(source, struct probe, source);
+    char bytes[8];
+    probe->calls++;
+    assert_int_equal(events, LOOP_READABLE);
+    if (!probe->drain)
+        return;
+    ssize_t size = recv(source->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+    assert_true(size >= 0);
+    if (size == 0)
+        loop_change(probe->loop, source, 0);
+    else if (size < (ssize_t)sizeof(bytes))
+        loop_note_read(source);
+}
+
+static void expect_calls(struct probe *probe, unsigned calls)
+{
+    probe->calls = 0;
+    for (int i = 0; i < 6; i++)
+        loop_poll(probe->loop, 0);
+    assert_int_equal(probe->calls, calls);
+}
+
+/* What is left is reported until it has been read, whoever reports it: the kernel tells only of what is new. */
+static void who_tells_what_it_has_read_is_told_of_the_rest(void **state)
+{
+    struct loop *loop = new_loop();
+    struct probe probe;
+    probe_init(&probe, loop);
+    probe.source.ready = on_ready_to_read;
+    probe.source.tells_read = true;
+    assert_int_equal(loop_add(loop, &probe.source, LOOP_READABLE, false), ST_OK);
+    expect_calls(&probe, 0);
+    assert_int_equal(write(probe.other_fd, "123", 3), 3);
+    expect_calls(&probe, 6); /* not read at all */
+    probe.drain = true;
+    expect_calls(&probe, 1);
+    assert_int_equal(write(probe.other_fd, "12345678901234567890", 20), 20);
+    expect_calls(&probe, 3); /* 8, 8 and 4 bytes */
+    assert_int_equal(write(probe.other_fd, "12345678", 8), 8);
+    probe.calls = 0;
+    loop_poll(loop, 0);
+    assert_int_equal(probe.calls, 1); /* all of it, which is not known */
+    assert_int_equal(loop_change(loop, &probe.source, 0), ST_OK);
+    expect_calls(&probe, 0);
+    assert_int_equal(write(probe.other_fd, "1", 1), 1);
+    expect_calls(&probe, 0);
+    assert_int_equal(loop_change(loop, &probe.source, LOOP_READABLE), ST_OK);
+    expect_calls(&probe, 1);
+    /* An end that has come with the last bytes. */
+    assert_int_equal(write(probe.other_fd, "1", 1), 1);
+    assert_int_equal(shutdown(probe.other_fd, SHUT_WR), 0);
+    expect_calls(&probe, 2);
+    assert_int_equal(probe.source.interest, 0);
+    probe_done(&probe);
+    loop_free(loop);
+}
+
 static void a_removed_source_is_not_called_in_the_same_poll(void **state)
 {
     struct loop *loop = new_loop();
@@ -374,6 +434,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(readiness_is_level_style),
+        cmocka_unit_test(who_tells_what_it_has_read_is_told_of_the_rest),
         cmocka_unit_test(a_removed_source_is_not_called_in_the_same_poll),
         cmocka_unit_test(a_change_of_interest_counts_in_the_same_poll),
         cmocka_unit_test(a_hangup_is_told_to_the_interested_only),

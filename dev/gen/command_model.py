@@ -123,6 +123,7 @@ class Command:
     sliced_from: int  # words from which on a sliceable command runs in slices
     steps: "str | None"  # "one" or "several": what its change is made of; None: as its keys say
     direct: bool  # I/O threads may answer it: there is a function direct_<name>
+    foreseeable: bool  # of those: its answer follows from the string in its one key, and from nothing else
     stores: bool  # its argument "value" becomes the string in its key, as it stands
     overwrites: bool  # with key and value only, it does so whatever the key holds, and answers OK
     flags: list
@@ -437,6 +438,7 @@ def _load_command(where, name, family, table, parent):
         complexity=check.text("complexity", required=True), cost=check.choice("cost", COSTS, required=True),
         sliced_from=check.take("sliced_from", int, 0),
         steps=check.choice("steps", ["one", "several"]), direct=check.take("direct", bool, False),
+        foreseeable=check.take("foreseeable", bool, False),
         stores=check.take("stores", bool, False),
         overwrites=check.take("overwrites", bool, False),
         flags=check.texts("flags", FLAGS), own_categories=check.texts("categories", CATEGORIES),
@@ -472,6 +474,8 @@ def _check_command(check, command, container):
         check.fail("'steps' belongs to commands that write")
     if command.direct and "readonly" not in command.flags:
         check.fail("'direct' belongs to commands that only read")
+    if command.foreseeable and not command.direct:
+        check.fail("'foreseeable' belongs to commands that declare 'direct'")
     if command.stores and not ("write" in command.flags and any(arg.name == "value" for arg in command.args)):
         check.fail("'stores' belongs to commands that write an argument 'value'")
     if command.overwrites and not command.stores:

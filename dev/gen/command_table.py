@@ -177,6 +177,8 @@ def _emit_row(out, command, parent):
         out.line(f".is_one_step = {str(_takes_one_step(command, specs)).lower()},")
         if command.direct:
             out.line(f".direct = direct_{command.c_name},")
+        if command.foreseeable:
+            out.line(".is_foreseeable = true,")
         out.line(f".run = {_run_function(command)},")
         if command.is_container:
             out.line(f".subcommands = subcommands_{command.c_name},")

@@ -234,6 +234,12 @@ void blame_slow(struct call *call, uint64_t execute_ns)
 void blame_follow(struct client *client, struct run *run)
 {
     struct exec *exec = client->exec;
+    if (run_held_read(run, run->followed)) {
+        /* Its thread knows the command, and counts its waiting. */
+        if (exec->blame.tracking && run->report == 0)
+            run->executed_ticks = exec->tick_mark;
+        return;
+    }
     const struct command *command = run->requests[run->followed].command;
     /* A request that was refused or queued has not been executed; the answer to one that waits comes when it may. */
     if (!exec->blame.tracking || command == NULL || client->last_command != command ||

@@ -5,6 +5,7 @@
 
 #include "base/bug.h"
 #include "keyspace/entry.h"
+#include "keyspace/shared.h"
 
 #define ENTRY_HEAD_MAX 24 /* header, time to live, size of a long key or an integer */
 
@@ -70,6 +71,17 @@ void build_note_seen(struct run *run, struct request *request, struct entry *ent
     request->seen_size = (uint16_t)entry_block_size(entry);
     if (run->seen_epoch == 0)
         run->seen_epoch = epoch;
+}
+
+void build_see(const struct shared_read *read, uint32_t db, struct run *run, struct request *request,
+               struct entry *likely_entry)
+{
+    struct entry *entry = likely_entry;
+    struct slice name = request->argv[request->command->first_key];
+    if (unlikely(entry == NULL || !entry_key_equal(entry, &name)) &&
+        shared_find(read, db, name, request->key_hash, &entry) != SHARED_FOUND)
+        return;
+    build_note_seen(run, request, entry, shared_read_epoch(read));
 }
 
 void build_release(struct heap *heap, struct run *run)

@@ -12,6 +12,8 @@
 #include "base/heap.h"
 #include "exec/request.h"
 
+struct shared_read; /* keyspace/shared.h */
+
 /* Builds the block for the run's last request, whose arguments are `argv`, if its command stores one and it is a block of the
  * heap's (large ones are not); moves the key's slice into it. The heap's owner. */
 void build_value(struct heap *heap, struct run *run, struct slice *argv);
@@ -19,6 +21,10 @@ void build_value(struct heap *heap, struct run *run, struct slice *argv);
 /* Notes for one of the run's requests, which is_plain, that `entry` was found to be its key's in a section of this epoch, if it is one
  * that the executor can do without looking at it. The heap's owner, in that section. */
 void build_note_seen(struct run *run, struct request *request, struct entry *entry, uint64_t epoch);
+
+/* Looks its key up, and notes what is there; `likely_entry` is probably that, or NULL. The heap's owner, in a section. */
+void build_see(const struct shared_read *read, uint32_t db, struct run *run, struct request *request,
+               struct entry *likely_entry);
 
 /* Releases what the run's commands have not taken. Executor; `heap` is the keyspace's. */
 void build_release(struct heap *heap, struct run *run);

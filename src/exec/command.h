@@ -92,6 +92,8 @@ struct command {
      * be odd meanwhile (keyspace/shared.h). */
     bool is_one_step;
     direct_fn direct; /* answers its plain cases on I/O threads; NULL: the executor answers all */
+    /* Of those: reads one key, and what it answers follows from the string there and from nothing else (exec/plain.h, Q1). */
+    bool is_foreseeable;
     /* Parses the arguments and calls the command's function. NULL for a container, unless its name alone is a
      * command too (COMMAND); arity and args_min say how few words that takes. */
     void (*run)(struct call *call);

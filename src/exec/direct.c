@@ -12,7 +12,11 @@
 #include "exec/client.h"
 #include "exec/exec.h"
 #include "exec/notify.h"
+#include "exec/plain.h"
 #include "types/hash.h"
+
+#define INLINE_LINES_MAX 16 /* of a string that lies in its entry */
+#define PAGE_LINES       4  /* header and columns of a small collection, and its first rows */
 
 /* ---- One read ------------------------------------------------------------------------------------- */
 
@@ -29,6 +33,13 @@ int64_t direct_expire_ms(const struct entry *entry)
                                    : ENTRY_NO_EXPIRE;
 }
 
+/* Whether stamps tell of every change of it (G4 in keyspace/stamps.h), and it is the same at any time. */
+ALWAYS_INLINE bool is_foreseeable(const struct entry *entry)
+{
+    return entry_encoding(entry) <= ENTRY_INLINE &&
+           !(entry_flags(entry) & (ENTRY_HAS_EXPIRE | ENTRY_TIMED_FIELDS));
+}
+
 /* Whether what was found may be answered with; counts it. `entry` NULL: the key is missing. */
 static enum direct_outcome judge(struct direct *direct, const struct entry *entry)
 {
@@ -36,6 +47,8 @@ static enum direct_outcome judge(struct direct *direct, const struct entry *entr
         direct->misses++;
         return unlikely(direct->read->gate & GATE_KEY_MISS) ? DIRECT_NOT_PLAIN : DIRECT_ANSWERED;
     }
+    if (direct->foresees && !is_foreseeable(entry))
+        return DIRECT_NOT_OPEN;
     int64_t expire_ms = direct_expire_ms(entry);
     if (unlikely(expire_ms != ENTRY_NO_EXPIRE) && expire_ms <= direct_now_ms(direct) &&
         !MUTANT(EXPIRED_ANSWERED))
@@ -60,8 +73,9 @@ static enum direct_outcome judge_fields(struct direct *direct, const struct entr
 static enum direct_outcome find_key(struct direct *direct, struct slice name, uint64_t hash,
                                     struct entry **ret_entry)
 {
-    *ret_entry = NULL;
-    if (unlikely(shared_find(direct->read, direct->db, name, hash, ret_entry) == SHARED_UNSURE))
+    *ret_entry = direct->given;
+    if (likely(direct->given == NULL) &&
+        unlikely(shared_find(direct->read, direct->db, name, hash, ret_entry) == SHARED_UNSURE))
         return DIRECT_UNSURE;
     return judge(direct, *ret_entry);
 }
@@ -175,6 +189,24 @@ enum direct_outcome direct_read_collection(struct direct *direct, const struct r
     return DIRECT_ANSWERED;
 }
 
+static void prefetch_lines(const void *from, size_t first, size_t end)
+{
+    for (size_t line = first; line < end; line++)
+        prefetch((const char *)from + line * CACHE_LINE);
+}
+
+void direct_prefetch_value(const struct entry *entry)
+{
+    if (entry_encoding(entry) == ENTRY_INLINE) {
+        size_t lines = entry_block_size(entry) / CACHE_LINE + 1;
+        prefetch_lines(entry, 2, lines < INLINE_LINES_MAX ? lines : INLINE_LINES_MAX);
+    } else if (entry_encoding(entry) == ENTRY_PAGE) {
+        const struct page *page = shared_page(entry);
+        if (page != NULL)
+            prefetch_lines(page, 0, PAGE_LINES);
+    }
+}
+
 struct command_times *direct_times(struct direct_command_counters *command)
 {
     struct command_times *times = atomic_load_explicit(&command->times, memory_order_relaxed);
@@ -246,6 +278,8 @@ static uint32_t gate_of_modes(const struct exec *exec)
         gate |= GATE_DURABLE;
     if (exec->notify_classes & NOTIFY_KEY_MISS)
         gate |= GATE_KEY_MISS;
+    if (plain_never(exec))
+        gate |= GATE_HEARD;
     return gate;
 }
 
@@ -293,6 +327,7 @@ static void sum_readers(const struct direct_table *table, struct direct_totals *
             ret_sum->outcomes[outcome] += relaxed(&counters->outcomes[outcome]);
         ret_sum->hits += relaxed(&counters->hits);
         ret_sum->misses += relaxed(&counters->misses);
+        ret_sum->foreseen += relaxed(&counters->foreseen);
         ret_sum->sections += relaxed(&counters->sections);
         ret_sum->repeats += relaxed(&counters->repeats);
         ret_sum->waits += relaxed(&counters->waits);
@@ -318,6 +353,7 @@ void exec_direct_totals(const struct exec *exec, struct direct_totals *ret_total
         ret_totals->outcomes[outcome] -= origin->outcomes[outcome];
     ret_totals->hits -= origin->hits;
     ret_totals->misses -= origin->misses;
+    ret_totals->foreseen -= origin->foreseen;
     ret_totals->sections -= origin->sections;
     ret_totals->repeats -= origin->repeats;
     ret_totals->waits -= origin->waits;

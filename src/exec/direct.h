@@ -43,6 +43,9 @@ struct direct {
     uint32_t hits, misses; /* of keys; count when the section ends well */
     uint32_t *seed;        /* for access clocks */
     uint64_t mark;         /* of direct_inspect_keys */
+    struct entry *given;   /* what the key has, NULL: it is to be looked up */
+    bool
+        foresees; /* only of missing keys, and of strings that are all in their blocks, without times (exec/plain.h, Q1) */
 };
 
 /* Wall time in milliseconds, the same for all reads of a section. */
@@ -83,6 +86,9 @@ enum direct_outcome direct_string(const struct entry *entry, entry_scratch scrat
 enum direct_outcome direct_read_collection(struct direct *direct, const struct request *request,
                                            enum entry_type type, struct collection_view *ret_view);
 
+/* Asks for what the entry refers to: the third stage, after those of keyspace/shared.h. */
+void direct_prefetch_value(const struct entry *entry);
+
 /* ---- Counters (C1) -------------------------------------------------------------------------------- */
 
 struct direct_command_counters {
@@ -94,6 +100,7 @@ struct direct_command_counters {
 struct direct_counters {
     _Atomic uint64_t outcomes[DIRECT_OUTCOME_COUNT]; /* of requests that could have been answered directly */
     _Atomic uint64_t hits, misses;
+    _Atomic uint64_t foreseen; /* of those answered: behind writes of their pipelines */
     _Atomic uint64_t sections; /* that counted */
     _Atomic uint64_t repeats;  /* sections whose results were thrown away */
     /* times a connection's reads have waited for the executor's answers to what was before them */
@@ -106,7 +113,7 @@ struct command_times *direct_times(struct direct_command_counters *command);
 
 struct direct_totals {
     uint64_t outcomes[DIRECT_OUTCOME_COUNT];
-    uint64_t hits, misses, sections, repeats, waits;
+    uint64_t hits, misses, foreseen, sections, repeats, waits;
 };
 
 /* What a command has done on all threads. */

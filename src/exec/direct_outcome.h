@@ -18,6 +18,7 @@ enum direct_outcome {
     DIRECT_NOT_OPEN,  /* the value may change in place */
     DIRECT_TOO_LARGE, /* a large collection, too many keys */
     DIRECT_NOT_PLAIN, /* wrong type or arguments, a miss that somebody wants to hear of */
+    DIRECT_OUTDATED,  /* foreseen (exec/plain.h), and then something had changed */
     DIRECT_OUTCOME_COUNT,
 };
 

@@ -393,7 +393,7 @@ static void finish_run(struct client *client, struct run *run)
 /* The request whose way is measured has been executed, or the last one, or both. */
 static void pass_stop(struct client *client, struct run *run)
 {
-    if (run->next == run->followed + 1)
+    if (run->stop == run->followed + 1)
         blame_follow(client, run);
     run->stop = run->count;
     if (run->next >= run->count)
@@ -406,12 +406,25 @@ static void finish_request(struct client *client, struct run *run)
         pass_stop(client, run);
 }
 
-/* Executes the client's oldest pending request, unless it has to wait. Returns false when it has to. */
+/* The requests that have been foreseen, as far as that holds; returns whether some did. */
+static bool settle_foreseen(struct client *client, struct run *run)
+{
+    unsigned held = plain_execute_foreseen(client, run);
+    run->next = (uint16_t)held;
+    if (run->next >= run->stop)
+        pass_stop(client, run);
+    return held > 0;
+}
+
+/* Executes the client's oldest pending request, or those that have been foreseen, unless it has to wait. Returns false when it has
+ * to. */
 static bool step(struct client *client)
 {
     struct run *run = client->pending_head;
     if (unlikely(client->flags & (CLIENT_BLOCKED | CLIENT_PAUSED | CLIENT_SLICED)))
         return false;
+    if (run->foreseen.count > 0 && !run->foreseen.is_settled && settle_foreseen(client, run))
+        return true;
     client->exec->blame.request.arrived_ticks = run->arrived_ticks;
     if (likely(!(client->flags & CLIENT_CLOSING)))
         dispatch_request(client, run, &run->requests[run->next]);
@@ -484,11 +497,14 @@ static void append_pending(struct client *client, struct run *run)
  *   window_fetch_items   the entries that probably hold the keys
  *   window_fetch_values  what they refer to, and the rows in question; just before the window is executed
  *
- * Of plain SETs (exec/plain.h) nothing but the bucket and the entry is touched, or the bucket alone where the entry has been seen. */
+ * Of plain SETs (exec/plain.h) nothing but the bucket and the entry is touched, or the bucket alone where the entry has been seen. What
+ * has been foreseen of a run is one item, of whose SETs the buckets are asked for, and of whose reads nothing. */
 struct window {
     unsigned count;
+    unsigned keys; /* that are asked for */
     struct client *clients[EXEC_WINDOW];
-    struct request *requests[EXEC_WINDOW];
+    struct request *requests[EXEC_WINDOW]; /* NULL: what is foreseen of the run */
+    struct run *runs[EXEC_WINDOW];
 };
 
 /* Where the windows' filling has come to in the batch. */
@@ -502,18 +518,45 @@ struct batch_cursor {
 ALWAYS_INLINE void window_fetch_bucket(struct db *db, const struct request *request)
 {
     table_prefetch_bucket(db->keys, request->key_hash, request->is_plain);
+    if (request->is_plain && db->keyspace->has_readers)
+        stamps_prefetch_write(&db->keyspace->stamps, request->key_hash);
     if (unlikely(!list_is_empty(&db->walks)) && request->command->flags & CMD_WRITE)
         key_walks_fetch(&db->walks, request->key_hash);
 }
 
+static void window_add(struct window *window, struct run *run, struct request *request)
+{
+    window->clients[window->count] = run->client;
+    window->runs[window->count] = run;
+    window->requests[window->count++] = request;
+    window->keys++;
+}
+
+static void window_add_foreseen(struct window *window, struct run *run)
+{
+    for (uint32_t sets = run->foreseen.sets; sets != 0; sets &= sets - 1) {
+        const struct request *request = &run->requests[__builtin_ctz(sets)];
+        window_fetch_bucket(run->client->db, request);
+        if (unlikely(!request_is_whole(request)))
+            prefetch_write(request->built);
+        window->keys++;
+    }
+    window_add(window, run, NULL);
+}
+
 static void window_fill(struct window *window, struct batch_cursor *cursor)
 {
-    window->count = 0;
-    while (window->count < EXEC_WINDOW && cursor->run < cursor->run_count) {
+    window->count = window->keys = 0;
+    while (window->keys < EXEC_WINDOW && cursor->run < cursor->run_count) {
         struct run *run = cursor->runs[cursor->run];
         if (cursor->request >= run->count) {
             cursor->run++;
             cursor->request = 0;
+            continue;
+        }
+        if (cursor->request < run->foreseen.count) {
+            cursor->request = run->foreseen.count;
+            window_add_foreseen(window, run);
             continue;
         }
         struct request *request = &run->requests[cursor->request++];
@@ -521,8 +564,7 @@ static void window_fill(struct window *window, struct batch_cursor *cursor)
             window_fetch_bucket(run->client->db, request);
         if (request->has_key && request->built && !request_is_whole(request))
             prefetch_write(request->built); /* another core wrote it, and its clock is set */
-        window->clients[window->count] = run->client;
-        window->requests[window->count++] = request;
+        window_add(window, run, request);
     }
 }
 
@@ -530,17 +572,20 @@ static void window_fill(struct window *window, struct batch_cursor *cursor)
 ALWAYS_INLINE const struct entry *window_item(const struct window *window, unsigned index)
 {
     const struct request *request = window->requests[index];
-    return request->has_key ? table_likely_item(window->clients[index]->db->keys, request->key_hash) : NULL;
+    return request != NULL && request->has_key
+               ? table_likely_item(window->clients[index]->db->keys, request->key_hash)
+               : NULL;
 }
 
 static void window_fetch_items(const struct window *window)
 {
     for (unsigned i = 0; i < window->count; i++) {
+        const struct request *request = window->requests[i];
         const struct entry *item;
-        if (window->requests[i]->seen_size > 0 || !(item = window_item(window, i)))
+        if (request == NULL || request->seen_size > 0 || !(item = window_item(window, i)))
             continue;
         prefetch(item);
-        if (!window->requests[i]->is_plain && window->requests[i]->command->flags & CMD_WRITE)
+        if (!request->is_plain && request->command->flags & CMD_WRITE)
             heap_prefetch_release(window->clients[i]->exec->heap, item);
     }
 }
@@ -562,14 +607,15 @@ static void window_fetch_values(struct exec *exec, const struct window *window)
     bool some_rows = false;
     for (unsigned i = 0; i < window->count; i++) {
         /* Found once more: it may have been replaced since it was asked for. */
-        items[i] = window->requests[i]->is_plain ? NULL : window_item(window, i);
+        const struct request *request = window->requests[i];
+        items[i] = request == NULL || request->is_plain ? NULL : window_item(window, i);
         if (!items[i])
             continue;
-        fetch_value(items[i], window->requests[i]);
+        fetch_value(items[i], request);
         struct db *db = window->clients[i]->db;
-        if (unlikely(!list_is_empty(&db->walks)) && window->requests[i]->command->flags & CMD_WRITE)
-            key_walks_fetch_entry(&db->walks, items[i], window->requests[i]->key_hash);
-        some_rows |= fetch_has_rows(items[i], window->requests[i]);
+        if (unlikely(!list_is_empty(&db->walks)) && request->command->flags & CMD_WRITE)
+            key_walks_fetch_entry(&db->walks, items[i], request->key_hash);
+        some_rows |= fetch_has_rows(items[i], request);
     }
     if (some_rows)
         window_fetch_rows(exec->fetched, window, items);
@@ -599,6 +645,14 @@ static unsigned window_execute_plain(const struct window *window, unsigned first
     return count;
 }
 
+/* What is foreseen of a run, and behind the first that did not hold, one by one. When the run is not the client's next one, what is
+ * before it waits, and whoever ends that goes on with all of them. */
+static void window_execute_foreseen(struct client *client, const struct run *run)
+{
+    while (client->pending_head == run && run->next < run->foreseen.count && step(client))
+        ;
+}
+
 static void window_execute(struct exec *exec, const struct window *window)
 {
     exec->tick_mark = pause_begin(exec);
@@ -606,6 +660,10 @@ static void window_execute(struct exec *exec, const struct window *window)
         struct client *client = window->clients[i];
         if (unlikely(client->pending_head == NULL))
             continue;
+        if (window->requests[i] == NULL) {
+            window_execute_foreseen(client, window->runs[i]);
+            continue;
+        }
         if (window->requests[i]->is_plain) {
             unsigned count = window_execute_plain(window, i);
             if (likely(count > 0)) {
@@ -653,15 +711,21 @@ void exec_run_batch(struct exec *exec, struct run *const *runs, unsigned count)
 
 void exec_expect_run(const struct run *run)
 {
-    const char *requests = (const char *)run->requests, *arguments = (const char *)run->arguments;
-    for (size_t at = 0; at < run->count * sizeof run->requests[0]; at += CACHE_LINE)
-        prefetch_write(requests + at);
+    const char *arguments = (const char *)run->arguments;
+    if (run->foreseen.count > 0) {
+        for (unsigned i = 0; i < run->foreseen.count; i += CACHE_LINE / sizeof run->foreseen_reads[0])
+            prefetch(&run->foreseen_reads[i]);
+        for (uint32_t sets = run->foreseen.sets; sets != 0; sets &= sets - 1)
+            prefetch_write(&run->requests[__builtin_ctz(sets)]);
+    }
+    for (unsigned i = run->foreseen.count; i < run->count; i++)
+        prefetch_write(&run->requests[i]);
     prefetch_write(&run->client->shared->output_bytes);
     if (run->spare != NULL) {
         prefetch_write(run->spare); /* and the beginning of its bytes, which follow it */
         prefetch_write((const char *)run->spare + CACHE_LINE);
     }
-    if (run->whole_count == run->count)
+    if (run->whole_count == run->count || run->foreseen.count == run->count)
         return;
     for (size_t at = 0; at < run->argument_count * sizeof run->arguments[0]; at += CACHE_LINE)
         prefetch(arguments + at);

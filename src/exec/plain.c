@@ -27,35 +27,47 @@ NO_INLINE static bool has_room(struct exec *exec)
     return mem_used() + ROOM_MIN <= (size_t)exec->config->maxmemory && exec->evict.over_since_ns == 0;
 }
 
+bool plain_never(const struct exec *exec)
+{
+    return exec->propagate.log != NULL || exec->tracking != NULL || exec->local_keys != NULL ||
+           exec->notify_classes != 0 || exec->keyspace->use.rules.counts || exec->plain_off ||
+           exec->hindrances != 0;
+}
+
 /* Y3, Y5 */
 static bool is_unheard(const struct exec *exec, const struct db *db)
 {
-    return exec->propagate.log == NULL && exec->tracking == NULL && exec->local_keys == NULL &&
-           table_size(&exec->watch->keys) == 0 && table_size(&exec->block->keys) == 0 &&
-           exec->notify_classes == 0 && exec->monitor_count == 0 && list_is_empty(&db->walks) &&
-           !exec->keyspace->use.rules.counts;
+    return !plain_never(exec) && table_size(&exec->watch->keys) == 0 && table_size(&exec->block->keys) == 0 &&
+           exec->monitor_count == 0 && list_is_empty(&db->walks);
 }
 
 /* Y6 */
 static bool is_in_time(const struct exec *exec, const struct run *run)
 {
+    if (unlikely(exec->blame.slow_ns == 0))
+        return false;
     return exec->tick_mark < run->arrived_ticks ||
            exec->tick_mark - run->arrived_ticks < exec->blame.slow_ticks / 2;
 }
 
-unsigned plain_count(const struct client *client, const struct run *run, unsigned count_max)
+/* Y2, Y3, Y5, Y6 */
+static bool is_free(const struct client *client, const struct run *run)
 {
     struct exec *exec = client->exec;
+    if (client->flags != 0 || !dispatch_is_unhindered(client) || !is_unheard(exec, client->db) ||
+        !is_in_time(exec, run))
+        return false;
+    return likely(exec->config->maxmemory == 0 && exec->evict.over_since_ns == 0) || has_room(exec);
+}
+
+unsigned plain_count(const struct client *client, const struct run *run, unsigned count_max)
+{
     unsigned left = (unsigned)(run->stop - run->next), count = 0;
     if (count_max > left)
         count_max = left;
     while (count < count_max && run->requests[run->next + count].is_plain)
         count++;
-    if (count == 0 || client->flags != 0 || !dispatch_is_unhindered(client) ||
-        !is_unheard(exec, client->db) || !is_in_time(exec, run) || exec->plain_off)
-        return 0;
-    return likely(exec->config->maxmemory == 0 && exec->evict.over_since_ns == 0) || has_room(exec) ? count
-                                                                                                    : 0;
+    return count > 0 && is_free(client, run) ? count : 0;
 }
 
 /* ---- Execution ------------------------------------------------------------------------------------- */
@@ -66,16 +78,24 @@ ALWAYS_INLINE struct slice key_of(const struct request *request)
                                                : request->argv[request->command->first_key];
 }
 
-/* Where the key's entry is, and its size. False: Y4. */
-static bool locate(struct db *db, const struct request *request, struct table_position *ret_position,
-                   size_t *ret_size)
+enum located {
+    LOCATED_PLAIN,
+    LOCATED_NOTHING,
+    LOCATED_OTHER, /* Y4: is left to dispatch */
+};
+
+/* Where the key's entry is, and its size. */
+static enum located locate(struct db *db, const struct request *request, struct table_position *ret_position,
+                           size_t *ret_size)
 {
     struct entry *old = db_locate(db, key_of(request), request->key_hash, ret_position);
-    if (unlikely(old == NULL || entry_encoding(old) > ENTRY_INLINE ||
+    if (old == NULL)
+        return LOCATED_NOTHING;
+    if (unlikely(entry_encoding(old) > ENTRY_INLINE ||
                  entry_flags(old) & (ENTRY_HAS_EXPIRE | ENTRY_TIMED_FIELDS)))
-        return false;
+        return LOCATED_OTHER;
     *ret_size = entry_block_size(old);
-    return true;
+    return LOCATED_PLAIN;
 }
 
 /* The same by what has been seen, without looking at the entry: decision 010, V1 to V4. False: it is not there any more. */
@@ -88,6 +108,27 @@ ALWAYS_INLINE bool locate_seen(struct db *db, const struct run *run, const struc
            likely(table_locate(db->keys, request->key_hash, entry_is_same, request->seen, ret_position));
 }
 
+/* The block is the keyspace's from now on. */
+ALWAYS_INLINE void take_over(struct keyspace *keyspace, const struct run *run, const struct request *request)
+{
+    heap_adopt(keyspace->heap, request->built_size);
+    if (unlikely(run->built_clock != keyspace->use.clock_new))
+        entry_set_clock(request->built, keyspace->use.clock_new);
+}
+
+/* Of a key that is not there. False: no memory, which dispatch is to tell. */
+static bool insert(struct db *db, const struct run *run, struct request *request)
+{
+    struct keyspace *keyspace = db->keyspace;
+    take_over(keyspace, run, request);
+    if (unlikely(db_insert(db, request->built, request->key_hash) != ST_OK)) {
+        heap_disown(keyspace->heap, request->built_size);
+        return false;
+    }
+    request->built = NULL;
+    return true;
+}
+
 /* False: Y4. */
 ALWAYS_INLINE bool store(struct db *db, const struct run *run, struct request *request)
 {
@@ -95,12 +136,15 @@ ALWAYS_INLINE bool store(struct db *db, const struct run *run, struct request *r
     struct entry *built = request->built;
     struct table_position position;
     size_t old_size;
-    if (!locate_seen(db, run, request, &position, &old_size) && !locate(db, request, &position, &old_size))
-        return false;
-    heap_adopt(keyspace->heap, request->built_size);
-    if (unlikely(run->built_clock != keyspace->use.clock_new))
-        entry_set_clock(built, keyspace->use.clock_new);
+    if (!locate_seen(db, run, request, &position, &old_size)) {
+        enum located located = locate(db, request, &position, &old_size);
+        if (located != LOCATED_PLAIN)
+            return located == LOCATED_NOTHING && insert(db, run, request);
+    }
+    take_over(keyspace, run, request);
     keyspace_retire_block(keyspace, table_replace(db->keys, &position, built), old_size);
+    if (!MUTANT(STAMP_NOT_RAISED))
+        keyspace_stamp(keyspace, request->key_hash);
     request->built = NULL;
     return true;
 }
@@ -120,10 +164,10 @@ NO_INLINE static void tell(struct client *client, struct request *request, uint6
     dispatch_tell_long(&call, ns);
 }
 
-static void account(struct client *client, struct run *run, unsigned count)
+/* Of `count` SETs, `last` the last of them. */
+static void account(struct client *client, struct request *last, unsigned count)
 {
     struct exec *exec = client->exec;
-    struct request *last = &run->requests[run->next + count - 1];
     struct command_stats *stats = &exec->command_stats[last->command->id];
     uint64_t begin_ticks = exec->tick_mark;
     exec->tick_mark = clock_ticks(exec->clock);
@@ -164,6 +208,103 @@ unsigned plain_execute(struct client *client, struct run *run, unsigned count)
         run->spare = NULL;
     }
     reply_raw(&client->out, ok_texts, (size_t)done * OK_SIZE);
-    account(client, run, done);
+    account(client, &requests[done - 1], done);
     return done;
+}
+
+/* ---- What has been foreseen ------------------------------------------------------------------------ */
+
+/* Q3, and of Q2 what concerns all keys */
+static bool is_as_foreseen(const struct client *client, const struct run *run)
+{
+    const struct exec *exec = client->exec;
+    const struct foreseen *foreseen = &run->foreseen;
+    return foreseen->generation == stamps_generation(&exec->keyspace->stamps) &&
+           foreseen->word >> DIRECT_DB_SHIFT == client->db->number &&
+           ((foreseen->word & DIRECT_RESP3) != 0) == (client->out.resp == 3) &&
+           atomic_load_explicit(&exec->keyspace->gate, memory_order_relaxed) == 0 && is_free(client, run);
+}
+
+/* G4: debug builds read again what is said to have stayed the same. */
+static void check_read(struct client *client, const struct run *run, unsigned index)
+{
+#ifdef SKUA_DEBUG
+    struct exec *exec = client->exec;
+    uint32_t seed = 1;
+    struct shared_read read = {.keyspace = exec->keyspace};
+    struct reply out;
+    struct chunk_list bytes = {0};
+    reply_init(&out, exec->chunks, client->out.resp);
+    struct direct direct = {.read = &read,
+                            .db = client->db->number,
+                            .out = &out,
+                            .clock = exec->clock,
+                            .seed = &seed,
+                            .foresees = true};
+    const struct request *request = &run->requests[index];
+    enum direct_outcome outcome = request->command->direct(&direct, request);
+    reply_take(&out, &bytes);
+    size_t begin = index > 0 ? run->foreseen_ends[index - 1] : 0, size = run->foreseen_ends[index] - begin;
+    ASSERT(outcome == DIRECT_ANSWERED && bytes.bytes == size &&
+           memcmp(bytes.head->data, run->spare->data + begin, size) == 0);
+    chunk_list_clear(&bytes, exec->chunks);
+#else
+    (void)client;
+    (void)run;
+    (void)index;
+#endif
+}
+
+/* Q4: goes through what is as it was; returns how many requests that is. */
+static unsigned go_through(struct client *client, struct run *run)
+{
+    const struct foreseen *foreseen = &run->foreseen;
+    const struct stamps *stamps = &client->exec->keyspace->stamps;
+    for (unsigned i = 0; i < foreseen->count; i++) {
+        if (foreseen->sets >> i & 1) {
+            if (unlikely(!store(client->db, run, &run->requests[i])))
+                return i;
+        } else {
+            if (unlikely(!stamps_hold(stamps, run->foreseen_reads[i].slot, run->foreseen_reads[i].stamp)) &&
+                !(foreseen->own >> i & 1) && !MUTANT(STAMP_NOT_LOOKED_AT))
+                return i;
+            check_read(client, run, i);
+        }
+    }
+    return foreseen->count;
+}
+
+/* Q5 */
+static void answer_foreseen(struct client *client, struct run *run, unsigned held)
+{
+    struct chunk *spare = run->spare;
+    spare->end = held > 0 ? run->foreseen_ends[held - 1] : 0;
+    if (held == 0)
+        return;
+    run->spare = NULL;
+    client_mark_dirty(client);
+    client->active_ms = client->exec->now_ms;
+    reply_add_chunk(&client->out, spare);
+}
+
+unsigned plain_execute_foreseen(struct client *client, struct run *run)
+{
+    struct exec *exec = client->exec;
+    struct foreseen *foreseen = &run->foreseen;
+    unsigned held = 0;
+    dispatch_take_time(exec);
+    exec->blame.request.arrived_ticks = run->arrived_ticks;
+    exec->blame.request.begin_ticks = exec->tick_mark;
+    if (likely(is_as_foreseen(client, run)))
+        held = go_through(client, run);
+    foreseen->is_settled = true;
+    foreseen->held = (uint8_t)held;
+    answer_foreseen(client, run, held);
+    uint32_t sets = foreseen->sets & (uint32_t)(((uint64_t)1 << held) - 1);
+    if (likely(sets != 0)) {
+        unsigned count = (unsigned)__builtin_popcount(sets);
+        run->built_count = (uint16_t)(run->built_count - count);
+        account(client, &run->requests[31 - __builtin_clz(sets)], count);
+    }
+    return held;
 }

@@ -16,6 +16,7 @@
 #ifndef SKUA_EXEC_REQUEST_H
 #define SKUA_EXEC_REQUEST_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/chunk.h"
@@ -64,29 +65,67 @@ static inline bool request_is_whole(const struct request *request)
     return request->is_plain && (request->short_key_size > 0 || request->seen_size > 0);
 }
 
+/* What the thread that parsed a run has foreseen: the answers to its first requests, plain SETs and reads, which are in run->spare and
+ * hold if nothing has changed when the executor comes to them (exec/plain.h, Q1 to Q6). */
+struct foreseen {
+    uint64_t generation; /* of the stamps */
+    uint32_t sets;       /* a bit for each request: it is a plain SET */
+    uint32_t own;        /* the same: it reads what a SET before it stores */
+    uint32_t word;       /* conn_shared.direct, as it was taken to be */
+    uint8_t count;       /* of requests; 0: nothing is foreseen */
+    uint8_t held;        /* of these the first so many have been answered so; the executor says */
+    bool is_settled;     /* the executor has looked */
+};
+
+/* Of a read that has been foreseen: where its key's stamp is, and what it is to be. */
+struct foreseen_read {
+    uint16_t slot, stamp;
+};
+
 struct run {
+    /* Two lines, of which the executor needs most. */
     struct run *link; /* next in whatever queue holds the run */
     struct conn *conn;
     struct client *client;
-    struct chunk *input;     /* N2 */
+    struct chunk
+        *spare; /* a standard chunk for the executor's replies, empty but for what is foreseen, or NULL */
+    struct chunk
+        *output; /* of the message that gives the run back: replies that go with it, or NULL (io/bridge.c) */
     uint64_t arrived_ticks;  /* since when its requests wait (exec/blame.h) */
     uint64_t executed_ticks; /* when the request whose reply is to be watched had been executed; 0: none is */
-    uint64_t report;         /* whom the time of that reply is to be told to (hooks.replied); 0: nobody */
     uint16_t reply_command;  /* its id; it stands for all replies of the run */
     uint16_t followed;       /* the request whose way is measured (exec/blame.h), one of `requests` */
     uint16_t stop;           /* followed + 1, then count: before this request there is more to be done */
-    struct chunk *spare;     /* an empty standard chunk for the executor's replies, or NULL */
     uint16_t count;
     uint16_t next;
-    uint16_t direct_count; /* requests whose command has a direct form */
     uint16_t argument_count;
-    uint16_t whole_count;          /* requests of which request_is_whole */
-    uint16_t built_count;          /* requests with a block: N5 */
-    uint32_t built_clock;          /* the access clock of these blocks */
-    uint64_t seen_epoch;           /* of the oldest section of what its requests have `seen` */
-    struct slice *extra_arguments; /* memory for requests with many arguments, or NULL */
+    uint16_t whole_count; /* requests of which request_is_whole */
+    uint16_t built_count; /* requests with a block: N5 */
+    uint32_t built_clock; /* the access clock of these blocks */
+    uint64_t seen_epoch;  /* of the oldest section of what its requests have `seen` */
+    struct foreseen foreseen;
+    uint64_t report; /* whom the time of the watched reply is to be told to (hooks.replied); 0: nobody */
+
+    struct foreseen_read foreseen_reads[RUN_REQUESTS] CACHE_ALIGNED;
     struct request requests[RUN_REQUESTS] CACHE_ALIGNED;
     struct slice arguments[RUN_ARGUMENTS];
+
+    /* Hardly ever the executor's. */
+    uint16_t foreseen_ends[RUN_REQUESTS]; /* of the replies in `spare` */
+    struct chunk *input;                  /* N2 */
+    struct slice *extra_arguments;        /* memory for requests with many arguments, or NULL */
+    uint16_t direct_count;                /* requests whose command has a direct form */
+    uint16_t candidates;                  /* the first so many are of kinds that can be foreseen */
+    /* Of the reads that have been foreseen: a bit for each that found its key, or did not, and the time that each took. */
+    uint32_t foreseen_hits, foreseen_misses, foreseen_ns;
 };
+_Static_assert(offsetof(struct run, foreseen_reads) == 128, "two lines");
+_Static_assert(CHUNK_CAPACITY <= UINT16_MAX, "foreseen_ends");
+
+/* Whether the run's request is a read whose foreseen answer has held. */
+static inline bool run_held_read(const struct run *run, unsigned index)
+{
+    return index < run->foreseen.held && !(run->foreseen.sets >> index & 1);
+}
 
 #endif

@@ -116,6 +116,10 @@ struct run *io_run_get(struct io *io)
     run->extra_arguments = NULL;
     run->client = NULL;
     run->seen_epoch = 0;
+    run->candidates = 0;
+    run->foreseen.count = run->foreseen.held = 0;
+    run->foreseen.is_settled = false;
+    run->foreseen.sets = run->foreseen.own = 0;
     run->executed_ticks = run->report = 0;
     if (io->index != 0 && !run->spare)
         run->spare = chunk_pool_get(io->chunks);
@@ -127,6 +131,8 @@ void io_run_put(struct io *io, struct run *run)
     if (--run->input->refs == 0)
         chunk_put(io->chunks, run->input);
     mem_free(run->extra_arguments);
+    if (run->spare)
+        run->spare->end = 0; /* what was foreseen, and never came to be executed */
     if (io->free_run_count >= IO_RUNS_KEPT) {
         if (run->spare)
             chunk_put(io->chunks, run->spare);
@@ -136,6 +142,23 @@ void io_run_put(struct io *io, struct run *run)
     run->link = io->free_runs;
     io->free_runs = run;
     io->free_run_count++;
+}
+
+/* ---- Executor: what it says ------------------------------------------------------------------------ */
+
+/* Says what has been held back. */
+static void let_output_go(struct io *io)
+{
+    struct chunk *output = io->output_held;
+    io->output_held = NULL;
+    ring_send(&io->from_exec, &io->from_exec_overflow, message_make(IO_OUTPUT, output));
+}
+
+static void answer(struct io *io, enum io_message message, void *subject)
+{
+    if (unlikely(io->output_held != NULL))
+        let_output_go(io);
+    ring_send(&io->from_exec, &io->from_exec_overflow, message_make(message, subject));
 }
 
 /* ---- Executor: what the ios tell ------------------------------------------------------------------- */
@@ -171,7 +194,7 @@ static void executor_let_go(struct io_group *group, struct io *io, struct conn *
     if (io->index == 0)
         conn_depart(conn);
     else
-        ring_send(&io->from_exec, &io->from_exec_overflow, message_make(IO_MOVED, conn));
+        answer(io, IO_MOVED, conn);
 }
 
 /* Step 5 of a move. */
@@ -185,7 +208,7 @@ static void executor_hear(struct io *io, enum io_message message, void *subject)
     struct io_group *group = io->group;
     struct exec *exec = group->options.exec;
     struct conn *conn = subject;
-    if (message == IO_RUN) {
+    if (likely(message == IO_RUN)) {
         batch_add(group, io, subject);
         return;
     }
@@ -249,6 +272,8 @@ void io_bridge_publish(struct io_group *group)
     unsigned count = atomic_load_explicit(&group->io_count, memory_order_relaxed);
     for (unsigned i = 1; i < count; i++) {
         struct io *io = group->ios[i];
+        if (unlikely(io->output_held != NULL))
+            let_output_go(io);
         ring_refill(&io->from_exec, &io->from_exec_overflow);
         if (ring_publish(&io->from_exec))
             loop_wake(io->loop);
@@ -262,11 +287,6 @@ static struct io *io_of(struct port *port)
     return container_of(port, struct io, port);
 }
 
-static void answer(struct io *io, enum io_message message, void *subject)
-{
-    ring_send(&io->from_exec, &io->from_exec_overflow, message_make(message, subject));
-}
-
 static void port_output(struct port *port, struct conn *conn, struct chunk_list *bytes)
 {
     struct io *io = io_of(port);
@@ -275,17 +295,25 @@ static void port_output(struct port *port, struct conn *conn, struct chunk_list 
         return;
     }
     bytes->head->route = conn;
-    answer(io, IO_OUTPUT, bytes->head);
+    if (unlikely(io->output_held != NULL))
+        let_output_go(io);
+    io->output_held = bytes->head; /* the run that it answers follows, mostly: one message for both */
     *bytes = (struct chunk_list){0};
 }
 
 static void port_run_done(struct port *port, struct run *run)
 {
     struct io *io = io_of(port);
-    if (io->index == 0)
+    if (io->index == 0) {
         conn_run_done(run->conn, run);
-    else
-        answer(io, IO_RUN_DONE, run);
+        return;
+    }
+    run->output = NULL;
+    if (likely(io->output_held != NULL) && likely(io->output_held->route == run->conn)) {
+        run->output = io->output_held;
+        io->output_held = NULL;
+    }
+    answer(io, IO_RUN_DONE, run);
 }
 
 static void port_close(struct port *port, struct conn *conn, enum close_how how)
@@ -374,10 +402,17 @@ static void take_output(struct io *io, struct chunk *head)
     conn_queue_output(conn, &list);
 }
 
+static void take_run(struct io *io, struct run *run)
+{
+    if (likely(run->output != NULL))
+        take_output(io, run->output);
+    conn_run_done(run->conn, run);
+}
+
 static void io_hear(struct io *io, enum io_message message, void *subject)
 {
     switch (message) {
-    case IO_RUN_DONE: conn_run_done(((struct run *)subject)->conn, subject); break;
+    case IO_RUN_DONE: take_run(io, subject); break;
     case IO_OUTPUT: take_output(io, subject); break;
     case IO_CLOSE_AFTER: conn_finish(subject); break;
     case IO_CLOSE_NOW: conn_end(subject); break;
@@ -395,6 +430,9 @@ bool io_take_answers(struct io *io)
     bool some = false;
     void *message;
     while ((message = ring_pop(&io->from_exec))) {
+        const void *later = ring_peek(&io->from_exec, EXPECT_AHEAD);
+        if (later)
+            prefetch_write(message_subject((void *)later));
         io_hear(io, message_kind(message), message_subject(message));
         some = true;
     }

@@ -17,6 +17,7 @@
 #include "exec/post.h"
 #include "exec/request.h"
 #include "io/direct.h"
+#include "io/foresee.h"
 
 /* A request that is known to be longer than this gets memory step by step as its bytes arrive, so that announcing
  * a size costs a client as much as it costs the server. */
@@ -312,6 +313,8 @@ ALWAYS_INLINE void add_request(struct conn *conn, struct run *run, struct slice 
         request->key_hash = hash_slice(argv[command->first_key], conn->io->group->options.hash_seed);
         if (conn->io->heap != NULL && command->value_arg > 0)
             build_value(conn->io->heap, run, argv);
+        if (run->candidates == run->count - 1 && (request->is_plain || command->is_foreseeable))
+            run->candidates = run->count;
     }
 }
 
@@ -348,6 +351,8 @@ static void submit(struct conn *conn, struct run *run)
     run->stop = (uint16_t)(run->followed + 1);
     if (atomic_load_explicit(&conn->shared.direct_command, memory_order_relaxed))
         atomic_store_explicit(&conn->shared.direct_command, NULL, memory_order_relaxed);
+    if (run->foreseen.count > 0 && run->requests[run->followed].command)
+        run->reply_command = run->requests[run->followed].command->id; /* blame_follow */
     io_count(&conn->io->counters.requests, run->count);
     io_tell(conn->io, IO_RUN, run);
 }
@@ -407,13 +412,15 @@ static bool is_over(const struct conn *conn)
     return conn->at_end && conn->state == CONN_OPEN && conn->outstanding == 0 && !conn->halted;
 }
 
-/* Whether the request that has just been added is a read that had better wait for the answers to what is before it. An inline
- * request cannot be parsed twice. */
+/* Whether the request that has just been added is a read that had better wait for the answers to what is before it: not when it will
+ * be foreseen. An inline request cannot be parsed twice. */
 static bool must_wait(const struct conn *conn, const struct run *run, char first)
 {
     const struct command *command = run->requests[run->count - 1].command;
     bool is_behind = conn->outstanding > 0 || run->count > run->direct_count;
-    return command && command->direct && is_behind && first == '*' && conn_must_wait_for_direct(conn);
+    if (!command || !command->direct || !is_behind || first != '*')
+        return false;
+    return !(run->candidates == run->count && conn_may_foresee(conn)) && conn_must_wait_for_direct(conn);
 }
 
 /* Takes back the request that has just been added: its arguments are the last. */
@@ -421,6 +428,8 @@ static void take_back_request(struct run *run)
 {
     const struct request *request = &run->requests[--run->count];
     run->direct_count--;
+    if (run->candidates > run->count)
+        run->candidates = run->count;
     if (request->argv == run->extra_arguments) {
         mem_free(run->extra_arguments);
         run->extra_arguments = NULL;
@@ -517,7 +526,7 @@ void conn_parse(struct conn *conn)
         struct run *run = begin_run(conn);
         enum filled filled = fill_run(conn, run, &limits);
         more = filled == FILLED_RUN;
-        if (run->direct_count > 0 && conn->io->direct)
+        if (run->direct_count > 0 && conn->io->direct && !conn_foresee(conn, run))
             conn_read_direct(conn, run);
         if (run->count)
             submit(conn, run);
@@ -733,6 +742,8 @@ void conn_run_done(struct conn *conn, struct run *run)
     DEBUG_ASSERT(conn->outstanding > 0);
     conn->outstanding--;
     conn->io->outstanding--;
+    if (run->foreseen.count > 0)
+        conn_note_foreseen(conn, run);
     conn_watch_run(conn, run);
     io_run_put(conn->io, run);
     bool goes_on = !conn->awaits_answers || conn->outstanding == 0;

@@ -78,6 +78,7 @@ struct conn {
     bool leaves;           /* has been asked to move: counted in io->leaving */
     bool send_blocked;     /* the stream takes nothing now */
     bool postponed;        /* in_unsent is in io->postponed */
+    uint8_t unforeseen;    /* so many runs go without foreseeing: foresee.c */
     uint64_t postponed_ns; /* monotonic, since when; 0: nothing has been postponed since the last send */
     unsigned ready_events;
 

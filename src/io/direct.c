@@ -26,9 +26,6 @@
 /* Sections that are tried before the executor is asked. */
 #define SECTION_TRIES 2
 
-#define INLINE_LINES_MAX 16 /* of a string that lies in its entry */
-#define PAGE_LINES       4  /* header and columns of a small collection, and its first rows */
-
 /* What is being done with a run. */
 struct reading {
     struct conn *conn;
@@ -44,25 +41,6 @@ struct reading {
 
 /* ---- Ahead ---------------------------------------------------------------------------------------- */
 
-static void prefetch_lines(const void *from, size_t first, size_t end)
-{
-    for (size_t line = first; line < end; line++)
-        prefetch((const char *)from + line * CACHE_LINE);
-}
-
-/* The third stage: what an entry refers to. */
-static void fetch_value(const struct entry *entry)
-{
-    if (entry_encoding(entry) == ENTRY_INLINE) {
-        size_t lines = entry_block_size(entry) / CACHE_LINE + 1;
-        prefetch_lines(entry, 2, lines < INLINE_LINES_MAX ? lines : INLINE_LINES_MAX);
-    } else if (entry_encoding(entry) == ENTRY_PAGE) {
-        const struct page *page = shared_page(entry);
-        if (page != NULL)
-            prefetch_lines(page, 0, PAGE_LINES);
-    }
-}
-
 /* Asks for what the requests will read, so that they do not wait for it one after the other. */
 static void fetch_ahead(const struct shared_read *read, uint32_t db, const struct request *requests,
                         unsigned count)
@@ -74,7 +52,7 @@ static void fetch_ahead(const struct shared_read *read, uint32_t db, const struc
         entries[i] = shared_prefetch_entry(read, db, requests[i].key_hash);
     for (unsigned i = 0; i < count; i++)
         if (entries[i] != NULL)
-            fetch_value(entries[i]);
+            direct_prefetch_value(entries[i]);
 }
 
 /* ---- Sections ------------------------------------------------------------------------------------- */
@@ -113,11 +91,9 @@ static unsigned answer_some(struct reading *reading, struct direct *direct, unsi
     return count;
 }
 
-/* Accounts for requests that took `ticks` together: each is taken to have had its share. */
-static void note_commands(struct io *io, const struct request *requests, unsigned count, uint64_t ticks)
+void direct_note_commands(struct io *io, const struct request *requests, unsigned count, uint64_t each_ns)
 {
     const struct io_options *options = &io->group->options;
-    uint64_t each_ns = clock_ticks_to_ns(options->clock, ticks) / count;
     bool tracks = atomic_load_explicit(&options->config->latency_tracking, memory_order_relaxed);
     unsigned same;
     for (unsigned i = 0; i < count; i += same) {
@@ -143,7 +119,7 @@ static enum direct_outcome read_section(struct reading *reading)
     for (unsigned try = 0; try < SECTION_TRIES; try++) {
         struct shared_read read;
         if (!shared_read_begin(&read, exec->keyspace, io->index)) {
-            if (read.gate & ~(uint32_t)GATE_KEY_MISS)
+            if (read.gate & GATE_CLOSED)
                 return DIRECT_CLOSED;
             continue;
         }
@@ -167,7 +143,8 @@ static enum direct_outcome read_section(struct reading *reading)
         }
         if (answered > 0) {
             reading->end_ticks = clock_ticks(exec->clock);
-            note_commands(io, reading->requests + reading->done, answered, reading->end_ticks - begin_ticks);
+            uint64_t ns = clock_ticks_to_ns(exec->clock, reading->end_ticks - begin_ticks);
+            direct_note_commands(io, reading->requests + reading->done, answered, ns / answered);
             io_count(&io->direct->sections, 1);
             io_count(&io->direct->hits, direct.hits);
             io_count(&io->direct->misses, direct.misses);
@@ -223,8 +200,7 @@ bool conn_must_wait_for_direct(const struct conn *conn)
 {
     const struct io_group *group = conn->io->group;
     if (!conn->io->direct || atomic_load_explicit(&conn->shared.direct, memory_order_relaxed) == 0 ||
-        atomic_load_explicit(&group->options.exec->keyspace->gate, memory_order_relaxed) &
-            ~(uint32_t)GATE_KEY_MISS)
+        atomic_load_explicit(&group->options.exec->keyspace->gate, memory_order_relaxed) & GATE_CLOSED)
         return false;
     switch (atomic_load_explicit(&group->options.config->direct_reads_wait, memory_order_relaxed)) {
     case CONFIG_DIRECT_READS_WAIT_YES: return true;
@@ -253,6 +229,15 @@ static void finish(struct reading *reading, struct run *run)
     run->count = (uint16_t)(run->count - reading->done);
     run->direct_count = (uint16_t)(run->direct_count - reading->done);
     memmove(run->requests, run->requests + reading->done, run->count * sizeof *run->requests);
+}
+
+void direct_count_left(struct conn *conn, const struct run *run, enum direct_outcome why)
+{
+    unsigned count = run->direct_count;
+    for (unsigned i = 0; i < run->foreseen.count; i++)
+        count -= !(run->foreseen.sets >> i & 1);
+    if (count > 0)
+        count_refused(conn->io, count, why);
 }
 
 void conn_read_direct(struct conn *conn, struct run *run)

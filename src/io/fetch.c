@@ -11,7 +11,8 @@
  * H1  Nothing depends on it: what is looked at is looked at inside a read section (decision 009). Where readers are not admitted,
  *     the executor finds the lines where they are.
  * H2  Of a plain SET (exec/plain.h) the entry is found here, and its address and size noted in the request, so that the executor can
- *     put another in its place without looking at it, which it does only if it is still the same (decision 010, V1 to V4). */
+ *     put another in its place without looking at it, which it does only if it is still the same (decision 010, V1 to V4).
+ * H3  What has been foreseen (io/foresee.c) is not looked at again. */
 #include "base/macros.h"
 #include "exec/build.h"
 #include "exec/exec.h"
@@ -34,18 +35,6 @@ struct fetch {
         uint32_t db;
     } keys[FETCH_KEYS];
 };
-
-/* H2 */
-static void note_seen(const struct shared_read *read, const struct fetch_key *key, struct entry *likely_entry)
-{
-    const struct request *request = key->request;
-    struct entry *entry = likely_entry;
-    struct slice name = request->argv[request->command->first_key];
-    if (unlikely(entry == NULL || !entry_key_equal(entry, &name)) &&
-        shared_find(read, key->db, name, request->key_hash, &entry) != SHARED_FOUND)
-        return;
-    build_note_seen(key->run, key->request, entry, shared_read_epoch(read));
-}
 
 /* False: readers are not admitted. */
 static bool fetch_keys(struct io *io, struct fetch *fetch)
@@ -70,7 +59,7 @@ static bool fetch_keys(struct io *io, struct fetch *fetch)
     }
     for (unsigned i = 0; is_plain && i < count; i++)
         if (fetch->keys[i].request->is_plain)
-            note_seen(&read, &fetch->keys[i], entries[i]);
+            build_see(&read, fetch->keys[i].db, fetch->keys[i].run, fetch->keys[i].request, entries[i]);
     (void)shared_read_end(&read); /* whether it counts or not: what was seen was there */
     return true;
 }
@@ -81,7 +70,7 @@ static bool add_run(struct io *io, struct fetch *fetch, struct run *run)
     uint32_t word = atomic_load_explicit(&run->conn->shared.direct, memory_order_acquire);
     if (word == 0)
         return true; /* a transaction, for one: nobody knows when it will be executed */
-    for (unsigned i = 0; i < run->count; i++) {
+    for (unsigned i = run->foreseen.count; i < run->count; i++) {
         struct request *request = &run->requests[i];
         if (!request->has_key)
             continue;
@@ -98,8 +87,7 @@ void io_fetch_told(struct io *io)
     struct fetch fetch;
     struct run *run;
     void *message;
-    if (atomic_load_explicit(&io->group->options.exec->keyspace->gate, memory_order_relaxed) &
-        ~(uint32_t)GATE_KEY_MISS)
+    if (atomic_load_explicit(&io->group->options.exec->keyspace->gate, memory_order_relaxed) & GATE_CLOSED)
         return;
     fetch.count = 0;
     fetch.is_plain = false;

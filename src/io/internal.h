@@ -47,7 +47,7 @@ enum io_message {
     IO_REPLIED = 6, /* struct io_report: a reply that the executor asked about has been sent */
     IO_LINK = 7,    /* struct io_link_message, in both directions: link.c */
     /* executor -> I/O thread */
-    IO_RUN_DONE = 0,    /* struct run */
+    IO_RUN_DONE = 0,    /* struct run, with the replies to it (run->output) */
     IO_OUTPUT = 1,      /* struct chunk: head of a list, for conn `route` */
     IO_CLOSE_AFTER = 2, /* struct conn: CLOSE_AFTER_REPLIES */
     IO_CLOSE_NOW = 3,   /* struct conn */
@@ -148,6 +148,7 @@ struct io {
     struct io_overflow to_exec_overflow;
     struct ring from_exec;
     struct io_overflow from_exec_overflow;
+    struct chunk *output_held; /* executor: what IO_OUTPUT would say next, NULL: nothing is held back */
 
     pthread_t thread;
     bool running; /* executor */

@@ -143,6 +143,7 @@ struct keyspace *keyspace_new(uint32_t db_count, uint64_t hash_seed, int64_t now
         db->keyspace = keyspace;
         publish_table(db, new_table(keyspace));
     }
+    stamps_init(&keyspace->stamps);
     return keyspace;
 }
 
@@ -158,6 +159,7 @@ void keyspace_free(struct keyspace *keyspace)
            !list_is_empty(&keyspace->objects))
         keyspace_reclaim_step(keyspace);
     limbo_done(&keyspace->limbo);
+    stamps_done(&keyspace->stamps);
     heap_free(keyspace->heap);
     ahead_free(keyspace->ahead);
     mem_free(keyspace->dbs);
@@ -206,6 +208,7 @@ enum status db_insert(struct db *db, struct entry *entry, uint64_t hash)
     enum status status = table_insert(db->keys, hash, entry);
     if (unlikely(status != ST_OK))
         return status;
+    keyspace_stamp(db->keyspace, hash);
     note_published(db, entry, hash);
     if (unlikely(!list_is_empty(&db->walks)))
         key_walks_inserted(&db->walks, entry, hash);
@@ -219,6 +222,7 @@ void db_replace(struct db *db, const struct table_position *position, struct ent
         key_walks_replacing(&db->walks, table_item_at(position), entry, hash);
     keyspace_count_step(db->keyspace);
     struct entry *old = table_replace(db->keys, position, entry);
+    keyspace_stamp(db->keyspace, hash);
     note_withdrawn(db, old);
     note_published(db, entry, hash);
     keyspace_retire(db->keyspace, old);
@@ -237,6 +241,7 @@ struct entry *db_take(struct db *db, const struct table_position *position)
     keyspace_note_untracked(db->keyspace);
     keyspace_count_step(db->keyspace);
     struct entry *entry = table_remove(db->keys, position);
+    keyspace_stamp_entry(db->keyspace, entry);
     note_withdrawn(db, entry);
     if (unlikely(entry->flags & ENTRY_SETTLED)) /* E7: it may come into a table again */
         entry_set_settled(entry, ENTRY_SETTLED, 0);
@@ -258,6 +263,7 @@ enum status db_set_expire(struct db *db, const struct table_position *position, 
         note_withdrawn(db, entry);
         keyspace_count_step(db->keyspace);
         __atomic_store_n(entry_expire_field(entry), expire_ms, __ATOMIC_RELAXED);
+        keyspace_stamp(db->keyspace, hash);
         note_published(db, entry, hash);
         return ST_OK;
     }
@@ -410,6 +416,7 @@ bool keyspace_limbo_step(struct keyspace *keyspace)
     if (atomic_load_explicit(&keyspace->gate, memory_order_relaxed) & GATE_OFF &&
         limbo_turn_off(&keyspace->limbo)) {
         keyspace->has_readers = false;
+        stamps_raise_all(&keyspace->stamps); /* from now on changes leave none */
         return false;
     }
     return limbo_step(&keyspace->limbo, LIMBO_STEP_BAGS);
@@ -443,6 +450,7 @@ uint64_t db_flush(struct db *db)
     keyspace_note_untracked(keyspace);
     keyspace_count_step(keyspace);
     publish_table(db, new_table(keyspace));
+    stamps_raise_all(&keyspace->stamps);
     db->volatile_count = 0;
     db->timed_count = 0;
     db->stale_marks = 0;
@@ -466,6 +474,7 @@ void keyspace_swap(struct keyspace *keyspace, uint32_t a, uint32_t b)
     second->volatile_count = before.volatile_count;
     second->timed_count = before.timed_count;
     second->stale_marks = before.stale_marks;
+    stamps_raise_all(&keyspace->stamps);
     keyspace_end_steps(keyspace);
     struct list_node walks;
     list_init(&walks);

@@ -14,7 +14,9 @@
  * K4  Flushing puts an empty table in the place of the old one, which is freed in steps; the database is empty at once.
  * K5  timed_count is the number of entries with ENTRY_TIMED_FIELDS. The table's due time of an entry follows from
  *     entry_due_ms: whoever lets a field expire earlier says so by db_note_due.
- * K6  has_readers <=> limbo.on. Without it no thread but the executor looks at anything here. */
+ * K6  has_readers <=> limbo.on. Without it no thread but the executor looks at anything here.
+ * K7  While has_readers, every change of what a plain read of a key gives raises the key's stamp, or the generation of all stamps,
+ *     once it is in place (keyspace/stamps.h). */
 #ifndef SKUA_KEYSPACE_KEYSPACE_H
 #define SKUA_KEYSPACE_KEYSPACE_H
 
@@ -29,6 +31,7 @@
 #include "base/mutant.h"
 #include "ds/table.h"
 #include "keyspace/entry.h"
+#include "keyspace/stamps.h"
 #include "keyspace/use.h"
 
 struct worker_pool;
@@ -69,6 +72,7 @@ struct keyspace {
     bool has_readers;            /* K6 */
     struct worker_pool *workers; /* frees values over KEYSPACE_LAZY_FREE_MIN; NULL: freed in place */
     _Atomic uint64_t untracked;  /* raised by changes that pointers do not show: D6 */
+    struct stamps stamps;        /* K7 */
     /* What every section looks at: changes seldom. */
     _Atomic uint32_t gate CACHE_ALIGNED;
     _Atomic uint64_t sequence; /* odd: a change of several steps is under way */
@@ -232,12 +236,27 @@ ALWAYS_INLINE void keyspace_count_step(struct keyspace *keyspace)
 #endif
 }
 
+/* K7: to be called when a change of the key's value, or of whether it is there, is in place. */
+ALWAYS_INLINE void keyspace_stamp(struct keyspace *keyspace, uint64_t hash)
+{
+    if (unlikely(keyspace->has_readers))
+        stamps_raise(&keyspace->stamps, hash);
+}
+
+/* The same where the hash is not at hand. */
+ALWAYS_INLINE void keyspace_stamp_entry(struct keyspace *keyspace, const struct entry *entry)
+{
+    if (unlikely(keyspace->has_readers))
+        stamps_raise(&keyspace->stamps, keyspace_hash(keyspace, entry_key(entry)));
+}
+
 /* Puts another integer into a published entry that holds one. */
 ALWAYS_INLINE void keyspace_set_int(struct keyspace *keyspace, struct entry *entry, int64_t value)
 {
     keyspace_note_untracked(keyspace);
     keyspace_count_step(keyspace);
     __atomic_store_n(entry_word(entry), value, __ATOMIC_RELAXED);
+    keyspace_stamp_entry(keyspace, entry);
 }
 
 /* Whether a value may be put where that of a published entry lies: nobody else looks (K6). */

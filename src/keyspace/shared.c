@@ -19,6 +19,7 @@ void keyspace_expect_reader(struct keyspace *keyspace, uint32_t index)
 static void turn_on(struct keyspace *keyspace)
 {
     limbo_turn_on(&keyspace->limbo);
+    stamps_expect_readers(&keyspace->stamps);
     use_publish(&keyspace->use, &keyspace->use_shared);
     keyspace->has_readers = true;
     if (keyspace->steps_depth > 0)
@@ -69,7 +70,7 @@ bool shared_read_begin(struct shared_read *read, struct keyspace *keyspace, uint
     /* Inside the section: once the gate has been closed and the section left, the limbo may be turned off. */
     read->gate = atomic_load_explicit(&keyspace->gate, memory_order_acquire);
     read->sequence = atomic_load_explicit(&keyspace->sequence, memory_order_acquire);
-    if (likely((read->gate & ~(uint32_t)GATE_KEY_MISS) == 0 && !(read->sequence & 1)))
+    if (likely((read->gate & GATE_CLOSED) == 0 && !(read->sequence & 1)))
         return true;
     epoch_leave(&keyspace->epoch, reader);
     return false;
@@ -113,6 +114,23 @@ const struct entry *shared_prefetch_entry(const struct shared_read *read, uint32
         prefetch((const char *)entry + CACHE_LINE);
     }
     return entry;
+}
+
+/* ---- What has been seen ---------------------------------------------------------------------------- */
+
+void shared_prefetch_stamp(const struct shared_read *read, uint64_t hash)
+{
+    stamps_prefetch(&read->keyspace->stamps, hash);
+}
+
+uint16_t shared_stamp(const struct shared_read *read, uint64_t hash)
+{
+    return stamps_load(&read->keyspace->stamps, hash);
+}
+
+uint64_t shared_generation(const struct shared_read *read)
+{
+    return stamps_generation(&read->keyspace->stamps);
 }
 
 enum shared_found shared_find(const struct shared_read *read, uint32_t db, struct slice key, uint64_t hash,

@@ -28,7 +28,10 @@ enum shared_gate {
     GATE_SHUTDOWN = 1 << 5,
     GATE_KEY_MISS = 1 << 6, /* does not close it: only that missing keys are to be reported by the executor */
     GATE_DURABLE = 1 << 7,  /* answers wait for the disk: exec/durable.h */
+    GATE_HEARD =
+        1 << 8, /* does not close it: writes are executed one by one, nothing is foreseen (exec/plain.h) */
 };
+#define GATE_CLOSED (~(uint32_t)(GATE_KEY_MISS | GATE_HEARD)) /* any of these */
 
 /* Large strings up to this size may be read without the executor: to edit one that is open costs a copy. */
 #define KEYSPACE_OPEN_LARGE_MAX ((size_t)1 << 20)
@@ -57,6 +60,12 @@ const struct entry *shared_likely_entry(const struct shared_read *read, uint32_t
 /* The epoch of the section, by which the executor knows later whether an entry that was found in it is still the same (P6 in
  * base/epoch.h). Inside a section. */
 uint64_t shared_read_epoch(const struct shared_read *read);
+
+/* For foreseeing (exec/plain.h): the generation of all stamps, then the stamp of a key, both to be loaded before the key is looked
+ * up. While they are what they were the key is (keyspace/stamps.h). */
+uint64_t shared_generation(const struct shared_read *read);
+uint16_t shared_stamp(const struct shared_read *read, uint64_t hash);
+void shared_prefetch_stamp(const struct shared_read *read, uint64_t hash);
 
 enum shared_found {
     SHARED_FOUND,

@@ -64,6 +64,16 @@ void metric_direct_reads_not_plain(const struct metric_source *source, struct bu
     write_outcome(source, DIRECT_NOT_PLAIN, ret_text);
 }
 
+void metric_direct_reads_outdated(const struct metric_source *source, struct buf *ret_text)
+{
+    write_outcome(source, DIRECT_OUTDATED, ret_text);
+}
+
+void metric_direct_reads_foreseen(const struct metric_source *source, struct buf *ret_text)
+{
+    buf_printf(ret_text, "%" PRIu64, source->direct.foreseen);
+}
+
 void metric_direct_read_sections(const struct metric_source *source, struct buf *ret_text)
 {
     buf_printf(ret_text, "%" PRIu64, source->direct.sections);

@@ -52,6 +52,17 @@ void reply_give_chunk(struct reply *reply, struct chunk *chunk)
     reply->limit = chunk->data + chunk->capacity;
 }
 
+void reply_add_chunk(struct reply *reply, struct chunk *chunk)
+{
+    if (unlikely(reply->cursor != NULL)) {
+        if (reply_size(reply) == 0)
+            reply_clear(reply);
+        else
+            close_chunk(reply);
+    }
+    reply_give_chunk(reply, chunk);
+}
+
 void reply_open_chunk(struct reply *reply)
 {
     close_chunk(reply);

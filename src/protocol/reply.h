@@ -43,6 +43,9 @@ void reply_drop(struct reply *reply, struct worker_pool *workers);
 /* Hands the reply an empty chunk to write into, instead of one from its pool. Only while cursor is NULL. */
 void reply_give_chunk(struct reply *reply, struct chunk *chunk);
 
+/* Adds a chunk with bytes in it; what is written afterwards follows them. */
+void reply_add_chunk(struct reply *reply, struct chunk *chunk);
+
 /* Moves everything written to the end of `to`; the reply is empty afterwards and can be used on. */
 void reply_take(struct reply *reply, struct chunk_list *to);
 

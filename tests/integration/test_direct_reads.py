@@ -274,10 +274,149 @@ def test_reads_that_wait_are_direct(threaded, connect, config, direct):
     client = connect()
     client("PING")
     before = direct()
-    assert client.pipeline("SET k 1", "GET k", "GET k", "SET k 2", "GET k") == ["OK", b"1", b"1", "OK", b"2"]
+    assert client.pipeline("SET k 1 EX 1000", "GET k", "GET k", "SET k 2 EX 1000", "GET k") == ["OK", b"1", b"1", "OK", b"2"]
     after = direct()
     assert after["direct_reads"] == before["direct_reads"] + 3
     assert after["direct_reads_behind"] == before["direct_reads_behind"]
+
+
+# ---- What is foreseen -----------------------------------------------------------------------------------------
+
+
+def foreseen(before, after):
+    """Reads that were, and those that something had made untrue."""
+    return tuple(after[name] - before[name] for name in ["direct_reads_foreseen", "direct_reads_outdated"])
+
+
+@pytest.mark.parametrize("wait", ["yes", "no", "auto"])
+def test_reads_behind_sets_are_foreseen(threaded, connect, config, direct, wait):
+    config(direct_reads_wait=wait)
+    client = connect()
+    assert client.pipeline("MSET a 1 b 2", "SET text abcdef") == ["OK", "OK"]
+    before = direct()
+    assert client.pipeline("GET a", "SET b 3", "GET text", "GET b", "SET a x", "GETRANGE text 1 2", "STRLEN b", "GET nothing", "GET a") == [
+        b"1", "OK", b"abcdef", b"3", "OK", b"bc", 1, None, b"x"]
+    after = direct()
+    assert foreseen(before, after) == (7, 0)
+    assert after["direct_reads"] == before["direct_reads"] + 7
+    assert after["direct_read_waits"] == before["direct_read_waits"]
+
+
+def test_what_is_foreseen_is_counted_once(threaded, r, connect, direct):
+    client = connect()
+    client("SET k 1")
+    client.pipeline("SET k 2", "GET k", "GET nothing", "SET k 3")
+
+    def figures():
+        stats, commands = r.info("stats"), r.info("commandstats")
+        calls = {name: int(commands[f"cmdstat_{name}"].split(",")[0].split("=")[1]) for name in ["get", "set"]}
+        return [int(stats["keyspace_hits"]), int(stats["keyspace_misses"]), calls["get"], calls["set"]]
+
+    before, counted = figures(), direct()
+    client.pipeline(*["SET k 2", "GET k", "GET nothing", "SET k 3"] * 5)
+    assert [after - b for after, b in zip(figures(), before)] == [5, 5, 10, 10]
+    assert foreseen(counted, direct()) == (10, 0)
+    number = str(client("CLIENT ID"))
+    for pipeline, last in [(("SET k 2", "GET k"), "get"), (("GET k", "SET k 2"), "set")]:
+        client.pipeline(*pipeline)
+        assert [row["cmd"] for row in r.client_list() if row["id"] == number] == [last]
+
+
+@pytest.mark.parametrize("value", ["SET k v PX 4102444800000", "HSET k f v", "APPEND k v"])
+def test_what_cannot_be_foreseen_is_read_all_the_same(r, connect, config, value):
+    """A key with a time, one of another type, and one that cannot be looked at any more when it is read again."""
+    for wait in ["yes", "no"]:
+        config(direct_reads_wait=wait)
+        r("DEL k")
+        r(value)
+        alone, client = r("GET k"), connect()
+        for _ in range(40):
+            replies = client.pipeline("SET other 1", "GET k", "SET other 2", "GET k", "GET other")
+            assert [str(reply) for reply in replies] == [str(reply) for reply in ["OK", alone, "OK", alone, b"2"]]
+
+
+@pytest.mark.parametrize("mode", ["SELECT 1", "MULTI", "HELLO 3", "CLIENT REPLY SKIP", "SUBSCRIBE channel", "RESET"])
+def test_what_a_connection_becomes_concerns_what_it_has_sent_already(r, connect, mode):
+    """Requests behind a change of the connection's mode, in a run of their own or not."""
+    r("SET k old")
+    for distance in [0, 30, 31, 32, 33, 64]:
+        client, other = connect(), connect()
+        words = [*["PING"] * distance, mode, "SET mode 1", "GET k", "SET mode 2", "GET mode", "GET k"]
+        alone = []
+        for word in words:
+            other.send(word)
+            if mode == "CLIENT REPLY SKIP" and word in (mode, "SET mode 1"):
+                continue
+            alone.append(other.reply())
+        r("SET k old")
+        client.send_raw(b"".join(encode(*word.split()) for word in words))
+        replies = client.replies(len(alone))
+        if mode == "HELLO 3":  # which tells who asks
+            del alone[distance], replies[distance]
+        assert [str(reply) for reply in replies] == [str(reply) for reply in alone]
+
+
+class Strings:
+    """Plain SETs and reads of a few keys of its own, with the answers that they must get."""
+
+    def __init__(self, number):
+        self.rng = random.Random(f"foreseen {number}")
+        self.keys = [f"foreseen:{number}:{i}" for i in range(8)]
+        self.values = {}
+
+    def request(self):
+        key = self.rng.choice(self.keys)
+        if self.rng.random() < 0.3:
+            self.values[key] = b"%d" % self.rng.randrange(10**6) * self.rng.choice([1, 1, 1, 30, 300])
+            return encode("SET", key, self.values[key]), "OK"
+        value = self.values.get(key)
+        match self.rng.randrange(8):
+            case 0:
+                return encode("STRLEN", key), len(value or b"")
+            case 1:
+                return encode("GETRANGE", key, 2, 4), (value or b"")[2:5]
+            case 2 if self.rng.random() < 0.2:
+                self.values.pop(key, None)
+                return encode("DEL", key), int(value is not None)
+            case _:
+                return encode("GET", key), value
+
+
+def test_pipelines_of_sets_and_reads_are_answered_in_order(cell, server, r, config, direct):
+    """Whatever others do to the server meanwhile."""
+    failures, ended = [], threading.Event()
+    before = direct()
+
+    def run(number):
+        try:
+            story = Strings(number)
+            with server.connect() as client:
+                for _ in range(ROUNDS):
+                    requests = [story.request() for _ in range(story.rng.choice([1, 3, 16, 16, 40, 150]))]
+                    client.send_raw(b"".join(request for request, _ in requests))
+                    assert client.replies(len(requests)) == [answer for _, answer in requests]
+        except BaseException as failure:  # noqa: B902 - told below
+            failures.append(failure)
+
+    def disturb():
+        with server.connect() as client, server.connect() as watcher:
+            while not ended.wait(0.003):
+                assert client.pipeline("SWAPDB 2 3", "SELECT 4", "SET k 1", "FLUSHDB", "SELECT 0")[-1] == "OK"
+                watcher.pipeline("WATCH k", "UNWATCH", "CONFIG SET notify-keyspace-events KEA", "CONFIG SET notify-keyspace-events ''",
+                                 "CLIENT TRACKING ON", "CLIENT TRACKING OFF", "CONFIG SET slowlog-log-slower-than 0",
+                                 "CONFIG SET slowlog-log-slower-than 10000", "CLIENT PAUSE 1 WRITE")
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+    disturber = threading.Thread(target=disturb)
+    for thread in [*threads, disturber]:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ended.set()
+    disturber.join()
+    assert not failures, failures[0]
+    if cell[1] > 0:
+        assert foreseen(before, direct())[0] > 0
 
 
 def test_reads_behind_one_that_blocks_come_after_it(r, config, waiting, connect):

@@ -92,6 +92,8 @@ CAUGHT_BY = {
     "MONITOR_LEAVES_GATE": monitor_sees_all,
     "EXPIRED_ANSWERED": expired_is_missing,
     "OPEN_PAGE_EDITED": history_is_explained("--focus", "c", "--writers", 1),
+    "STAMP_NOT_RAISED": history_is_explained("--focus", "s", "--writers", 1),
+    "STAMP_NOT_LOOKED_AT": history_is_explained("--focus", "s", "--writers", 1),
     "SEEN_IS_BELIEVED": addresses_are_not_believed,
 }
 

@@ -1,6 +1,7 @@
 /* Proves that stretches of plain SETs (exec/plain.h) do what dispatch does request by request: random runs of two clients go through
  * an executor that may make stretches and through one that may not, while keys have times and other types, are watched, waited for
- * and walked over, and others listen, monitor, pause and read the log. Everything that a client could ask for is the same. */
+ * and walked over, and others listen, monitor, pause and read the log. Everything that a client could ask for is the same. So it is where
+ * reads among the SETs have been foreseen, whatever happens between the look and the execution. */
 #include <stdio.h>
 
 #include "../../support/command_fixture.h"
@@ -8,6 +9,7 @@
 #include "exec/build.h"
 #include "exec/call.h"
 #include "exec/evict.h"
+#include "exec/foresee.h"
 #include "exec/plain.h"
 #include "exec/propagate.h"
 #include "keyspace/shared.h"
@@ -31,6 +33,13 @@ struct side {
     uint64_t monitored, told, visited;
     struct run runs[2];
     char lines[2][RUN_REQUESTS][LINE_SIZE];
+    unsigned counts[2]; /* of the runs' requests */
+    uint32_t seed;
+    bool has_looked; /* ahead */
+    /* What the thread that foresees would count. */
+    uint64_t held_by[2]; /* of the connections: user, other */
+    uint64_t hits, misses, held;
+    uint64_t *calls, *executed, *queued; /* by command */
 };
 
 static void count_monitored(void *context, struct call *call)
@@ -55,6 +64,10 @@ static struct side *side_new(bool plain_off, bool has_readers)
     struct exec *exec;
     side->fixture = fixture_new();
     exec = side->fixture->exec;
+    side->fixture->now_ms++; /* no tick is 0, which would say that nothing was measured */
+    side->calls = mem_calloc(command_count, sizeof *side->calls);
+    side->executed = mem_calloc(command_count, sizeof *side->executed);
+    side->queued = mem_calloc(command_count, sizeof *side->queued);
     side->sibling = heap_new_sibling(exec->heap);
     heap_attend(side->sibling, true);
     fixture_connect(side->fixture, &side->other, 3);
@@ -87,6 +100,9 @@ static void side_free(struct side *side)
     heap_attend(side->sibling, false);
     buf_done(&side->other.received);
     fixture_free(side->fixture);
+    mem_free(side->calls);
+    mem_free(side->executed);
+    mem_free(side->queued);
     mem_free(side);
 }
 
@@ -111,6 +127,8 @@ static void add_request(struct side *side, struct run *run, char *line)
         request->key_hash = keyspace_hash(side->fixture->exec->keyspace, argv[command->first_key]);
         if (command->value_arg > 0)
             build_value(side->sibling, run, argv);
+        if (run->candidates == run->count - 1 && (request->is_plain || command->is_foreseeable))
+            run->candidates = run->count;
     }
 }
 
@@ -142,8 +160,55 @@ static void see(struct side *side, struct run *run, uint64_t some)
     (void)shared_read_end(&read);
 }
 
+/* The same, of its reads. Needs a chunk. */
+static unsigned look_ahead(struct side *side, struct run *run)
+{
+    enum direct_outcome refusal;
+    struct exec *exec = side->fixture->exec;
+    struct foresee_options options = {.exec = exec,
+                                      .reader = 1,
+                                      .word = atomic_load(&run->conn->shared.direct),
+                                      .chunks = &side->fixture->chunks,
+                                      .seed = &side->seed};
+    if (options.word == 0 || !exec->keyspace->has_readers || atomic_load(&exec->keyspace->gate) != 0)
+        return 0;
+    run->spare = chunk_pool_get(&side->fixture->chunks);
+    side->has_looked = true;
+    return foresee(run, &options, &refusal);
+}
+
+/* What is left of a run's chunk, and what its thread counts. */
+static void take_back(struct side *side, unsigned index, bool is_last)
+{
+    struct run *run = &side->runs[index];
+    const struct exec *exec = side->fixture->exec;
+    unsigned user = run->conn == &side->fixture->user ? 0 : 1;
+    if (run->spare)
+        chunk_put(&side->fixture->chunks, run->spare);
+    run->spare = NULL;
+    for (unsigned i = 0; i < run->foreseen.held; i++) {
+        if (!run_held_read(run, i))
+            continue;
+        unsigned id = run->requests[i].command->id;
+        side->held++;
+        side->held_by[user]++;
+        side->calls[id]++;
+        /* As the executor does: what has been measured once goes on. */
+        if (exec->blame.tracking || exec->command_stats[id].times != NULL || side->executed[id] > 0)
+            side->executed[id]++;
+        side->hits += run->foreseen_hits >> i & 1;
+        side->misses += run->foreseen_misses >> i & 1;
+    }
+    if (run_held_read(run, run->followed) && run->executed_ticks != 0)
+        side->queued[run->requests[run->followed].command->id] += side->counts[index];
+    if (is_last && run_held_read(run, side->counts[index] - 1)) {
+        run->conn->client->last_command = run->requests[side->counts[index] - 1].command;
+        run->conn->client->argument_bytes = run->requests[side->counts[index] - 1].bytes;
+    }
+}
+
 /* The same lines for both sides. */
-static void write_line(struct rng *rng, char *line)
+static void write_line(struct rng *rng, char *line, unsigned share)
 {
     static const char *const others[] = {
         "SET %s%u v NX",
@@ -169,27 +234,51 @@ static void write_line(struct rng *rng, char *line)
     };
     const char *prefix = rng_below(rng, 6) == 0 ? LONG_KEY : "k";
     unsigned key = (unsigned)rng_below(rng, KEYS), value = (unsigned)rng_below(rng, 1000);
-    if (rng_below(rng, 100) < 82)
+    static const char *const reads[] = {"GET %s%u", "STRLEN %s%u", "GETRANGE %s%u 0 3", "GETBIT %s%u 3"};
+    unsigned kind = (unsigned)rng_below(rng, 100);
+    if (kind < share)
+        snprintf(line, LINE_SIZE, reads[rng_below(rng, ARRAY_COUNT(reads))], prefix, key);
+    else if (kind < 92)
         snprintf(line, LINE_SIZE, "SET %s%u %s%u", prefix, key, rng_below(rng, 3) ? "value-" : "", value);
     else
         snprintf(line, LINE_SIZE, others[rng_below(rng, ARRAY_COUNT(others))], prefix, key, value);
 }
 
-static void send_runs(struct side *const *sides, struct rng *rng)
+/* What others do between the look of the thread that parsed and the execution. */
+static void interfere(struct side *const *sides, struct rng *rng)
+{
+    static const char *const lines[] = {
+        "SET %s%u w%u",         "DEL %s%u",         "INCR %s%u",    "APPEND %s%u z",
+        "HSET %s%u f v",        "FLUSHALL",         "SWAPDB 0 1",   "PEXPIRE %s%u 600",
+        "GETDEL %s%u",          "SET %s%u v EX 5",  "PERSIST %s%u", "RENAME %s%u k1",
+        "COPY %s%u k2 REPLACE", "MSET %s%u 1 k3 2",
+    };
+    char line[LINE_SIZE];
+    snprintf(line, sizeof line, lines[rng_below(rng, ARRAY_COUNT(lines))], rng_below(rng, 6) ? "k" : LONG_KEY,
+             (unsigned)rng_below(rng, KEYS), (unsigned)rng_below(rng, 100));
+    for (unsigned s = 0; s < 2; s++)
+        fixture_send(sides[s]->fixture, &sides[s]->fixture->listener, line);
+}
+
+/* A share of `reads` percent are reads. */
+static void send_runs(struct side *const *sides, struct rng *rng, unsigned reads)
 {
     unsigned run_count = 1 + (unsigned)rng_below(rng, 2);
+    bool is_same_client = reads > 0 && rng_below(rng, 3) == 0;
     struct run *runs[2];
     for (unsigned r = 0; r < run_count; r++) {
         unsigned count = 1 + (unsigned)rng_below(rng, 20);
         unsigned followed = (unsigned)rng_below(rng, count);
         for (unsigned s = 0; s < 2; s++) {
             struct fixture *fixture = sides[s]->fixture;
-            struct run *run = begin_run(sides[s], r, r == 0 ? &fixture->user : &sides[s]->other);
+            bool is_user = r == 0 || is_same_client;
+            struct run *run = begin_run(sides[s], r, is_user ? &fixture->user : &sides[s]->other);
+            sides[s]->counts[r] = count;
             run->followed = (uint16_t)followed;
             run->stop = (uint16_t)(followed + 1);
         }
         for (unsigned i = 0; i < count; i++) {
-            write_line(rng, sides[0]->lines[r][i]);
+            write_line(rng, sides[0]->lines[r][i], reads);
             memcpy(sides[1]->lines[r][i], sides[0]->lines[r][i], LINE_SIZE);
             for (unsigned s = 0; s < 2; s++)
                 add_request(sides[s], &sides[s]->runs[r], sides[s]->lines[r][i]);
@@ -202,8 +291,15 @@ static void send_runs(struct side *const *sides, struct rng *rng)
     for (unsigned s = 0; s < 2; s++) {
         for (unsigned r = 0; r < run_count; r++) {
             runs[r] = &sides[s]->runs[r];
-            see(sides[s], runs[r], some >> r);
+            if (reads == 0 || s == 1 || look_ahead(sides[s], runs[r]) == 0)
+                see(sides[s], runs[r], some >> r);
         }
+    }
+    if (reads > 0 && rng_below(rng, 4) == 0)
+        interfere(sides, rng);
+    for (unsigned s = 0; s < 2; s++) {
+        for (unsigned r = 0; r < run_count; r++)
+            runs[r] = &sides[s]->runs[r];
         if (is_released)
             keyspace_limbo_step(sides[s]->fixture->exec->keyspace);
         sides[s]->fixture->now_ms += passed_ms;
@@ -211,6 +307,8 @@ static void send_runs(struct side *const *sides, struct rng *rng)
         exec_flush_output(sides[s]->fixture->exec);
         for (unsigned r = 0; r < run_count; r++)
             assert_int_equal(sides[s]->runs[r].count, 0); /* it was given back */
+        for (unsigned r = 0; r < run_count; r++)
+            take_back(sides[s], r, r + 1 == run_count || !is_same_client);
     }
 }
 
@@ -247,6 +345,7 @@ static void disturb(struct side *side, unsigned what, unsigned how)
         break;
     default: exec_cron(exec); break;
     }
+    exec_update_gate(exec);
 }
 
 /* ---- What can be seen ------------------------------------------------------------------------------ */
@@ -267,7 +366,9 @@ static void assert_same_key(struct side *const *sides, const char *prefix, unsig
         return;
     assert_int_equal(entries[0]->type_encoding, entries[1]->type_encoding);
     assert_int_equal(entries[0]->flags, entries[1]->flags);
-    assert_int_equal(entry_clock(entries[0]), entry_clock(entries[1]));
+    /* A read counts from when it was made, which may be a little before it was executed, or instead of that. */
+    if (!sides[0]->has_looked)
+        assert_int_equal(entry_clock(entries[0]), entry_clock(entries[1]));
     assert_int_equal(entry_expire_ms(entries[0]), entry_expire_ms(entries[1]));
     if (entry_type(entries[0]) == ENTRY_STRING) {
         entry_scratch scratches[2];
@@ -279,20 +380,24 @@ static void assert_same_key(struct side *const *sides, const char *prefix, unsig
 static void assert_same_stats(struct side *const *sides)
 {
     const struct exec *a = sides[0]->fixture->exec, *b = sides[1]->fixture->exec;
-    assert_int_equal(a->stats.commands, b->stats.commands);
+    const struct side *held = sides[0];
+    assert_int_equal(a->stats.commands + held->held, b->stats.commands);
     assert_int_equal(a->stats.dirty, b->stats.dirty);
     assert_int_equal(a->stats.error_replies, b->stats.error_replies);
-    assert_int_equal(a->stats.keyspace_hits, b->stats.keyspace_hits);
+    assert_int_equal(a->stats.keyspace_hits + held->hits, b->stats.keyspace_hits);
+    assert_int_equal(a->stats.keyspace_misses + held->misses, b->stats.keyspace_misses);
     for (uint32_t id = 0; id < command_count; id++) {
         const struct command_stats *left = &a->command_stats[id], *right = &b->command_stats[id];
-        assert_int_equal(left->calls, right->calls);
+        assert_int_equal(left->calls + held->calls[id], right->calls);
         assert_int_equal(left->rejected, right->rejected);
         assert_int_equal(left->failed, right->failed);
-        assert_int_equal(left->times == NULL, right->times == NULL);
-        if (left->times) {
-            assert_int_equal(durations_count(&left->times->execute), durations_count(&right->times->execute));
-            assert_int_equal(durations_count(&left->times->queue), durations_count(&right->times->queue));
-        }
+        assert_true((left->times != NULL || held->executed[id] > 0) == (right->times != NULL));
+        if (right->times == NULL)
+            continue;
+        uint64_t executed = left->times ? durations_count(&left->times->execute) : 0;
+        uint64_t queued = left->times ? durations_count(&left->times->queue) : 0;
+        assert_int_equal(executed + held->executed[id], durations_count(&right->times->execute));
+        assert_int_equal(queued + held->queued[id], durations_count(&right->times->queue));
     }
     assert_int_equal(sides[0]->monitored, sides[1]->monitored);
     assert_int_equal(sides[0]->told, sides[1]->told);
@@ -303,11 +408,11 @@ static void assert_same_stats(struct side *const *sides)
     assert_int_equal(a->heap == NULL, b->heap == NULL);
 }
 
-static void assert_same_client(const struct conn *a, const struct conn *b)
+static void assert_same_client(const struct conn *a, const struct conn *b, uint64_t held)
 {
     assert_string_equal(buf_string((struct buf *)&a->received), buf_string((struct buf *)&b->received));
     assert_int_equal(a->client->flags, b->client->flags);
-    assert_int_equal(a->client->commands, b->client->commands);
+    assert_int_equal(a->client->commands + held, b->client->commands);
     assert_int_equal(a->client->active_ms, b->client->active_ms);
     assert_int_equal(a->client->argument_bytes, b->client->argument_bytes);
     assert_ptr_equal(a->client->last_command, b->client->last_command);
@@ -316,9 +421,9 @@ static void assert_same_client(const struct conn *a, const struct conn *b)
 
 static void assert_same(struct side *const *sides)
 {
-    assert_same_client(&sides[0]->fixture->user, &sides[1]->fixture->user);
-    assert_same_client(&sides[0]->fixture->listener, &sides[1]->fixture->listener);
-    assert_same_client(&sides[0]->other, &sides[1]->other);
+    assert_same_client(&sides[0]->fixture->user, &sides[1]->fixture->user, sides[0]->held_by[0]);
+    assert_same_client(&sides[0]->fixture->listener, &sides[1]->fixture->listener, 0);
+    assert_same_client(&sides[0]->other, &sides[1]->other, sides[0]->held_by[1]);
     for (unsigned key = 0; key < KEYS; key++) {
         assert_same_key(sides, "k", key);
         assert_same_key(sides, LONG_KEY, key);
@@ -343,12 +448,36 @@ static void stretches_do_what_dispatch_does(void **state)
                 for (unsigned s = 0; s < 2; s++)
                     disturb(sides[s], what, how);
             }
-            send_runs(sides, &rng);
+            send_runs(sides, &rng, 0);
             assert_same(sides);
         }
         for (unsigned s = 0; s < 2; s++)
             side_free(sides[s]);
     }
+}
+
+/* Reads are foreseen on one side, where the gate is open; the other executes all requests one by one. */
+static void what_is_foreseen_is_what_dispatch_does(void **state)
+{
+    uint64_t held = 0;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct rng rng;
+        rng_seed(&rng, seed);
+        struct side *sides[2] = {side_new(false, true), side_new(true, false)};
+        for (unsigned round = 0; round < ROUNDS; round++) {
+            if (rng_below(&rng, 40) == 0) {
+                unsigned what = (unsigned)rng_below(&rng, 12), how = (unsigned)rng_below(&rng, 12);
+                for (unsigned s = 0; s < 2; s++)
+                    disturb(sides[s], what, how);
+            }
+            send_runs(sides, &rng, 60);
+            assert_same(sides);
+        }
+        held += sides[0]->held;
+        for (unsigned s = 0; s < 2; s++)
+            side_free(sides[s]);
+    }
+    assert_in_range(held, SEEDS * ROUNDS / 4, UINT64_MAX); /* else this would prove nothing */
 }
 
 /* ---- By themselves --------------------------------------------------------------------------------- */
@@ -380,9 +509,10 @@ static void there_are_stretches(void **state)
     fixture_send(side->fixture, &side->other, "WATCH other");
     assert_int_equal(plain_count(client, run, RUN_REQUESTS), 0);
     fixture_send(side->fixture, &side->other, "UNWATCH");
-    assert_int_equal(plain_execute(client, run, 1), 0); /* there is no such key yet */
-    fixture_send(side->fixture, &side->other, "MSET a x b x c x");
-    assert_int_equal(plain_execute(client, run, 3), 3);
+    fixture_send(side->fixture, &side->other, "RPUSH a x");
+    assert_int_equal(plain_execute(client, run, 1), 0); /* what is there is no string */
+    fixture_send(side->fixture, &side->other, "MSET a x b x");
+    assert_int_equal(plain_execute(client, run, 3), 3); /* one is new */
     run->next = 3;
     build_release(side->fixture->exec->heap, run);
     exec_flush_output(side->fixture->exec);
@@ -471,10 +601,11 @@ static void an_address_may_have_come_back(void **state)
     keyspace_limbo_step(keyspace);
     assert_int_equal(keyspace->limbo.items, 0);
     store_alike(side, "00000000", seen);
-    assert_int_equal(plain_execute(side->fixture->user.client, run, 1), 0);
+    assert_int_equal(plain_execute(side->fixture->user.client, run, 1), 1);
+    assert_ptr_not_equal(entry_of(side, "00000000"), seen);
     assert_int_equal(seen->inline_size, 5); /* and not in the limbo */
     assert_int_equal(keyspace->limbo.items, 0);
-    build_release(side->fixture->exec->heap, run);
+    exec_flush_output(side->fixture->exec);
     side_free(side);
 }
 
@@ -504,10 +635,100 @@ static void what_took_long_is_told(void **state)
     side_free(side);
 }
 
+/* What comes between the look and the execution, and how many of "GET a", "SET b 2", "GET b", "GET none", "GETRANGE a 0 1", "GET n" are
+ * answered as foreseen. */
+static void what_has_changed_ends_what_was_foreseen(void **state)
+{
+    static const struct {
+        const char *said; /* by another connection, or by the same one before */
+        bool is_own;
+        unsigned held;
+    } cases[] = {
+        {NULL, false, 6},
+        {"SET other 1", false, 6},
+        {"SET a 2", false, 0},
+        {"SET a 1", false, 0}, /* the same, but who knows */
+        {"SET none x", false, 3},
+        {"HSET none f v", false, 3},
+        {"INCR n", false, 5},
+        {"INCRBY n 0", false, 5},
+        {"APPEND n 1", false, 5},
+        {"DEL n", false, 5},
+        {"GETDEL n", false, 5},
+        {"EXPIRE n 100", false, 5},
+        {"RENAME n m", false, 5},
+        {"RENAME other n", false, 5},
+        {"MOVE n 1", false, 5},
+        {"COPY other n REPLACE", false, 5},
+        {"RESTORE none 0 \"\\x00\\x01x\\x0b\\x00\"", false, 6}, /* an error changes nothing */
+        {"MSET n 1 m 2", false, 5},
+        {"SETRANGE n 0 7", false, 5},
+        {"LPUSH none x", false, 3},
+        {"SETBIT none 1 1", false, 3},
+        {"FLUSHALL", false, 0},
+        {"FLUSHDB ASYNC", false, 0},
+        {"SWAPDB 0 1", false, 0},
+        {"SWAPDB 2 3", false, 0},
+        {"CLIENT PAUSE 1 WRITE", false, 0},
+        {"WATCH a", false, 0},
+        {"SELECT 1", true, 0},
+        {"HELLO 3", true, 0},
+        {"MULTI", true, 0},
+        {"CLIENT REPLY SKIP", true, 0},
+        {"CLIENT NO-TOUCH ON", true, 0},
+        {"SUBSCRIBE channel", true, 0},
+        {"RESET", true, 6},
+        {"INCR n", true, 5},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct side *side = side_new(false, true);
+        struct fixture *fixture = side->fixture;
+        fixture_send(fixture, &side->other, "MSET a 1 b 1 n 10 other 5");
+        fixture_send(fixture, &fixture->user, "GET a"); /* so that it is no stranger */
+        struct run *run = MAKE_RUN(side, "GET a", "SET b 2", "GET b", "GET none", "GETRANGE a 0 1", "GET n");
+        assert_int_equal(look_ahead(side, run), 6);
+        if (cases[i].said)
+            fixture_send(fixture, cases[i].is_own ? &fixture->user : &side->other, cases[i].said);
+        exec_run_batch(fixture->exec, &run, 1);
+        if (run->foreseen.held != cases[i].held)
+            print_error("between: %s\n", cases[i].said ? cases[i].said : "nothing");
+        assert_int_equal(run->foreseen.held, cases[i].held);
+        exec_cron(fixture->exec);
+        if (cases[i].is_own && cases[i].held == 0) {
+            fixture_send(fixture, &side->other, "UNWATCH");
+            if (run->count > 0)
+                fail_msg("the run is still there: %s", cases[i].said);
+        }
+        if (run->spare)
+            chunk_put(&fixture->chunks, run->spare);
+        side_free(side);
+    }
+}
+
+/* Answers that do not fit one chunk are not foreseen. */
+static void what_is_foreseen_fits_a_chunk(void **state)
+{
+    struct side *side = side_new(false, true);
+    char line[8192] = "SET a ";
+    memset(line + 6, 'x', 4000);
+    line[4006] = 0;
+    fixture_send(side->fixture, &side->other, line);
+    struct run *run = MAKE_RUN(side, "SET b 2", "GET a", "GET a", "GET a", "GET a", "GET a");
+    assert_int_equal(look_ahead(side, run), 4);
+    assert_int_equal(run->spare->end, 5 + 3 * 4009);
+    exec_run_batch(side->fixture->exec, &run, 1);
+    assert_int_equal(run->foreseen.held, 4);
+    assert_int_equal(side->fixture->user.received.size, 5 + 5 * 4009);
+    side_free(side);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stretches_do_what_dispatch_does),
+        cmocka_unit_test(what_is_foreseen_is_what_dispatch_does),
+        cmocka_unit_test(what_has_changed_ends_what_was_foreseen),
+        cmocka_unit_test(what_is_foreseen_fits_a_chunk),
         cmocka_unit_test(there_are_stretches),
         cmocka_unit_test(what_was_seen_is_replaced),
         cmocka_unit_test(what_was_replaced_since_is_looked_for),

@@ -1,0 +1,168 @@
+/* Foreseeing: what a thread that has parsed a run does of exec/plain.h's rules Q1 to Q6. See foresee.h.
+ *
+ * Threads: a reader (keyspace/shared.h), outside of its sections. */
+#include "exec/foresee.h"
+
+#include "exec/build.h"
+#include "exec/exec.h"
+#include "keyspace/shared.h"
+
+/* SETs in what is foreseen: their buckets are asked for together (exec/exec.c). */
+#define FORESEE_SETS_MAX EXEC_WINDOW
+
+struct foreseeing {
+    const struct foresee_options *options;
+    struct run *run;
+    uint32_t db;
+    unsigned count; /* candidates */
+    struct shared_read read;
+    struct entry *entries[RUN_REQUESTS]; /* likely ones; NULL: none */
+    struct reply out;
+    unsigned set_count;
+    struct {
+        uint16_t slot, index;
+    } sets[FORESEE_SETS_MAX];
+    enum direct_outcome refusal; /* of the read at which it ended; DIRECT_ANSWERED: there is none */
+};
+
+/* As for direct reads (direct.c), and what the executor will touch of SETs. */
+static void fetch_ahead(struct foreseeing *foreseeing)
+{
+    const struct request *requests = foreseeing->run->requests;
+    const struct shared_read *read = &foreseeing->read;
+    for (unsigned i = 0; i < foreseeing->count; i++) {
+        shared_prefetch_bucket(read, foreseeing->db, requests[i].key_hash);
+        if (!requests[i].is_plain)
+            shared_prefetch_stamp(read, requests[i].key_hash);
+    }
+    for (unsigned i = 0; i < foreseeing->count; i++)
+        foreseeing->entries[i] =
+            (struct entry *)shared_prefetch_entry(read, foreseeing->db, requests[i].key_hash);
+    for (unsigned i = 0; i < foreseeing->count; i++)
+        if (foreseeing->entries[i] != NULL && !requests[i].is_plain)
+            direct_prefetch_value(foreseeing->entries[i]);
+}
+
+/* False: there are too many. */
+static bool foresee_set(struct foreseeing *foreseeing, unsigned index)
+{
+    struct request *request = &foreseeing->run->requests[index];
+    if (foreseeing->set_count == FORESEE_SETS_MAX)
+        return false;
+    foreseeing->sets[foreseeing->set_count].slot = stamps_slot(request->key_hash);
+    foreseeing->sets[foreseeing->set_count++].index = (uint16_t)index;
+    build_see(&foreseeing->read, foreseeing->db, foreseeing->run, request, foreseeing->entries[index]);
+    foreseeing->run->foreseen.sets |= (uint32_t)1 << index;
+    reply_ok(&foreseeing->out);
+    return true;
+}
+
+static struct slice key_of(const struct request *request)
+{
+    return request->argv[request->command->first_key];
+}
+
+/* L2: how often SETs before it will have raised the stamp by then, and what the last one of the key itself stores, NULL: none does. */
+static unsigned look_back(const struct foreseeing *foreseeing, const struct request *request,
+                          struct entry **ret_own)
+{
+    uint16_t slot = stamps_slot(request->key_hash);
+    unsigned raises = 0;
+    *ret_own = NULL;
+    for (unsigned i = 0; i < foreseeing->set_count; i++) {
+        if (likely(foreseeing->sets[i].slot != slot))
+            continue;
+        const struct request *set = &foreseeing->run->requests[foreseeing->sets[i].index];
+        raises++;
+        if (set->key_hash == request->key_hash && slice_equal(key_of(set), key_of(request)))
+            *ret_own = set->built;
+    }
+    return raises;
+}
+
+static bool foresee_read(struct foreseeing *foreseeing, struct direct *direct, unsigned index)
+{
+    struct foreseen *foreseen = &foreseeing->run->foreseen;
+    const struct request *request = &foreseeing->run->requests[index];
+    const struct command *command = request->command;
+    unsigned raises = look_back(foreseeing, request, &direct->given);
+    foreseen->own |= (uint32_t)(direct->given != NULL) << index;
+    foreseeing->run->foreseen_reads[index].slot = stamps_slot(request->key_hash);
+    foreseeing->run->foreseen_reads[index].stamp =
+        (uint16_t)(shared_stamp(&foreseeing->read, request->key_hash) + raises); /* L1, L2 */
+    uint32_t hits = direct->hits, misses = direct->misses;
+    bool is_right = request->argc >= command->args_min && request->argc <= command->args_max;
+    foreseeing->refusal = is_right ? command->direct(direct, request) : DIRECT_NOT_PLAIN;
+    if (unlikely(foreseeing->refusal != DIRECT_ANSWERED))
+        return false;
+    foreseeing->run->foreseen_hits |= (uint32_t)(direct->hits - hits) << index;
+    foreseeing->run->foreseen_misses |= (uint32_t)(direct->misses - misses) << index;
+    return true;
+}
+
+/* Inside a section. Returns how many requests have been answered. */
+static unsigned foresee_some(struct foreseeing *foreseeing, struct direct *direct)
+{
+    struct run *run = foreseeing->run;
+    fetch_ahead(foreseeing);
+    for (unsigned i = 0; i < foreseeing->count; i++) {
+        struct reply_mark before = reply_mark(&foreseeing->out);
+        bool is_done =
+            run->requests[i].is_plain ? foresee_set(foreseeing, i) : foresee_read(foreseeing, direct, i);
+        if (unlikely(!is_done))
+            return i;
+        uint64_t size = reply_size(&foreseeing->out);
+        if (unlikely(foreseeing->out.list.count > 1 || size > CHUNK_CAPACITY)) {
+            reply_rollback(&foreseeing->out, before); /* L3 */
+            return i;
+        }
+        run->foreseen_ends[i] = (uint16_t)size;
+    }
+    return foreseeing->count;
+}
+
+/* Takes the chunk back, with the answers to `count` requests, or none. */
+static void close_answers(struct foreseeing *foreseeing, unsigned count)
+{
+    struct run *run = foreseeing->run;
+    struct chunk_list bytes = {0};
+    reply_take(&foreseeing->out, &bytes);
+    run->spare = bytes.head != NULL ? bytes.head : chunk_pool_get(foreseeing->options->chunks);
+    run->spare->next = NULL;
+    run->spare->end = count > 0 ? run->foreseen_ends[count - 1] : 0;
+    run->foreseen.count = (uint8_t)count;
+    run->foreseen.sets &= (uint32_t)(((uint64_t)1 << count) - 1);
+}
+
+static bool has_reads(const struct foreseen *foreseen, unsigned count)
+{
+    return (unsigned)__builtin_popcount(foreseen->sets & (uint32_t)(((uint64_t)1 << count) - 1)) < count;
+}
+
+unsigned foresee(struct run *run, const struct foresee_options *options, enum direct_outcome *ret_refusal)
+{
+    struct exec *exec = options->exec;
+    struct foreseen *foreseen = &run->foreseen;
+    struct foreseeing foreseeing = {.options = options, .run = run, .count = run->candidates};
+    *ret_refusal = DIRECT_ANSWERED;
+    if (!shared_read_begin(&foreseeing.read, exec->keyspace, options->reader))
+        return 0;
+    foreseeing.db = options->word >> DIRECT_DB_SHIFT;
+    struct direct direct = {.read = &foreseeing.read,
+                            .db = foreseeing.db,
+                            .out = &foreseeing.out,
+                            .clock = exec->clock,
+                            .seed = options->seed,
+                            .foresees = true};
+    foreseen->word = options->word;
+    foreseen->generation = shared_generation(&foreseeing.read);
+    foreseen->sets = foreseen->own = 0;
+    run->foreseen_hits = run->foreseen_misses = 0;
+    reply_init(&foreseeing.out, options->chunks, options->word & DIRECT_RESP3 ? 3 : 2);
+    reply_give_chunk(&foreseeing.out, run->spare);
+    unsigned count = foresee_some(&foreseeing, &direct);
+    bool counts = shared_read_end(&foreseeing.read) && foreseeing.read.gate == 0;
+    close_answers(&foreseeing, counts && has_reads(foreseen, count) ? count : 0);
+    *ret_refusal = foreseeing.refusal;
+    return foreseen->count;
+}

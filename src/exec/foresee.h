@@ -1,0 +1,29 @@
+/* Foreseeing: the answers to a pipeline's plain SETs and reads, written before the executor has seen the pipeline.
+ *
+ * Principal entry points: foresee (the thread that has parsed: io/foresee.c), plain_execute_foreseen (exec/plain.h, where the rules
+ * Q1 to Q6 are).
+ * Threads: a reader (keyspace/shared.h), outside of its sections.
+ *
+ * L1  Stamps are loaded before the keys are looked up, and the generation before the stamps.
+ * L2  A read of a key that a SET before it in the run writes is answered from the block that was built for that; of another key with the
+ *     same stamp, so many raises more are expected as there are such SETs.
+ * L3  The answers are in one standard chunk: what does not fit is not foreseen. */
+#ifndef SKUA_EXEC_FORESEE_H
+#define SKUA_EXEC_FORESEE_H
+
+#include "exec/direct.h"
+#include "exec/request.h"
+
+struct foresee_options {
+    struct exec *exec;
+    uint32_t reader;           /* number in keyspace/shared.h */
+    uint32_t word;             /* conn_shared.direct, which admits reads */
+    struct chunk_pool *chunks; /* the thread's */
+    uint32_t *seed;            /* for access clocks */
+};
+
+/* Foresees the first of the run's candidates, as far as it can; run->spare is an empty chunk. Returns how many, 0: nothing, or no read
+ * among them. *ret_refusal: why the read behind them could not be, DIRECT_ANSWERED: it was no read, or there is none. */
+unsigned foresee(struct run *run, const struct foresee_options *options, enum direct_outcome *ret_refusal);
+
+#endif

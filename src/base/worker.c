@@ -5,7 +5,9 @@
  *
  * W1  A lane's `queued` is the length of its list from `first` to `last`, at most WORKER_QUEUE_MAX.
  * W2  pending counts work from its submission to its end; it is raised before the work can be seen by a
- *     worker and lowered (release) after the work's last step. */
+ *     worker and lowered (release) after the work's last step.
+ * W3  Bulk work that has waited for BULK_WAIT_NS is taken by the other workers, too: where every processor is busy, memory that is to
+ *     be freed does not pile up. They look whenever they wake, and are woken by the submission of more of it. */
 #include "base/worker.h"
 
 #include <pthread.h>
@@ -21,10 +23,12 @@
 #include "base/role.h"
 #include "base/scheduling.h"
 
-#define PAUSE_NS 50000
+#define PAUSE_NS     50000
+#define BULK_WAIT_NS UINT64_C(1000000000)
 
 struct job {
     struct job *next;
+    uint64_t since_ns; /* of bulk work: W3 */
     void (*work)(void *argument);
     void *argument;
 };
@@ -54,6 +58,18 @@ struct worker_pool {
 
 static _Thread_local bool is_pool_thread;
 
+static uint64_t monotonic_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static bool is_overdue(const struct lane *bulk)
+{
+    return bulk->first != NULL && monotonic_ns() - bulk->first->since_ns >= BULK_WAIT_NS;
+}
+
 static struct job *take_job(struct lane *lane)
 {
     struct job *job = lane->first;
@@ -64,6 +80,14 @@ static struct job *take_job(struct lane *lane)
         lane->last = NULL;
     lane->queued--;
     return job;
+}
+
+/* The next work for a thread of the lane. */
+static struct job *next_job(struct lane *lane)
+{
+    struct lane *bulk = &lane->pool->bulk;
+    struct job *job = take_job(lane);
+    return job == NULL && lane != bulk && is_overdue(bulk) ? take_job(bulk) : job;
 }
 
 static void run_job(struct worker_pool *pool, void (*work)(void *argument), void *argument)
@@ -84,7 +108,7 @@ static void *worker_main(void *argument)
     mem_free_in_pieces(worker_pause);
     pthread_mutex_lock(&pool->lock);
     for (;;) {
-        struct job *job = take_job(lane);
+        struct job *job = next_job(lane);
         if (job == NULL) {
             if (pool->ending)
                 break;
@@ -195,9 +219,12 @@ static void submit(struct worker_pool *pool, struct lane *lane, void (*work)(voi
     }
     struct job *job = mem_alloc(sizeof(*job));
     *job = (struct job){.work = work, .argument = argument};
+    if (lane == &pool->bulk)
+        job->since_ns = monotonic_ns();
     pthread_mutex_lock(&pool->lock);
     bool full = lane->queued >= WORKER_QUEUE_MAX;
     bool wake = !full && lane->sleeping > 0;
+    bool needs_help = is_overdue(&pool->bulk) && pool->plain.sleeping > 0; /* W3 */
     if (!full) {
         if (lane->last)
             lane->last->next = job;
@@ -210,9 +237,12 @@ static void submit(struct worker_pool *pool, struct lane *lane, void (*work)(voi
     if (full) {
         mem_free(job);
         run_job(pool, work, argument);
-    } else if (wake) {
-        pthread_cond_signal(&lane->some);
+        return;
     }
+    if (wake)
+        pthread_cond_signal(&lane->some);
+    if (unlikely(needs_help))
+        pthread_cond_signal(&pool->plain.some);
 }
 
 void worker_submit(struct worker_pool *pool, void (*work)(void *argument), void *argument)

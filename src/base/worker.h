@@ -35,7 +35,7 @@ void worker_pool_free(struct worker_pool *pool);
 void worker_submit(struct worker_pool *pool, void (*work)(void *argument), void *argument);
 
 /* The same for work that nobody waits for, for its end as little as for a lock that it holds for more than a moment: beside others who
- * want its processor it may take a hundred times as long. */
+ * want its processor it may take a hundred times as long. After a second of waiting other workers take it as well. */
 void worker_submit_bulk(struct worker_pool *pool, void (*work)(void *argument), void *argument);
 
 /* Blocks from this size on are given back by a worker: the system takes longer to take them than others want to wait. */

@@ -159,6 +159,23 @@ static void bulk_work_has_threads_of_its_own(void **state)
     }
 }
 
+/* The only worker for it does not come to it, so another one does, once it has waited long enough. */
+static void bulk_work_that_waits_long_is_done_by_others(void **state)
+{
+    struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
+    struct worker_pool *pool = worker_pool_new(1, 1);
+    atomic_store(&done, 0);
+    worker_submit_bulk(pool, wait_at_gate, &gate);
+    worker_submit_bulk(pool, mark, (void *)0);
+    for (unsigned tries = 0; atomic_load(&done) == 0 && tries < 6000; tries++) {
+        usleep(10000);
+        worker_submit_bulk(pool, nothing, NULL);
+    }
+    assert_int_equal(atomic_load(&done), 1);
+    open_gate(&gate);
+    worker_pool_free(pool);
+}
+
 static void without_bulk_threads_the_others_do_all(void **state)
 {
     struct worker_pool *pool = worker_pool_new(1, 0);
@@ -263,6 +280,7 @@ int main(void)
         cmocka_unit_test(without_threads_work_runs_at_once),
         cmocka_unit_test(a_full_queue_slows_the_submitter),
         cmocka_unit_test(bulk_work_has_threads_of_its_own),
+        cmocka_unit_test(bulk_work_that_waits_long_is_done_by_others),
         cmocka_unit_test(without_bulk_threads_the_others_do_all),
         cmocka_unit_test(a_large_block_is_freed_by_a_worker),
         cmocka_unit_test(a_worker_gives_a_large_block_back_piece_by_piece),

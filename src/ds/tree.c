@@ -118,7 +118,7 @@ static struct tree_child *make_nodes_ours(struct tree *tree, struct tree_place *
     return child;
 }
 
-static struct tree_child *leaf_child(struct tree *tree, struct tree_place *place)
+static struct tree_child *leaf_child(struct tree *tree, const struct tree_place *place)
 {
     if (tree->depth == 0)
         return &tree->root;
@@ -131,17 +131,15 @@ ALWAYS_INLINE bool is_ours(struct tree *tree, const struct tree_place *place)
     for (unsigned level = 0; level < tree->depth; level++)
         if (unlikely(node_is_shared(place->path[level].node)))
             return false;
-    return !page_is_shared(place->page);
+    return !page_is_shared(leaf_child(tree, place)->page);
 }
 
 /* And the leaf, too. */
 static void make_ours(struct tree *tree, struct tree_place *place)
 {
-    if (likely(is_ours(tree, place)))
-        return;
-    struct tree_child *leaf = make_nodes_ours(tree, place);
-    child_make_ours(tree, leaf, true, false);
-    place->page = leaf->page;
+    if (unlikely(!is_ours(tree, place)))
+        child_make_ours(tree, make_nodes_ours(tree, place), true, false);
+    place->page = leaf_child(tree, place)->page; /* also where a leaf has been changed without the tree */
 }
 
 /* R1 for the leaf and everything above it. */

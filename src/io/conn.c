@@ -286,9 +286,10 @@ static const struct command *lookup(const struct slice *argv, uint32_t argc)
 ALWAYS_INLINE const struct command *lookup_next(const struct run *run, const struct slice *argv,
                                                 uint32_t argc)
 {
-    const struct request *before =
-        &run->requests[run->count - 1]; /* not there for the first: not looked at */
-    if (run->count > 0 && before->command != NULL && before->argv[0].size == argv[0].size &&
+    if (unlikely(run->count == 0))
+        return lookup(argv, argc);
+    const struct request *before = &run->requests[run->count - 1];
+    if (before->command != NULL && before->argv[0].size == argv[0].size &&
         before->command->subcommand_count == 0 && before->command->parent == NULL &&
         equal_short(before->argv[0].data, argv[0].data, argv[0].size))
         return before->command;

@@ -119,7 +119,7 @@ struct ahead_piece *ahead_ask(struct ahead *ahead, void *start)
     struct ahead_piece *piece = mem_alloc(sizeof *piece);
     *piece = (struct ahead_piece){.ahead = ahead, .start = start, .state = ASKED};
     add(&ahead->waiting_bytes, AHEAD_SIZE);
-    worker_submit_bulk(ahead->workers, work_on, piece);
+    worker_submit(ahead->workers, work_on, piece);
     return piece;
 }
 
@@ -139,7 +139,7 @@ void ahead_end(struct ahead_piece *piece)
     int state = ASKED;
     if (atomic_compare_exchange_strong(&piece->state, &state, LEFT))
         return;
-    /* Asleep, not with sched_yield: the worker gives way to whoever does not sleep. */
+    /* Asleep: the worker may want this very processor. */
     static const struct timespec nap = {.tv_nsec = NAP_NS};
     while (!ahead_is_ready(piece))
         nanosleep(&nap, NULL);

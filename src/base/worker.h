@@ -1,6 +1,6 @@
 /* A pool of worker threads for work that must not hold up the executor: freeing big values, syncing, compressing, writing.
  *
- * Work that somebody waits for and work that nobody does (freeing, touching memory ahead) have threads of their own: the latter give
+ * Work that somebody waits for and work that nobody does (freeing, giving memory back) have threads of their own: the latter give
  * way to every other thread (base/scheduling.h), and a thread that has once given way cannot take it back.
  *
  * Principal entry points: worker_pool_new, worker_submit, worker_submit_bulk, worker_pool_free; for a simulation worker_pool_new_stepped, worker_pool_step.

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """`make bench`: Skua beside Debian's redis-server, in turns. Writes docs/benchmark.{md,svg,json}, docs/memory.md, build/benchmark.html.
 
-    bench/run.py                the whole, under twenty minutes and 8 GB of memory
+    bench/run.py                the whole, about half an hour and 8 GB of memory
     bench/run.py --quick        a tenth of the keys and of the time: shows only that it works
     bench/run.py --output DIR   results elsewhere, the page among them
 

@@ -25,7 +25,7 @@ static void add(struct call *call, struct slice name, int64_t increment)
         return;
     }
     if (key.entry != NULL && entry_encoding(key.entry) == ENTRY_INT) {
-        keyspace_set_int(call->exec->keyspace, key.entry, value);
+        keyspace_set_int(call->exec->keyspace, key.entry, key.hash, value);
     } else {
         struct entry_options options = call_entry_options(call, &key, true);
         if (!call_store(call, &key, entry_new_int(call->exec->heap, name, value, &options)))

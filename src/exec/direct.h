@@ -44,8 +44,7 @@ struct direct {
     uint32_t *seed;        /* for access clocks */
     uint64_t mark;         /* of direct_inspect_keys */
     struct entry *given;   /* what the key has, NULL: it is to be looked up */
-    bool
-        foresees; /* only of missing keys, and of strings that are all in their blocks, without times (exec/plain.h, Q1) */
+    bool foresees;         /* only what stamps tell of (exec/plain.h, Q1) */
 };
 
 /* Wall time in milliseconds, the same for all reads of a section. */

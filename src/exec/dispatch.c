@@ -397,15 +397,7 @@ void dispatch_take_time_slow(struct exec *exec)
 {
     struct client *client = exec->untimed.client;
     const struct request *request = exec->untimed.last;
-    struct call call = {
-        .exec = exec,
-        .client = client,
-        .command = request->command,
-        .argv = request->argv,
-        .argc = request->argc,
-        .db = client->db,
-        .out = &client->out,
-    };
+    struct call call = dispatch_call_of(client, request);
     const struct blame_request next = exec->blame.request;
     exec->blame.request.arrived_ticks = client->pending_head->arrived_ticks;
     account_stretch(&call, exec->untimed.count);
@@ -541,18 +533,10 @@ ALWAYS_INLINE void execute(struct client *client, const struct run *run, struct 
 {
     if (unlikely(client->exec->untimed.count > 0) && client->exec->untimed.last + 1 != request)
         dispatch_take_time_slow(client->exec);
-    struct call call = {
-        .exec = client->exec,
-        .client = client,
-        .command = request->command,
-        .argv = request->argv,
-        .argc = request->argc,
-        .db = client->db,
-        .out = &client->out,
-        .key_hash = request->key_hash,
-        .has_key_hash = request->has_key,
-        .built = &request->built,
-    };
+    struct call call = dispatch_call_of(client, request);
+    call.key_hash = request->key_hash;
+    call.has_key_hash = request->has_key;
+    call.built = &request->built;
     client->last_command = request->command;
     client->commands++;
     client->exec->executing = client;

@@ -11,6 +11,7 @@
 #ifndef SKUA_EXEC_DISPATCH_H
 #define SKUA_EXEC_DISPATCH_H
 
+#include "exec/call.h"
 #include "exec/check.h"
 #include "exec/client.h"
 #include "exec/exec.h"
@@ -23,6 +24,20 @@ void dispatch_request(struct client *client, struct run *run, struct request *re
 /* Whether what mostly is not the case is not: then of the checks before a request only those are left that look at the request, and
  * that of memory. Plain SETs (exec/plain.h) are executed without others than this. */
 bool dispatch_is_unhindered(const struct client *client);
+
+/* A client's request as a call, for telling of it or executing it. */
+ALWAYS_INLINE struct call dispatch_call_of(struct client *client, const struct request *request)
+{
+    return (struct call){
+        .exec = client->exec,
+        .client = client,
+        .command = request->command,
+        .argv = request->argv,
+        .argc = request->argc,
+        .db = client->db,
+        .out = &client->out,
+    };
+}
 
 /* Ends the stretch of commands that have not been timed (Z1). */
 void dispatch_take_time_slow(struct exec *exec);

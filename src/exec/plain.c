@@ -152,15 +152,7 @@ ALWAYS_INLINE bool store(struct db *db, const struct run *run, struct request *r
 /* Y6: the rare case that the stretch took long, or had to wait. */
 NO_INLINE static void tell(struct client *client, struct request *request, uint64_t ns)
 {
-    struct call call = {
-        .exec = client->exec,
-        .client = client,
-        .command = request->command,
-        .argv = request->argv,
-        .argc = request->argc,
-        .db = client->db,
-        .out = &client->out,
-    };
+    struct call call = dispatch_call_of(client, request);
     dispatch_tell_long(&call, ns);
 }
 

@@ -250,13 +250,14 @@ ALWAYS_INLINE void keyspace_stamp_entry(struct keyspace *keyspace, const struct 
         stamps_raise(&keyspace->stamps, keyspace_hash(keyspace, entry_key(entry)));
 }
 
-/* Puts another integer into a published entry that holds one. */
-ALWAYS_INLINE void keyspace_set_int(struct keyspace *keyspace, struct entry *entry, int64_t value)
+/* Puts another integer into a published entry that holds one; `hash` is its key's. */
+ALWAYS_INLINE void keyspace_set_int(struct keyspace *keyspace, struct entry *entry, uint64_t hash,
+                                    int64_t value)
 {
     keyspace_note_untracked(keyspace);
     keyspace_count_step(keyspace);
     __atomic_store_n(entry_word(entry), value, __ATOMIC_RELAXED);
-    keyspace_stamp_entry(keyspace, entry);
+    keyspace_stamp(keyspace, hash);
 }
 
 /* Whether a value may be put where that of a published entry lies: nobody else looks (K6). */

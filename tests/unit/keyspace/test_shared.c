@@ -481,7 +481,8 @@ static void what_pointers_do_not_show_is_counted(void **state)
     set(&fixture, "key", "value");
     give_it_a_time(&fixture);
     assert_int_equal(untracked(&fixture), before + 2); /* "key" has come; all else are other pointers */
-    keyspace_set_int(fixture.keyspace, find(&fixture, "number", &position), 3);
+    keyspace_set_int(fixture.keyspace, find(&fixture, "number", &position),
+                     keyspace_hash(fixture.keyspace, SLICE("number")), 3);
     assert_int_equal(untracked(&fixture), before + 3);
     del(&fixture, "key");
     assert_int_equal(untracked(&fixture), before + 4);
@@ -512,7 +513,8 @@ static void keys_that_are_looked_up_together(void **state)
     assert_true(shared_still_holds(&read, mark));
     set(&fixture, "two", "3"); /* another pointer */
     assert_true(shared_still_holds(&read, mark));
-    keyspace_set_int(fixture.keyspace, find(&fixture, "one", &position), 5);
+    keyspace_set_int(fixture.keyspace, find(&fixture, "one", &position),
+                     keyspace_hash(fixture.keyspace, SLICE("one")), 5);
     assert_false(shared_still_holds(&read, mark));
     assert_true(shared_read_end(&read));
     teardown(&fixture);
@@ -528,7 +530,7 @@ static void debug_builds_count_what_others_could_see(void **state)
     keyspace->steps_made = 0;
     set(&fixture, "key", "1");
     assert_int_equal(keyspace->steps_made, 1);
-    keyspace_set_int(keyspace, find(&fixture, "key", &position), 2);
+    keyspace_set_int(keyspace, find(&fixture, "key", &position), keyspace_hash(keyspace, SLICE("key")), 2);
     assert_int_equal(keyspace->steps_made, 2);
     give_it_a_time(&fixture); /* another block */
     give_it_a_time(&fixture); /* in place */

@@ -91,7 +91,7 @@ static void edit(struct world *world, struct slice name, uint64_t hash, struct t
     case 1:
         content->value = ++world->next_value;
         db_note_change(db, entry, hash);
-        keyspace_set_int(world->keyspace, entry, content->value);
+        keyspace_set_int(world->keyspace, entry, hash, content->value);
         break;
     case 2: /* in place, or by another block */
         content->expire_ms = START_MS + ++world->next_value;

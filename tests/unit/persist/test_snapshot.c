@@ -155,7 +155,8 @@ static void change(struct world *world)
         assert_int_equal(db_set_expire(db, &position, hash, START_US / 1000 + 200000000), ST_OK);
     } else if (way < 8 && entry_encoding(entry) == ENTRY_INT) {
         db_note_change(db, entry, hash);
-        keyspace_set_int(world->exec->keyspace, entry, entry_int(entry) + 1);
+        keyspace_set_int(world->exec->keyspace, entry, keyspace_hash(world->exec->keyspace, entry_key(entry)),
+                         entry_int(entry) + 1);
     } else {
         db_replace(db, &position, new_string(world, name), hash);
     }

@@ -216,6 +216,7 @@ static void run(struct serving *serving, const struct skua_reply *command)
         nap(number);
         say_text(serving, "+OK\r\n");
     } else if (strcmp(name, "STAY") == 0) {
+        atomic_fetch_add(&serving->host->stays, 1);
         while (!is_stopped(serving) && !atomic_load(&serving->host->may_go_on))
             nap(1000);
         say_text(serving, "+OK\r\n");

@@ -55,6 +55,7 @@ struct shm_host {
     atomic_bool may_go_on; /* who waits in STAY */
 
     /* What happened; to be read at any time. */
+    atomic_uint stays; /* begun: nothing is read from then on */
     atomic_uint connections, asked, bells_rung, bells_heard, lost_bells;
     atomic_ullong request_ring, reply_ring; /* asked for last; 0: the default */
 };

@@ -304,7 +304,10 @@ static void a_full_ring_is_left_to_the_kernel(void **state)
     warm_up(world);
     control(world, EPOLL_CTL_MOD, 0, EPOLLIN | EPOLLOUT);
     atomic_store(&world->hosts[0].may_go_on, false);
+    unsigned before = atomic_load(&world->hosts[0].stays);
     assert_int_equal(write(world->fds[0], "*1\r\n$4\r\nSTAY\r\n", 14), 14);
+    while (atomic_load(&world->hosts[0].stays) == before)
+        usleep(1000);
     int size = snprintf(head, sizeof head, "*2\r\n$4\r\nECHO\r\n$%zu\r\n", wanted);
     assert_int_equal(write(world->fds[0], head, (size_t)size), size);
     while (sent < wanted) {

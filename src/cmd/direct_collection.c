@@ -56,13 +56,13 @@ enum direct_outcome direct_hget(struct direct *direct, const struct request *req
     struct collection_view hash;
     enum direct_outcome outcome = direct_read_collection(direct, request, ENTRY_HASH, &hash);
     if (outcome == DIRECT_ANSWERED)
-        hash_reply_value(direct->out, hash.rows, ALL_FIELDS, request->argv[2]);
+        hash_reply_value(direct->out, hash.rows, ALL_FIELDS, request->argv[2], MEMBERS_NOT_SEEN);
     return outcome;
 }
 
 static void reply_field(struct reply *reply, const struct collection_view *hash, struct slice name)
 {
-    hash_reply_value(reply, hash->rows, ALL_FIELDS, name);
+    hash_reply_value(reply, hash->rows, ALL_FIELDS, name, MEMBERS_NOT_SEEN);
 }
 
 enum direct_outcome direct_hmget(struct direct *direct, const struct request *request)

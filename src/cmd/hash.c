@@ -185,8 +185,11 @@ void cmd_hdel(struct call *call, const struct args_hdel *args)
     int64_t removed = 0;
     if (!call_write_collection(call, args->key, ENTRY_HASH, &key, &hash))
         return;
-    for (uint32_t i = 0; key.entry != NULL && i < args->field_count && tree_rows(hash.rows) > 0; i++)
-        removed += hash_remove(hash.rows, call->exec->keyspace->now_ms, args->field[i]);
+    struct members_seen seen = fetch_seen(call->exec, args->field[0]);
+    for (uint32_t i = 0; key.entry != NULL && i < args->field_count && tree_rows(hash.rows) > 0; i++) {
+        removed += hash_remove(hash.rows, call->exec->keyspace->now_ms, args->field[i], seen);
+        seen = MEMBERS_NOT_SEEN;
+    }
     if (removed > 0) {
         call_close_collection(call, &key, &hash, ENTRY_HASH, key.entry->flags & ENTRY_MARKS);
         call_changed(call, NOTIFY_HASH, "hdel", args->key);
@@ -199,10 +202,11 @@ void cmd_hdel(struct call *call, const struct args_hdel *args)
 
 /* ---- Reading ----------------------------------------------------------------------------------------------- */
 
-void hash_reply_value(struct reply *reply, const struct tree *rows, int64_t now_ms, struct slice field)
+void hash_reply_value(struct reply *reply, const struct tree *rows, int64_t now_ms, struct slice field,
+                      struct members_seen seen)
 {
     struct element value;
-    if (rows != NULL && hash_find(rows, now_ms, field, &value))
+    if (rows != NULL && hash_find_seen(rows, now_ms, field, seen, &value))
         value_reply_element(reply, value);
     else
         reply_null(reply);
@@ -210,9 +214,10 @@ void hash_reply_value(struct reply *reply, const struct tree *rows, int64_t now_
 
 /* The hash may be missing: `key` has no entry then. */
 static void reply_value_of(struct call *call, const struct key *key, const struct collection_view *hash,
-                           struct slice field)
+                           struct slice field, struct members_seen seen)
 {
-    hash_reply_value(call->out, key->entry != NULL ? hash->rows : NULL, call->exec->keyspace->now_ms, field);
+    const struct tree *rows = key->entry != NULL ? hash->rows : NULL;
+    hash_reply_value(call->out, rows, call->exec->keyspace->now_ms, field, seen);
 }
 
 void cmd_hget(struct call *call, const struct args_hget *args)
@@ -220,7 +225,7 @@ void cmd_hget(struct call *call, const struct args_hget *args)
     struct key key;
     struct collection_view hash;
     if (call_read_collection(call, args->key, ENTRY_HASH, &key, &hash))
-        reply_value_of(call, &key, &hash, args->field);
+        reply_value_of(call, &key, &hash, args->field, fetch_seen(call->exec, args->field));
 }
 
 void cmd_hmget(struct call *call, const struct args_hmget *args)
@@ -230,8 +235,9 @@ void cmd_hmget(struct call *call, const struct args_hmget *args)
     if (!call_read_collection(call, args->key, ENTRY_HASH, &key, &hash))
         return;
     reply_array(call->out, args->field_count);
-    for (uint32_t i = 0; i < args->field_count; i++)
-        reply_value_of(call, &key, &hash, args->field[i]);
+    struct members_seen seen = fetch_seen(call->exec, args->field[0]);
+    for (uint32_t i = 0; i < args->field_count; i++, seen = MEMBERS_NOT_SEEN)
+        reply_value_of(call, &key, &hash, args->field[i], seen);
 }
 
 void cmd_hexists(struct call *call, const struct args_hexists *args)

@@ -10,7 +10,8 @@ uint8_t hash_marks_now(const struct call *call, const struct key *key, const str
                        size_t longest);
 
 /* Answers with the value of a field, or null. `rows` NULL: there is no hash. Whoever may read the rows. */
-void hash_reply_value(struct reply *reply, const struct tree *rows, int64_t now_ms, struct slice field);
+void hash_reply_value(struct reply *reply, const struct tree *rows, int64_t now_ms, struct slice field,
+                      struct members_seen seen);
 
 /* What is told of a field. */
 enum hash_part {

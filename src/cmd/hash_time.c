@@ -564,7 +564,7 @@ static void delete_fields(struct call *call, struct opened *opened, const struct
 {
     struct outcome outcome = {.due_ms = ENTRY_NO_EXPIRE};
     for (uint32_t i = 0; opened->key.entry != NULL && i < fields->count; i++)
-        if (hash_remove(opened->hash.rows, opened->now_ms, fields->words[2 * i]))
+        if (hash_remove(opened->hash.rows, opened->now_ms, fields->words[2 * i], MEMBERS_NOT_SEEN))
             note_field(call, &outcome, FIELD_DELETED, fields->words[2 * i]);
     close_changed(call, opened, &outcome);
     buf_done(&outcome.fields);

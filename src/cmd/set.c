@@ -44,7 +44,7 @@ static bool add_seen(const struct call *call, struct tree *rows, struct element 
 
 bool set_add(const struct call *call, struct tree *rows, struct element member, uint8_t *marks)
 {
-    return add_seen(call, rows, member, (struct members_seen){NULL, NULL}, marks);
+    return add_seen(call, rows, member, MEMBERS_NOT_SEEN, marks);
 }
 
 /* Closes a set from which something was taken, and tells of it. */
@@ -74,7 +74,7 @@ void cmd_sadd(struct call *call, const struct args_sadd *args)
         collection_begin(&set, call->exec->keyspace, ENTRY_SET);
     uint8_t marks = marks_of(&key);
     struct members_seen seen = fetch_seen(call->exec, args->member[0]);
-    for (uint32_t i = 0; i < batch.count; i++, seen.descent = NULL) {
+    for (uint32_t i = 0; i < batch.count; i++, seen = MEMBERS_NOT_SEEN) {
         if (add_seen(call, set.rows, batch.elements[i], seen, &marks))
             added++;
         else
@@ -91,10 +91,10 @@ void cmd_sadd(struct call *call, const struct args_sadd *args)
 }
 
 /* Takes a member out, if it is there. */
-static bool set_remove(struct tree *rows, struct slice text)
+static bool set_remove(struct tree *rows, struct slice text, struct members_seen seen)
 {
     struct tree_place place;
-    if (!members_locate(rows, text, &place))
+    if (!members_locate_seen(rows, text, seen, &place))
         return false;
     tree_remove(rows, &place, 1);
     return true;
@@ -107,8 +107,11 @@ void cmd_srem(struct call *call, const struct args_srem *args)
     int64_t removed = 0;
     if (!call_write_collection(call, args->key, ENTRY_SET, &key, &set))
         return;
-    for (uint32_t i = 0; key.entry != NULL && i < args->member_count && tree_rows(set.rows) > 0; i++)
-        removed += set_remove(set.rows, args->member[i]);
+    struct members_seen seen = fetch_seen(call->exec, args->member[0]);
+    for (uint32_t i = 0; key.entry != NULL && i < args->member_count && tree_rows(set.rows) > 0; i++) {
+        removed += set_remove(set.rows, args->member[i], seen);
+        seen = MEMBERS_NOT_SEEN;
+    }
     if (removed > 0) {
         close_taken(call, &key, &set, "srem");
         call->exec->stats.dirty += (uint64_t)removed - 1;
@@ -150,7 +153,7 @@ void cmd_smove(struct call *call, const struct args_smove *args)
         return;
     /* Storing the destination may have moved entries of the table: the source is looked up again. */
     call_write_collection(call, args->source, ENTRY_SET, &source, &from);
-    set_remove(from.rows, args->member);
+    set_remove(from.rows, args->member, MEMBERS_NOT_SEEN);
     close_taken(call, &source, &from, "srem");
     if (added)
         call_changed(call, NOTIFY_SET, "sadd", args->destination);
@@ -171,8 +174,10 @@ void cmd_sismember(struct call *call, const struct args_sismember *args)
 {
     struct key key;
     struct collection_view set;
+    struct tree_place place;
+    struct members_seen seen = fetch_seen(call->exec, args->member);
     if (call_read_collection(call, args->key, ENTRY_SET, &key, &set))
-        reply_int(call->out, key.entry != NULL && members_contain(set.rows, args->member));
+        reply_int(call->out, key.entry != NULL && members_locate_seen(set.rows, args->member, seen, &place));
 }
 
 void cmd_smismember(struct call *call, const struct args_smismember *args)

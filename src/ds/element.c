@@ -13,7 +13,7 @@ static unsigned int_size(int64_t value)
     return magnitude == 0 ? 1 : (64 - (unsigned)__builtin_clzll(magnitude)) / 8 + 1;
 }
 
-enum status element_make(struct slice text, element_scratch scratch, struct element *ret_element)
+enum status element_make_slow(struct slice text, element_scratch scratch, struct element *ret_element)
 {
     int64_t value;
     if (text.size < NUM_I64_TEXT_MAX && num_parse_i64(text, &value)) {
@@ -75,10 +75,8 @@ int element_compare(struct element a, struct element b)
     return slice_compare(element_text(a, one), element_text(b, other));
 }
 
-uint64_t element_hash(struct element element, uint64_t seed)
+uint64_t element_hash_slow(struct element element, uint64_t seed)
 {
-    if (likely(element.kind == ELEMENT_BYTES))
-        return hash_bytes(element.data, element.size, seed);
     if (element.kind == ELEMENT_BLOB) {
         const struct blob *blob = element_blob(element);
         return hash_bytes(blob->data, blob->size, seed);
@@ -105,15 +103,12 @@ struct blob *blob_ref(struct blob *blob)
     return blob;
 }
 
-#define TAG_FACTOR UINT64_C(0x9e3779b97f4a7c15) /* odd, and no bits in sequence */
-
-/* From the first and the last bytes, which is where names differ, and the size. */
 static uint8_t tag_of(const char *data, size_t size)
 {
     uint64_t first = 0, last = 0;
-    if (likely(size >= 8)) {
-        memcpy(&first, data, 8);
-        memcpy(&last, data + size - 8, 8);
+    if (likely(size >= ELEMENT_TAG_WORD)) {
+        memcpy(&first, data, sizeof first);
+        memcpy(&last, data + size - sizeof last, sizeof last);
     } else if (size >= 4) {
         memcpy(&first, data, 4);
         memcpy(&last, data + size - 4, 4);
@@ -121,13 +116,12 @@ static uint8_t tag_of(const char *data, size_t size)
         first = (uint8_t)data[0] | (uint64_t)(uint8_t)data[size / 2] << 8;
         last = (uint8_t)data[size - 1];
     }
-    uint64_t mixed = (first * TAG_FACTOR ^ last ^ size) * TAG_FACTOR;
-    return (uint8_t)((mixed ^ mixed << 29) >> 56);
+    return element_mix_tag(first, last, size);
 }
 
-uint8_t element_tag(struct element element)
+uint8_t element_tag_slow(struct element element)
 {
-    if (likely(element.kind != ELEMENT_BLOB))
+    if (element.kind != ELEMENT_BLOB)
         return tag_of(element.data, element.size);
     const struct blob *blob = element_blob(element);
     return tag_of(blob->data, blob->size);

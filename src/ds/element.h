@@ -47,10 +47,22 @@ struct element {
 /* Room for what element_make writes and for the text of an integer. */
 typedef char element_scratch[NUM_I64_TEXT_MAX];
 
+/* The same as element_make of a text that may be an integer, or is long. */
+enum status element_make_slow(struct slice text, element_scratch scratch, struct element *ret_element);
+
 /* The element that stands for `text`. Its data are in `scratch`, or are those of `text`, which must stay as long.
  * For a text that needs a blob, one is allocated with one reference, which belongs to the element's holder.
  * ST_NOMEM: there was no memory for a blob. */
-enum status element_make(struct slice text, element_scratch scratch, struct element *ret_element);
+ALWAYS_INLINE enum status element_make(struct slice text, element_scratch scratch,
+                                       struct element *ret_element)
+{
+    /* Most names begin with neither a digit nor a sign. */
+    bool is_name = text.size > 0 && (uint8_t)(text.data[0] - '0') > 9 && text.data[0] != '-';
+    if (unlikely(!is_name || text.size > ELEMENT_BYTES_MAX))
+        return element_make_slow(text, scratch, ret_element);
+    *ret_element = (struct element){text.data, (uint16_t)text.size, ELEMENT_BYTES};
+    return ST_OK;
+}
 
 /* The string. Integers are written into `scratch`; others are where they are stored. */
 struct slice element_text(struct element element, element_scratch scratch);
@@ -79,12 +91,42 @@ ALWAYS_INLINE bool element_equal(struct element a, struct element b)
 /* Order of the texts, as slice_compare. */
 int element_compare(struct element a, struct element b);
 
+/* The same as element_hash of what is not BYTES. */
+uint64_t element_hash_slow(struct element element, uint64_t seed);
+
 /* Uniform; the same for equal strings. */
-uint64_t element_hash(struct element element, uint64_t seed);
+ALWAYS_INLINE uint64_t element_hash(struct element element, uint64_t seed)
+{
+    if (unlikely(element.kind != ELEMENT_BYTES))
+        return element_hash_slow(element, seed);
+    return hash_bytes(element.data, element.size, seed);
+}
+
+#define ELEMENT_TAG_WORD 8 /* bytes at either end that a tag is made of, of texts that have as many */
+
+/* A byte from the first and the last bytes of a text, which is where names differ, and from its size. */
+ALWAYS_INLINE uint8_t element_mix_tag(uint64_t first, uint64_t last, size_t size)
+{
+    const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15); /* odd, and no bits in sequence */
+    uint64_t mixed = (first * factor ^ last ^ size) * factor;
+    return (uint8_t)((mixed ^ mixed << 29) >> 56);
+}
+
+/* The same as element_tag of what is a BLOB or shorter than ELEMENT_TAG_WORD. */
+uint8_t element_tag_slow(struct element element);
 
 /* A byte that different elements, mostly, have different ones of; the same for equal strings. Without a seed: who knows it
  * can choose strings that all have the same one, which must not cost more than looking at the elements of a page. */
-uint8_t element_tag(struct element element);
+ALWAYS_INLINE uint8_t element_tag(struct element element)
+{
+    uint64_t first, last;
+    if (unlikely(element.size < ELEMENT_TAG_WORD || element.kind == ELEMENT_BLOB))
+        return element_tag_slow(element);
+    memcpy(&first, element.data, sizeof first);
+    memcpy(&last, element.data + element.size - sizeof last, sizeof last);
+    return element_mix_tag(first, last, element.size);
+}
+
 /* The tag of a text that is a BLOB once it is an element. */
 uint8_t element_tag_long(struct slice text);
 

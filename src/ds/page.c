@@ -187,11 +187,44 @@ ALWAYS_INLINE bool append_row(struct page *page, const struct row *row)
     return true;
 }
 
+/* The same before the first row of a list's page, which has one column at the most. */
+ALWAYS_INLINE bool prepend_row(struct page *page, const struct row *row)
+{
+    unsigned size = row->elements[0].size, ends = page->even ? 1u : page->capacity;
+    if (page->first == 0 || page->narrow || (page->even && !is_as_even(page, row)) ||
+        page->begin < sizeof *page + ends * sizeof(uint16_t) + size)
+        return false;
+    unsigned end = page->begin;
+    page->begin = (uint16_t)(end - size);
+    page->first--;
+    page->count++;
+    copy_short((char *)page + page->begin, row->elements[0].data, size);
+    if (page->even)
+        return true;
+    page_wide_ends(page)[0] = (uint16_t)(end | (unsigned)row->elements[0].kind << PAGE_END_BITS);
+    page->has_blobs |= row->elements[0].kind == ELEMENT_BLOB;
+    return true;
+}
+
+/* Moves all rows towards the end of the block, so that half of the room there lies before them, and at least a slot with `bytes`
+ * bytes, which the page has. Both ends of a list may grow, and neither shall move all rows each time. */
+static void make_front(struct page *page, unsigned bytes)
+{
+    unsigned end = row_start(page, page->count), room = page->size - end;
+    unsigned slots = (page->capacity - page->first - page->count + 1u) / 2, more = bytes + (room - bytes) / 2;
+    move_columns(page, slots, 0, page->count);
+    page->first = (uint16_t)(page->first + slots);
+    shift_ends(page, 0, page->count * elements_of(page), (int)more);
+    memmove((char *)page + page->begin + more, (char *)page + page->begin, end - page->begin);
+    page->begin = (uint16_t)(page->begin + more);
+}
+
 bool page_insert(struct heap *heap, struct page **page, unsigned at, const struct row *row)
 {
     struct page *target = *page;
     DEBUG_ASSERT(!page_is_shared(target) && at <= target->count);
-    if (at == target->count && likely(append_row(target, row)))
+    if (at == target->count ? likely(append_row(target, row))
+                            : at == 0 && target->layout == PAGE_LIST && prepend_row(target, row))
         return true;
     unsigned bytes = row->elements[0].size, start;
     if (elements_of(target) > 1)
@@ -208,6 +241,10 @@ bool page_insert(struct heap *heap, struct page **page, unsigned at, const struc
         has_front = at_front;
         if (!encode_number(target, row->number, &stored))
             BUG("a number has no place in the form that was chosen for it");
+    }
+    if (at_front && !has_front) {
+        make_front(target, bytes);
+        has_front = true;
     }
     if (has_front) {
         target->first--;
@@ -266,21 +303,34 @@ void page_remove(struct heap *heap, struct page **page, unsigned at, unsigned co
     page_take_rows(heap, page, at, count);
 }
 
-/* Puts the last row in place of row `at`, if its elements are as long. */
+/* Gives row `at`, of a page with wide ends, the kinds of the last one. False: their elements are not as long. */
+ALWAYS_INLINE bool take_kinds_of_last(struct page *page, unsigned at, unsigned start, unsigned last_start)
+{
+    unsigned elements = elements_of(page);
+    uint16_t *ends = page_wide_ends(page) + at * elements;
+    const uint16_t *last_ends = page_wide_ends(page) + (page->count - 1u) * elements;
+    for (unsigned which = 0; which < elements; which++)
+        if ((ends[which] & PAGE_END_MASK) - start != (last_ends[which] & PAGE_END_MASK) - last_start)
+            return false;
+    for (unsigned which = 0; which < elements; which++)
+        ends[which] = (uint16_t)((ends[which] & PAGE_END_MASK) | (last_ends[which] & ~PAGE_END_MASK));
+    return true;
+}
+
+/* Puts the last row in place of row `at`, if its elements are as long. Not in narrow pages, which are small. */
 static bool fill_with_last(struct page *page, unsigned at)
 {
-    unsigned elements = elements_of(page), last = page->count - 1u, width = page->form & NUMBER_WIDTH_MASK;
-    for (unsigned which = 0; which < elements; which++)
-        if (page_element(page, at, which).size != page_element(page, last, which).size)
-            return false;
-    for (unsigned which = 0; which < elements && at != last; which++) {
-        struct element source = page_element(page, last, which), target = page_element(page, at, which);
-        memcpy((char *)target.data, source.data, source.size);
-        if (!page->even)
-            set_end(page, at * elements + which, end_at(page, at * elements + which), source.kind);
+    unsigned last = page->count - 1u, width = page->form & NUMBER_WIDTH_MASK;
+    unsigned start = row_start(page, at), size = row_start(page, at + 1) - start;
+    unsigned last_start = row_start(page, last);
+    if (page->narrow || (!page->even && !take_kinds_of_last(page, at, start, last_start)))
+        return false;
+    if (at != last)
+        copy_short((char *)page + start, (const char *)page + last_start, size);
+    if (width > 0) {
+        char *numbers = page_numbers(page) + page->first * width;
+        memmove(numbers + at * width, numbers + last * width, width);
     }
-    char *numbers = page_numbers(page) + page->first * width;
-    memmove(numbers + at * width, numbers + last * width, width);
     if (page->tagged)
         page_tags(page)[page->first + at] = page_tags(page)[page->first + last];
     page->count--;

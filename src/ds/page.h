@@ -256,8 +256,10 @@ void page_fetch_ends(const struct page *page, struct page_fetch *fetch);
 /* Finds the places, and asks for nothing: they lie apart from all that has been read, see page_fetch_places. */
 void page_fetch_rows(const struct page *page, struct page_fetch *fetch);
 void page_fetch_places(const struct page_fetch *fetch);
-/* As page_find, from what page_fetch_ends has found. Rows may have come behind the others since, and the page may have moved. */
-unsigned page_find_fetched(const struct page *page, struct element wanted, const struct page_fetch *fetch);
+/* As page_find, from what page_fetch_ends has found. Since then the page may have moved, and rows may have come behind the
+ * others; `rows_hold`: nothing else has happened to them. */
+unsigned page_find_fetched(const struct page *page, struct element wanted, const struct page_fetch *fetch,
+                           bool rows_hold);
 
 #define PAGE_PREFETCH_BYTES 640 /* columns and the first rows of a leaf */
 

@@ -7,7 +7,7 @@
 
 #include "base/bug.h"
 #include "base/copy.h"
-#include "ds/page.h"
+#include "ds/page_internal.h"
 
 /* ---- Tags -------------------------------------------------------------------------------------------------- */
 
@@ -265,7 +265,7 @@ void page_fetch_tags(const struct page *page)
 }
 
 /* The end of the element before row `row`, where the row begins. */
-static const char *end_before(const struct page *page, unsigned row)
+ALWAYS_INLINE const char *end_before(const struct page *page, unsigned row)
 {
     unsigned width = page->narrow ? 1 : sizeof(uint16_t);
     return page_ends(page) + row * page_shape(page)->elements * width - width;
@@ -320,15 +320,6 @@ void page_fetch_ends(const struct page *page, struct page_fetch *fetch)
         prefetch(end_before(page, page->count));
 }
 
-/* Where a row that is added behind the last begins. */
-ALWAYS_INLINE const char *place_behind(const struct page *page)
-{
-    if (page->even)
-        return (const char *)page + page->begin + page->count * page_stride(page);
-    struct element last = page_element(page, page->count - 1u, page_shape(page)->elements - 1u);
-    return last.data + last.size;
-}
-
 void page_fetch_rows(const struct page *page, struct page_fetch *fetch)
 {
     fetch->places[0] = fetch->places[1] = fetch->behind = (const char *)page;
@@ -339,7 +330,7 @@ void page_fetch_rows(const struct page *page, struct page_fetch *fetch)
     if (likely(element.size > 0))
         fetch->places[1] += element.size - 1;
     if (fetch->adds)
-        fetch->behind = place_behind(page);
+        fetch->behind = (const char *)page + row_start(page, page->count);
     for (unsigned i = 1; unlikely(i < fetch->count); i++)
         prefetch(page_element(page, fetch->rows[i], 0).data);
 }
@@ -351,15 +342,15 @@ void page_fetch_places(const struct page_fetch *fetch)
     prefetch_write(fetch->behind);
 }
 
-unsigned page_find_fetched(const struct page *page, struct element wanted, const struct page_fetch *fetch)
+unsigned page_find_fetched(const struct page *page, struct element wanted, const struct page_fetch *fetch,
+                           bool rows_hold)
 {
-    if (unlikely(!fetch->knows_all || page->count < fetch->seen))
-        return page_find(page, wanted);
-    if (has_element(page, fetch->rows[0], wanted))
-        return fetch->rows[0];
-    for (unsigned i = 1; unlikely(i < fetch->count); i++)
-        if (has_element(page, fetch->rows[i], wanted))
+    /* A row that has the element is the one, whatever has happened. */
+    for (unsigned i = 0; i < fetch->count; i++)
+        if (likely(fetch->rows[i] < page->count) && has_element(page, fetch->rows[i], wanted))
             return fetch->rows[i];
+    if (unlikely(!rows_hold || !fetch->knows_all))
+        return page_find(page, wanted);
     unsigned row = fetch->seen;
     while (unlikely(row < page->count) && !has_element(page, row, wanted))
         row++;

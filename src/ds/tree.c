@@ -10,6 +10,7 @@
 
 #define NODE_CAPACITY_MIN 4
 #define MERGE_USED_MAX    1024 /* a leaf with fewer bytes looks for a neighbour to join */
+#define MERGE_SIZE_MAX    2112 /* a larger block is made smaller before its page has so few */
 #define MERGE_SUM_MAX     2048 /* both together: far enough from full that they do not soon part again */
 #define MERGE_CHILDREN    (TREE_FANOUT_MAX / 2)
 #define APPENDED_SIZE     1024 /* of a leaf behind a full one, to which rows are appended */
@@ -125,21 +126,31 @@ static struct tree_child *leaf_child(struct tree *tree, const struct tree_place 
     return &place->path[tree->depth - 1].node->children[place->path[tree->depth - 1].index];
 }
 
-/* Whether nobody else holds the leaf or a node on the way. */
-ALWAYS_INLINE bool is_ours(struct tree *tree, const struct tree_place *place)
+/* And the leaf, too. */
+NO_INLINE static void make_ours_slow(struct tree *tree, struct tree_place *place)
+{
+    child_make_ours(tree, make_nodes_ours(tree, place), true, false);
+}
+
+/* Whether nobody else holds a node on the way. */
+ALWAYS_INLINE bool are_nodes_ours(const struct tree *tree, const struct tree_place *place)
 {
     for (unsigned level = 0; level < tree->depth; level++)
         if (unlikely(node_is_shared(place->path[level].node)))
             return false;
-    return !page_is_shared(leaf_child(tree, place)->page);
+    return true;
 }
 
-/* And the leaf, too. */
-static void make_ours(struct tree *tree, struct tree_place *place)
+/* Makes the way to the place and its leaf ours alone. Returns where the leaf hangs. */
+ALWAYS_INLINE struct tree_child *make_ours(struct tree *tree, struct tree_place *place)
 {
-    if (unlikely(!is_ours(tree, place)))
-        child_make_ours(tree, make_nodes_ours(tree, place), true, false);
-    place->page = leaf_child(tree, place)->page; /* also where a leaf has been changed without the tree */
+    struct tree_child *leaf = leaf_child(tree, place);
+    if (unlikely(!are_nodes_ours(tree, place) || page_is_shared(leaf->page))) {
+        make_ours_slow(tree, place);
+        leaf = leaf_child(tree, place);
+    }
+    place->page = leaf->page; /* also where a leaf has been changed without the tree */
+    return leaf;
 }
 
 /* R1 for the leaf and everything above it. */
@@ -547,9 +558,9 @@ static void insert_into_full(struct tree *tree, struct tree_place *place, const 
 
 void tree_insert(struct tree *tree, struct tree_place *place, const struct row *row, struct tree_order order)
 {
-    make_ours(tree, place);
+    struct tree_child *leaf = make_ours(tree, place);
     count_rows(tree, place, 1);
-    if (!page_insert(tree->heap, &leaf_child(tree, place)->page, place->row, row))
+    if (!page_insert(tree->heap, &leaf->page, place->row, row))
         insert_into_full(tree, place, row, order);
 }
 
@@ -570,8 +581,7 @@ static bool change_in_page(struct tree *tree, struct page **page, unsigned row, 
 /* The place stays valid where rows lie in no order. */
 static void change_row(struct tree *tree, struct tree_place *place, const struct change *change)
 {
-    make_ours(tree, place);
-    struct tree_child *leaf = leaf_child(tree, place);
+    struct tree_child *leaf = make_ours(tree, place);
     bool changed = change_in_page(tree, &leaf->page, place->row, change);
     place->page = leaf->page;
     if (changed)
@@ -626,6 +636,7 @@ static void merge_nodes(struct tree *tree, struct tree_place *place, unsigned le
 static void remove_child(struct tree *tree, struct tree_place *place, unsigned level, unsigned index)
 {
     struct tree_node *node = place->path[level].node;
+    restamp(tree);
     node->count--;
     memmove(node->children + index, node->children + index + 1,
             (node->count - index) * sizeof *node->children);
@@ -709,8 +720,7 @@ static void merge_leaf(struct tree *tree, struct tree_place *place)
 
 struct page **tree_edit_page(struct tree *tree, struct tree_place *place)
 {
-    make_ours(tree, place);
-    return &leaf_child(tree, place)->page;
+    return &make_ours(tree, place)->page;
 }
 
 void tree_recount(struct tree *tree, struct tree_place *place, int64_t delta)
@@ -728,7 +738,6 @@ void tree_add_page(struct tree *tree, struct tree_place *place, struct page *pag
 
 void tree_remove_page(struct tree *tree, struct tree_place *place)
 {
-    restamp(tree);
     struct tree_child *leaf = make_nodes_ours(tree, place);
     count_rows(tree, place, -(int64_t)leaf->rows);
     page_unref(tree->heap, leaf->page);
@@ -771,9 +780,8 @@ void tree_cut_front(struct tree *tree, struct tree_place *place, struct tree *re
 
 void tree_remove(struct tree *tree, struct tree_place *place, unsigned count)
 {
-    restamp(tree);
-    make_ours(tree, place);
-    struct tree_child *leaf = leaf_child(tree, place);
+    tree->moves++;
+    struct tree_child *leaf = make_ours(tree, place);
     count_rows(tree, place, -(int64_t)count);
     /* Rows of a single page stay in the order in which they came: small hashes and sets show it. */
     if (tree->type->scattered && tree->depth > 0 && count == 1)
@@ -785,7 +793,7 @@ void tree_remove(struct tree *tree, struct tree_place *place, unsigned count)
     if (leaf->page->count == 0) {
         page_unref(tree->heap, leaf->page);
         remove_child(tree, place, tree->depth - 1, place->path[tree->depth - 1].index);
-    } else if (page_used(leaf->page) < MERGE_USED_MAX) {
+    } else if (leaf->page->size <= MERGE_SIZE_MAX && page_used(leaf->page) < MERGE_USED_MAX) {
         merge_leaf(tree, place);
     }
     shrink_root(tree);

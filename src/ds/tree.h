@@ -17,9 +17,10 @@
  * R3  No leaf is empty, except the only one of an empty tree; all leaves are at the same depth.
  * R4  What is reachable through something with refs > 1 is shared, whatever its own count says. So whoever changes goes
  *     down from the root, copies what has refs > 1 and counts up the copy's children.
- * R5  A scattered tree with inner nodes gets a new stamp, which no tree of its heap has had before, when a leaf has another way to it than
- *     before, or a row another number: so with each change but adding a row behind the last of a leaf that has room, and
- *     changing a value. */
+ * R5  A scattered tree with inner nodes gets a new stamp, which no tree of its heap has had before, when a leaf has another way to
+ *     it than before: when a leaf is divided, joined or taken out, or a node copied. `moves` becomes another one when a row gets
+ *     another number in its leaf: when one is taken out. Adding a row behind the last of a leaf that has room, and changing a value, keep
+ *     both. */
 #ifndef SKUA_DS_TREE_H
 #define SKUA_DS_TREE_H
 
@@ -87,6 +88,7 @@ struct tree {
     unsigned depth;         /* levels of inner nodes; 0: the root is a page */
     uint32_t phase;         /* where the next full leaf is divided: see tree.c */
     uint64_t stamp;         /* R5; 0: nobody remembers where anything is */
+    uint64_t moves;         /* R5; of one stamp */
 };
 
 struct tree_step {
@@ -133,6 +135,7 @@ struct tree_descent {
     const struct tree_child *child; /* where it has come to: of tree->root or of a node on the way */
     uint64_t stamp;                 /* the tree's, and whose it is: */
     const struct heap *heap;
+    uint64_t moves;      /* the tree's */
     unsigned levels;     /* of nodes between it and the leaf, itself included */
     unsigned guess;      /* which one of its node's children it leads to, probably */
     unsigned step_count; /* of `path` */
@@ -145,10 +148,15 @@ struct tree_descent {
 void tree_descent_begin(struct tree_descent *descent, const struct tree *tree, uint64_t hash);
 /* Goes on to where all of their children are leaves, whose headers have been asked for. */
 void tree_descend_together(struct tree_descent *descents, unsigned count);
-/* What tree_seek would say, if the descent has been made in the tree as it is, but for rows that have been added (R5). False:
- * it has not, or where rows of its hash begin cannot be told. */
+/* What tree_seek would say, if the descent has been made in the tree as it is, but for rows of its leaves (R5). False: it has
+ * not, or where rows of its hash begin cannot be told. */
 bool tree_descent_place(const struct tree *tree, const struct tree_descent *descent,
                         struct tree_place *ret_place);
+/* Whether the rows of that leaf have the numbers that they had. */
+ALWAYS_INLINE bool tree_descent_rows_hold(const struct tree *tree, const struct tree_descent *descent)
+{
+    return descent->moves == tree->moves;
+}
 
 /* The row at `position`, which is below tree_rows. */
 void tree_at(const struct tree *tree, uint64_t position, struct tree_place *ret_place);

@@ -10,35 +10,39 @@ ALWAYS_INLINE struct tree_child *end_child(struct tree_child *child, bool at_sta
     return &child->node->children[at_start ? 0 : child->node->count - 1u];
 }
 
+/* The children from the root to the leaf. */
+struct way {
+    struct tree_child *children[TREE_DEPTH_MAX + 1];
+};
+
 /* Where the leaf hangs; NULL when somebody else holds it or a node on the way (R4). */
-ALWAYS_INLINE struct tree_child *own_leaf(struct tree *tree, bool at_start)
+ALWAYS_INLINE struct tree_child *own_leaf(struct tree *tree, bool at_start, struct way *ret_way)
 {
     struct tree_child *child = &tree->root;
-    for (unsigned levels = tree->depth; levels > 0; levels--) {
+    for (unsigned level = 0; level < tree->depth; level++) {
         /* Acquire: what the holder who has just let go read was read before we write. */
         if (unlikely(atomic_load_explicit(&child->node->refs, memory_order_acquire) > 1))
             return NULL;
+        ret_way->children[level] = child;
         child = end_child(child, at_start);
     }
+    ret_way->children[tree->depth] = child;
     return likely(!page_is_shared(child->page)) ? child : NULL;
 }
 
 /* R1 */
-ALWAYS_INLINE void count_row(struct tree *tree, bool at_start, int64_t delta)
+ALWAYS_INLINE void count_row(const struct tree *tree, const struct way *way, int64_t delta)
 {
-    struct tree_child *child = &tree->root;
-    child->rows += (uint64_t)delta;
-    for (unsigned levels = tree->depth; levels > 0; levels--) {
-        child = end_child(child, at_start);
-        child->rows += (uint64_t)delta;
-    }
+    for (unsigned level = 0; level <= tree->depth; level++)
+        way->children[level]->rows += (uint64_t)delta;
 }
 
 void tree_push(struct tree *tree, bool at_start, const struct row *row)
 {
-    struct tree_child *leaf = own_leaf(tree, at_start);
+    struct way way;
+    struct tree_child *leaf = own_leaf(tree, at_start, &way);
     if (likely(leaf != NULL) && page_insert(tree->heap, &leaf->page, at_start ? 0 : leaf->page->count, row)) {
-        count_row(tree, at_start, 1);
+        count_row(tree, &way, 1);
         return;
     }
     struct tree_place place;
@@ -48,11 +52,12 @@ void tree_push(struct tree *tree, bool at_start, const struct row *row)
 
 void tree_pop(struct tree *tree, bool at_start)
 {
-    struct tree_child *leaf = own_leaf(tree, at_start);
+    struct way way;
+    struct tree_child *leaf = own_leaf(tree, at_start, &way);
     /* A leaf at an end is not joined to its neighbour as it gets small: who takes from there will soon have taken all of it. */
     if (likely(leaf != NULL && leaf->page->count > 1)) {
         page_remove(tree->heap, &leaf->page, at_start ? 0 : leaf->page->count - 1u, 1);
-        count_row(tree, at_start, -1);
+        count_row(tree, &way, -1);
         return;
     }
     struct tree_place place;

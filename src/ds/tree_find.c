@@ -5,6 +5,7 @@
 
 #define GUESS_COUNT_BITS 7 /* of TREE_FANOUT_MAX */
 #define GUESS_NEAR       6 /* children around a guess: those of the lines that a descent asks for */
+#define GUESS_BEFORE     2 /* of these, to its left */
 
 static const struct page *first_page(const struct tree_child *child, unsigned levels)
 {
@@ -32,9 +33,8 @@ static unsigned find_child(const struct tree_node *node, uint64_t hash, unsigned
     const struct tree_child *children = node->children;
     unsigned index = guess, last = node->count - 1u;
     if (likely(last >= GUESS_NEAR)) {
-        unsigned first = guess > GUESS_NEAR / 2 ? guess - GUESS_NEAR / 2 + 1 : 1;
-        if (first > last + 1 - GUESS_NEAR)
-            first = last + 1 - GUESS_NEAR;
+        unsigned first = guess > GUESS_BEFORE ? guess - GUESS_BEFORE : 1, first_max = last + 1 - GUESS_NEAR;
+        first = first < first_max ? first : first_max;
         index = first - 1;
         for (unsigned i = 0; i < GUESS_NEAR; i++)
             index += children[first + i].separator.major <= hash;
@@ -138,6 +138,7 @@ void tree_descent_begin(struct tree_descent *descent, const struct tree *tree, u
 {
     descent->child = &tree->root;
     descent->heap = tree->heap;
+    descent->moves = tree->moves;
     descent->stamp = tree->depth > 0 && tree->depth <= TREE_DESCENT_STEPS ? tree->stamp : 0;
     descent->levels = tree->depth;
     descent->step_count = 0;
@@ -164,36 +165,37 @@ bool tree_descent_place(const struct tree *tree, const struct tree_descent *desc
 }
 
 /* Nothing retires behind a prefetch whose address has yet to be translated. So those of all stand close together, with no
- * other work between them. */
-static void descents_fetch_heads(const struct tree_descent *descents, unsigned count)
+ * other work between them. False: all are leaves' headers. */
+static bool descents_fetch_heads(const struct tree_descent *descents, unsigned count)
 {
-    for (unsigned i = 0; i < count; i++)
+    bool goes_on = false;
+    for (unsigned i = 0; i < count; i++) {
         prefetch(descents[i].child->node); /* or page */
+        goes_on |= descents[i].levels > 0;
+    }
+    return goes_on;
+}
+
+/* Asks for the children around the one that it probably leads to. */
+ALWAYS_INLINE void descent_fetch_children(struct tree_descent *descent)
+{
+    const struct tree_node *node = descent->child->node;
+    descent->guess = guess_child(descent, node->count);
+    const struct tree_child *guessed = &node->children[descent->guess];
+    prefetch(&guessed[-GUESS_BEFORE].separator);
+    prefetch(&guessed->separator);
+    prefetch(&guessed[GUESS_BEFORE].separator);
+    prefetch(&guessed[GUESS_NEAR - GUESS_BEFORE - 1].separator);
 }
 
 void tree_descend_together(struct tree_descent *descents, unsigned count)
 {
-    bool goes_on = true;
-    while (goes_on) {
-        descents_fetch_heads(descents, count);
-        goes_on = false;
-        for (unsigned i = 0; i < count; i++) {
-            struct tree_descent *descent = &descents[i];
-            if (descent->levels == 0)
-                continue;
-            const struct tree_node *node = descent->child->node;
-            descent->guess = guess_child(descent, node->count);
-            const char *likely = (const char *)&node->children[descent->guess].separator;
-            prefetch(likely - CACHE_LINE);
-            prefetch(likely);
-            prefetch(likely + CACHE_LINE);
-            goes_on = true;
-        }
-        for (unsigned i = 0; i < count; i++) {
-            struct tree_descent *descent = &descents[i];
-            if (descent->levels == 0)
-                continue;
-            descent_step(descent, descent->guess);
-        }
+    while (descents_fetch_heads(descents, count)) {
+        for (unsigned i = 0; i < count; i++)
+            if (likely(descents[i].levels > 0))
+                descent_fetch_children(&descents[i]);
+        for (unsigned i = 0; i < count; i++)
+            if (likely(descents[i].levels > 0))
+                descent_step(&descents[i], descents[i].guess);
     }
 }

@@ -8,25 +8,37 @@
 #define SWEEP_WORK_LEAF    4
 #define SWEEP_WORK_REMOVAL 4
 
-bool hash_locate(const struct tree *rows, int64_t now_ms, struct slice field, struct tree_place *ret_place)
+static bool locate_seen(const struct tree *rows, int64_t now_ms, struct slice field, struct members_seen seen,
+                        struct tree_place *ret_place)
 {
-    return members_locate(rows, field, ret_place) &&
+    return members_locate_seen(rows, field, seen, ret_place) &&
            likely(!hash_row_is_over(ret_place->page, ret_place->row, now_ms));
 }
 
-bool hash_find(const struct tree *rows, int64_t now_ms, struct slice field, struct element *ret_value)
+bool hash_locate(const struct tree *rows, int64_t now_ms, struct slice field, struct tree_place *ret_place)
+{
+    return locate_seen(rows, now_ms, field, MEMBERS_NOT_SEEN, ret_place);
+}
+
+bool hash_find_seen(const struct tree *rows, int64_t now_ms, struct slice field, struct members_seen seen,
+                    struct element *ret_value)
 {
     struct tree_place place;
-    if (!hash_locate(rows, now_ms, field, &place))
+    if (!locate_seen(rows, now_ms, field, seen, &place))
         return false;
     *ret_value = page_element(place.page, place.row, 1);
     return true;
 }
 
+bool hash_find(const struct tree *rows, int64_t now_ms, struct slice field, struct element *ret_value)
+{
+    return hash_find_seen(rows, now_ms, field, MEMBERS_NOT_SEEN, ret_value);
+}
+
 bool hash_set(struct tree *rows, int64_t now_ms, struct element field, struct element value,
               int64_t expire_ms)
 {
-    return hash_set_seen(rows, now_ms, field, (struct members_seen){NULL, NULL}, value, expire_ms);
+    return hash_set_seen(rows, now_ms, field, MEMBERS_NOT_SEEN, value, expire_ms);
 }
 
 bool hash_set_seen(struct tree *rows, int64_t now_ms, struct element field, struct members_seen seen,
@@ -52,10 +64,10 @@ bool hash_set_seen(struct tree *rows, int64_t now_ms, struct element field, stru
     return true;
 }
 
-bool hash_remove(struct tree *rows, int64_t now_ms, struct slice field)
+bool hash_remove(struct tree *rows, int64_t now_ms, struct slice field, struct members_seen seen)
 {
     struct tree_place place;
-    if (!hash_locate(rows, now_ms, field, &place))
+    if (!locate_seen(rows, now_ms, field, seen, &place))
         return false;
     tree_remove(rows, &place, 1);
     return true;

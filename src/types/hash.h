@@ -25,6 +25,9 @@ bool hash_locate(const struct tree *rows, int64_t now_ms, struct slice field, st
 
 /* Finds a field's value, which is valid until the hash changes. False: there is no such field. */
 bool hash_find(const struct tree *rows, int64_t now_ms, struct slice field, struct element *ret_value);
+/* The same of a field that may have been looked up ahead. */
+bool hash_find_seen(const struct tree *rows, int64_t now_ms, struct slice field, struct members_seen seen,
+                    struct element *ret_value);
 
 #define HASH_KEEP_TIME (-1) /* in place of a moment: the one that the field has */
 
@@ -36,8 +39,8 @@ bool hash_set(struct tree *rows, int64_t now_ms, struct element field, struct el
 bool hash_set_seen(struct tree *rows, int64_t now_ms, struct element field, struct members_seen seen,
                    struct element value, int64_t expire_ms);
 
-/* Takes a field out. False: there is none. */
-bool hash_remove(struct tree *rows, int64_t now_ms, struct slice field);
+/* Takes a field out, which may have been looked up ahead. False: there is none. */
+bool hash_remove(struct tree *rows, int64_t now_ms, struct slice field, struct members_seen seen);
 
 /* ---- Times to live ---------------------------------------------------------------------------------------- */
 

@@ -176,16 +176,34 @@ struct members_seen members_seen_of(struct members_fetch *fetch, struct slice te
     return (struct members_seen){NULL, NULL};
 }
 
+/* In the leaf that tree_descent_place has told. */
+static bool find_in_seen_leaf(const struct tree *rows, struct element member, struct members_seen seen,
+                              struct tree_place *place)
+{
+    DEBUG_ASSERT(seen.descent->hash == element_hash(member, seed_of(rows)));
+    place->row =
+        page_find_fetched(place->page, member, seen.in_leaf, tree_descent_rows_hold(rows, seen.descent));
+    DEBUG_ASSERT(place->row == page_find(place->page, member));
+    return place->row < place->page->count;
+}
+
 bool members_find_seen(const struct tree *rows, struct element member, struct members_seen seen,
                        struct tree_place *ret_place, uint64_t *ret_hash)
 {
     if (seen.descent == NULL || unlikely(!tree_descent_place(rows, seen.descent, ret_place)))
         return members_find(rows, member, ret_place, ret_hash);
-    DEBUG_ASSERT(seen.descent->hash == element_hash(member, seed_of(rows)));
     *ret_hash = seen.descent->hash;
-    ret_place->row = page_find_fetched(ret_place->page, member, seen.in_leaf);
-    DEBUG_ASSERT(ret_place->row == page_find(ret_place->page, member));
-    return ret_place->row < ret_place->page->count;
+    return find_in_seen_leaf(rows, member, seen, ret_place);
+}
+
+bool members_locate_seen(const struct tree *rows, struct slice text, struct members_seen seen,
+                         struct tree_place *ret_place)
+{
+    element_scratch scratch;
+    if (seen.descent == NULL || text.size > ELEMENT_BYTES_MAX ||
+        unlikely(!tree_descent_place(rows, seen.descent, ret_place)))
+        return members_locate(rows, text, ret_place);
+    return find_in_seen_leaf(rows, make_wanted(text, scratch).element, seen, ret_place);
 }
 
 void members_add(struct tree *rows, struct tree_place *place, uint64_t hash, struct row *row)

@@ -77,9 +77,12 @@ struct members_seen {
  * in the order of members_fetch_add. Good until members_fetch_begin, whatever happens to the rows. */
 struct members_seen members_seen_of(struct members_fetch *fetch, struct slice text);
 
-/* As members_find, quickly if the rows are as they were seen. */
+/* As members_find and members_locate, quickly if the rows are as they were seen. */
 bool members_find_seen(const struct tree *rows, struct element member, struct members_seen seen,
                        struct tree_place *ret_place, uint64_t *ret_hash);
+bool members_locate_seen(const struct tree *rows, struct slice text, struct members_seen seen,
+                         struct tree_place *ret_place);
+#define MEMBERS_NOT_SEEN ((struct members_seen){NULL, NULL})
 
 /* Some row of a tree that has any, each with the same probability. */
 void members_random(const struct tree *rows, struct rng *rng, struct tree_place *ret_place);

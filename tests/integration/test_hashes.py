@@ -365,3 +365,25 @@ def test_any_sequence_of_commands(r, seed):
     for (command, expected), reply in zip(steps, r.pipeline(*(command for command, _ in steps))):
         assert reply == expected, command[:4]
     assert everything(r) == model
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_fields_that_come_and_go_within_a_window(r, seed):
+    """What has been looked up ahead of a few requests is changed by those before them, in the same leaves."""
+    rng, model = random.Random(seed), {b"field:%d" % i: b"%d" % i for i in range(5000)}
+    r("HSET", "k", *(word for pair in model.items() for word in pair))
+    names = rng.sample(sorted(model), 60) + [b"other:%d" % i for i in range(60)]
+    steps = []
+    for number in range(500 if is_slow_build() else 3000):
+        name, chance = rng.choice(names), rng.random()
+        if chance < 0.3:
+            steps.append((("HSET", "k", name, "v" * (number % 9)), int(name not in model)))
+            model[name] = b"v" * (number % 9)
+        elif chance < 0.7:
+            steps.append((("HDEL", "k", name), int(name in model)))
+            model.pop(name, None)
+        else:
+            steps.append((("HGET", "k", name), model.get(name)))
+    for (command, expected), reply in zip(steps, r.pipeline(*(command for command, _ in steps))):
+        assert reply == expected, command
+    assert r("HLEN k") == len(model)

@@ -330,3 +330,22 @@ def test_any_sequence_of_commands(r, seed):
     for (command, expected), reply in zip(steps, r.pipeline(*(command for command, _ in steps))):
         assert reply == expected, command[:4]
     assert members(r) == model
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_members_that_come_and_go_within_a_window(r, seed):
+    """What has been looked up ahead of a few requests is changed by those before them, in the same leaves."""
+    rng, model = random.Random(seed), {b"member:%d" % i for i in range(5000)}
+    r("SADD", "k", *model)
+    names = rng.sample(sorted(model), 60) + [b"other:%d" % i for i in range(60)]
+    steps = []
+    for _ in range(500 if is_slow_build() else 3000):
+        name, command = rng.choice(names), rng.choice(["SADD", "SREM", "SREM", "SISMEMBER"])
+        steps.append(((command, "k", name), int((name in model) != (command == "SADD"))))
+        if command == "SADD":
+            model.add(name)
+        elif command == "SREM":
+            model.discard(name)
+    for (command, expected), reply in zip(steps, r.pipeline(*(command for command, _ in steps))):
+        assert reply == expected, command
+    assert members(r) == model

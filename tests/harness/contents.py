@@ -12,6 +12,7 @@ import hashlib
 import json
 
 VALUE_MAX = 2000  # characters: a longer value is abridged
+ORDERED = json.JSONEncoder(sort_keys=True)
 
 
 def text(data):
@@ -28,7 +29,7 @@ def score(value):
 
 
 def order(value):
-    return json.dumps(value, sort_keys=True)
+    return ORDERED.encode(value)
 
 
 def normal(entry):

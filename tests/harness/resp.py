@@ -79,6 +79,9 @@ class Malformed(AssertionError):
     """The server sent something that is not RESP."""
 
 
+STRING = ord("$")
+
+
 class Reader:
     """Turns bytes into replies. `raw` of the last reply is kept, for comparing to the byte."""
 
@@ -123,7 +126,20 @@ class Reader:
         return value
 
     def _items(self, count):
-        return [self._value() for _ in range(count)]
+        return [self._string() or self._value() for _ in range(count)]
+
+    def _string(self):
+        """What most items are, read at once: a string that is here wholly and is not empty. None: look closer."""
+        buffer, start = self.buffer, self.position
+        end = buffer.find(b"\r\n", start)
+        if end < 0 or buffer[start] != STRING:
+            return None
+        size = int(buffer[start + 1:end])
+        first, last = end + 2, end + 2 + size
+        if size <= 0 or buffer[last:last + 2] != b"\r\n":
+            return None
+        self.position = last + 2
+        return bytes(buffer[first:last])
 
     def _value(self):
         line = self._line()

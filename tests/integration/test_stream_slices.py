@@ -77,6 +77,7 @@ def test_a_map_of_streams(r, begin):
     assert client.reply() == {b"k": [entry(number) for number in range(501, 2501)]}
 
 
+@pytest.mark.cells("tcp:0")  # the server waits some seconds for what it may still want to hear
 def test_a_client_that_goes_while_it_is_shown_streams(r, begin):
     fill(r)
     begin("XREAD STREAMS k k 0 0").close()

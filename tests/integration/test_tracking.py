@@ -211,7 +211,7 @@ def test_eviction_is_told_before_the_reply(r, tracker, config):
 
 @pytest.mark.once
 def test_a_replica_tells_of_what_its_primary_changes(start):
-    primary, replica = start(transport="tcp"), start(transport="tcp")
+    primary, replica = start(transport="tcp", repl_diskless_sync_delay=0), start(transport="tcp")
     writer, reader = primary.connect(), replica.connect(resp=3)
     assert writer("SET k old") == "OK"
     assert reader("CLIENT TRACKING on") == "OK"

@@ -349,7 +349,7 @@ static void whoever_is_cancelled_ends_once(void **state)
         struct world world;
         struct capture capture;
         world_init(&world, turns + 1, turns % 3);
-        churn(&world, 8000);
+        churn(&world, 3000);
         struct snapshot *snapshot = begin(&world, &capture, ST_OK);
         for (unsigned i = 0; i < turns && capture.ends == 0; i++) {
             churn(&world, 20);

@@ -138,6 +138,12 @@ def _takes_one_step(command, specs):
     return first > 0 and first == last and all(spec.is_plain for spec in specs) and command.cost != "sliceable"
 
 
+def _needs_entry_only(command):
+    """Whether nothing of its key is worth asking for ahead but the entry (src/exec/fetch.h). What a command stores may go to where the old
+    value lies, all of it."""
+    return "string" in command.categories() and "write" in command.flags and not command.stores
+
+
 def _without_blocks(args):
     for arg in args:
         if arg.type == "block" and not arg.optional and not arg.token:
@@ -170,6 +176,8 @@ def _emit_row(out, command, parent):
         out.line(f".member_arg = {_argument_named(command, ('member', 'field'))},")
         if command.stores:
             out.line(f".value_arg = {_argument_named(command, ('value',))},")
+        if _needs_entry_only(command):
+            out.line(".needs_entry_only = true,")
         if command.overwrites:
             out.line(".overwrites = true,")
         if needs_key_function(specs):

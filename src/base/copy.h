@@ -9,7 +9,9 @@
 
 #include "base/macros.h"
 
-/* As memcpy. Pays off up to some 100 bytes; pieces overlap, so that no byte outside is touched. */
+#define COPY_SHORT_MAX 96 /* more is better left to memcpy */
+
+/* As memcpy. Pays off up to COPY_SHORT_MAX bytes; pieces overlap, so that no byte outside is touched. */
 ALWAYS_INLINE void copy_short(char *to, const char *from, size_t size)
 {
     if (likely(size >= 8)) {

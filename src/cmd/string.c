@@ -22,10 +22,23 @@ static struct entry *new_string(struct call *call, const struct key *key, struct
     return entry_new_string(call->exec->heap, key->name, value, &options);
 }
 
+/* Puts a value without a time to live where that of the key lies, if it may: then no other block has to be found, filled and published. One
+ * that is built already has less to do in its place. */
+static bool overwrite(struct call *call, const struct key *key, struct slice value)
+{
+    struct keyspace *keyspace = call->exec->keyspace;
+    bool is_built = call->built != NULL && *call->built != NULL;
+    if (key->entry == NULL || is_built || !keyspace_can_overwrite(keyspace, key->entry, value))
+        return false;
+    keyspace_overwrite(keyspace, key->entry, value);
+    return true;
+}
+
 /* Stores a value and says so. Answers only on failure. */
 static bool store(struct call *call, struct key *key, struct slice value, int64_t expire_ms)
 {
-    if (!call_store(call, key, new_string(call, key, value, expire_ms)))
+    bool is_in_place = expire_ms == ENTRY_NO_EXPIRE && overwrite(call, key, value);
+    if (!is_in_place && !call_store(call, key, new_string(call, key, value, expire_ms)))
         return false;
     call_changed(call, NOTIFY_STRING, "set", key->name);
     return true;

@@ -125,20 +125,18 @@ size_t table_memory(const struct table *table);
 
 ALWAYS_INLINE uint64_t table_index_of(uint64_t bucket_count, uint64_t hash)
 {
-    unsigned round_bits = 63 - (unsigned)__builtin_clzll(bucket_count);
-    uint64_t index = hash & (((uint64_t)2 << round_bits) - 1);
-    return index < bucket_count ? index : index & (((uint64_t)1 << round_bits) - 1);
+    uint64_t mask = UINT64_MAX >> __builtin_clzll(bucket_count); /* 2^(round_bits + 1) - 1 */
+    uint64_t index = hash & mask;
+    return index < bucket_count ? index : index & mask >> 1;
 }
 
+/* Without a branch: index 0 to 7 have the same highest bit as 4 to 7 here, and nothing is taken away from them. */
 ALWAYS_INLINE unsigned table_segment_of(uint64_t index, uint64_t *ret_offset)
 {
-    if (index < ((uint64_t)1 << TABLE_FIRST_BITS)) {
-        *ret_offset = index;
-        return 0;
-    }
-    unsigned top = 63 - (unsigned)__builtin_clzll(index);
-    *ret_offset = index - ((uint64_t)1 << top);
-    return top - TABLE_FIRST_BITS + 1;
+    const uint64_t in_first = ((uint64_t)1 << TABLE_FIRST_BITS) - 1;
+    unsigned top = 63 ^ (unsigned)__builtin_clzll(index | in_first);
+    *ret_offset = index - (((uint64_t)1 << top) & ~in_first);
+    return top - (TABLE_FIRST_BITS - 1);
 }
 
 ALWAYS_INLINE struct table_bucket *table_bucket_at(const struct table *table, uint64_t index)

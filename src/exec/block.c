@@ -385,7 +385,6 @@ void block_serve_ready_slow(struct block_table *block)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
     struct exec *exec = block->exec;
-    dispatch_take_time(exec);
     uint64_t begin = pause_begin(exec);
     keyspace_begin_steps(exec->keyspace);
     while (!list_is_empty(&block->ready)) {

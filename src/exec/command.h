@@ -86,6 +86,8 @@ struct command {
     /* The argument that becomes the string in the first key, as it stands; 0: there is none. Its block may be built ahead
      * (exec/build.h). */
     uint8_t value_arg;
+    /* Of its key nothing is worth asking for ahead but the entry (exec/fetch.h): it changes strings, mostly short ones. */
+    bool needs_entry_only;
     /* With key and value only, the value is stored whatever the key holds, and the answer is OK (exec/plain.h). */
     bool overwrites;
     /* Of a command that writes: its change becomes visible to other threads in one step, so the keyspace's sequence need not

@@ -383,64 +383,6 @@ ALWAYS_INLINE uint64_t take_time(const struct call *call)
     return ns;
 }
 
-/* The same of a stretch, whose last command is the call (Z1). */
-NO_INLINE static void account_stretch(struct call *call, uint32_t count)
-{
-    struct exec *exec = call->exec;
-    uint64_t begin_ticks = exec->tick_mark, ns = take_time(call);
-    exec->untimed.count = 0;
-    exec->blame.request.begin_ticks = exec->tick_mark - (exec->tick_mark - begin_ticks) / count;
-    account(call, count, ns);
-}
-
-void dispatch_take_time_slow(struct exec *exec)
-{
-    struct client *client = exec->untimed.client;
-    const struct request *request = exec->untimed.last;
-    struct call call = dispatch_call_of(client, request);
-    const struct blame_request next = exec->blame.request;
-    exec->blame.request.arrived_ticks = client->pending_head->arrived_ticks;
-    account_stretch(&call, exec->untimed.count);
-    exec->blame.request = next;
-}
-
-#define SHORT_BYTES_MAX 512 /* of a request: what it takes to store them is little, too */
-
-/* Of a command that takes keys: whether it looks at few things, by its declaration, and waits for nothing. */
-ALWAYS_INLINE bool is_short(const struct command *command, const struct request *request)
-{
-    bool is_bounded = command->cost <= COST_ARGUMENTS ||
-                      (command->cost == COST_SLICEABLE && request->argc < command->sliced_from);
-    return is_bounded && request->has_key && request->bytes <= SHORT_BYTES_MAX &&
-           !(command->flags & (CMD_BLOCKING | CMD_ADMIN));
-}
-
-/* Z1 to Z3, of a request that has just been executed and the one behind it. */
-ALWAYS_INLINE bool may_stay_untimed(const struct exec *exec, const struct run *run,
-                                    const struct request *request)
-{
-    const struct request *next = request + 1;
-    return next < &run->requests[run->stop] && next->command == request->command && !next->is_plain &&
-           is_short(request->command, request) && is_short(next->command, next) &&
-           exec->blame.slow_ticks > 0 &&
-           (int64_t)(exec->tick_mark - run->arrived_ticks) < (int64_t)(exec->blame.slow_ticks / 2);
-}
-
-/* `run` is NULL where the request is of none. */
-ALWAYS_INLINE void take_time_of(struct call *call, const struct run *run, const struct request *request)
-{
-    struct exec *exec = call->exec;
-    if (run != NULL && may_stay_untimed(exec, run, request)) {
-        exec->untimed.client = call->client;
-        exec->untimed.last = request;
-        exec->untimed.count++;
-    } else if (exec->untimed.count > 0) {
-        account_stretch(call, exec->untimed.count + 1);
-    } else {
-        account(call, 1, take_time(call));
-    }
-}
-
 NO_INLINE static void run_sliced(struct call *call)
 {
     struct exec *exec = call->exec;
@@ -468,25 +410,31 @@ bool dispatch_takes_steps_slow(const struct call *call)
     return (int64_t)call->argc + command->last_key >= command->first_key + command->key_step;
 }
 
-ALWAYS_INLINE void run_command(struct call *call, const struct run *run, const struct request *request)
+/* Runs a command in one go. */
+ALWAYS_INLINE void run_whole(struct call *call)
+{
+    uint32_t errors = call->out->error_count;
+    bool several = dispatch_begin_steps(call);
+    call->command->run(call);
+    dispatch_end_steps(call, several);
+    check_ended(call, errors);
+}
+
+ALWAYS_INLINE void run_command(struct call *call)
 {
     if (call->command->cost == COST_SLICEABLE && call->argc >= call->command->sliced_from &&
         sliced_is_possible(call)) {
         run_sliced(call);
         return;
     }
-    uint32_t errors = call->out->error_count;
-    bool several = dispatch_begin_steps(call);
-    call->command->run(call);
-    dispatch_end_steps(call, several);
-    check_ended(call, errors);
-    take_time_of(call, run, request);
+    run_whole(call);
+    account(call, 1, take_time(call));
     tell_ended(call);
 }
 
 void exec_call(struct call *call)
 {
-    run_command(call, NULL, NULL);
+    run_command(call);
 }
 
 #define REPLY_MODES (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT)
@@ -528,20 +476,24 @@ NO_INLINE static void apply_modes(struct client *client, const struct request *r
         tracking_request_ended(client, request->command, request->argv, request->argc, is_executed);
 }
 
-/* `run` is the one that the request is of, NULL: it is of none. */
-ALWAYS_INLINE void execute(struct client *client, const struct run *run, struct request *request)
+/* A client's request as a call that is about to be executed. */
+ALWAYS_INLINE struct call begin_call(struct client *client, struct request *request)
 {
-    if (unlikely(client->exec->untimed.count > 0) && client->exec->untimed.last + 1 != request)
-        dispatch_take_time_slow(client->exec);
     struct call call = dispatch_call_of(client, request);
     call.key_hash = request->key_hash;
     call.has_key_hash = request->has_key;
     call.built = &request->built;
+    return call;
+}
+
+ALWAYS_INLINE void execute(struct client *client, struct request *request)
+{
+    struct call call = begin_call(client, request);
     client->last_command = request->command;
     client->commands++;
     client->exec->executing = client;
     client->exec->blame.request.begin_ticks = client->exec->tick_mark;
-    run_command(&call, run, request);
+    run_command(&call);
     propagate_end_unit(client->exec);
     client->exec->executing = NULL;
 }
@@ -598,16 +550,22 @@ ALWAYS_INLINE bool is_to_be_executed(struct client *client, const struct request
     return true;
 }
 
-void dispatch_request(struct client *client, struct run *run, struct request *request)
+/* The client will have something to be sent: in the chunk that the run has brought, if there is none yet. */
+ALWAYS_INLINE void expect_reply(struct client *client, struct run *run)
 {
-    struct exec *exec = client->exec;
     client_mark_dirty(client);
-    client->active_ms = exec->now_ms;
-    client->argument_bytes = request->bytes;
+    client->active_ms = client->exec->now_ms;
     if (run->spare && !client->out.cursor) {
         reply_give_chunk(&client->out, run->spare);
         run->spare = NULL;
     }
+}
+
+void dispatch_request(struct client *client, struct run *run, struct request *request)
+{
+    struct exec *exec = client->exec;
+    expect_reply(client, run);
+    client->argument_bytes = request->bytes;
     if (unlikely(request->is_faulty)) {
         fault(client, request->fault);
         return;
@@ -622,7 +580,7 @@ void dispatch_request(struct client *client, struct run *run, struct request *re
     uint32_t errors = client->out.error_count;
     bool is_executed = is_to_be_executed(client, request);
     if (likely(is_executed))
-        execute(client, run, request);
+        execute(client, request);
     else if (client->out.error_count != errors)
         error_stats_count(exec, client->out.error_code, client->out.error_count - errors);
     if (unlikely(client->flags & REQUEST_MODES)) {
@@ -632,6 +590,106 @@ void dispatch_request(struct client *client, struct run *run, struct request *re
     }
     client_take_deferred(client);
     block_serve_ready(exec->block);
+}
+
+/* ---- Stretches of short commands ------------------------------------------------------------------ */
+
+#define SHORT_BYTES_MAX 2048 /* of a request: to copy them takes no longer than to look at the clock */
+
+/* Z1: what the requests of a stretch have in common. */
+struct stretch {
+    const struct command *command;
+    uint32_t args_max;
+};
+
+/* False: none of this command is short. By its declaration it takes keys, looks at few things, and waits for nothing. */
+ALWAYS_INLINE bool is_short(const struct command *command, struct stretch *ret_stretch)
+{
+    if (command == NULL || command->flags & (CMD_BLOCKING | CMD_ADMIN | CMD_CONTAINER) ||
+        command->cost > COST_SLICEABLE)
+        return false;
+    uint32_t args_max = command->args_max;
+    if (command->cost == COST_SLICEABLE && command->sliced_from <= args_max)
+        args_max = command->sliced_from > 0 ? command->sliced_from - 1 : 0;
+    *ret_stretch = (struct stretch){command, args_max};
+    return true;
+}
+
+/* Whether the request is one for the stretch, and is well-formed. */
+ALWAYS_INLINE bool fits(const struct stretch *stretch, const struct request *request)
+{
+    return request->command == stretch->command && request->argc >= stretch->command->args_min &&
+           request->argc <= stretch->args_max && request->bytes <= SHORT_BYTES_MAX && request->has_key &&
+           !request->is_plain;
+}
+
+/* Z4: whether nothing is to be done between two requests of the client that the first of them may have caused. */
+ALWAYS_INLINE bool is_undisturbed(const struct client *client, bool needs_room)
+{
+    const struct exec *exec = client->exec;
+    return client->flags == 0 && list_is_empty(&exec->block->ready) && reply_is_empty(&exec->deferred) &&
+           (!needs_room || likely(!evict_is_over_limit(exec) && exec->evict.over_since_ns == 0));
+}
+
+/* Z3 */
+static bool may_stretch(const struct client *client, const struct run *run)
+{
+    const struct exec *exec = client->exec;
+    return dispatch_is_unhindered(client) && exec->blame.slow_ticks > 0 &&
+           (int64_t)(exec->tick_mark - run->arrived_ticks) < (int64_t)(exec->blame.slow_ticks / 2);
+}
+
+/* Executes up to `count_max` requests, the first of which is one for the stretch. Returns how many. */
+ALWAYS_INLINE unsigned execute_stretch(struct client *client, const struct stretch *stretch,
+                                       struct request *requests, unsigned count_max)
+{
+    struct exec *exec = client->exec;
+    bool needs_room = stretch->command->flags & CMD_DENYOOM;
+    unsigned done = 0;
+    do {
+        struct call call = begin_call(client, &requests[done]);
+        exec->executing = client;
+        run_whole(&call);
+        tell_ended(&call);
+        propagate_end_unit(exec);
+        exec->executing = NULL;
+        done++;
+    } while (done < count_max && fits(stretch, &requests[done]) && is_undisturbed(client, needs_room));
+    return done;
+}
+
+/* Of `count` commands that have just been executed, `last` the last of them. */
+static void account_stretch(struct client *client, const struct request *last, uint32_t count)
+{
+    struct exec *exec = client->exec;
+    struct call call = dispatch_call_of(client, last);
+    uint64_t begin_ticks = exec->tick_mark, ns = take_time(&call);
+    exec->blame.request.begin_ticks = exec->tick_mark - (exec->tick_mark - begin_ticks) / count;
+    client->last_command = last->command;
+    client->commands += count;
+    client->argument_bytes = last->bytes;
+    account(&call, count, ns);
+}
+
+unsigned dispatch_stretch(struct client *client, struct run *run, unsigned count_max)
+{
+    struct exec *exec = client->exec;
+    struct request *requests = &run->requests[run->next];
+    unsigned left = (unsigned)(run->stop - run->next);
+    struct stretch stretch;
+    if (count_max > left)
+        count_max = left;
+    if (count_max < 2 || !is_short(requests->command, &stretch) || !fits(&stretch, &requests[0]) ||
+        !fits(&stretch, &requests[1]) || !may_stretch(client, run) ||
+        !is_undisturbed(client, stretch.command->flags & CMD_DENYOOM))
+        return 0;
+    exec->blame.request.arrived_ticks = run->arrived_ticks;
+    expect_reply(client, run);
+    unsigned done = execute_stretch(client, &stretch, requests, count_max);
+    account_stretch(client, &requests[done - 1], done);
+    client_take_deferred(client);
+    block_serve_ready(exec->block);
+    return done;
 }
 
 void dispatch_applied(struct client *client, struct request *request)
@@ -644,7 +702,7 @@ void dispatch_applied(struct client *client, struct request *request)
     else if (unlikely(must_queue(client, request->command)))
         queue(client, request);
     else if (likely(!hold_must_wait(&exec->holds, client, request->command, request->argv, request->argc)))
-        execute(client, NULL, request);
+        execute(client, request);
     client->flags &= ~(uint32_t)CLIENT_EXECUTING;
     client_take_deferred(client);
 }

@@ -1,13 +1,18 @@
 /* One request: from checks to reply. Internal to exec/. Executor only.
  *
- * The time of a command is that from the end of the one before. Looking at the clock takes as long as a short command does, so:
+ * The time of a command is that from the end of the one before. Looking at the clock takes as long as a short command does, and so does
+ * looking at everything that mostly is not the case. So short commands that follow each other are executed in stretches:
  *
- * Z1  a request that is followed by another of the same command in its run, both short (is_short), is left untimed, and the time of the
- *     stretch is divided among its commands: by the last of them, by whatever else is executed next, or by dispatch_take_time.
- * Z2  A stretch ends at the run's next stop, so the request that is followed is timed (exec/blame.h), and no run ends with one.
+ * Z1  Requests of one command that follow each other in a run, all of them short (by the command's declaration and by their words: they
+ *     take keys, look at few things, wait for nothing), are executed by dispatch_stretch. What hinders clients is looked at once, before
+ *     the first; and the time of the stretch is divided among them.
+ * Z2  A stretch ends at the run's next stop at the latest, so the request that is followed is timed (exec/blame.h), and none goes beyond its
+ *     run.
  * Z3  A stretch that took long is told as one command that did, its last. Where requests have waited for half as long as is told of,
- *     or every command is told of, there are no stretches.
- * Z4  Whoever sets exec->tick_mark anew, or reads what is counted of commands, does so outside of a stretch. */
+ *     or every command is told of, there are no stretches; nor where something hinders the client, or it is in any mode.
+ * Z4  Nothing but its commands happens within a stretch: it ends before clients that wait are served, before memory is made, and before what
+ *     was pushed to the client is put behind its reply. Its commands cannot change what was looked at before the first but for what is looked
+ *     at between any two (is_undisturbed): commands that set modes, options or pauses take no keys. */
 #ifndef SKUA_EXEC_DISPATCH_H
 #define SKUA_EXEC_DISPATCH_H
 
@@ -39,13 +44,9 @@ ALWAYS_INLINE struct call dispatch_call_of(struct client *client, const struct r
     };
 }
 
-/* Ends the stretch of commands that have not been timed (Z1). */
-void dispatch_take_time_slow(struct exec *exec);
-static inline void dispatch_take_time(struct exec *exec)
-{
-    if (unlikely(exec->untimed.count > 0))
-        dispatch_take_time_slow(exec);
-}
+/* Executes the next requests of the run, at most `count_max`, as far as they are a stretch (Z1 to Z4); `run` is the client's oldest pending
+ * one. Returns how many, 0: the next one is for dispatch_request. The caller moves run->next on. */
+unsigned dispatch_stretch(struct client *client, struct run *run, unsigned count_max);
 
 /* Of a command that has just ended, and took so long: tells of it as is due, if it is. */
 void dispatch_tell_long(struct call *call, uint64_t ns);

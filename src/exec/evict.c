@@ -148,7 +148,6 @@ bool evict_make_room_slow(struct exec *exec)
     if (!policies[exec->config->maxmemory_policy].evicts) {
         choice = evict_is_over_limit(exec) ? EVICT_NOBODY : EVICT_CHOSEN;
     } else {
-        dispatch_take_time(exec);
         choice = make_room(exec);
         exec->tick_mark = clock_ticks(exec->clock); /* the time was not the command's */
     }

@@ -449,7 +449,6 @@ static void resume_unblocked(struct exec *exec)
             continue;
         while (client->pending_head && step(client))
             ;
-        dispatch_take_time(exec);
     }
 }
 
@@ -500,11 +499,15 @@ static void append_pending(struct client *client, struct run *run)
  * Of plain SETs (exec/plain.h) nothing but the bucket and the entry is touched, or the bucket alone where the entry has been seen. What
  * has been foreseen of a run is one item, of whose SETs the buckets are asked for, and of whose reads nothing. */
 struct window {
-    unsigned count;
-    unsigned keys; /* that are asked for */
-    struct client *clients[EXEC_WINDOW];
-    struct request *requests[EXEC_WINDOW]; /* NULL: what is foreseen of the run */
-    struct run *runs[EXEC_WINDOW];
+    unsigned count; /* of pieces */
+    unsigned keys;  /* that are asked for, at most EXEC_WINDOW but for what is foreseen */
+    struct piece {
+        struct client *client;
+        struct run *run;
+        struct request
+            *requests; /* some of the run's, which follow each other; NULL: what is foreseen of it */
+        unsigned count;
+    } pieces[EXEC_WINDOW];
 };
 
 /* Where the windows' filling has come to in the batch. */
@@ -515,7 +518,7 @@ struct batch_cursor {
     unsigned request;
 };
 
-ALWAYS_INLINE void window_fetch_bucket(struct db *db, const struct request *request)
+ALWAYS_INLINE void fetch_bucket(struct db *db, const struct request *request)
 {
     table_prefetch_bucket(db->keys, request->key_hash, request->is_plain);
     if (request->is_plain && db->keyspace->has_readers)
@@ -524,24 +527,36 @@ ALWAYS_INLINE void window_fetch_bucket(struct db *db, const struct request *requ
         key_walks_fetch(&db->walks, request->key_hash);
 }
 
-static void window_add(struct window *window, struct run *run, struct request *request)
-{
-    window->clients[window->count] = run->client;
-    window->runs[window->count] = run;
-    window->requests[window->count++] = request;
-    window->keys++;
-}
-
 static void window_add_foreseen(struct window *window, struct run *run)
 {
     for (uint32_t sets = run->foreseen.sets; sets != 0; sets &= sets - 1) {
         const struct request *request = &run->requests[__builtin_ctz(sets)];
-        window_fetch_bucket(run->client->db, request);
+        fetch_bucket(run->client->db, request);
         if (unlikely(!request_is_whole(request)))
             prefetch_write(request->built);
         window->keys++;
     }
-    window_add(window, run, NULL);
+    window->pieces[window->count++] = (struct piece){.client = run->client, .run = run};
+    window->keys++;
+}
+
+/* Adds the run's requests from `first` on, as many as there is room for. Returns how many. */
+static unsigned window_add(struct window *window, struct run *run, unsigned first)
+{
+    struct db *db = run->client->db;
+    struct piece *piece = &window->pieces[window->count++];
+    unsigned left = run->count - first, room = EXEC_WINDOW - window->keys;
+    *piece = (struct piece){run->client, run, &run->requests[first], left < room ? left : room};
+    window->keys += piece->count;
+    for (unsigned i = 0; i < piece->count; i++) {
+        const struct request *request = &piece->requests[i];
+        if (unlikely(!request->has_key))
+            continue;
+        fetch_bucket(db, request);
+        if (request->built && !request_is_whole(request))
+            prefetch_write(request->built); /* another core wrote it, and its clock is set */
+    }
+    return piece->count;
 }
 
 static void window_fill(struct window *window, struct batch_cursor *cursor)
@@ -552,92 +567,88 @@ static void window_fill(struct window *window, struct batch_cursor *cursor)
         if (cursor->request >= run->count) {
             cursor->run++;
             cursor->request = 0;
-            continue;
-        }
-        if (cursor->request < run->foreseen.count) {
+        } else if (cursor->request < run->foreseen.count) {
             cursor->request = run->foreseen.count;
             window_add_foreseen(window, run);
-            continue;
+        } else {
+            cursor->request += window_add(window, run, cursor->request);
         }
-        struct request *request = &run->requests[cursor->request++];
-        if (request->has_key)
-            window_fetch_bucket(run->client->db, request);
-        if (request->has_key && request->built && !request_is_whole(request))
-            prefetch_write(request->built); /* another core wrote it, and its clock is set */
-        window_add(window, run, request);
     }
 }
 
 /* NULL when the request has no key, or the key does not seem to exist. */
-ALWAYS_INLINE const struct entry *window_item(const struct window *window, unsigned index)
+ALWAYS_INLINE const struct entry *likely_entry(const struct db *db, const struct request *request)
 {
-    const struct request *request = window->requests[index];
-    return request != NULL && request->has_key
-               ? table_likely_item(window->clients[index]->db->keys, request->key_hash)
-               : NULL;
+    return likely(request->has_key) ? table_likely_item(db->keys, request->key_hash) : NULL;
 }
 
 static void window_fetch_items(const struct window *window)
 {
-    for (unsigned i = 0; i < window->count; i++) {
-        const struct request *request = window->requests[i];
-        const struct entry *item;
-        if (request == NULL || request->seen_size > 0 || !(item = window_item(window, i)))
-            continue;
-        prefetch(item);
-        if (!request->is_plain && request->command->flags & CMD_WRITE)
-            heap_prefetch_release(window->clients[i]->exec->heap, item);
+    for (const struct piece *piece = window->pieces; piece < &window->pieces[window->count]; piece++) {
+        const struct client *client = piece->client;
+        for (unsigned i = 0; i < piece->count; i++) {
+            const struct request *request = &piece->requests[i];
+            const struct entry *item;
+            if (request->seen_size > 0 || !(item = likely_entry(client->db, request)))
+                continue;
+            prefetch(item);
+            if (fetch_goes_on(request) && request->command->flags & CMD_WRITE && !request->is_plain)
+                heap_prefetch_release(client->exec->heap, item);
+        }
     }
 }
 
-/* The rows in question of collections. */
-NO_INLINE static void window_fetch_rows(struct fetch_rows *fetch, const struct window *window,
-                                        const struct entry *const *items)
+/* The request, whose entry probably is `item`, needs some of its rows. */
+struct wanted_rows {
+    const struct entry *item;
+    const struct request *request;
+};
+
+NO_INLINE static void fetch_rows_of(struct fetch_rows *fetch, const struct wanted_rows *wanted,
+                                    unsigned count)
 {
-    for (unsigned i = 0; i < window->count; i++)
-        if (items[i] && fetch_has_rows(items[i], window->requests[i]))
-            fetch_rows_add(fetch, items[i], window->requests[i]);
+    for (unsigned i = 0; i < count; i++)
+        fetch_rows_add(fetch, wanted[i].item, wanted[i].request);
     fetch_rows_all(fetch);
 }
 _Static_assert(EXEC_WINDOW <= MEMBERS_FETCH_MAX, "all members of a window are looked up together");
 
 static void window_fetch_values(struct exec *exec, const struct window *window)
 {
-    const struct entry *items[EXEC_WINDOW];
-    bool some_rows = false;
-    for (unsigned i = 0; i < window->count; i++) {
-        /* Found once more: it may have been replaced since it was asked for. */
-        const struct request *request = window->requests[i];
-        items[i] = request == NULL || request->is_plain ? NULL : window_item(window, i);
-        if (!items[i])
-            continue;
-        fetch_value(items[i], request);
-        struct db *db = window->clients[i]->db;
-        if (unlikely(!list_is_empty(&db->walks)) && request->command->flags & CMD_WRITE)
-            key_walks_fetch_entry(&db->walks, items[i], request->key_hash);
-        some_rows |= fetch_has_rows(items[i], request);
+    struct wanted_rows wanted[EXEC_WINDOW];
+    unsigned wanted_count = 0;
+    for (const struct piece *piece = window->pieces; piece < &window->pieces[window->count]; piece++) {
+        struct db *db = piece->client->db;
+        bool has_walks = !list_is_empty(&db->walks);
+        for (unsigned i = 0; i < piece->count; i++) {
+            /* Found once more: it may have been replaced since it was asked for. */
+            const struct request *request = &piece->requests[i];
+            if (request->is_plain || (likely(!has_walks) && !fetch_goes_on(request)))
+                continue;
+            const struct entry *item = likely_entry(db, request);
+            if (!item)
+                continue;
+            fetch_value(item, request);
+            if (unlikely(has_walks) && request->command->flags & CMD_WRITE)
+                key_walks_fetch_entry(&db->walks, item, request->key_hash);
+            if (fetch_has_rows(item, request))
+                wanted[wanted_count++] = (struct wanted_rows){item, request};
+        }
     }
-    if (some_rows)
-        window_fetch_rows(exec->fetched, window, items);
+    if (wanted_count > 0)
+        fetch_rows_of(exec->fetched, wanted, wanted_count);
 }
 
-/* Of the window's requests from `first` on, how many are the next ones of the client's run. */
-static unsigned window_stretch(const struct window *window, unsigned first, const struct run *run)
+/* Executes some of a piece's requests, from `request` on, together: plain SETs, or short commands of a kind. Returns how many; 0: it is to
+ * be executed alone. `count` are left of the piece. */
+static unsigned execute_together(struct client *client, const struct request *request, unsigned count)
 {
-    unsigned count = 0;
-    const struct request *next = &run->requests[run->next];
-    while (first + count < window->count && window->requests[first + count] == next + count)
-        count++;
-    return count;
-}
-
-/* Executes plain SETs together. Returns how many of the window's requests are done with; 0: the first is to be executed alone. */
-static unsigned window_execute_plain(const struct window *window, unsigned first)
-{
-    struct client *client = window->clients[first];
     struct run *run = client->pending_head;
-    unsigned count = plain_count(client, run, window_stretch(window, first, run));
-    if (count > 0)
+    if (unlikely(request != &run->requests[run->next])) /* the client has had to wait */
+        return 0;
+    if (!request->is_plain)
+        count = dispatch_stretch(client, run, count);
+    else if ((count = plain_count(client, run, count)) > 0)
         count = plain_execute(client, run, count);
     run->next = (uint16_t)(run->next + count);
     if (run->next >= run->stop)
@@ -647,34 +658,33 @@ static unsigned window_execute_plain(const struct window *window, unsigned first
 
 /* What is foreseen of a run, and behind the first that did not hold, one by one. When the run is not the client's next one, what is
  * before it waits, and whoever ends that goes on with all of them. */
-static void window_execute_foreseen(struct client *client, const struct run *run)
+static void execute_foreseen(struct client *client, const struct run *run)
 {
     while (client->pending_head == run && run->next < run->foreseen.count && step(client))
         ;
 }
 
+static void execute_piece(const struct piece *piece)
+{
+    struct client *client = piece->client;
+    unsigned done;
+    if (piece->requests == NULL)
+        execute_foreseen(client, piece->run);
+    for (unsigned i = 0; i < piece->count && client->pending_head != NULL; i += done) {
+        done = execute_together(client, &piece->requests[i], piece->count - i);
+        if (likely(done > 0))
+            continue;
+        /* A client that has to wait keeps its requests pending. */
+        step(client);
+        done = 1;
+    }
+}
+
 static void window_execute(struct exec *exec, const struct window *window)
 {
     exec->tick_mark = pause_begin(exec);
-    for (unsigned i = 0; i < window->count; i++) {
-        struct client *client = window->clients[i];
-        if (unlikely(client->pending_head == NULL))
-            continue;
-        if (window->requests[i] == NULL) {
-            window_execute_foreseen(client, window->runs[i]);
-            continue;
-        }
-        if (window->requests[i]->is_plain) {
-            unsigned count = window_execute_plain(window, i);
-            if (likely(count > 0)) {
-                i += count - 1;
-                continue;
-            }
-        }
-        /* A client that has to wait keeps its requests pending. */
-        step(client);
-    }
-    dispatch_take_time(exec);
+    for (unsigned i = 0; i < window->count; i++)
+        execute_piece(&window->pieces[i]);
 }
 
 void exec_run_batch(struct exec *exec, struct run *const *runs, unsigned count)

@@ -199,13 +199,7 @@ struct exec {
     uint64_t next_cron_ns;
     uint64_t next_sample_ns;
     /* For telling the executor's own pauses from those of the machine (exec/pause.h). */
-    uint64_t tick_mark; /* end of the last command whose time was taken: the next one's counts from here */
-    /* A stretch of short commands since then (exec/dispatch.h, Z1), whose last one this is; `count` is 0 without one. */
-    struct {
-        struct client *client;
-        const struct request *last;
-        uint32_t count;
-    } untimed;
+    uint64_t tick_mark; /* end of the last command: the next one's time counts from here */
     uint64_t cpu_sample_ns;
     uint64_t cpu_resample_ticks;
     uint64_t cpu_sample_interval_ticks;

@@ -11,6 +11,21 @@
 #define LEAF_LINES        2 /* header of a stream's, and its names */
 #define PAGE_LINES        5 /* header and columns of a small collection, and its first rows */
 
+/* Of a string in its block: what is behind the line that has been asked for. */
+static void prefetch_string(const struct entry *entry, bool writes)
+{
+    size_t end = entry_block_size(entry) / CACHE_LINE + 1;
+    if (end > INLINE_LINES_MAX)
+        end = INLINE_LINES_MAX;
+    for (size_t line = 1; line < end; line++) {
+        const char *at = (const char *)entry + line * CACHE_LINE;
+        if (writes)
+            prefetch_write(at);
+        else
+            prefetch(at);
+    }
+}
+
 static void prefetch_lines(const void *from, size_t first, size_t end)
 {
     for (size_t line = first; line < end; line++)
@@ -21,10 +36,10 @@ void fetch_value_slow(const struct entry *entry, const struct request *request)
 {
     switch (entry_encoding(entry)) {
     case ENTRY_INLINE:
-        if (request->command->flags & CMD_READONLY) {
-            size_t lines = entry_block_size(entry) / CACHE_LINE;
-            prefetch_lines(entry, 1, lines < INLINE_LINES_MAX ? lines + 1 : INLINE_LINES_MAX);
-        }
+        if (request->command->flags & CMD_READONLY)
+            prefetch_string(entry, false);
+        else if (request->command->value_arg > 0 && request->built == NULL)
+            prefetch_string(entry, true); /* which the value goes over: keyspace_overwrite */
         break;
     case ENTRY_PAGE: prefetch_lines(entry_page(entry), 0, PAGE_LINES); break;
     case ENTRY_TREE:

@@ -12,6 +12,12 @@
 #include "keyspace/entry.h"
 #include "types/members.h"
 
+/* Whether fetch_value and fetch_has_rows have something to say of such a request. */
+ALWAYS_INLINE bool fetch_goes_on(const struct request *request)
+{
+    return request->command != NULL && !request->command->needs_entry_only;
+}
+
 /* Asks for what the entry refers to. `entry` is only likely to be the one that the request means; it is in a table, and has
  * been asked for itself. */
 void fetch_value_slow(const struct entry *entry, const struct request *request);

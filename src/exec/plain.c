@@ -284,7 +284,6 @@ unsigned plain_execute_foreseen(struct client *client, struct run *run)
     struct exec *exec = client->exec;
     struct foreseen *foreseen = &run->foreseen;
     unsigned held = 0;
-    dispatch_take_time(exec);
     exec->blame.request.arrived_ticks = run->arrived_ticks;
     exec->blame.request.begin_ticks = exec->tick_mark;
     if (likely(is_as_foreseen(client, run)))

@@ -90,7 +90,10 @@ void entry_overwrite(struct entry *entry, struct slice value, uint32_t clock)
     heap_resize(entry, value_offset + entry->inline_size, value_offset + value.size);
     entry->inline_size = (uint16_t)value.size;
     entry_set_clock(entry, clock);
-    copy_short((char *)entry + value_offset, value.data, value.size);
+    if (value.size <= COPY_SHORT_MAX)
+        copy_short((char *)entry + value_offset, value.data, value.size);
+    else
+        memcpy((char *)entry + value_offset, value.data, value.size);
 }
 
 struct entry *entry_new_blank(struct heap *heap, struct slice key, size_t size,

@@ -267,11 +267,12 @@ ALWAYS_INLINE bool keyspace_can_overwrite(const struct keyspace *keyspace, const
     return !keyspace->has_readers && entry_has_room(entry, value);
 }
 
-/* Does so, with the clock of a new entry. */
+/* Does so, with the clock of a new entry; but how often a key was used does not depend on how often it got another value. */
 ALWAYS_INLINE void keyspace_overwrite(struct keyspace *keyspace, struct entry *entry, struct slice value)
 {
+    const struct use *use = &keyspace->use;
     keyspace_count_step(keyspace);
-    entry_overwrite(entry, value, keyspace->use.clock_new);
+    entry_overwrite(entry, value, use->rules.counts ? entry_clock(entry) : use->clock_new);
 }
 
 void keyspace_set_page_slow(struct keyspace *keyspace, struct entry *entry, struct page *page);

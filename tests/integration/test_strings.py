@@ -29,6 +29,19 @@ def test_what_was_set_is_returned(r, value):
     assert r("GETRANGE k 0 -1") == value
 
 
+@pytest.mark.parametrize("old", VALUES, ids=lambda v: f"{v[:12]!r}-{len(v)}")
+@pytest.mark.parametrize("options", [(), ("EX", 1000)], ids=["kept", "timed"])
+def test_whatever_was_there_leaves_no_trace(r, old, options):
+    for value in VALUES:
+        r("SET", "k", old, *options)
+        r("SET", "fresh", value)
+        assert r("SET", "k", value) == "OK"
+        assert r("GET k") == value
+        assert r("OBJECT ENCODING k") == r("OBJECT ENCODING fresh")
+        assert r("TTL k") == -1
+        r("DEL fresh")
+
+
 @pytest.mark.parametrize("key", [b"", b"\0", b"\r\n", b"k" * 500, b"k" * 5000, b"k" * 70000], ids=len)
 def test_keys_are_any_bytes(r, key):
     assert r("SET", key, "v") == "OK"

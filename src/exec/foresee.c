@@ -1,7 +1,9 @@
-/* Foreseeing: what a thread that has parsed a run does of exec/plain.h's rules Q1 to Q6. See foresee.h.
+/* Foreseeing: what a thread that has parsed a run does of exec/plain.h's rules Q1 to Q7, and what is read again. See foresee.h.
  *
- * Threads: a reader (keyspace/shared.h), outside of its sections. */
+ * Threads: said at each section. */
 #include "exec/foresee.h"
+
+#include <string.h>
 
 #include "exec/build.h"
 #include "exec/exec.h"
@@ -9,6 +11,8 @@
 
 /* SETs in what is foreseen: their buckets are asked for together (exec/exec.c). */
 #define FORESEE_SETS_MAX EXEC_WINDOW
+
+/* ---- The thread that has parsed: a reader, outside of its sections ------------------------------------ */
 
 struct foreseeing {
     const struct foresee_options *options;
@@ -165,4 +169,72 @@ unsigned foresee(struct run *run, const struct foresee_options *options, enum di
     close_answers(&foreseeing, counts && has_reads(foreseen, count) ? count : 0);
     *ret_refusal = foreseeing.refusal;
     return foreseen->count;
+}
+
+/* ---- Executor -------------------------------------------------------------------------------------- */
+
+/* What the foreseen read of the run would answer now, in `ret_bytes`; *ret_hits and *ret_misses: whether its key is there. */
+static enum direct_outcome answer_now(struct client *client, const struct run *run, unsigned index,
+                                      struct chunk_list *ret_bytes, uint32_t *ret_hits, uint32_t *ret_misses)
+{
+    struct exec *exec = client->exec;
+    const struct request *request = &run->requests[index];
+    uint32_t seed = (uint32_t)exec->tick_mark | 1;
+    struct shared_read read = {.keyspace = exec->keyspace};
+    struct reply out;
+    reply_init(&out, exec->chunks, client->out.resp);
+    struct direct direct = {.read = &read,
+                            .db = client->db->number,
+                            .out = &out,
+                            .clock = exec->clock,
+                            .seed = &seed,
+                            .foresees = true};
+    enum direct_outcome outcome = request->command->direct(&direct, request);
+    reply_take(&out, ret_bytes);
+    *ret_hits = direct.hits;
+    *ret_misses = direct.misses;
+    return outcome;
+}
+
+/* Where the answer is in run->spare. */
+static char *place_of(struct run *run, unsigned index, size_t *ret_size)
+{
+    size_t begin = index > 0 ? run->foreseen_ends[index - 1] : 0;
+    *ret_size = run->foreseen_ends[index] - begin;
+    return run->spare->data + begin;
+}
+
+static void set_bit(uint32_t *bits, unsigned index, bool is_set)
+{
+    *bits = (*bits & ~((uint32_t)1 << index)) | (uint32_t)is_set << index;
+}
+
+bool foresee_again(struct client *client, struct run *run, unsigned index)
+{
+    struct chunk_list bytes = {0};
+    uint32_t hits, misses;
+    size_t size;
+    char *place = place_of(run, index, &size);
+    enum direct_outcome outcome = answer_now(client, run, index, &bytes, &hits, &misses);
+    bool fits = outcome == DIRECT_ANSWERED && bytes.bytes == size && bytes.count == 1;
+    if (fits) {
+        memcpy(place, bytes.head->data + bytes.head->start, size);
+        set_bit(&run->foreseen_hits, index, hits > 0);
+        set_bit(&run->foreseen_misses, index, misses > 0);
+    }
+    chunk_list_clear(&bytes, client->exec->chunks);
+    return fits;
+}
+
+bool foresee_is_true(struct client *client, struct run *run, unsigned index)
+{
+    struct chunk_list bytes = {0};
+    uint32_t hits, misses;
+    size_t size;
+    const char *place = place_of(run, index, &size);
+    enum direct_outcome outcome = answer_now(client, run, index, &bytes, &hits, &misses);
+    bool is_true = outcome == DIRECT_ANSWERED && bytes.bytes == size &&
+                   memcmp(bytes.head->data + bytes.head->start, place, size) == 0;
+    chunk_list_clear(&bytes, client->exec->chunks);
+    return is_true;
 }

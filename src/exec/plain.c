@@ -7,6 +7,7 @@
 #include "exec/call.h"
 #include "exec/dispatch.h"
 #include "exec/evict.h"
+#include "exec/foresee.h"
 #include "exec/pause.h"
 #include "exec/watch.h"
 
@@ -206,61 +207,39 @@ unsigned plain_execute(struct client *client, struct run *run, unsigned count)
 
 /* ---- What has been foreseen ------------------------------------------------------------------------ */
 
+_Static_assert(RUN_REQUESTS <= STAMPS_STRETCH, "Q2");
+
 /* Q3, and of Q2 what concerns all keys */
 static bool is_as_foreseen(const struct client *client, const struct run *run)
 {
     const struct exec *exec = client->exec;
     const struct foreseen *foreseen = &run->foreseen;
-    return foreseen->generation == stamps_generation(&exec->keyspace->stamps) &&
+    return stamps_are_of(&exec->keyspace->stamps, foreseen->generation) &&
            foreseen->word >> DIRECT_DB_SHIFT == client->db->number &&
            ((foreseen->word & DIRECT_RESP3) != 0) == (client->out.resp == 3) &&
            atomic_load_explicit(&exec->keyspace->gate, memory_order_relaxed) == 0 && is_free(client, run);
 }
 
-/* G4: debug builds read again what is said to have stayed the same. */
-static void check_read(struct client *client, const struct run *run, unsigned index)
+/* Q2, Q7 */
+ALWAYS_INLINE bool holds(struct client *client, struct run *run, unsigned index)
 {
-#ifdef SKUA_DEBUG
-    struct exec *exec = client->exec;
-    uint32_t seed = 1;
-    struct shared_read read = {.keyspace = exec->keyspace};
-    struct reply out;
-    struct chunk_list bytes = {0};
-    reply_init(&out, exec->chunks, client->out.resp);
-    struct direct direct = {.read = &read,
-                            .db = client->db->number,
-                            .out = &out,
-                            .clock = exec->clock,
-                            .seed = &seed,
-                            .foresees = true};
-    const struct request *request = &run->requests[index];
-    enum direct_outcome outcome = request->command->direct(&direct, request);
-    reply_take(&out, &bytes);
-    size_t begin = index > 0 ? run->foreseen_ends[index - 1] : 0, size = run->foreseen_ends[index] - begin;
-    ASSERT(outcome == DIRECT_ANSWERED && bytes.bytes == size &&
-           memcmp(bytes.head->data, run->spare->data + begin, size) == 0);
-    chunk_list_clear(&bytes, exec->chunks);
-#else
-    (void)client;
-    (void)run;
-    (void)index;
-#endif
+    const struct foreseen_read *read = &run->foreseen_reads[index];
+    return likely(stamps_hold(&client->exec->keyspace->stamps, read->slot, read->stamp)) ||
+           run->foreseen.own >> index & 1 || MUTANT(STAMP_NOT_LOOKED_AT) || foresee_again(client, run, index);
 }
 
 /* Q4: goes through what is as it was; returns how many requests that is. */
 static unsigned go_through(struct client *client, struct run *run)
 {
     const struct foreseen *foreseen = &run->foreseen;
-    const struct stamps *stamps = &client->exec->keyspace->stamps;
     for (unsigned i = 0; i < foreseen->count; i++) {
         if (foreseen->sets >> i & 1) {
             if (unlikely(!store(client->db, run, &run->requests[i])))
                 return i;
         } else {
-            if (unlikely(!stamps_hold(stamps, run->foreseen_reads[i].slot, run->foreseen_reads[i].stamp)) &&
-                !(foreseen->own >> i & 1) && !MUTANT(STAMP_NOT_LOOKED_AT))
+            if (unlikely(!holds(client, run, i)))
                 return i;
-            check_read(client, run, i);
+            DEBUG_ASSERT(foresee_is_true(client, run, i)); /* G4 */
         }
     }
     return foreseen->count;

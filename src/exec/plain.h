@@ -31,18 +31,20 @@
  *
  * Q1  a read is foreseen only if its command is_foreseeable: the answer follows from what its key holds; and if the key is missing, or
  *     holds a string that is all in its block, without any time. So what else could matter is the connection's (Q3).
- * Q2  its key is now what it was when it was read: the generation of all stamps is the same, and so is the key's stamp, as its thread
- *     loaded them before it looked (keyspace/stamps.h, G2). That says all, whoever has changed whatever in between: other connections,
+ * Q2  its key is now what it was when it was read: the generation of all stamps is the same or the next one, and the key's stamp the same, as its
+ *     thread loaded them before it looked (keyspace/stamps.h, G2). That says all, whoever has changed whatever in between: other connections,
  *     earlier runs of this one, or a SET of this stretch. Of a key that a SET of the stretch stores, the answer was taken from what that
  *     stores; and where SETs of other keys before it in the stretch share its stamp, so many more raises are expected, one for each.
  * Q3  the client is in no mode, has the database and the protocol that were taken for its own, and may do everything: it has no flags, and
  *     nothing is in its way (Y2). Nobody wants to see the read (the gate is open, and nobody hears of anything: Y3), or is told of it (Y6).
  *     All of this is looked at when the stretch begins, and cannot change within it.
  * Q4  nothing comes between two requests of the stretch, so each read is at its place in the order of everything; and of the first that
- *     is not as it was the answer is thrown away, with all behind it: from there on dispatch executes the run.
+ *     does not hold the answer is thrown away, with all behind it: from there on dispatch executes the run.
  * Q5  the answers up to there go into the client's output as one piece, where dispatch would have put them.
  * Q6  what an I/O thread counts of its direct reads it counts of these when the run comes back, and says how many held (struct
  *     foreseen). The executor counts the SETs, and the reads that it executed after all.
+ * Q7  a read whose key's stamp is another is read again, by the same function and at its place (Q4). Many keys share a stamp, so mostly it
+ *     gives what it gave; an answer of the same size goes into the place of the one that was foreseen, and the read holds. Else Q4.
  *
  * Reads need not be foreseen where no stretch would come of it: plain_never closes the gate's GATE_HEARD to it. */
 #ifndef SKUA_EXEC_PLAIN_H

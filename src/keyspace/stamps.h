@@ -1,17 +1,18 @@
 /* Stamps: by which the executor knows, without looking at a key, that nothing has changed it since another thread read it.
  *
- * Principal entry points: stamps_raise, stamps_raise_all, stamps_hold (executor); stamps_generation, stamps_load (readers).
+ * Principal entry points: stamps_raise, stamps_raise_all, stamps_are_of, stamps_hold (executor); stamps_generation, stamps_load (readers).
  * A stamp is a small number that many keys share: which one it is follows from the key's hash. A reader loads the generation, then
- * the key's stamp, then reads the key. If both still are what they were when the executor comes to it, what was read is what the
- * executor would read now.
+ * the key's stamp, then reads the key. If the generation is that one or the next, and the stamp what it was, when the executor comes to
+ * it, what was read is what the executor would read now.
  *
  * G1  The executor raises a key's stamp behind every change of what a plain read of it gives, by a release store; so who has loaded
  *     the number, with acquire, sees every change up to that one. Changes that concern keys at large (a flush, a swap) raise the
- *     generation in the same way.
- * G2  Where both are what the reader loaded there has been no change since that left one, and the reader saw all before: it has read
- *     the key as it is. A change that it saw before its stamp was raised makes it differ now.
- * G3  A stamp cannot come back to the same number in between: it has 2^16, and after STAMPS_RAISED_MAX raises of any, which are fewer,
- *     the generation is raised.
+ *     generation by two in the same way.
+ * G2  Where both are as said there has been no change since that left one, and the reader saw all before: it has read the key as it
+ *     is. A change that it saw before its stamp was raised makes it differ now.
+ * G3  A stamp cannot come back to the same number in between: it has 2^16, and after STAMPS_RAISED_MAX raises of any the generation is
+ *     raised by one. From the first moment of one generation to the last of the next, and through the stretch in which the
+ *     executor compares, there are fewer than 2^16.
  * G4  Every change goes through one of few places: an entry becomes, or ceases to be, what a table has for a key in db_insert,
  *     db_replace, db_take and store() in exec/plain.c; an integer changes in keyspace_set_int, a time to live in db_set_expire; a
  *     database gets another table in db_flush and keyspace_swap. All else that lies in an entry's block stays as it is while readers
@@ -29,7 +30,10 @@
 #include "base/macros.h"
 
 #define STAMPS_BITS       16 /* 128 KB: they stay in the second level of both cores' caches */
-#define STAMPS_RAISED_MAX 32768
+#define STAMPS_RAISED_MAX 32000
+#define STAMPS_STRETCH                                                                                       \
+    1024 /* raises between comparing the generation and the last comparison of a stamp, at most */
+_Static_assert(2 * STAMPS_RAISED_MAX + STAMPS_STRETCH <= UINT16_MAX, "G3");
 
 struct stamps {
     uint32_t left; /* raises until the generation is raised (G3); executor */
@@ -63,11 +67,17 @@ ALWAYS_INLINE uint16_t stamps_slot(uint64_t hash)
 
 /* ---- Executor -------------------------------------------------------------------------------------- */
 
-ALWAYS_INLINE void stamps_raise_all(struct stamps *stamps)
+ALWAYS_INLINE void stamps_raise_generation(struct stamps *stamps, uint64_t by)
 {
     uint64_t generation = atomic_load_explicit(&stamps->generation, memory_order_relaxed);
-    atomic_store_explicit(&stamps->generation, generation + 1, memory_order_release);
+    atomic_store_explicit(&stamps->generation, generation + by, memory_order_release);
     stamps->left = STAMPS_RAISED_MAX;
+}
+
+/* As if all of them had been raised. */
+ALWAYS_INLINE void stamps_raise_all(struct stamps *stamps)
+{
+    stamps_raise_generation(stamps, 2);
 }
 
 ALWAYS_INLINE void stamps_raise(struct stamps *stamps, uint64_t hash)
@@ -76,11 +86,16 @@ ALWAYS_INLINE void stamps_raise(struct stamps *stamps, uint64_t hash)
     uint16_t before = atomic_load_explicit(number, memory_order_relaxed);
     atomic_store_explicit(number, (uint16_t)(before + 1), memory_order_release);
     if (unlikely(--stamps->left == 0))
-        stamps_raise_all(stamps);
+        stamps_raise_generation(stamps, 1);
 }
 
-/* Whether the stamp in this slot is what it was. The caller has compared the generation, and not raised more than
- * STAMPS_RAISED_MAX since. */
+/* Whether stamps that were loaded behind this generation may be compared now. */
+ALWAYS_INLINE bool stamps_are_of(const struct stamps *stamps, uint64_t generation)
+{
+    return atomic_load_explicit(&stamps->generation, memory_order_relaxed) - generation <= 1;
+}
+
+/* Whether the stamp in this slot is what it was. stamps_are_of has said yes, and no more than STAMPS_STRETCH have been raised since. */
 ALWAYS_INLINE bool stamps_hold(const struct stamps *stamps, uint16_t slot, uint16_t stamp)
 {
     return atomic_load_explicit(&stamps->numbers[slot], memory_order_relaxed) == stamp;

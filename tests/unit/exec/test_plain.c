@@ -637,7 +637,7 @@ static void what_took_long_is_told(void **state)
 
 /* What comes between the look and the execution, and how many of "GET a", "SET b 2", "GET b", "GET none", "GETRANGE a 0 1", "GET n" are
  * answered as foreseen. */
-static void what_has_changed_ends_what_was_foreseen(void **state)
+static void what_has_changed_is_read_again_or_ends_what_was_foreseen(void **state)
 {
     static const struct {
         const char *said; /* by another connection, or by the same one before */
@@ -646,12 +646,14 @@ static void what_has_changed_ends_what_was_foreseen(void **state)
     } cases[] = {
         {NULL, false, 6},
         {"SET other 1", false, 6},
-        {"SET a 2", false, 0},
-        {"SET a 1", false, 0}, /* the same, but who knows */
+        {"SET a 2", false, 6}, /* what it is now is as long */
+        {"SET a 22", false, 0},
+        {"SET a 1", false, 6},
         {"SET none x", false, 3},
         {"HSET none f v", false, 3},
-        {"INCR n", false, 5},
-        {"INCRBY n 0", false, 5},
+        {"INCR n", false, 6},
+        {"INCRBY n 100", false, 5},
+        {"INCRBY n 0", false, 6},
         {"APPEND n 1", false, 5},
         {"DEL n", false, 5},
         {"GETDEL n", false, 5},
@@ -662,7 +664,7 @@ static void what_has_changed_ends_what_was_foreseen(void **state)
         {"COPY other n REPLACE", false, 5},
         {"RESTORE none 0 \"\\x00\\x01x\\x0b\\x00\"", false, 6}, /* an error changes nothing */
         {"MSET n 1 m 2", false, 5},
-        {"SETRANGE n 0 7", false, 5},
+        {"SETRANGE n 0 7", false, 6},
         {"LPUSH none x", false, 3},
         {"SETBIT none 1 1", false, 3},
         {"FLUSHALL", false, 0},
@@ -678,7 +680,7 @@ static void what_has_changed_ends_what_was_foreseen(void **state)
         {"CLIENT NO-TOUCH ON", true, 0},
         {"SUBSCRIBE channel", true, 0},
         {"RESET", true, 6},
-        {"INCR n", true, 5},
+        {"INCR n", true, 6},
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         struct side *side = side_new(false, true);
@@ -705,6 +707,33 @@ static void what_has_changed_ends_what_was_foreseen(void **state)
     }
 }
 
+/* S3: stamps mean the same up to the end of the next generation. */
+static void what_was_foreseen_outlives_one_generation(void **state)
+{
+    static const struct {
+        unsigned raised, held;
+    } cases[] = {{STAMPS_RAISED_MAX, 3}, {2 * STAMPS_RAISED_MAX - 1, 3}, {2 * STAMPS_RAISED_MAX, 0}};
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct side *side = side_new(false, true);
+        struct keyspace *keyspace = side->fixture->exec->keyspace;
+        fixture_send(side->fixture, &side->other, "MSET a 1 b 1");
+        fixture_send(side->fixture, &side->fixture->user, "GET a");
+        stamps_raise_all(&keyspace->stamps); /* a generation begins */
+        struct run *run = MAKE_RUN(side, "GET a", "SET b 2", "GET none");
+        assert_int_equal(look_ahead(side, run), 3);
+        uint64_t hash = 0; /* of none of them */
+        for (unsigned r = 0; r < 3; r++)
+            hash += stamps_slot(hash) == stamps_slot(run->requests[r].key_hash) ? 1ull << 32 : 0;
+        for (unsigned n = 0; n < cases[i].raised; n++)
+            keyspace_stamp(keyspace, hash);
+        exec_run_batch(side->fixture->exec, &run, 1);
+        assert_int_equal(run->foreseen.held, cases[i].held);
+        if (run->spare)
+            chunk_put(&side->fixture->chunks, run->spare);
+        side_free(side);
+    }
+}
+
 /* Answers that do not fit one chunk are not foreseen. */
 static void what_is_foreseen_fits_a_chunk(void **state)
 {
@@ -727,7 +756,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stretches_do_what_dispatch_does),
         cmocka_unit_test(what_is_foreseen_is_what_dispatch_does),
-        cmocka_unit_test(what_has_changed_ends_what_was_foreseen),
+        cmocka_unit_test(what_has_changed_is_read_again_or_ends_what_was_foreseen),
+        cmocka_unit_test(what_was_foreseen_outlives_one_generation),
         cmocka_unit_test(what_is_foreseen_fits_a_chunk),
         cmocka_unit_test(there_are_stretches),
         cmocka_unit_test(what_was_seen_is_replaced),

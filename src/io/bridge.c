@@ -1,6 +1,6 @@
 /* The bridge between the I/O threads and the executor: rings, their messages, and moving connections.
  *
- * Principal entry points: io_tell, io_take_answers (I/O thread); io_bridge_serve, io_port (executor).
+ * Principal entry points: io_tell, io_publish, io_ring, io_take_answers (I/O thread); io_bridge_serve, io_port (executor).
  * Threads: said at each section. io 0 runs on the executor's thread: its half of the bridge is plain calls.
  *
  * B1  A ring has one producer and one consumer; what does not fit waits in the producer's overflow queue, in
@@ -10,7 +10,7 @@
  *     by the clients' output limits.
  *     While something waits, its producer sleeps for IO_RETRY_NS at most: nobody rings when a ring has room again.
  * B3  Whoever publishes rings the other's bell afterwards; loop_wake makes a system call only if the other may be
- *     asleep.
+ *     asleep. An I/O thread rings before it sleeps, and IO_BELL_NS behind publishing at the latest (thread.c).
  *
  * How a connection moves from one io to another (conn.h has the states):
  *
@@ -379,8 +379,20 @@ void io_publish(struct io *io)
         return;
     ring_refill(&io->to_exec, &io->to_exec_overflow);
     io_fetch_told(io);
-    if (ring_publish(&io->to_exec))
-        loop_wake(io->group->options.loop);
+    if (ring_publish(&io->to_exec) && !io->owes_bell) {
+        io->owes_bell = true;
+        io->owes_bell_since_ns = io->now_ns;
+    }
+}
+
+bool io_ring(struct io *io)
+{
+    if (!io->owes_bell)
+        return false;
+    io->owes_bell = false;
+    work_switch(&io->work, WORK_PUBLISH);
+    loop_wake(io->group->options.loop);
+    return true;
 }
 
 bool io_has_room(const struct io *io)

@@ -34,6 +34,8 @@
 #define IO_TICK_NS        100000000ull
 #define IO_RETRY_NS       100000 /* how long a producer sleeps whose ring had no room for all */
 #define IO_SPIN_NS        40000  /* about one wake-up of a sleeping core */
+#define IO_BELL_NS        500000 /* how long what was published waits for the bell at most: B3 */
+#define IO_BELL_RUNS      4      /* with fewer it does not wait */
 
 /* Both directions of a ring carry pointers whose low bits say what they are. */
 enum io_message {
@@ -146,6 +148,8 @@ struct io {
     /* To the executor (owner produces) and back (executor produces). Unused by io 0. */
     struct ring to_exec;
     struct io_overflow to_exec_overflow;
+    bool owes_bell;              /* has published, and not rung yet; owner */
+    uint64_t owes_bell_since_ns; /* the turn in which it did so first; owner */
     struct ring from_exec;
     struct io_overflow from_exec_overflow;
     struct chunk *output_held; /* executor: what IO_OUTPUT would say next, NULL: nothing is held back */
@@ -249,8 +253,10 @@ extern const struct port io_port;
 
 /* Owner thread: says something to the executor (io 0: done at once). */
 void io_tell(struct io *io, enum io_message message, void *subject);
-/* Makes what was told visible. */
+/* Makes what was told visible; the executor may sleep until io_ring. */
 void io_publish(struct io *io);
+/* Wakes the executor if something has been published since the last ring: then true. */
+bool io_ring(struct io *io);
 /* False when the ring to the executor is so full that parsing should wait. */
 bool io_has_room(const struct io *io);
 /* Owner thread of a threaded io: carries out what the executor said. True when there was something. */

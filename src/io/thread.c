@@ -401,6 +401,16 @@ static bool may_exit(struct io *io)
     return empty;
 }
 
+/* Where there is no processor to spare for the executor, waking it for a few runs costs it as much as executing them, and takes the
+ * processor from this thread, which has more for it in a moment. So the bell waits while turns find something to do, unless
+ * little is going on, or every connection has something at the executor and is likely to wait for that. */
+static bool may_ring_later(const struct io *io, bool some, uint64_t now_ns)
+{
+    return some && io->outstanding >= IO_BELL_RUNS && io_group_spin_ns(io->group) == 0 &&
+           io->outstanding < atomic_load_explicit(&io->counters.connections, memory_order_relaxed) &&
+           now_ns - io->owes_bell_since_ns < IO_BELL_NS;
+}
+
 void *io_thread_main(void *argument)
 {
     struct io *io = argument;
@@ -417,17 +427,19 @@ void *io_thread_main(void *argument)
         uint64_t end_ns = clock_monotonic_ns(group->options.clock);
         if (some)
             spin_until_ns = end_ns + (io->outstanding ? io_group_spin_ns(group) : 0);
-        bool go_on = end_ns < spin_until_ns || io_must_go_on(io);
+        bool rang = !may_ring_later(io, some, end_ns) && io_ring(io);
+        bool go_on = end_ns < spin_until_ns || io->owes_bell || io_must_go_on(io);
         uint64_t wait_ns = !list_is_empty(&io->postponed) ? CONN_POSTPONED_NS
                            : !io_has_room(io)             ? IO_RETRY_NS
                            : list_is_empty(&io->conns)    ? IO_IDLE_NS
                                                           : IO_TICK_NS;
-        io_poll(io, some, go_on ? 0 : wait_ns);
+        io_poll(io, some || rang, go_on ? 0 : wait_ns);
     }
     pinning_end(&io->pinning);
     chunk_pool_done(&io->chunks_own);
     crash_thread_leave();
     io_tell(io, IO_EXITED, io);
     io_publish(io);
+    io_ring(io);
     return NULL;
 }

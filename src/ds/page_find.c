@@ -241,7 +241,8 @@ unsigned page_find_long(const struct page *page, struct slice text)
 
 /* ---- Asking ahead ------------------------------------------------------------------------------------------ */
 
-#define TAG_LINES 5 /* of the tags of most pages */
+#define TAG_LINES  5  /* of the tags of most pages */
+#define ADDED_SIZE 32 /* more than most rows that are added: they may reach into another line */
 
 static const char *line_of(const void *address)
 {
@@ -340,6 +341,7 @@ void page_fetch_places(const struct page_fetch *fetch)
     prefetch(fetch->places[0]);
     prefetch(fetch->places[1]);
     prefetch_write(fetch->behind);
+    prefetch_write(fetch->behind + ADDED_SIZE - 1);
 }
 
 unsigned page_find_fetched(const struct page *page, struct element wanted, const struct page_fetch *fetch,

@@ -187,22 +187,21 @@ ALWAYS_INLINE bool append_row(struct page *page, const struct row *row)
     return true;
 }
 
-/* The same before the first row of a list's page, which has one column at the most. */
-ALWAYS_INLINE bool prepend_row(struct page *page, const struct row *row)
+bool page_prepend(struct page *page, struct element element)
 {
-    unsigned size = row->elements[0].size, ends = page->even ? 1u : page->capacity;
-    if (page->first == 0 || page->narrow || (page->even && !is_as_even(page, row)) ||
-        page->begin < sizeof *page + ends * sizeof(uint16_t) + size)
+    DEBUG_ASSERT(!page_is_shared(page) && page->layout == PAGE_LIST);
+    unsigned size = element.size, end = page->begin, slots = page->even ? 1u : page->capacity;
+    if (page->first == 0 || page->narrow || (page->even && page_sizes(page)[0] != size_and_kind(element)) ||
+        end < sizeof *page + slots * sizeof(uint16_t) + size)
         return false;
-    unsigned end = page->begin;
     page->begin = (uint16_t)(end - size);
     page->first--;
     page->count++;
-    copy_short((char *)page + page->begin, row->elements[0].data, size);
+    copy_short((char *)page + page->begin, element.data, size);
     if (page->even)
         return true;
-    page_wide_ends(page)[0] = (uint16_t)(end | (unsigned)row->elements[0].kind << PAGE_END_BITS);
-    page->has_blobs |= row->elements[0].kind == ELEMENT_BLOB;
+    page_wide_ends(page)[0] = (uint16_t)(end | (unsigned)element.kind << PAGE_END_BITS);
+    page->has_blobs |= element.kind == ELEMENT_BLOB;
     return true;
 }
 
@@ -223,8 +222,7 @@ bool page_insert(struct heap *heap, struct page **page, unsigned at, const struc
 {
     struct page *target = *page;
     DEBUG_ASSERT(!page_is_shared(target) && at <= target->count);
-    if (at == target->count ? likely(append_row(target, row))
-                            : at == 0 && target->layout == PAGE_LIST && prepend_row(target, row))
+    if (at == target->count && likely(append_row(target, row)))
         return true;
     unsigned bytes = row->elements[0].size, start;
     if (elements_of(target) > 1)

@@ -88,7 +88,7 @@ struct tree {
     unsigned depth;         /* levels of inner nodes; 0: the root is a page */
     uint32_t phase;         /* where the next full leaf is divided: see tree.c */
     uint64_t stamp;         /* R5; 0: nobody remembers where anything is */
-    uint64_t moves;         /* R5; of one stamp */
+    uint32_t moves;         /* R5; of one stamp */
 };
 
 struct tree_step {
@@ -135,7 +135,7 @@ struct tree_descent {
     const struct tree_child *child; /* where it has come to: of tree->root or of a node on the way */
     uint64_t stamp;                 /* the tree's, and whose it is: */
     const struct heap *heap;
-    uint64_t moves;      /* the tree's */
+    uint32_t moves;      /* the tree's */
     unsigned levels;     /* of nodes between it and the leaf, itself included */
     unsigned guess;      /* which one of its node's children it leads to, probably */
     unsigned step_count; /* of `path` */

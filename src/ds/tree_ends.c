@@ -37,11 +37,18 @@ ALWAYS_INLINE void count_row(const struct tree *tree, const struct way *way, int
         way->children[level]->rows += (uint64_t)delta;
 }
 
+ALWAYS_INLINE bool push_to_page(struct heap *heap, struct page **page, bool at_start, const struct row *row)
+{
+    if (at_start && likely(page_prepend(*page, row->elements[0])))
+        return true;
+    return page_insert(heap, page, at_start ? 0 : (*page)->count, row);
+}
+
 void tree_push(struct tree *tree, bool at_start, const struct row *row)
 {
     struct way way;
     struct tree_child *leaf = own_leaf(tree, at_start, &way);
-    if (likely(leaf != NULL) && page_insert(tree->heap, &leaf->page, at_start ? 0 : leaf->page->count, row)) {
+    if (likely(leaf != NULL) && push_to_page(tree->heap, &leaf->page, at_start, row)) {
         count_row(tree, &way, 1);
         return;
     }

@@ -99,10 +99,12 @@ static void unlink_all(void *context)
     if (base->has_leftover)
         file_close(&base->leftover);
     base->has_leftover = false;
-    for (const char *path = base->unlinks.data; path < base->unlinks.data + base->unlinks.size;
-         path += strlen(path) + 1)
+    for (size_t at = 0; at < base->unlinks.size;) {
+        const char *path = base->unlinks.data + at;
         file_unlink(base->files,
                     path); /* what stays is unlinked after the next rewrite: the manifest has it until then */
+        at += strlen(path) + 1;
+    }
     exec_post(base->exec, &base->post);
 }
 

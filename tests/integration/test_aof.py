@@ -173,6 +173,14 @@ def test_turned_on_at_run_time_it_has_everything(servers):
     assert digest(servers(folder=server.folder).redis) == before
 
 
+@pytest.mark.core
+def test_turned_on_where_there_is_no_file_that_could_go(servers):
+    server = servers(appendonly="no")
+    assert server.redis("CONFIG SET appendonly yes") == "OK"
+    rewritten(server)
+    server.stop()  # waits for what the rewrite leaves to be done, and looks at the log
+
+
 def test_turned_off_it_keeps_what_it_had(servers):
     server = servers()
     fill(server.redis)

@@ -70,6 +70,31 @@ def test_the_sum_of_the_seconds_is_the_run(server):
     assert [second["second"] for second in result["series"]][:2] == [0, 1]
 
 
+def test_windows_part_a_run_more_finely(server):
+    run = measure(server, "-t", "get", "--rate", 2000, "--duration", 0.5, "-c", 4, "--window", 0.1)
+    (result,) = run.json["results"]
+    assert run.json["settings"]["window_s"] == 0.1
+    assert sum(window["requests"] for window in result["series"]) == result["requests"]
+    first = result["series"][:5]
+    assert [window["second"] for window in first] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
+    assert [window["seconds"] for window in first] == pytest.approx([0.1] * 5, abs=0.01)
+    assert all(window["p50_us"] <= window["p99_us"] <= window["p999_us"] <= window["max_us"] * 1.01 for window in first)
+
+
+def test_a_load_that_does_not_sleep_is_always_busy_and_sends_the_same(store):
+    """Twenty requests in half a second are no work to speak of: what else it uses, it uses to look."""
+    load = ("-t", "get", "--rate", 40, "--duration", 0.5, "-c", 2)
+    sleeping, awake = measure(store, *load), measure(store, *load, "--no-sleep")
+    assert awake.json["settings"]["no_sleep"] and not sleeping.json["settings"]["no_sleep"]
+    assert awake.only["requests"] == sleeping.only["requests"] == 20
+    assert awake.only["own_cores"] > 2 * sleeping.only["own_cores"]
+
+
+def test_a_load_that_does_not_sleep_stops_when_its_time_is_over(store):
+    run = measure(store, "-t", "get", "--duration", 0.3, "-c", 4, "--no-sleep")
+    assert run.only["complete"] and run.only["requests"] == len(store.log) > 0
+
+
 def test_warm_up_is_sent_and_not_counted(store):
     run = measure(store, "-t", "get", "-n", 500, "-c", 2, "--warm-up", 0.2)
     assert run.only["requests"] == 500

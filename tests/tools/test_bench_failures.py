@@ -196,6 +196,7 @@ def test_the_end_of_an_open_loop_is_kept_by_a_tool_that_was_held_up_itself(tmp_p
         run = Run(process)
     assert run.only["backlog_end"] > 0
     assert run.only["requests"] + run.only["backlog_end"] == 200000 and len(store.log) == run.only["requests"]
+    assert run.only["late_p999_us"] > 1e6  # and it says that it was late itself
 
 
 def test_a_stall_is_in_the_latency_of_all_that_were_due_in_it(tmp_path):
@@ -236,3 +237,4 @@ def test_what_a_server_cannot_keep_up_with_is_told_as_backlog(tmp_path, clients,
     assert run.only["requests"] + run.only["backlog_end"] == 1000
     assert run.only["backlog_max"] >= run.only["backlog_end"]
     assert run.json["results"][0]["series"][0]["p99_us"] > 0.5e6
+    assert run.only["late_p99_us"] < 0.5e6  # they waited for the server, which is not the tool's lateness

@@ -33,7 +33,7 @@ static void load_init(struct load *load, const struct load_settings *settings)
     pthread_mutex_init(&load->control.lock, NULL);
     pthread_cond_init(&load->control.changed, &attributes);
     pthread_condattr_destroy(&attributes);
-    series_init(&load->series, settings->threads);
+    series_init(&load->series, settings->threads, (double)settings->window_ns / 1e9);
     load->workers = mem_calloc(settings->threads, sizeof *load->workers);
     for (unsigned i = 0; i < settings->threads; i++)
         worker_init(&load->workers[i], settings, &load->control, &load->series, i);
@@ -174,6 +174,8 @@ static void merge_worker(struct bench_result *result, const struct worker *worke
     merge_counts(&result->counts, &worker->counts);
     merge_texts(result, worker);
     histogram_merge(&result->service, &worker->service);
+    if (result->late.counts != NULL)
+        histogram_merge(&result->late, &worker->late);
     for (unsigned i = 0; i < result->command_count; i++) {
         struct bench_command_result *group = &result->commands[i];
         group->requests += worker->groups[i].latency.total;
@@ -192,8 +194,10 @@ static void merge_all(struct load *load, struct bench_result *result)
 {
     const struct bench_workload *info = &load->settings->workload->info;
     histogram_init(&result->service, HISTOGRAM_BITS);
-    if (load->settings->rate > 0)
+    if (load->settings->rate > 0) {
         histogram_init(&result->response, HISTOGRAM_BITS);
+        histogram_init(&result->late, HISTOGRAM_BITS);
+    }
     result->command_count = info->command_count;
     result->commands = mem_calloc(info->command_count, sizeof *result->commands);
     for (unsigned i = 0; i < info->command_count; i++) {
@@ -276,6 +280,7 @@ void load_result_done(struct bench_result *result)
 {
     histogram_done(&result->service);
     histogram_done(&result->response);
+    histogram_done(&result->late);
     for (unsigned i = 0; i < result->command_count; i++)
         histogram_done(&result->commands[i].latency);
     mem_free(result->commands);

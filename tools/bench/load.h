@@ -38,9 +38,11 @@ struct load_settings {
     uint64_t requests;    /* 0: by duration */
     uint64_t duration_ns; /* 0: by requests */
     uint64_t warm_up_ns;
-    double rate; /* requests a second of all threads; 0: closed loop */
+    uint64_t window_ns; /* length of what the series is made of */
+    double rate;        /* requests a second of all threads; 0: closed loop */
     bool poisson;
     uint64_t seed;
+    bool no_sleep; /* threads look for replies again and again, whether there are any or not */
     bool keep_alive;
     bool reconnect; /* a connection that breaks is made anew; otherwise the run ends */
     bool idle;      /* connections only, no requests, until the duration is over or the user ends it */

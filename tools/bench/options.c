@@ -221,6 +221,10 @@ static const struct option_row rows[] = {
      .argument = "SECONDS",
      .help = "Load that is not counted before each run (default: 0)",
      NUMBER(warm_up_s, 0, 1e5)},
+    {.word = "window",
+     .argument = "SECONDS",
+     .help = "Length of the pieces into which --json and --html part each run (default: 1)",
+     NUMBER(window_s, 0.01, 1e5)},
     {.word = "rate",
      .argument = "R",
      .help = "Open loop: R requests a second are due, whether the server keeps up or not, and latency counts "
@@ -231,6 +235,11 @@ static const struct option_row rows[] = {
      .argument = "KIND",
      .help = "With --rate: uniform (evenly spaced, default) or poisson (at random)",
      PARSE(parse_arrivals)},
+    {.word = "no-sleep",
+     .help =
+         "Threads look for replies again and again instead of sleeping, so that how long their processors "
+         "take to wake is no part of what is measured; each needs a processor to itself",
+     FLAG(no_sleep)},
     {.letter = 'k',
      .argument = "0|1",
      .help = "1: connections stay open (default), 0: a new one for each request, or each pipeline of them",
@@ -497,6 +506,7 @@ static void set_defaults(struct bench_options *options)
                                       .precision = -1,
                                       .seed = -1,
                                       .patience_s = 60,
+                                      .window_s = 1,
                                       .prefix = "key:",
                                       .pid = "auto"};
     options->workload.sizes = (struct size_distribution){.part_count = 1, .parts = {{3, 3, 1}}};

@@ -29,8 +29,8 @@ struct bench_options {
     unsigned target_count;
 
     int64_t clients, threads, pipeline, requests, rounds, keys, key_size, db, precision, seed;
-    double duration_s, warm_up_s, rate, patience_s;
-    bool poisson, reconnect, verify, load, idle, loop, resp3, stdin_argument, hashes;
+    double duration_s, warm_up_s, window_s, rate, patience_s;
+    bool poisson, no_sleep, reconnect, verify, load, idle, loop, resp3, stdin_argument, hashes;
     bool quiet_errors; /* -e of redis-benchmark: errors are always shown */
     bool quiet, csv, help, version, list;
     int64_t keep_alive;

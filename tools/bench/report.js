@@ -170,19 +170,20 @@ function percentiles(test) {
   });
 }
 
-const SLIVER_S = 0.25; /* what is left of a second at the end of a round says nothing when it is shorter */
+const SLIVER = 0.25; /* part of a second, or of another window: what is left at the end of a round says nothing when it is shorter */
 
-/* Seconds of all rounds behind each other, with a gap between two rounds: in it the other servers had their turn. */
+/* Seconds, or other windows, of all rounds behind each other, with a gap between two rounds: in it the other servers had their turn. */
 function overTime(test) {
   const here = resultsOf(test).filter(([, result]) => result.series.length);
   if (!here.length) return null;
+  const windowS = doc.settings.window_s ?? 1, each = windowS === 1 ? "second" : `${windowS} s`;
   const lengths = here.flatMap(([, result]) => result.rounds.map((round) => round.seconds));
   const GAP = Math.max(...lengths) * 0.3;
   const lines = here.map(([server, result]) => {
     const rounds = [];
     let offset = 0, end = 0;
     for (const point of result.series) {
-      if (point.seconds < SLIVER_S && point.second > 0) continue;
+      if (point.seconds < SLIVER * windowS && point.second > 0) continue;
       let round = rounds[rounds.length - 1];
       if (!round || round.number !== point.round) {
         offset = rounds.length ? end + GAP : 0;
@@ -196,7 +197,7 @@ function overTime(test) {
   const points = lines.flatMap(([, rounds]) => rounds.flatMap((round) => round.points));
   const low = Math.min(...points.map((point) => point.p50_us)) * 0.85, high = Math.max(...points.map((point) => point.p99_us)) * 1.15;
   const span = Math.max(...lines.map(([, , end]) => end));
-  const words = `${test}: p50 and p99 in each second. ` + lines.map(([server, rounds]) => {
+  const words = `${test}: p50 and p99 in each ${each}. ` + lines.map(([server, rounds]) => {
     const p99 = rounds.flatMap((round) => round.points.map((point) => point.p99_us));
     return `${server.name}: p99 from ${duration(Math.min(...p99))} to ${duration(Math.max(...p99))}`;
   }).join("; ");
@@ -213,7 +214,7 @@ function overTime(test) {
             if (places.length < 40) shapes.push(mark(server.index, ...places[i], kind === "curve" ? 2.6 : 1.9,
               { class: `point fill ${server.colour}` }));
             shapes.push(svg("circle", { class: "target", cx: places[i][0], cy: places[i][1], r: 8,
-              "data-tip": `${server.name}, round ${point.round}, second ${Math.round(point.second)}\np50 ${duration(point.p50_us)}, p99 ` +
+              "data-tip": `${server.name}, round ${point.round}, second ${Math.round(point.second * 100) / 100}\np50 ${duration(point.p50_us)}, p99 ` +
                 `${duration(point.p99_us)}, max ${duration(point.max_us)}\n${rate(point.requests / (point.seconds || 1))} requests/s` }));
           });
         }

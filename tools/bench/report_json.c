@@ -61,8 +61,10 @@ static void put_settings(struct json *json, const struct bench_settings *setting
     put_unsigned(json, "requests", settings->requests);
     put_fixed(json, "duration_s", settings->duration_s, DIGITS);
     put_fixed(json, "warm_up_s", settings->warm_up_s, DIGITS);
+    put_fixed(json, "window_s", settings->window_s, DIGITS);
     put_fixed(json, "rate", settings->rate, DIGITS);
     put_text(json, "arrivals", settings->rate <= 0 ? "closed loop" : settings->poisson ? "poisson" : "even");
+    put_bool(json, "no_sleep", settings->no_sleep);
     put_unsigned(json, "keys", settings->keys);
     put_text(json, "key_distribution", settings->key_distribution);
     put_text(json, "value_size", settings->value_size);
@@ -166,8 +168,11 @@ static void put_round(struct json *json, const struct report_cell *cell, size_t 
         put_fixed(json, report_metrics[metric].field, report_cell_value(cell, metric, index), DIGITS);
     put_fixed(json, "server_cores", run->has_server_cpu ? run->server_cores : NAN, DIGITS);
     put_fixed(json, "own_cpu_us", run->own_user_us + run->own_sys_us, DIGITS);
+    put_fixed(json, "own_cores", run->own_cores, DIGITS);
     put_us(json, "service_p50_us", histogram_percentile(&run->service, 50));
     put_us(json, "service_p99_us", histogram_percentile(&run->service, 99));
+    put_us(json, "late_p99_us", histogram_percentile(&run->late, 99));
+    put_us(json, "late_p999_us", histogram_percentile(&run->late, 99.9));
     put_unsigned(json, "backlog_max", run->backlog_max);
     put_unsigned(json, "backlog_end", run->backlog_end);
     json_object_end(json);
@@ -230,6 +235,7 @@ static void put_series(struct json *json, const struct report_cell *cell)
             put_unsigned(json, "failures", second->failures);
             put_us(json, "p50_us", second->p50_ns);
             put_us(json, "p99_us", second->p99_ns);
+            put_us(json, "p999_us", second->p999_ns);
             put_us(json, "max_us", second->max_ns);
             json_object_end(json);
         }

@@ -40,12 +40,12 @@ struct bench_text {
     uint64_t count; /* how often this same text came */
 };
 
-/* One second of the run (the last one may be shorter). */
+/* One second of the run, or what --window made of it (the last one may be shorter). */
 struct bench_second {
     double begin_s, length_s; /* from the beginning of what is measured */
     uint64_t requests;        /* replies in it; requests / length_s is its rate */
     uint64_t failures;        /* errors, wrong types, mismatches, and lost ones */
-    uint64_t p50_ns, p99_ns,
+    uint64_t p50_ns, p99_ns, p999_ns,
         max_ns;       /* latency as bench_latency: open loop from the intended start; within 0.8 % */
     uint64_t backlog; /* open loop: requests that were due and not yet sent when it ended */
 };
@@ -75,6 +75,9 @@ struct bench_result {
     struct histogram service;
     /* Open loop only, otherwise empty (total 0): from the moment at which it was due, whenever it was really sent. */
     struct histogram response;
+    /* Open loop only: from the moment at which a request was due to its sending, of requests for which a connection was free:
+     * how late the tool itself was, which is part of `response` and no fault of the server's. */
+    struct histogram late;
     uint64_t backlog_max; /* open loop: most requests that were due and not yet sent at one time */
     uint64_t backlog_end; /* the same at the end: large when the server cannot keep up with the rate */
 
@@ -132,8 +135,10 @@ struct bench_settings {
     uint64_t requests; /* per run; 0: by duration */
     double duration_s; /* per run; 0: by requests */
     double warm_up_s;
+    double window_s;              /* length of struct bench_second */
     double rate;                  /* requests a second in an open loop; 0: closed loop */
     bool poisson;                 /* open loop: random arrivals rather than evenly spaced ones */
+    bool no_sleep;                /* the tool's threads looked for replies instead of sleeping */
     uint64_t keys;                /* keys are numbered 0 .. keys - 1; 0: one key only */
     const char *key_distribution; /* "uniform", "zipf:0.99" */
     const char *value_size;       /* "3", "64:80,4096:20" */

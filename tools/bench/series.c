@@ -3,9 +3,9 @@
 
 #include "base/alloc.h"
 
-void series_init(struct series *series, unsigned workers)
+void series_init(struct series *series, unsigned workers, double window_s)
 {
-    *series = (struct series){.workers = workers};
+    *series = (struct series){.workers = workers, .window_s = window_s};
     pthread_mutex_init(&series->lock, NULL);
 }
 
@@ -25,7 +25,8 @@ static void add_second(struct series *series)
         series->seconds = mem_realloc(series->seconds, series->capacity * sizeof *series->seconds);
         series->open = mem_realloc(series->open, series->capacity * sizeof *series->open);
     }
-    series->seconds[series->count] = (struct bench_second){.begin_s = series->count, .length_s = 1};
+    series->seconds[series->count] =
+        (struct bench_second){.begin_s = series->count * series->window_s, .length_s = series->window_s};
     series->open[series->count] = (struct open_second){.closed_by = 0};
     histogram_init(&series->open[series->count].latency, HISTOGRAM_BITS_COARSE);
     series->count++;
@@ -36,6 +37,7 @@ static void complete(struct series *series, unsigned index)
     struct histogram *latency = &series->open[index].latency;
     series->seconds[index].p50_ns = histogram_percentile(latency, 50);
     series->seconds[index].p99_ns = histogram_percentile(latency, 99);
+    series->seconds[index].p999_ns = histogram_percentile(latency, 99.9);
     series->seconds[index].max_ns = latency->max;
     histogram_done(latency);
 }
@@ -72,7 +74,7 @@ struct bench_second *series_take(struct series *series, double duration_s, unsig
     if (count > 0) {
         struct bench_second *last = &series->seconds[count - 1];
         double rest = duration_s - last->begin_s;
-        if (rest > 0 && rest < 1)
+        if (rest > 0 && rest < series->window_s)
             last->length_s = rest;
     }
     struct bench_second *seconds = series->seconds;

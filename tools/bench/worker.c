@@ -476,7 +476,10 @@ static void send_due(struct worker *worker)
             room = false;
             break;
         }
-        append_request(conn, arrivals_next(&worker->arrivals, &worker->rng));
+        uint64_t due_ns = arrivals_next(&worker->arrivals, &worker->rng);
+        if (!worker->waits_for_room && worker->now_ns >= worker->begin_ns)
+            histogram_record(&worker->late, worker->now_ns > due_ns ? worker->now_ns - due_ns : 0);
+        append_request(conn, due_ns);
         hand_over(conn, 1);
         if (!conn->flushing) {
             conn->flushing = true;
@@ -578,10 +581,23 @@ static bool look_before_sleep(struct worker *worker, uint64_t timeout_ns)
 
 /* ---- The loop ----------------------------------------------------------------------------------------------- */
 
+/* --no-sleep */
+static int look_for(struct worker *worker, struct epoll_event *events, uint64_t timeout_ns)
+{
+    uint64_t until_ns = worker->now_ns + timeout_ns;
+    int count;
+    do
+        count = epoll_wait(worker->epoll, events, EVENTS_MAX, 0);
+    while (count == 0 && load_now_ns() < until_ns);
+    return count;
+}
+
 /* Milliseconds are exact enough in a closed loop; an open loop sleeps to the microsecond where the system can, and
  * otherwise stays awake for less than a millisecond. */
 static int wait_for(struct worker *worker, struct epoll_event *events, uint64_t timeout_ns)
 {
+    if (worker->settings->no_sleep && worker->begin_ns != 0)
+        return look_for(worker, events, timeout_ns);
     if (worker->settings->rate > 0) {
         struct timespec timeout = {.tv_sec = 0, .tv_nsec = (long)timeout_ns};
         int count = epoll_pwait2(worker->epoll, events, EVENTS_MAX, &timeout, NULL);
@@ -641,7 +657,7 @@ static void close_seconds(struct worker *worker)
         series_close_second(worker->series, worker->second_index++, &worker->second_counts, &worker->second);
         worker->second_counts = (struct second_counts){0};
         histogram_clear(&worker->second);
-        worker->second_end_ns += 1000000000u;
+        worker->second_end_ns += worker->settings->window_ns;
     }
 }
 
@@ -682,7 +698,7 @@ static void wait_start(struct worker *worker)
     worker->now_ns = worker->heard_ns = load_now_ns();
     worker->begin_ns = worker->last_ns = start_ns + settings->warm_up_ns;
     worker->end_ns = settings->duration_ns != 0 ? worker->begin_ns + settings->duration_ns : UINT64_MAX;
-    worker->second_end_ns = worker->begin_ns + 1000000000u;
+    worker->second_end_ns = worker->begin_ns + settings->window_ns;
     if (settings->rate > 0)
         arrivals_init(&worker->arrivals, settings->rate, settings->poisson, start_ns, worker->index,
                       settings->threads, &worker->rng);
@@ -788,6 +804,7 @@ void worker_init(struct worker *worker, const struct load_settings *settings, st
         histogram_init(&worker->groups[i].latency, HISTOGRAM_BITS);
     }
     histogram_init(&worker->service, HISTOGRAM_BITS);
+    histogram_init(&worker->late, HISTOGRAM_BITS);
     histogram_init(&worker->second, HISTOGRAM_BITS_COARSE);
 }
 
@@ -799,6 +816,7 @@ void worker_done(struct worker *worker)
     for (unsigned i = 0; i < WORKLOAD_GROUPS_MAX; i++)
         histogram_done(&worker->groups[i].latency);
     histogram_done(&worker->service);
+    histogram_done(&worker->late);
     histogram_done(&worker->second);
     mem_free(worker->entries);
     mem_free(worker->conns);

@@ -94,6 +94,7 @@ struct worker {
     struct bench_text texts[BENCH_TEXTS];
     struct bench_command_result groups[WORKLOAD_GROUPS_MAX];
     struct histogram service; /* open loop only; in a closed one the groups have it */
+    struct histogram late;    /* open loop only: see struct bench_result */
     struct histogram second;  /* latency in the second under way */
     struct second_counts second_counts;
     unsigned second_index;

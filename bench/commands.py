@@ -122,6 +122,7 @@ class Cpu:
     """What one turn of a server took, in microseconds for each request."""
     total_us: float
     user_us: float
+    cores: float = 1.0  # part of its core that the server used meanwhile
 
 
 @dataclasses.dataclass
@@ -160,7 +161,8 @@ class Row:
                 "us": statistics.median(cpu.total_us for cpu in self.ours),
                 "peer_us": statistics.median(cpu.total_us for cpu in self.theirs),
                 "ratio": statistics.median(self.ratios), "user_us": user_us, "peer_user_us": peer_user_us,
-                "user_ratio": user_us / peer_user_us if peer_user_us else 0, "kernel_ratio": self.kernel_ratio}
+                "user_ratio": user_us / peer_user_us if peer_user_us else 0, "kernel_ratio": self.kernel_ratio,
+                "busy": statistics.median(cpu.cores for cpu in self.ours), "peer_busy": statistics.median(cpu.cores for cpu in self.theirs)}
 
 
 def knows(server, command):
@@ -181,7 +183,7 @@ def run(servers, workload, command, seed, requests):
         command = [word for choice in command for word in ("--command", " ".join(choice))]
     document = measure.skua_bench(*targets, "-c", measure.CONNECTIONS, "-P", PIPELINE, "-n", requests, "-r", workload.keys,
                                   "--seed", seed, *command)
-    return {result["server"]: Cpu(result["cpu_us"], result["cpu_user_us"]) for result in document["results"]}
+    return {result["server"]: Cpu(result["cpu_us"], result["cpu_user_us"], result["rounds"][0]["server_cores"]) for result in document["results"]}
 
 
 def turn_requests(servers, workload, requests):
@@ -246,8 +248,15 @@ def section(measured):
              f"{measured['rounds']} rounds of at least {measured['requests']:,} requests; user time is sampled by the kernel, and "
              "good to some percent). *Kernel alone* is our system time against all of Redis' time: what the ratio would be if our own part took no time at all.", "", *table(rows), "",
              f"The goal is {GOAL} in total for {', '.join(GOAL_COMMANDS)}: "
-             + ("it is met by all." if not over else f"it is not met by {', '.join(over)}.")]
+             + ("it is met by all." if not over else f"it is not met by {', '.join(over)}.")
+             + f" Of its core Skua used {least_busy(rows, 'busy')}, Redis {least_busy(rows, 'peer_busy')}: what is missing the load took to send."]
     return lines
+
+
+def least_busy(rows, field):
+    """Where a server had least to do. One that waits for the load also pays for waking up."""
+    row = min(rows, key=lambda row: row[field])
+    return f"at least {row[field]:.0%} ({row['name']}, {row['size']})"
 
 
 def measure_commands(say, *, rounds=BRIEF_ROUNDS, requests=BRIEF_REQUESTS, only=(), sizes=("small", "large"),

@@ -1,6 +1,6 @@
 """What the benchmark measures: speed and CPU under skua-bench, memory per key, the executor's longest pause.
 
-Entry: pinned_server, load, speed, open_loop, bytes_per_key, growth_pause, held_up_ms; run_alone.
+Entry: pinned_server, load, speed, open_loop, bytes_per_key, growth_pause, held_up_ms, held_up_parts; run_alone.
 Servers run on one core, skua-bench on another; every figure is read from outside, except the pause, which only the
 executor itself can see.
 """
@@ -18,6 +18,8 @@ from harness.server import REDIS, ROOT, SKUA, Server
 
 SERVER_CORE, LOAD_CORE = "0", "1"
 CONNECTIONS = 50
+WINDOW_S = 0.1  # of the latency at half load: several thousand requests, and mostly none of the machine's own pauses
+HELD_UP_US = 500  # what counts as such a pause
 BENCH = pathlib.Path(os.environ.get("SKUA_BENCH", ROOT / "build" / "bin" / "skua-bench"))
 
 
@@ -57,20 +59,34 @@ def speed(servers, commands, pipeline, options):
 
 
 def open_loop(servers, rates, options):
-    """GETs that are due at a fixed rate, whether the server keeps up or not, in rounds in which the servers take turns:
-    name -> medians over the rounds. These are short, as many as fit into the time: most of them then have none of the pauses
-    of several ms that a virtual machine makes every few seconds."""
-    fields = ("p50_us", "p99_us", "p999_us", "max_us")
-    rounds = {name: [] for name in servers}
+    """GETs that are due at a fixed rate, whether the server keeps up or not, in turns of a second at most; the servers begin in turns.
+    name -> figures. The load's threads do not sleep: going to sleep and being woken takes half of their core otherwise, more
+    of it beside the faster server, and 70 us of each latency. p50_us, p99_us and p999_us are medians over windows of WINDOW_S, as
+    the kernel's and the hypervisor's own work holds up either core for milliseconds in each second (held_up_part), which would be
+    all that the p99.9 of a second shows: that is turn_p999_us, the median over whole turns."""
+    found = {name: {"windows": [], "rounds": [], "turns": []} for name in servers}
     seconds = min(1, options.seconds)
-    for _ in range(round(options.rounds * options.seconds / seconds)):
-        for name, server in servers.items():
-            document = skua_bench("-h", "127.0.0.1", "-p", server.port, "-c", CONNECTIONS, "-r", options.keys,
-                                  "-d", options.value_bytes, "-t", "get", "--rate", int(rates[name]), "--arrivals", "poisson",
-                                  "--duration", seconds, "--warm-up", options.warm_up / 2)
-            rounds[name].append(document["results"][0])
-    return {name: {"rate": rates[name], **{field: statistics.median(result[field] for result in results) for field in fields}}
-            for name, results in rounds.items()}
+    window_s = min(WINDOW_S, seconds)
+    for turn in range(round(options.rounds * options.seconds / seconds)):
+        for name, server in list(servers.items())[::-1 if turn % 2 else 1]:
+            result = skua_bench("-h", "127.0.0.1", "-p", server.port, "-c", CONNECTIONS, "-r", options.keys,
+                                "-d", options.value_bytes, "-t", "get", "--rate", int(rates[name]), "--arrivals", "poisson",
+                                "--duration", seconds, "--warm-up", options.warm_up / 2, "--window", window_s,
+                                "--no-sleep")["results"][0]
+            found[name]["windows"] += [window for window in result["series"] if window["seconds"] > window_s / 2]
+            found[name]["rounds"] += result["rounds"]
+            found[name]["turns"].append(result)
+    return {name: half_figures(rates[name], **parts) for name, parts in found.items()}
+
+
+def half_figures(rate, windows, rounds, turns):
+    """What open_loop tells of one server."""
+    def median(rows, field):
+        return statistics.median(row[field] for row in rows)
+
+    return {"rate": rate, **{field: median(windows, field) for field in ("p50_us", "p99_us", "p999_us")},
+            "turn_p999_us": median(turns, "p999_us"), "max_us": median(turns, "max_us"), "windows": len(windows),
+            "late_p99_us": median(rounds, "late_p99_us")}
 
 
 def settled_rss(server, timeout_s=30):
@@ -126,6 +142,31 @@ def held_up_ms(seconds=4):
     most. Without a hypervisor that takes the processor away it is some tens of microseconds."""
     command = ["taskset", "-c", SERVER_CORE, sys.executable, "-c", IDLE_LOOP, str(seconds)]
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) / 1e6
+
+
+# Asks for the time for so many windows: prints in how many of them a step took longer than so many microseconds.
+IDLE_WINDOWS = """
+import sys, time
+count, window_ns, most_ns = int(sys.argv[1]), float(sys.argv[2]) * 1e9, float(sys.argv[3]) * 1e3
+held, last = 0, time.monotonic_ns()
+for _ in range(count):
+    end, longest = last + window_ns, 0
+    while last < end:
+        now = time.monotonic_ns()
+        if now - last > longest:
+            longest = now - last
+        last = now
+    held += longest > most_ns
+print(held)
+"""
+
+
+def held_up_parts(cores, windows=40):
+    """In which part of windows as those of open_loop a loop that does nothing but ask for the time is held up, for longer than HELD_UP_US,
+    on each of some cores: nothing of that is a server's. All cores are busy at once: on an idle one the kernel's work would hold up nobody."""
+    loops = [subprocess.Popen(["taskset", "-c", core, sys.executable, "-c", IDLE_WINDOWS, str(windows), str(WINDOW_S), str(HELD_UP_US)],
+                              stdout=subprocess.PIPE, text=True) for core in cores]
+    return [int(loop.communicate()[0]) / windows for loop in loops]
 
 
 def run_alone(description, measure_all, section):

@@ -59,7 +59,7 @@ def speed_and_memory(kinds, options, say):
                 say(f"{result['test']} pipeline {pipeline:2} {result['server']:5} {result['rps']:11,.0f}/s {cpu}")
             if pipeline == 1:
                 half = half_load(servers, session, options, say)
-    return report.merged(sessions) | {"half": half}, memory
+    return report.merged(sessions) | {"half": half, "held_up": held_up(options, say)}, memory
 
 
 def half_load(servers, session, options, say):
@@ -71,8 +71,16 @@ def half_load(servers, session, options, say):
     for name, load_rates in (("half of its own", rates), ("the same for all", dict.fromkeys(rates, least))):
         for kind, result in measure.open_loop(servers, load_rates, options).items():
             found[name][kind] = result
-            say(f"GET, {name}: {kind} at {result['rate']:,.0f}/s p99.9 {result['p999_us']:.0f} us")
+            say(f"GET, {name}: {kind} at {result['rate']:,.0f}/s p99.9 {result['p999_us']:.0f} us, of whole turns {result['turn_p999_us']:.0f} us")
     return found
+
+
+def held_up(options, say):
+    """What the machine alone does to either core meanwhile: name -> part of the windows in which it was taken away for long."""
+    windows = max(2, round(40 * min(1, options.seconds)))
+    parts = dict(zip(("server", "load"), measure.held_up_parts((measure.SERVER_CORE, measure.LOAD_CORE), windows)))
+    say("a loop that does nothing is held up in " + ", ".join(f"{part:.0%} of the windows on the core of the {name}" for name, part in parts.items()))
+    return parts
 
 
 def small_values(kinds, options, say):

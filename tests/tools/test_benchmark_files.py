@@ -1,9 +1,11 @@
 """What `make bench` writes for the repository: the table, the picture and the figures."""
 import json
+import os
 import re
 import subprocess
 import sys
 import xml.etree.ElementTree
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +15,7 @@ from harness.server import ROOT, SKUA, Server
 
 sys.path.insert(0, str(ROOT / "bench"))
 import commands  # noqa: E402
+import measure  # noqa: E402
 import report  # noqa: E402
 import scaling  # noqa: E402
 
@@ -41,15 +44,17 @@ SHM = {"awake": {"PING": WAYS}, "pipelined": WAYS, "values": {"16 KB": WAYS},
 
 def single(name, size, ratio):
     return {"name": name, "size": size, "has_goal": name != "SREM", "us": 2 * ratio, "peer_us": 2.0, "ratio": ratio,
-            "user_us": 0.5, "peer_user_us": 1.0, "user_ratio": 0.5, "kernel_ratio": 0.25, "least": ratio, "most": ratio}
+            "user_us": 0.5, "peer_user_us": 1.0, "user_ratio": 0.5, "kernel_ratio": 0.25, "least": ratio, "most": ratio,
+            "busy": 1 - ratio / 10, "peer_busy": 0.99}
 
 
 SINGLE = {"rounds": 3, "requests": 1000, "elements": 100_000,
           "rows": [single("LPUSH", "small", 0.4), single("LPUSH", "large", 0.6), single("SREM", "large", 0.7)]}
 
 
-HALF = {"skua": {"rate": 75_000, "p50_us": 40, "p99_us": 80, "p999_us": 120},
-        "redis": {"rate": 60_000, "p50_us": 50, "p99_us": 90, "p999_us": 200}}
+HALF = {"skua": {"rate": 75_000, "p50_us": 40, "p99_us": 80, "p999_us": 120, "turn_p999_us": 2400, "late_p99_us": 20},
+        "redis": {"rate": 60_000, "p50_us": 50, "p99_us": 90, "p999_us": 200, "turn_p999_us": 2000, "late_p99_us": 21}}
+HELD_UP = {"server": 0.15, "load": 0.2}
 
 
 def times(executor_ns, thread_ns, executed=1.0):
@@ -87,7 +92,7 @@ def benchmark(servers=("skua", "redis")):
     snapshot = SNAPSHOT | {"values": {server: SNAPSHOT["values"][server] for server in servers}}
     values = {size: {server: found[server] for server in servers} for size, found in LOADING["values"].items()}
     peers = SCALING["peers"] if "redis" in servers else {}
-    return report.merged(sessions) | {"measures": MEMORY, "pause": PAUSE, "waits": WAITS, "shm": SHM, "half": half, "snapshot": snapshot,
+    return report.merged(sessions) | {"measures": MEMORY, "pause": PAUSE, "waits": WAITS, "shm": SHM, "half": half, "held_up": HELD_UP, "snapshot": snapshot,
                                       "loading": LOADING | {"values": values}, "sending": SENDING,
                                       "scaling": SCALING | {"peers": peers}} | beside
 
@@ -138,7 +143,7 @@ def test_snapshots_of_one_round():
     text = report.table(benchmark() | {"snapshot": SNAPSHOT | {"values": values}})
     assert "| longest pause, as the server says | 0.25 ms | 90.00 ms |" in text
     assert "| throughput of SET beside it | x 0.90 | x 0.90 |" in text
-    assert "held up" not in text and "full synchronisation" not in text and "Medians of 3 rounds" not in text
+    assert "does nothing was held up" not in text and "full synchronisation" not in text and "Medians of 3 rounds" not in text
 
 
 def test_loading_and_saving():
@@ -159,8 +164,41 @@ def test_sending_to_replicas():
 
 def test_latency_at_half_load():
     text = report.table(benchmark())
-    assert "| half of its own | Skua | 75,000 | 40 µs | 80 µs | 120 µs |" in text
+    assert "| half of its own | Skua | 75,000 | 40 µs | 80 µs | 120 µs | 2.40 ms | 20 µs |" in text
     assert "p99.9, Skua : Redis: **0.60** (half of its own), **0.60** (the same for all); the goal is 0.7." in text
+    assert "Of whole turns: **1.20** (half of its own), **1.20** (the same for all)." in text
+    assert "is held up for more than 500 µs in 15% of such windows on the servers' core and in 20% on the load's" in text
+
+
+def window(p999_us, seconds=0.1):
+    return {"p50_us": 30, "p99_us": 100, "p999_us": p999_us, "seconds": seconds}
+
+
+def test_the_latency_at_half_load_is_that_of_most_windows_and_what_hides_in_it_is_told(monkeypatch):
+    """A pause of the machine in one window of each turn does not make the figure, and does make that of whole turns."""
+    asked = []
+
+    def turn(*arguments):
+        asked.append(arguments)
+        port = arguments[arguments.index("-p") + 1]
+        windows = [window(port), window(port + 2), window(port + 1), window(5000), window(9000, seconds=0.01)]
+        return {"results": [{"series": windows, "rounds": [{"late_p99_us": 20}], "p999_us": 4000, "max_us": 5000}]}
+
+    monkeypatch.setattr(measure, "skua_bench", turn)
+    servers = {"skua": SimpleNamespace(port=100), "redis": SimpleNamespace(port=200)}
+    options = SimpleNamespace(rounds=2, seconds=2, keys=10, value_bytes=5, warm_up=0.5)
+    found = measure.open_loop(servers, {"skua": 700, "redis": 500}, options)
+    assert found["skua"] == {"rate": 700, "p50_us": 30, "p99_us": 100, "p999_us": 101.5, "turn_p999_us": 4000, "max_us": 5000,
+                             "windows": 16, "late_p99_us": 20}
+    assert found["redis"]["p999_us"] == 201.5
+    ports = [arguments[arguments.index("-p") + 1] for arguments in asked]
+    assert ports == [100, 200, 200, 100] * 2  # none of them always begins
+    assert all("--no-sleep" in arguments for arguments in asked)
+
+
+def test_what_the_machine_does_to_a_core_is_a_part_of_the_windows():
+    core = str(min(os.sched_getaffinity(0)))
+    assert all(part in (0, 0.5, 1) for part in measure.held_up_parts((core, core), windows=2))
 
 
 def test_the_bound_of_threads_and_executor():
@@ -283,6 +321,7 @@ def test_the_section_of_commands_names_those_over_the_goal():
     text = report.table(benchmark())
     assert "| LPUSH | large | 1.20 µs | 2.00 µs | **0.60** | 0.50 µs | 1.00 µs | 0.50 | 0.25 |" in text
     assert "it is not met by LPUSH (large)." in text  # SREM has no goal
+    assert "Of its core Skua used at least 93% (SREM, large), Redis at least 99% (LPUSH, small)" in text
     met = benchmark() | {"single_commands": {**SINGLE, "rows": SINGLE["rows"][:1]}}
     assert "it is met by all." in report.table(met)
 

@@ -35,7 +35,7 @@
 #define IO_RETRY_NS       100000 /* how long a producer sleeps whose ring had no room for all */
 #define IO_SPIN_NS        40000  /* about one wake-up of a sleeping core */
 #define IO_BELL_NS        500000 /* how long what was published waits for the bell at most: B3 */
-#define IO_BELL_RUNS      4      /* with fewer it does not wait */
+#define IO_BELL_RUNS      8      /* with fewer at the executor it does not wait */
 
 /* Both directions of a ring carry pointers whose low bits say what they are. */
 enum io_message {

@@ -15,8 +15,9 @@ static void add(struct call *call, struct slice name, int64_t increment)
     struct key key;
     if (!call_write_string(call, name, &key))
         return;
-    int64_t value = 0;
-    if (key.entry != NULL && !string_get_i64(key.entry, &value)) {
+    bool is_int = key.entry != NULL && entry_encoding(key.entry) == ENTRY_INT;
+    int64_t value = is_int ? entry_int(key.entry) : 0;
+    if (!is_int && key.entry != NULL && !string_get_i64(key.entry, &value)) {
         call_not_integer(call);
         return;
     }
@@ -24,7 +25,7 @@ static void add(struct call *call, struct slice name, int64_t increment)
         reply_error(call->out, "ERR increment or decrement would overflow");
         return;
     }
-    if (key.entry != NULL && entry_encoding(key.entry) == ENTRY_INT) {
+    if (likely(is_int)) {
         keyspace_set_int(call->exec->keyspace, key.entry, key.hash, value);
     } else {
         struct entry_options options = call_entry_options(call, &key, true);

@@ -623,12 +623,18 @@ ALWAYS_INLINE bool fits(const struct stretch *stretch, const struct request *req
            !request->is_plain;
 }
 
+/* Whether memory has to be looked at before each command of the stretch: without a limit nothing within it can change that. */
+static bool needs_room(const struct exec *exec, const struct command *command)
+{
+    return command->flags & CMD_DENYOOM && (exec->config->maxmemory != 0 || exec->evict.over_since_ns != 0);
+}
+
 /* Z4: whether nothing is to be done between two requests of the client that the first of them may have caused. */
-ALWAYS_INLINE bool is_undisturbed(const struct client *client, bool needs_room)
+ALWAYS_INLINE bool is_undisturbed(const struct client *client, bool is_limited)
 {
     const struct exec *exec = client->exec;
     return client->flags == 0 && list_is_empty(&exec->block->ready) && reply_is_empty(&exec->deferred) &&
-           (!needs_room || likely(!evict_is_over_limit(exec) && exec->evict.over_since_ns == 0));
+           (likely(!is_limited) || (!evict_is_over_limit(exec) && exec->evict.over_since_ns == 0));
 }
 
 /* Z3 */
@@ -644,7 +650,7 @@ ALWAYS_INLINE unsigned execute_stretch(struct client *client, const struct stret
                                        struct request *requests, unsigned count_max)
 {
     struct exec *exec = client->exec;
-    bool needs_room = stretch->command->flags & CMD_DENYOOM;
+    bool is_limited = needs_room(exec, stretch->command);
     unsigned done = 0;
     do {
         struct call call = begin_call(client, &requests[done]);
@@ -654,7 +660,7 @@ ALWAYS_INLINE unsigned execute_stretch(struct client *client, const struct stret
         propagate_end_unit(exec);
         exec->executing = NULL;
         done++;
-    } while (done < count_max && fits(stretch, &requests[done]) && is_undisturbed(client, needs_room));
+    } while (done < count_max && fits(stretch, &requests[done]) && is_undisturbed(client, is_limited));
     return done;
 }
 
@@ -681,7 +687,7 @@ unsigned dispatch_stretch(struct client *client, struct run *run, unsigned count
         count_max = left;
     if (count_max < 2 || !is_short(requests->command, &stretch) || !fits(&stretch, &requests[0]) ||
         !fits(&stretch, &requests[1]) || !may_stretch(client, run) ||
-        !is_undisturbed(client, stretch.command->flags & CMD_DENYOOM))
+        !is_undisturbed(client, needs_room(exec, stretch.command)))
         return 0;
     exec->blame.request.arrived_ticks = run->arrived_ticks;
     expect_reply(client, run);

@@ -246,8 +246,6 @@ static bool begin_snapshot(struct aof *aof)
                                        .aof_base = true};
     struct snapshot_sink sink = {.context = &rewrite->base, .take = base_take, .ended = snapshot_ended};
     struct aof_base *base = &rewrite->base;
-    base->exec = aof->exec;
-    base->files = aof->exec->files;
     base->size = base->unsynced = 0;
     base->status = ST_OK;
     set_state(aof, AOF_REWRITE_SAVING);
@@ -260,6 +258,9 @@ static bool begin(struct aof *aof)
 {
     struct aof_rewrite *rewrite = &aof->rewrite;
     const char *name = aof->exec->config->appendfilename;
+    /* Now: what is abandoned before the snapshot begins is unlinked, too. */
+    rewrite->base.exec = aof->exec;
+    rewrite->base.files = aof->exec->files;
     rewrite->with_log = aof->state == AOF_ON || aof->state == AOF_STARTING;
     rewrite->began_ns = now_ns(aof);
     rewrite->first_incr_seq = aof->manifest.incr_seq + 1;

@@ -181,6 +181,21 @@ def test_turned_on_where_there_is_no_file_that_could_go(servers):
     server.stop()  # waits for what the rewrite leaves to be done, and looks at the log
 
 
+@pytest.mark.core
+def test_turned_on_where_no_file_can_be_made(servers):
+    server = servers(appendonly="no")
+    log_folder(server).write_text("in the way")
+    server.redis("CONFIG SET appendonly yes")
+    wait_until(lambda: b"could not be rewritten" in server.log(), "it does not say so")
+    assert server.redis("CONFIG SET appendonly no") == "OK"
+    rewritten(server)
+    assert server.redis("SET a 1") == "OK"
+    log_folder(server).unlink()
+    assert server.redis("CONFIG SET appendonly yes") == "OK"
+    rewritten(server)
+    server.stop()
+
+
 def test_turned_off_it_keeps_what_it_had(servers):
     server = servers()
     fill(server.redis)

@@ -682,6 +682,7 @@ static void shrink_root(struct tree *tree)
         if (node_is_shared(node))
             return;
         uint64_t rows = tree->root.rows;
+        restamp(tree);
         if (node->count == 0) {
             tree->depth = 0;
             tree->root.page = page_new(tree->heap, tree->type->layout);

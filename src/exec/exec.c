@@ -496,6 +496,7 @@ static void append_pending(struct client *client, struct run *run)
  *   window_fetch_items   the entries that probably hold the keys
  *   window_fetch_values  what they refer to, and the rows in question; just before the window is executed
  *
+ * Pipelines often go to one key: of a request that has the command and the key of the one before it only its rows are asked for.
  * Of plain SETs (exec/plain.h) nothing but the bucket and the entry is touched, or the bucket alone where the entry has been seen. What
  * has been foreseen of a run is one item, of whose SETs the buckets are asked for, and of whose reads nothing. */
 struct window {
@@ -506,9 +507,11 @@ struct window {
         struct run *run;
         struct request
             *requests; /* some of the run's, which follow each other; NULL: what is foreseen of it */
-        unsigned count;
+        uint32_t count;
+        uint32_t repeats; /* a bit for each of them: it has the command and the key of the one before */
     } pieces[EXEC_WINDOW];
 };
+_Static_assert(EXEC_WINDOW <= 32, "repeats");
 
 /* Where the windows' filling has come to in the batch. */
 struct batch_cursor {
@@ -546,13 +549,16 @@ static unsigned window_add(struct window *window, struct run *run, unsigned firs
     struct db *db = run->client->db;
     struct piece *piece = &window->pieces[window->count++];
     unsigned left = run->count - first, room = EXEC_WINDOW - window->keys;
-    *piece = (struct piece){run->client, run, &run->requests[first], left < room ? left : room};
+    *piece = (struct piece){run->client, run, &run->requests[first], left < room ? left : room, 0};
     window->keys += piece->count;
     for (unsigned i = 0; i < piece->count; i++) {
         const struct request *request = &piece->requests[i];
         if (unlikely(!request->has_key))
             continue;
-        fetch_bucket(db, request);
+        if (i > 0 && request->key_hash == request[-1].key_hash && request->command == request[-1].command)
+            piece->repeats |= 1u << i;
+        else
+            fetch_bucket(db, request);
         if (request->built && !request_is_whole(request))
             prefetch_write(request->built); /* another core wrote it, and its clock is set */
     }
@@ -589,7 +595,8 @@ static void window_fetch_items(const struct window *window)
         for (unsigned i = 0; i < piece->count; i++) {
             const struct request *request = &piece->requests[i];
             const struct entry *item;
-            if (request->seen_size > 0 || !(item = likely_entry(client->db, request)))
+            if (request->seen_size > 0 || piece->repeats >> i & 1 ||
+                !(item = likely_entry(client->db, request)))
                 continue;
             prefetch(item);
             if (fetch_goes_on(request) && request->command->flags & CMD_WRITE && !request->is_plain)
@@ -620,15 +627,19 @@ static void window_fetch_values(struct exec *exec, const struct window *window)
     for (const struct piece *piece = window->pieces; piece < &window->pieces[window->count]; piece++) {
         struct db *db = piece->client->db;
         bool has_walks = !list_is_empty(&db->walks);
+        const struct entry *item = NULL;
         for (unsigned i = 0; i < piece->count; i++) {
-            /* Found once more: it may have been replaced since it was asked for. */
             const struct request *request = &piece->requests[i];
-            if (request->is_plain || (likely(!has_walks) && !fetch_goes_on(request)))
+            bool is_known = piece->repeats >> i & 1 && item;
+            if (request->is_plain || (likely(!has_walks) && !fetch_goes_on(request))) {
+                item = NULL;
                 continue;
-            const struct entry *item = likely_entry(db, request);
-            if (!item)
+            }
+            /* Found once more: it may have been replaced since it was asked for. */
+            if (!is_known && !(item = likely_entry(db, request)))
                 continue;
-            fetch_value(item, request);
+            if (!is_known)
+                fetch_value(item, request);
             if (unlikely(has_walks) && request->command->flags & CMD_WRITE)
                 key_walks_fetch_entry(&db->walks, item, request->key_hash);
             if (fetch_has_rows(item, request))

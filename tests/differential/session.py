@@ -16,6 +16,9 @@ DATABASES = (0, 1, 2, 15)
 class Tree(Reader):
     """Reads replies as (kind, content), which keeps apart everything that the wire keeps apart."""
 
+    def _string(self):
+        return None  # no short way: an item has its kind, too
+
     def _typed(self, kind, rest):
         match kind:
             case b"*" | b"~" | b">" if rest != b"-1":

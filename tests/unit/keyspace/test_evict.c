@@ -42,7 +42,7 @@ static int teardown(void **state)
 
 static void add(struct fixture *fixture, unsigned db, unsigned number, uint32_t clock, int64_t expire_ms)
 {
-    char text[32];
+    char text[64];
     struct slice key = {text, (size_t)snprintf(text, sizeof text, "key:%u", number)};
     struct entry_options options = {.expire_ms = expire_ms, .clock = clock};
     struct entry *entry = entry_new_string(fixture->keyspace->heap, key, key, &options);

@@ -18,7 +18,7 @@
  * R4  What is reachable through something with refs > 1 is shared, whatever its own count says. So whoever changes goes
  *     down from the root, copies what has refs > 1 and counts up the copy's children.
  * R5  A scattered tree with inner nodes gets a new stamp, which no tree of its heap has had before, when a leaf has another way to
- *     it than before: when a leaf is divided, joined or taken out, or a node copied. `moves` becomes another one when a row gets
+ *     it than before: when a leaf is divided, joined or taken out, a node copied, or a level taken off. `moves` becomes another one when a row gets
  *     another number in its leaf: when one is taken out. Adding a row behind the last of a leaf that has room, and changing a value, keep
  *     both. */
 #ifndef SKUA_DS_TREE_H

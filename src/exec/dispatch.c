@@ -550,21 +550,10 @@ ALWAYS_INLINE bool is_to_be_executed(struct client *client, const struct request
     return true;
 }
 
-/* The client will have something to be sent: in the chunk that the run has brought, if there is none yet. */
-ALWAYS_INLINE void expect_reply(struct client *client, struct run *run)
-{
-    client_mark_dirty(client);
-    client->active_ms = client->exec->now_ms;
-    if (run->spare && !client->out.cursor) {
-        reply_give_chunk(&client->out, run->spare);
-        run->spare = NULL;
-    }
-}
-
 void dispatch_request(struct client *client, struct run *run, struct request *request)
 {
     struct exec *exec = client->exec;
-    expect_reply(client, run);
+    client_expect_reply(client, run);
     client->argument_bytes = request->bytes;
     if (unlikely(request->is_faulty)) {
         fault(client, request->fault);
@@ -690,7 +679,7 @@ unsigned dispatch_stretch(struct client *client, struct run *run, unsigned count
         !is_undisturbed(client, needs_room(exec, stretch.command)))
         return 0;
     exec->blame.request.arrived_ticks = run->arrived_ticks;
-    expect_reply(client, run);
+    client_expect_reply(client, run);
     unsigned done = execute_stretch(client, &stretch, requests, count_max);
     account_stretch(client, &requests[done - 1], done);
     client_take_deferred(client);

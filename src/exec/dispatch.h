@@ -115,6 +115,17 @@ static inline void client_mark_dirty(struct client *client)
         list_append(&client->exec->output_dirty, &client->in_dirty);
 }
 
+/* The client will have something to be sent: in the chunk that the run has brought, if there is none yet. */
+ALWAYS_INLINE void client_expect_reply(struct client *client, struct run *run)
+{
+    client_mark_dirty(client);
+    client->active_ms = client->exec->now_ms;
+    if (run->spare && !client->out.cursor) {
+        reply_give_chunk(&client->out, run->spare);
+        run->spare = NULL;
+    }
+}
+
 /* Moves what was pushed to the client during its own request behind the reply: no reply mode drops it. */
 static inline void client_take_deferred(struct client *client)
 {

@@ -194,12 +194,7 @@ unsigned plain_execute(struct client *client, struct run *run, unsigned count)
     if (unlikely(done == 0))
         return 0;
     run->built_count = (uint16_t)(run->built_count - done);
-    client_mark_dirty(client);
-    client->active_ms = exec->now_ms;
-    if (run->spare && !client->out.cursor) {
-        reply_give_chunk(&client->out, run->spare);
-        run->spare = NULL;
-    }
+    client_expect_reply(client, run);
     reply_raw(&client->out, ok_texts, (size_t)done * OK_SIZE);
     account(client, &requests[done - 1], done);
     return done;

@@ -12,7 +12,7 @@ long commands while another skua-bench sends that one in a loop over one connect
 That one has the scheduling class SCHED_IDLE, so that it takes what the GETs leave of core 1: otherwise the two would
 measure each other, not the server. It still reads replies of 100 MB as fast as that core can.
 
-Every GET that was due is counted, also when its reply comes long after the others. Skua has three turns with each, of which the
+Every GET that was due is counted, also when its reply comes long after the others. Skua has five turns with each, of which the
 medians are shown, and the longest wait of all: a virtual machine's own pauses are in its p99.9 as long as it has only one. Those of
 redis-server are seconds long: it has one.
 """
@@ -38,7 +38,7 @@ RATE, CONNECTIONS, SECONDS = 5_000, 10, 4
 BATCH = 1_000            # elements of one command while loading
 LONG_LIMIT_S = 120       # for one long command
 SLICE_US = 500           # what a slice may add, the default of slice-us
-TURNS = {SKUA: 3, REDIS: 1}
+TURNS = {SKUA: 5, REDIS: 1}
 IDLE = "nothing"
 
 # What is shown: the command.

@@ -163,7 +163,7 @@ def _waits_table(document):
              f"How long a GET takes while another client sends one of these in a loop: to a set of {waits['members']:,} members, "
              f"among {waits['keys']:,} keys. {waits['rate']:,} GETs a second are due, whatever the server does; the client of "
              "the long command reads its replies to their end and leaves the GETs their share of the core "
-             "(`bench/pauses.py`). DEL deletes three such sets, one second after the other. Of Skua, medians of three turns.", "",
+             "(`bench/pauses.py`). DEL deletes three such sets, one second after the other. Of Skua, medians of five turns.", "",
              _row(["beside", "", *(name for _, name in WAITS), "commands"]), "|---|---|" + "--:|" * (len(WAITS) + 1)]
     for row in waits["rows"]:
         for place, server in enumerate(servers):

@@ -477,18 +477,18 @@ NO_INLINE static void apply_modes(struct client *client, const struct request *r
 }
 
 /* A client's request as a call that is about to be executed. */
-ALWAYS_INLINE struct call begin_call(struct client *client, struct request *request)
+ALWAYS_INLINE void begin_call(struct call *ret_call, struct client *client, struct request *request)
 {
-    struct call call = dispatch_call_of(client, request);
-    call.key_hash = request->key_hash;
-    call.has_key_hash = request->has_key;
-    call.built = &request->built;
-    return call;
+    dispatch_init_call(ret_call, client, request);
+    ret_call->key_hash = request->key_hash;
+    ret_call->has_key_hash = request->has_key;
+    ret_call->built = &request->built;
 }
 
 ALWAYS_INLINE void execute(struct client *client, struct request *request)
 {
-    struct call call = begin_call(client, request);
+    struct call call;
+    begin_call(&call, client, request);
     client->last_command = request->command;
     client->commands++;
     client->exec->executing = client;
@@ -642,7 +642,8 @@ ALWAYS_INLINE unsigned execute_stretch(struct client *client, const struct stret
     bool is_limited = needs_room(exec, stretch->command);
     unsigned done = 0;
     do {
-        struct call call = begin_call(client, &requests[done]);
+        struct call call;
+        begin_call(&call, client, &requests[done]);
         exec->executing = client;
         run_whole(&call);
         tell_ended(&call);
@@ -657,7 +658,8 @@ ALWAYS_INLINE unsigned execute_stretch(struct client *client, const struct stret
 static void account_stretch(struct client *client, const struct request *last, uint32_t count)
 {
     struct exec *exec = client->exec;
-    struct call call = dispatch_call_of(client, last);
+    struct call call;
+    dispatch_init_call(&call, client, last);
     uint64_t begin_ticks = exec->tick_mark, ns = take_time(&call);
     exec->blame.request.begin_ticks = exec->tick_mark - (exec->tick_mark - begin_ticks) / count;
     client->last_command = last->command;

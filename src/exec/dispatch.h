@@ -30,18 +30,25 @@ void dispatch_request(struct client *client, struct run *run, struct request *re
  * that of memory. Plain SETs (exec/plain.h) are executed without others than this. */
 bool dispatch_is_unhindered(const struct client *client);
 
-/* A client's request as a call, for telling of it or executing it. */
-ALWAYS_INLINE struct call dispatch_call_of(struct client *client, const struct request *request)
+/* Makes of a client's request a call, for telling of it or executing it. Field by field where it lies: whoever copies it reads at
+ * once what was written in pieces, and the processor waits for these to have reached the cache. */
+ALWAYS_INLINE void dispatch_init_call(struct call *ret_call, struct client *client,
+                                      const struct request *request)
 {
-    return (struct call){
-        .exec = client->exec,
-        .client = client,
-        .command = request->command,
-        .argv = request->argv,
-        .argc = request->argc,
-        .db = client->db,
-        .out = &client->out,
-    };
+    ret_call->exec = client->exec;
+    ret_call->client = client;
+    ret_call->command = request->command;
+    ret_call->argv = request->argv;
+    ret_call->argc = request->argc;
+    ret_call->db = client->db;
+    ret_call->out = &client->out;
+    ret_call->key_hash = 0;
+    ret_call->has_key_hash = false;
+    ret_call->built = NULL;
+    ret_call->taken = NULL;
+    ret_call->sliced = NULL;
+    ret_call->has_changed = false;
+    ret_call->is_replaced = false;
 }
 
 /* Executes the next requests of the run, at most `count_max`, as far as they are a stretch (Z1 to Z4); `run` is the client's oldest pending

@@ -153,7 +153,8 @@ ALWAYS_INLINE bool store(struct db *db, const struct run *run, struct request *r
 /* Y6: the rare case that the stretch took long, or had to wait. */
 NO_INLINE static void tell(struct client *client, struct request *request, uint64_t ns)
 {
-    struct call call = dispatch_call_of(client, request);
+    struct call call;
+    dispatch_init_call(&call, client, request);
     dispatch_tell_long(&call, ns);
 }
 

@@ -524,8 +524,12 @@ static unsigned look(struct loop *loop, uint64_t timeout_ns)
     }
     bool may_sleep = called == 0 && loop->event_count == 0 && timeout_ns != 0 && now >= spin_until(loop) &&
                      !atomic_load_explicit(&loop->rung, memory_order_relaxed);
-    if (may_sleep && !pollers_rest(loop))
+    if (may_sleep && !pollers_rest(loop)) {
+        /* Also when the look finds nothing: a peer that is not honest can take back what it has shown, and those that were made to
+         * stay awake are told of by nobody (E7). */
+        may_sleep = false;
         called = look_at_pollers(loop, now);
+    }
     if (called > 0 && loop->event_count == 0 && is_kernels_turn(loop, now))
         look_at_kernel(loop, now);
     if (called == 0 && loop->event_count == 0) {

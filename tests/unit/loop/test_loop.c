@@ -430,6 +430,54 @@ static void a_real_loop_sleeps_until_a_timer_is_due(void **state)
     loop_free(loop);
 }
 
+/* ---- Pollers ---------------------------------------------------------------------------------------- */
+
+/* A poller that does not come to rest, although looking at it finds nothing: shared memory whose other side shows something and takes
+ * it back. */
+struct restless {
+    struct loop_poller poller;
+    unsigned looks, rests;
+    bool rests_now;
+};
+
+static unsigned look_in_vain(struct loop_poller *poller, uint64_t now)
+{
+    container_of(poller, struct restless, poller)->looks++;
+    return 0;
+}
+
+static bool refuse_to_rest(struct loop_poller *poller)
+{
+    struct restless *restless = container_of(poller, struct restless, poller);
+    restless->rests++;
+    return restless->rests_now;
+}
+
+static void forget_poller(struct loop_poller *poller)
+{
+}
+
+static void a_loop_does_not_sleep_while_a_poller_does_not_rest(void **state)
+{
+    struct loop *loop = new_loop();
+    struct alarm alarm = make_alarm(loop);
+    struct restless restless = {
+        .poller = {.look = look_in_vain, .rest = refuse_to_rest, .free = forget_poller}};
+    loop_add_poller(loop, &restless.poller);
+    loop_timer_start(loop, &alarm.timer, loop_now_ns(loop) + 20 * SECOND_NS);
+    for (unsigned i = 1; i <= 3; i++) {
+        assert_int_equal(loop_poll(loop, UINT64_MAX), 0);
+        assert_int_equal(alarm.fired, 0); /* it has not waited for it */
+        assert_int_equal(restless.rests, i);
+        assert_int_equal(restless.looks, 2 * i);
+    }
+    restless.rests_now = true;
+    loop_timer_start(loop, &alarm.timer, loop_now_ns(loop) + 1000000);
+    assert_int_equal(loop_poll(loop, UINT64_MAX), 1);
+    assert_int_equal(alarm.fired, 1);
+    loop_free(loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -444,6 +492,7 @@ int main(void)
         cmocka_unit_test(many_timers_fire_in_order),
         cmocka_unit_test(timers_may_be_changed_while_others_fire),
         cmocka_unit_test(a_real_loop_sleeps_until_a_timer_is_due),
+        cmocka_unit_test(a_loop_does_not_sleep_while_a_poller_does_not_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -131,10 +131,11 @@ static enum evict_choice make_room(struct exec *exec)
     return choice;
 }
 
-/* What goes is decided where changes come from; and nothing goes while it comes. */
+/* What goes is decided where changes come from; and nothing goes while it comes, nor in a pause, in which nothing changes: a primary that
+ * hands its role over waits in one until its replica has everything. */
 static bool evicts_nothing(const struct exec *exec)
 {
-    if (exec->hindrances & EXEC_LOADING)
+    if (exec->hindrances & EXEC_LOADING || exec->pause_until_ms != 0)
         return true;
     return exec->is_replica && exec->config->replica_ignore_maxmemory;
 }
@@ -161,9 +162,9 @@ bool evict_step(struct exec *exec)
 {
     bool is_over = evict_is_over_limit(exec);
     enum evict_choice choice = EVICT_CHOSEN;
-    bool may_evict = exec->pause_until_ms == 0 && !evicts_nothing(exec);
-    if (is_over && policies[exec->config->maxmemory_policy].evicts && may_evict) {
+    if (is_over && policies[exec->config->maxmemory_policy].evicts && !evicts_nothing(exec)) {
         choice = make_room(exec);
+        block_serve_ready(exec->block); /* those who hear that a key is gone */
         is_over = choice != EVICT_CHOSEN;
     }
     note_over(exec, is_over);

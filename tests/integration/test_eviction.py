@@ -124,6 +124,37 @@ def test_a_lower_limit_is_reached_without_commands(r, config):
     assert 0 < r("DBSIZE") < 1500
 
 
+def test_nothing_goes_in_a_pause(r, connect, config):
+    """Nor for who comes meanwhile: what a primary holds that hands its role over is what its replica is waiting for."""
+    nothing_is_on_its_way(r)
+    fill(r, 1000)
+    r("CONFIG RESETSTAT")
+    writer = connect()
+    assert r("CLIENT PAUSE 100000 WRITE") == "OK"
+    config(maxmemory_policy="allkeys-random", maxmemory=used(r) - 500000)
+    writer.send("SET more text")
+    eventually(lambda: r.info("clients")["blocked_clients"] == "1", "the writer is held")
+    assert evicted(r) == 0
+    assert r("DBSIZE") == 1000
+    assert r("CLIENT UNPAUSE") == "OK"
+    assert writer.reply() == "OK"
+    assert evicted(r) > 0
+
+
+@pytest.mark.skua_only("since Redis 7.2 XREADGROUP hears that its key is gone")
+def test_who_waits_for_a_group_hears_that_upkeep_has_evicted_it(r, connect, config):
+    """At once, not with the next command or with the next keys that expire."""
+    waiting = connect()
+    r("XADD k * f v")
+    r("XGROUP CREATE k g $")
+    r("DEBUG SET-ACTIVE-EXPIRE 0")
+    waiting.send("XREADGROUP GROUP g c BLOCK 0 STREAMS k >")
+    eventually(lambda: r.info("clients")["blocked_clients"] == "1", "it waits")
+    config(maxmemory_policy="allkeys-random", maxmemory=1)
+    assert waiting.reply() == Error("NOGROUP No such key 'k' or consumer group 'g' in XREADGROUP with GROUP option")
+    r("DEBUG SET-ACTIVE-EXPIRE 1")
+
+
 # ---- Which keys go --------------------------------------------------------------------------------------
 
 

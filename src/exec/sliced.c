@@ -435,6 +435,8 @@ static uint64_t next_length_ns(struct sliced_table *table)
 {
     const struct exec *exec = table->exec;
     uint64_t length_ns = (uint64_t)exec->config->slice_us * 1000;
+    if (length_ns == 0) /* there are no slices any more: what is long ends in this one */
+        return UINT64_MAX;
     if (exec->stats.batches != table->batches_seen)
         table->short_left = BUSY_SLICES;
     table->batches_seen = exec->stats.batches;

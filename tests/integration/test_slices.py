@@ -621,6 +621,17 @@ def test_slice_us_zero_runs_everything_in_one_go(r, connect, config, stopped):
     assert r("SUNIONSTORE d k") == COUNT
 
 
+def test_with_slice_us_zero_what_is_long_ends_in_one_go(r, begin, config):
+    """A slice of no time would be one of a single element."""
+    fill(r, "SADD", "k")
+    clients = [begin("SMEMBERS k"), begin("SUNIONSTORE d k")]
+    config(slice_us=0)
+    before = int(r.info("stats")["slices_run"])
+    go_on(r)
+    assert len(clients[0].reply()) == clients[1].reply() == COUNT
+    assert int(r.info("stats")["slices_run"]) - before == 2
+
+
 def test_more_long_commands_than_there_is_room_for(r, connect, stopped):
     """One more than may be long at once: it waits, and comes in its turn."""
     fill(r, "SADD", "k", 600)

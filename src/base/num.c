@@ -19,8 +19,11 @@
 #define DIGITS_DOUBLE_MAX    17 /* always enough to tell two doubles apart */
 #define DIGITS_DOUBLE_SURE   15 /* a decimal with this many survives the way through a normal double */
 #define DECIMALS_FEW         6
-#define EXPONENT_FIXED_MIN   (-4)
+#define ZEROS_BEHIND_MAX     7 /* of an integer that is written without an exponent */
+#define DECIMALS_FIXED       6 /* so many are written without an exponent, whatever is in front of them; */
+#define EXPONENT_FIXED       4 /* more only where the exponent would be smaller */
 #define INTEGER_EXACT_MAX    (INT64_C(1) << 53)
+#define INTEGER_PLAIN_MAX    (INT64_C(1) << 62) /* integers up to this are written in full */
 
 #define PAIRS_OF_TEN(t) t "0" t "1" t "2" t "3" t "4" t "5" t "6" t "7" t "8" t "9"
 static const char digit_pairs[] =
@@ -328,26 +331,32 @@ static void decimal_shortest(struct decimal *ret_decimal, double value)
         ret_decimal->count--;
 }
 
-/* Lays digits out as printf's %.17g does: scientific when the exponent is below -4 or at least 17. */
+/* "d.ddde+x"; the exponent has as many digits as it needs. */
+static size_t decimal_write_scientific(const struct decimal *decimal, char *ret_text)
+{
+    char *at = ret_text;
+    *at++ = decimal->digits[0];
+    if (decimal->count > 1) {
+        *at++ = '.';
+        memcpy(at, decimal->digits + 1, (size_t)decimal->count - 1);
+        at += decimal->count - 1;
+    }
+    *at++ = 'e';
+    *at++ = decimal->exponent < 0 ? '-' : '+';
+    at += num_format_u64((unsigned)abs(decimal->exponent), at);
+    return (size_t)(at - ret_text);
+}
+
+/* Lays digits out as Redis does from 7.2 on: what clients compare as text is the same there. */
 static size_t decimal_write(const struct decimal *decimal, char *ret_text)
 {
     char *at = ret_text;
     int count = decimal->count, exponent = decimal->exponent;
-    if (exponent < EXPONENT_FIXED_MIN || exponent >= DIGITS_DOUBLE_MAX) {
-        *at++ = decimal->digits[0];
-        if (count > 1) {
-            *at++ = '.';
-            memcpy(at, decimal->digits + 1, (size_t)count - 1);
-            at += count - 1;
-        }
-        *at++ = 'e';
-        *at++ = exponent < 0 ? '-' : '+';
-        unsigned magnitude = (unsigned)abs(exponent);
-        if (magnitude < 10)
-            *at++ = '0';
-        at += num_format_u64(magnitude, at);
-        return (size_t)(at - ret_text);
-    }
+    int decimals = count - 1 - exponent;
+    bool is_plain = decimals > 0 ? decimals <= DECIMALS_FIXED || abs(exponent) < EXPONENT_FIXED
+                                 : exponent < count + ZEROS_BEHIND_MAX;
+    if (!is_plain)
+        return decimal_write_scientific(decimal, ret_text);
     if (exponent < 0) {
         *at++ = '0';
         *at++ = '.';
@@ -379,7 +388,7 @@ size_t num_format_double(double value, char ret_text[static NUM_DOUBLE_TEXT_MAX]
         memcpy(ret_text + size, "inf", 3);
         return size + 3;
     }
-    if (value <= (double)INTEGER_EXACT_MAX && value == (double)(uint64_t)value)
+    if (value <= (double)INTEGER_PLAIN_MAX && value == (double)(uint64_t)value)
         return size + num_format_u64((uint64_t)value, ret_text + size);
     struct decimal decimal;
     decimal_shortest(&decimal, value);

@@ -28,8 +28,8 @@ bool num_parse_memory(struct slice text, int64_t *ret_bytes);
 size_t num_format_i64(int64_t value, char ret_text[static NUM_I64_TEXT_MAX]);
 size_t num_format_u64(uint64_t value, char ret_text[static NUM_I64_TEXT_MAX]);
 
-/* Shortest digits that read back as the same double, laid out as %.17g does ("3.1", "1e+100", "inf", "-inf",
- * "nan"). */
+/* Integers up to 2^62 in full, else the shortest digits that read back as the same double, laid out as Redis does from
+ * 7.2 on: "3.1", "0.00001", "1e-7", "1e+100", "1.23456789e+4", "inf", "-inf", "nan". */
 size_t num_format_double(double value, char ret_text[static NUM_DOUBLE_TEXT_MAX]);
 
 /* As INCRBYFLOAT answers: fixed notation, 17 decimals, trailing zeros removed. */

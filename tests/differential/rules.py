@@ -88,7 +88,7 @@ def _same_scores(ours, theirs, same):
 
 
 def _digits(words, ours, theirs, grammar):
-    """Redis 7.0 writes 17 digits of a score, later versions as few as name it."""
+    """Redis 7.0 writes 17 digits of a score, later versions as few as name it, and the exponent elsewhere and shorter."""
     return (words[0].startswith((b"z", b"bz"))
             and _same_scores(ours, theirs, lambda a, b: float(a) == float(b) and b in ("%.17g" % float(b), "-0")))
 
@@ -216,8 +216,9 @@ def _stream_nodes(words, ours, theirs, grammar):
 
 
 def _least_rank(words, ours, theirs, grammar):
-    """LPOS with the smallest of all integers as RANK, which has no positive counterpart."""
-    return (words[0] == b"lpos" and b"-9223372036854775808" in words[3:]
+    """LPOS with the smallest of all integers as RANK, LREM with it as count: it has no positive counterpart."""
+    return ((words[0] == b"lpos" and b"-9223372036854775808" in words[3:]
+             or words[0] == b"lrem" and words[2] == b"-9223372036854775808")
             and ours[0] == "-" and ours[1].startswith("ERR value is out of range, value must between -9223372036854775807"))
 
 

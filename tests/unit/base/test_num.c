@@ -134,12 +134,26 @@ static void doubles_in_known_texts(void **state)
     assert_double_text(4668782.10808, "4668782.10808"); /* times 10^5 it is no integer, times 10^6 it is */
     assert_double_text(-0.0923, "-0.0923");
     assert_double_text(0.0001, "0.0001");
-    assert_double_text(0.00001, "1e-05");
-    assert_double_text(1.25e-7, "1.25e-07");
+    assert_double_text(0.00001, "0.00001");
+    assert_double_text(0.000001, "0.000001");
+    assert_double_text(0.0000125, "1.25e-5");
+    assert_double_text(1e-7, "1e-7");
+    assert_double_text(1.25e-7, "1.25e-7");
+    assert_double_text(0.00012345678, "1.2345678e-4");
+    assert_double_text(-0.0012345678901234567, "-0.0012345678901234567");
+    assert_double_text(1234.123456789, "1234.123456789");
+    assert_double_text(12345.123456, "12345.123456");
+    assert_double_text(12345.1234567, "1.23451234567e+4");
     assert_double_text(1e15, "1000000000000000");
     assert_double_text(1e16, "10000000000000000");
-    assert_double_text(1e17, "1e+17");
-    assert_double_text(123456789012345680.0, "1.2345678901234568e+17");
+    assert_double_text(1e18, "1000000000000000000");
+    assert_double_text(0x1.fffffffffffffp61, "4611686018427387392");
+    assert_double_text(0x1p62, "4611686018427387904");
+    assert_double_text(1e19, "1e+19");
+    assert_double_text(1.2345678901234e19, "12345678901234000000");
+    assert_double_text(1e21, "1e+21");
+    assert_double_text(123456789012345680000.0, "123456789012345680000");
+    assert_double_text(-1.5e300, "-1.5e+300");
     assert_double_text(12345678901234568.0, "12345678901234568");
     assert_double_text(9007199254740993.0, "9007199254740992");
     assert_double_text(1e100, "1e+100");
@@ -190,7 +204,8 @@ static void doubles_are_shortest(void **state)
         text[size] = '\0';
         assert_true(strchr(text, '.') == NULL || strchr(text, 'e') != NULL || text[size - 1] != '0');
         int digits = count_digits_of(text);
-        if (digits > 1) {
+        bool is_in_full = fabs(value) <= 0x1p62 && value == (double)(int64_t)value;
+        if (digits > 1 && !is_in_full) {
             snprintf(shorter, sizeof(shorter), "%.*e", digits - 2, value);
             assert_true(strtod(shorter, NULL) != value);
         }

@@ -218,6 +218,14 @@ def test_what_lpos_refuses(r, is_redis):
     assert r("LPOS k a RANK") == SYNTAX_ERROR
 
 
+@pytest.mark.skua_only("since Valkey 8")
+def test_lrem_refuses_the_count_that_has_no_positive_counterpart(r):
+    r("RPUSH k a")
+    assert r("LREM", "k", -(2**63), "a") == Error(
+        "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
+    assert r("LREM", "k", -(2**63) + 1, "a") == 1
+
+
 @pytest.mark.skua_only("since Redis 7.2")
 def test_lpos_refuses_the_rank_that_has_no_positive_counterpart(r):
     r("RPUSH k a")

@@ -271,7 +271,7 @@ bool load_run(const struct load_settings *settings, int64_t server_pid, load_wat
     ret_result->complete = !load.ended_by_user && ret_result->problem[0] == '\0';
     set_duration(&load, ret_result);
     set_cpu(ret_result, &before, &after);
-    ret_result->seconds = series_take(&load.series, ret_result->duration_s, &ret_result->second_count);
+    ret_result->windows = series_take(&load.series, ret_result->duration_s, &ret_result->window_count);
     load_done(&load);
     return ret_result->complete;
 }
@@ -284,6 +284,6 @@ void load_result_done(struct bench_result *result)
     for (unsigned i = 0; i < result->command_count; i++)
         histogram_done(&result->commands[i].latency);
     mem_free(result->commands);
-    mem_free(result->seconds);
+    mem_free(result->windows);
     *result = (struct bench_result){.server = 0};
 }

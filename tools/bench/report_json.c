@@ -225,18 +225,18 @@ static void put_series(struct json *json, const struct report_cell *cell)
 {
     begin_array(json, "series");
     for (size_t i = 0; i < cell->run_count; i++)
-        for (unsigned j = 0; j < cell->runs[i]->second_count; j++) {
-            const struct bench_second *second = &cell->runs[i]->seconds[j];
+        for (unsigned j = 0; j < cell->runs[i]->window_count; j++) {
+            const struct bench_window *window = &cell->runs[i]->windows[j];
             json_object_begin(json);
             put_unsigned(json, "round", cell->runs[i]->round + 1);
-            put_fixed(json, "second", second->begin_s, DIGITS);
-            put_fixed(json, "seconds", second->length_s, DIGITS);
-            put_unsigned(json, "requests", second->requests);
-            put_unsigned(json, "failures", second->failures);
-            put_us(json, "p50_us", second->p50_ns);
-            put_us(json, "p99_us", second->p99_ns);
-            put_us(json, "p999_us", second->p999_ns);
-            put_us(json, "max_us", second->max_ns);
+            put_fixed(json, "second", window->begin_s, DIGITS);
+            put_fixed(json, "seconds", window->length_s, DIGITS);
+            put_unsigned(json, "requests", window->requests);
+            put_unsigned(json, "failures", window->failures);
+            put_us(json, "p50_us", window->p50_ns);
+            put_us(json, "p99_us", window->p99_ns);
+            put_us(json, "p999_us", window->p999_ns);
+            put_us(json, "max_us", window->max_ns);
             json_object_end(json);
         }
     json_array_end(json);

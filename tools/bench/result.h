@@ -40,8 +40,8 @@ struct bench_text {
     uint64_t count; /* how often this same text came */
 };
 
-/* One second of the run, or what --window made of it (the last one may be shorter). */
-struct bench_second {
+/* One window of the run: a second, or what --window says (the last one may be shorter). */
+struct bench_window {
     double begin_s, length_s; /* from the beginning of what is measured */
     uint64_t requests;        /* replies in it; requests / length_s is its rate */
     uint64_t failures;        /* errors, wrong types, mismatches, and lost ones */
@@ -83,9 +83,9 @@ struct bench_result {
 
     struct bench_command_result *commands; /* command_count of them, in the order of the workload */
     unsigned command_count;
-    /* second_count of them; at most BENCH_SECONDS_MAX, later ones are not kept */
-    struct bench_second *seconds;
-    unsigned second_count;
+    /* window_count of them; at most BENCH_WINDOWS_MAX, later ones are not kept */
+    struct bench_window *windows;
+    unsigned window_count;
 
     /* CPU of the server's process, all its threads, over what was measured. */
     bool has_server_cpu;
@@ -96,7 +96,7 @@ struct bench_result {
     double own_cores;
 };
 
-#define BENCH_SECONDS_MAX 7200u
+#define BENCH_WINDOWS_MAX 7200u
 
 /* What a user calls the latency of the run: `response` in an open loop, `service` in a closed one. */
 static inline const struct histogram *bench_latency(const struct bench_result *result)
@@ -135,7 +135,7 @@ struct bench_settings {
     uint64_t requests; /* per run; 0: by duration */
     double duration_s; /* per run; 0: by requests */
     double warm_up_s;
-    double window_s;              /* length of struct bench_second */
+    double window_s;              /* length of struct bench_window */
     double rate;                  /* requests a second in an open loop; 0: closed loop */
     bool poisson;                 /* open loop: random arrivals rather than evenly spaced ones */
     bool no_sleep;                /* the tool's threads looked for replies instead of sleeping */

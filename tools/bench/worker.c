@@ -18,7 +18,7 @@
 #include "base/scheduling.h"
 
 #define EVENTS_MAX        256
-#define TICK_NS           UINT64_C(100000000) /* longest sleep, so that stopping and seconds are noticed */
+#define TICK_NS           UINT64_C(100000000) /* longest sleep, so that stopping and windows are noticed */
 #define SCAN_NS           UINT64_C(5000000)   /* how often broken connections are looked at */
 #define RETRY_NS          UINT64_C(20000000) /* before the second attempt to connect anew, doubled each time */
 #define RETRY_DOUBLINGS   6u
@@ -66,7 +66,7 @@ COLD static void note(struct worker *worker, const char *text, size_t length)
 
 static void count_failure(struct worker *worker)
 {
-    worker->second_counts.failures++;
+    worker->window_counts.failures++;
     atomic_fetch_add_explicit(&worker->live.failures, 1, memory_order_relaxed);
 }
 
@@ -136,9 +136,9 @@ static void count_reply(struct worker *worker, const struct entry *entry, uint32
         histogram_record(&worker->service, service);
     }
     histogram_record(&group->latency, latency);
-    histogram_record(&worker->second, latency);
+    histogram_record(&worker->window, latency);
     worker->counts.requests++;
-    worker->second_counts.requests++;
+    worker->window_counts.requests++;
     worker->last_ns = worker->now_ns;
     if (unlikely(type == SKUA_ERROR)) {
         count_error(worker, group, item);
@@ -650,14 +650,14 @@ COLD static void scan_broken(struct worker *worker)
     }
 }
 
-static void close_seconds(struct worker *worker)
+static void close_windows(struct worker *worker)
 {
-    while (worker->now_ns >= worker->second_end_ns) {
-        worker->second_counts.backlog = worker->backlog_end;
-        series_close_second(worker->series, worker->second_index++, &worker->second_counts, &worker->second);
-        worker->second_counts = (struct second_counts){0};
-        histogram_clear(&worker->second);
-        worker->second_end_ns += worker->settings->window_ns;
+    while (worker->now_ns >= worker->window_end_ns) {
+        worker->window_counts.backlog = worker->backlog_end;
+        series_close_window(worker->series, worker->window_index++, &worker->window_counts, &worker->window);
+        worker->window_counts = (struct window_counts){0};
+        histogram_clear(&worker->window);
+        worker->window_end_ns += worker->settings->window_ns;
     }
 }
 
@@ -698,7 +698,7 @@ static void wait_start(struct worker *worker)
     worker->now_ns = worker->heard_ns = load_now_ns();
     worker->begin_ns = worker->last_ns = start_ns + settings->warm_up_ns;
     worker->end_ns = settings->duration_ns != 0 ? worker->begin_ns + settings->duration_ns : UINT64_MAX;
-    worker->second_end_ns = worker->begin_ns + settings->window_ns;
+    worker->window_end_ns = worker->begin_ns + settings->window_ns;
     if (settings->rate > 0)
         arrivals_init(&worker->arrivals, settings->rate, settings->poisson, start_ns, worker->index,
                       settings->threads, &worker->rng);
@@ -737,7 +737,7 @@ static void worker_loop(struct worker *worker)
         if (is_over(worker, &stopped_ns))
             break;
         wait_events(worker);
-        close_seconds(worker);
+        close_windows(worker);
         if (unlikely(worker->broken_count > 0) && worker->now_ns >= scanned_ns + SCAN_NS) {
             scanned_ns = worker->now_ns;
             scan_broken(worker);
@@ -745,9 +745,9 @@ static void worker_loop(struct worker *worker)
     }
     if (worker->settings->rate > 0)
         note_backlog(worker);
-    if (worker->second_counts.requests > 0 || worker->second_counts.failures > 0) {
-        worker->second_counts.backlog = worker->backlog_end;
-        series_close_second(worker->series, worker->second_index, &worker->second_counts, &worker->second);
+    if (worker->window_counts.requests > 0 || worker->window_counts.failures > 0) {
+        worker->window_counts.backlog = worker->backlog_end;
+        series_close_window(worker->series, worker->window_index, &worker->window_counts, &worker->window);
     }
 }
 
@@ -805,7 +805,7 @@ void worker_init(struct worker *worker, const struct load_settings *settings, st
     }
     histogram_init(&worker->service, HISTOGRAM_BITS);
     histogram_init(&worker->late, HISTOGRAM_BITS);
-    histogram_init(&worker->second, HISTOGRAM_BITS_COARSE);
+    histogram_init(&worker->window, HISTOGRAM_BITS_COARSE);
 }
 
 void worker_done(struct worker *worker)
@@ -817,7 +817,7 @@ void worker_done(struct worker *worker)
         histogram_done(&worker->groups[i].latency);
     histogram_done(&worker->service);
     histogram_done(&worker->late);
-    histogram_done(&worker->second);
+    histogram_done(&worker->window);
     mem_free(worker->entries);
     mem_free(worker->conns);
     mem_free(worker->flush);

@@ -95,10 +95,10 @@ struct worker {
     struct bench_command_result groups[WORKLOAD_GROUPS_MAX];
     struct histogram service; /* open loop only; in a closed one the groups have it */
     struct histogram late;    /* open loop only: see struct bench_result */
-    struct histogram second;  /* latency in the second under way */
-    struct second_counts second_counts;
-    unsigned second_index;
-    uint64_t second_end_ns;
+    struct histogram window;  /* latency in the window under way */
+    struct window_counts window_counts;
+    unsigned window_index;
+    uint64_t window_end_ns;
     uint64_t backlog_max, backlog_end;
     bool failed; /* could not go on: problem says why */
     char problem[256];

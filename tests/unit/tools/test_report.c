@@ -17,7 +17,7 @@
 
 #define ROUNDS   3
 #define REQUESTS 1000
-#define SECONDS  2
+#define WINDOWS  2
 
 /* Two servers, "fast" twice as quick as "slow" but for a test's own slip; latencies of 100 us and 200 us. */
 struct sample {
@@ -26,7 +26,7 @@ struct sample {
     struct bench_workload workloads[2];
     struct bench_result results[2 * 2 * ROUNDS];
     struct bench_command_result commands[2 * 2 * ROUNDS];
-    struct bench_second seconds[2 * 2 * ROUNDS][SECONDS];
+    struct bench_window windows[2 * 2 * ROUNDS][WINDOWS];
 };
 
 static void fill_run(struct sample *sample, unsigned index, unsigned server, unsigned workload,
@@ -39,13 +39,13 @@ static void fill_run(struct sample *sample, unsigned index, unsigned server, uns
         .workload = workload,
         .round = round,
         .complete = true,
-        .duration_s = SECONDS * factor,
+        .duration_s = WINDOWS * factor,
         .rps = 100000 / factor,
         .counts = {.requests = REQUESTS},
         .commands = &sample->commands[index],
         .command_count = 1,
-        .seconds = sample->seconds[index],
-        .second_count = SECONDS,
+        .windows = sample->windows[index],
+        .window_count = WINDOWS,
         .has_server_cpu = true,
         .cpu_user_us = 2 * factor,
         .cpu_sys_us = 1 * factor,
@@ -57,10 +57,10 @@ static void fill_run(struct sample *sample, unsigned index, unsigned server, uns
     sample->commands[index] = (struct bench_command_result){.name = "get", .requests = REQUESTS};
     histogram_init(&sample->commands[index].latency, HISTOGRAM_BITS);
     histogram_merge(&sample->commands[index].latency, &run->service);
-    for (int i = 0; i < SECONDS; i++)
-        sample->seconds[index][i] = (struct bench_second){.begin_s = i,
+    for (int i = 0; i < WINDOWS; i++)
+        sample->windows[index][i] = (struct bench_window){.begin_s = i,
                                                           .length_s = 1,
-                                                          .requests = REQUESTS / SECONDS,
+                                                          .requests = REQUESTS / WINDOWS,
                                                           .p50_ns = 100000,
                                                           .p99_ns = 120000,
                                                           .max_ns = 900000};

@@ -234,6 +234,8 @@ static void submit(struct worker_pool *pool, struct lane *lane, void (*work)(voi
         lane->queued++;
     }
     pthread_mutex_unlock(&pool->lock);
+    if (unlikely(needs_help))
+        pthread_cond_signal(&pool->plain.some);
     if (full) {
         mem_free(job);
         run_job(pool, work, argument);
@@ -241,8 +243,6 @@ static void submit(struct worker_pool *pool, struct lane *lane, void (*work)(voi
     }
     if (wake)
         pthread_cond_signal(&lane->some);
-    if (unlikely(needs_help))
-        pthread_cond_signal(&pool->plain.some);
 }
 
 void worker_submit(struct worker_pool *pool, void (*work)(void *argument), void *argument)

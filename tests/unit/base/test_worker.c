@@ -176,6 +176,27 @@ static void bulk_work_that_waits_long_is_done_by_others(void **state)
     worker_pool_free(pool);
 }
 
+/* Also where it has filled its queue, so that no more of it gets in. */
+static void bulk_work_that_fills_its_queue_is_done_by_others(void **state)
+{
+    struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
+    struct worker_pool *pool = worker_pool_new(1, 1);
+    worker_submit_bulk(pool, wait_at_gate, &gate);
+    pthread_mutex_lock(&gate.lock);
+    while (!atomic_load(&gate.entered))
+        pthread_cond_wait(&gate.opened, &gate.lock);
+    pthread_mutex_unlock(&gate.lock);
+    for (unsigned i = 0; i < WORKER_QUEUE_MAX; i++)
+        worker_submit_bulk(pool, nothing, NULL);
+    for (unsigned tries = 0; worker_pending(pool) > WORKER_QUEUE_MAX / 2 && tries < 1000; tries++) {
+        usleep(10000);
+        worker_submit_bulk(pool, nothing, NULL);
+    }
+    assert_in_range(worker_pending(pool), 1, WORKER_QUEUE_MAX / 2);
+    open_gate(&gate);
+    worker_pool_free(pool);
+}
+
 static void without_bulk_threads_the_others_do_all(void **state)
 {
     struct worker_pool *pool = worker_pool_new(1, 0);
@@ -281,6 +302,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_slows_the_submitter),
         cmocka_unit_test(bulk_work_has_threads_of_its_own),
         cmocka_unit_test(bulk_work_that_waits_long_is_done_by_others),
+        cmocka_unit_test(bulk_work_that_fills_its_queue_is_done_by_others),
         cmocka_unit_test(without_bulk_threads_the_others_do_all),
         cmocka_unit_test(a_large_block_is_freed_by_a_worker),
         cmocka_unit_test(a_worker_gives_a_large_block_back_piece_by_piece),

@@ -152,7 +152,7 @@ void element_unref(struct element element)
         blob_unref(element_blob(element));
 }
 
-enum status element_batch_make(struct element_batch *batch, const struct slice *texts, uint32_t count)
+enum status element_batch_make_many(struct element_batch *batch, const struct slice *texts, uint32_t count)
 {
     batch->count = count;
     batch->elements = batch->few;
@@ -172,12 +172,6 @@ enum status element_batch_make(struct element_batch *batch, const struct slice *
         return ST_NOMEM;
     }
     return ST_OK;
-}
-
-void element_batch_done(struct element_batch *batch)
-{
-    if (batch->elements != batch->few)
-        mem_free(batch->elements);
 }
 
 size_t element_memory(struct element element)

@@ -14,8 +14,11 @@
 #define SKUA_DS_ELEMENT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
+#include "base/alloc.h"
 #include "base/hash.h"
 #include "base/num.h"
 #include "base/slice.h"
@@ -44,6 +47,19 @@ struct element {
     uint8_t kind; /* enum element_kind */
 };
 
+/* As an assignment, with size and kind written as one word: whoever copies an element that was just made reads them at once, and the
+ * processor would wait until the pieces have reached the cache. */
+ALWAYS_INLINE void element_put(struct element *ret_element, const char *data, size_t size,
+                               enum element_kind kind)
+{
+    _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && sizeof(struct element) == 16 &&
+                       offsetof(struct element, size) == 8 && offsetof(struct element, kind) == 10,
+                   "the second word is size and kind");
+    uint64_t word = (uint16_t)size | (uint64_t)kind << 16;
+    ret_element->data = data;
+    memcpy((char *)ret_element + offsetof(struct element, size), &word, sizeof word);
+}
+
 /* Room for what element_make writes and for the text of an integer. */
 typedef char element_scratch[NUM_I64_TEXT_MAX];
 
@@ -60,7 +76,7 @@ ALWAYS_INLINE enum status element_make(struct slice text, element_scratch scratc
     bool is_name = text.size > 0 && (uint8_t)(text.data[0] - '0') > 9 && text.data[0] != '-';
     if (unlikely(!is_name || text.size > ELEMENT_BYTES_MAX))
         return element_make_slow(text, scratch, ret_element);
-    *ret_element = (struct element){text.data, (uint16_t)text.size, ELEMENT_BYTES};
+    element_put(ret_element, text.data, text.size, ELEMENT_BYTES);
     return ST_OK;
 }
 
@@ -152,10 +168,31 @@ struct element_batch {
     element_scratch few_scratches[ELEMENT_BATCH_FEW];
 };
 
+/* The same as element_batch_make, of any number. */
+enum status element_batch_make_many(struct element_batch *batch, const struct slice *texts, uint32_t count);
+
 /* ST_NOMEM: nothing was made. The texts must stay as long as the batch, and the batch where it is. */
-enum status element_batch_make(struct element_batch *batch, const struct slice *texts, uint32_t count);
+ALWAYS_INLINE enum status element_batch_make(struct element_batch *batch, const struct slice *texts,
+                                             uint32_t count)
+{
+    if (unlikely(count > 2)) /* a member, or a field and its value */
+        return element_batch_make_many(batch, texts, count);
+    batch->count = count;
+    batch->elements = batch->few;
+    if (unlikely(element_make(texts[0], batch->few_scratches[0], &batch->few[0]) != ST_OK))
+        return ST_NOMEM;
+    if (count > 1 && unlikely(element_make(texts[1], batch->few_scratches[1], &batch->few[1]) != ST_OK)) {
+        element_unref(batch->few[0]);
+        return ST_NOMEM;
+    }
+    return ST_OK;
+}
 /* Forgets the batch. The references of blobs are the caller's from element_batch_make on. */
-void element_batch_done(struct element_batch *batch);
+ALWAYS_INLINE void element_batch_done(struct element_batch *batch)
+{
+    if (unlikely(batch->elements != batch->few))
+        mem_free(batch->elements);
+}
 
 /* Bytes outside the place where the element is stored. */
 size_t element_memory(struct element element);

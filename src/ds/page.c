@@ -167,23 +167,25 @@ ALWAYS_INLINE bool append_row(struct page *page, const struct row *row)
     unsigned start = row_start(page, at), end = start + first + second;
     if (end > page->size)
         return false;
-    copy_short((char *)page + start, row->elements[0].data, first);
-    if (elements > 1)
-        copy_short((char *)page + start + first, row->elements[1].data, second);
+    /* All of the header is read before anything is written: for what the compiler knows, that may be the header. */
+    bool even = page->even, has_blob = row->elements[0].kind == ELEMENT_BLOB;
+    uint16_t *ends = page_wide_ends(page) + at * elements;
     if (page->tagged)
         page_tags(page)[slot] = element_tag(row->elements[0]);
     if (page->form != 0)
         number_write(page->form, page_numbers(page), slot, number);
-    page->count++;
-    if (page->even)
-        return true;
-    uint16_t *ends = page_wide_ends(page) + at * elements;
-    ends[0] = (uint16_t)((start + first) | (unsigned)row->elements[0].kind << PAGE_END_BITS);
-    page->has_blobs |= row->elements[0].kind == ELEMENT_BLOB;
-    if (elements > 1) {
-        ends[1] = (uint16_t)(end | (unsigned)row->elements[1].kind << PAGE_END_BITS);
-        page->has_blobs |= row->elements[1].kind == ELEMENT_BLOB;
+    if (elements > 1)
+        has_blob |= row->elements[1].kind == ELEMENT_BLOB;
+    page->has_blobs |= has_blob;
+    page->count = (uint16_t)(at + 1);
+    if (!even) {
+        ends[0] = (uint16_t)((start + first) | (unsigned)row->elements[0].kind << PAGE_END_BITS);
+        if (elements > 1)
+            ends[1] = (uint16_t)(end | (unsigned)row->elements[1].kind << PAGE_END_BITS);
     }
+    copy_short((char *)page + start, row->elements[0].data, first);
+    if (elements > 1)
+        copy_short((char *)page + start + first, row->elements[1].data, second);
     return true;
 }
 

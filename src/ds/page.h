@@ -248,10 +248,11 @@ struct page_fetch {
     uint8_t count;  /* 0: nothing is known */
     uint16_t seen;
     uint16_t rows[PAGE_FETCH_ROWS]; /* [0, count): those with the tag; without any, some other row */
+    uint16_t tags, ends;            /* of a tagged page: where those of row 0 are in it */
     const char *places[2];          /* the ends of the first one's element */
     const char *behind;             /* where a row may be added */
 };
-void page_fetch_tags(const struct page *page);
+void page_fetch_tags(const struct page *page, struct page_fetch *fetch);
 void page_fetch_ends(const struct page *page, struct page_fetch *fetch);
 /* Finds the places, and asks for nothing: they lie apart from all that has been read, see page_fetch_places. */
 void page_fetch_rows(const struct page *page, struct page_fetch *fetch);

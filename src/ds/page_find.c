@@ -18,8 +18,9 @@
 ALWAYS_INLINE uint64_t match_block(const uint8_t *tags, uint8_t tag)
 {
 #if defined(__SSE2__)
-    __m128i found =
-        _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i_u *)(const void *)tags), _mm_set1_epi8((char)tag));
+    /* Of a word, as a byte that lies in memory would be read as one, and waited for. */
+    __m128i wanted = _mm_set1_epi32((int)(tag * 0x01010101u));
+    __m128i found = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i_u *)(const void *)tags), wanted);
     return (uint64_t)(unsigned)_mm_movemask_epi8(found);
 #else
     uint64_t found = 0;
@@ -93,11 +94,21 @@ ALWAYS_INLINE unsigned tag_search_next(struct tag_search *search)
     return row;
 }
 
-/* Both are elements of pages or of requests, nearly always short. */
+/* Both are elements of pages or of requests, nearly always short. Most often it is another element, or most often not: that can be
+ * foretold, but not by what the other one differs. So size, kind and the last bytes, which tell nearly all apart, are one branch. Before
+ * the bytes of a page's element others are read, or its header. */
 ALWAYS_INLINE bool has_element(const struct page *page, unsigned row, struct element wanted)
 {
     struct element element = page_element(page, row, 0);
-    if (element.size != wanted.size || element.kind != wanted.kind)
+    uint64_t differs = (uint64_t)(element.size ^ wanted.size) | (uint64_t)(element.kind ^ wanted.kind);
+    if (likely(wanted.size >= sizeof(uint64_t))) {
+        uint64_t tail, wanted_tail;
+        memcpy(&tail, element.data + element.size - sizeof tail, sizeof tail);
+        memcpy(&wanted_tail, wanted.data + wanted.size - sizeof tail, sizeof tail);
+        if (wanted.kind != ELEMENT_BLOB)
+            differs |= tail ^ wanted_tail;
+    }
+    if (differs != 0)
         return false;
     if (unlikely(wanted.kind == ELEMENT_BLOB))
         return element_equal_blob(element, wanted);
@@ -251,13 +262,15 @@ static const char *line_of(const void *address)
 
 /* As the tags of pages are of different numbers of lines, a loop over these would be left at another time for each. So the last
  * line is asked for again instead. */
-void page_fetch_tags(const struct page *page)
+void page_fetch_tags(const struct page *page, struct page_fetch *fetch)
 {
     if (!page->tagged) {
         page_prefetch(page);
         return;
     }
     const char *tags = (const char *)page_tags(page) + page->first;
+    fetch->tags = (uint16_t)(tags - (const char *)page);
+    fetch->ends = (uint16_t)(page_ends(page) - (const char *)page);
     const char *line = line_of(tags), *last = line_of(tags + page->count - 1);
     for (unsigned i = 0; i < TAG_LINES; i++, line += CACHE_LINE)
         prefetch(line < last ? line : last);
@@ -265,11 +278,11 @@ void page_fetch_tags(const struct page *page)
         prefetch(line);
 }
 
-/* The end of the element before row `row`, where the row begins. */
-ALWAYS_INLINE const char *end_before(const struct page *page, unsigned row)
+/* A number of which the compiler knows nothing: it would make a branch of a choice that is better made without. */
+ALWAYS_INLINE uint64_t opaque(uint64_t number)
 {
-    unsigned width = page->narrow ? 1 : sizeof(uint16_t);
-    return page_ends(page) + row * page_shape(page)->elements * width - width;
+    __asm__("" : "+r"(number));
+    return number;
 }
 
 /* Finds the first row with the tag, or takes the last one of all in its place: what is done with a row is done without asking
@@ -277,18 +290,24 @@ ALWAYS_INLINE const char *end_before(const struct page *page, unsigned row)
 ALWAYS_INLINE bool find_first(const struct page *page, struct page_fetch *fetch)
 {
     struct tag_search search = {
-        .tags = page_tags(page) + page->first, .count = page->count, .tag = fetch->tag};
-    unsigned first = search.count;
-    uint64_t more = 0;
+        .tags = (const uint8_t *)page + fetch->tags, .count = page->count, .tag = fetch->tag};
+    uint64_t first = search.count - 1u, more = 0, none_yet = UINT64_MAX; /* none_yet: 0 or all bits */
     for (; search.base < search.count; search.base += TAG_STEP) {
-        uint64_t found = match_from(&search, search.base);
-        bool is_first = first == search.count && found != 0;
-        more |= is_first ? found & (found - 1) : found;
-        first = is_first ? search.base + (unsigned)__builtin_ctzll(found) : first;
+        uint64_t found = match_from(&search, search.base), any = opaque(0 - (uint64_t)(found != 0));
+        uint64_t row = search.base + (unsigned)__builtin_ctzll(found | UINT64_C(1) << 63);
+        more |= (found & (found - 1)) | (found & ~none_yet);
+        first ^= (first ^ row) & any & none_yet;
+        none_yet &= ~any;
     }
     fetch->count = 1;
-    fetch->rows[0] = (uint16_t)(first < search.count ? first : search.count - 1);
+    fetch->rows[0] = (uint16_t)first;
     return more != 0;
+}
+
+/* Of a page that is not even: bytes in the ends column before those of row `row`. */
+ALWAYS_INLINE size_t ends_before(const struct page *page, unsigned row)
+{
+    return (size_t)row * page_shape(page)->elements * (page->narrow ? 1 : sizeof(uint16_t));
 }
 
 static NO_INLINE void find_more(const struct page *page, struct page_fetch *fetch)
@@ -298,7 +317,7 @@ static NO_INLINE void find_more(const struct page *page, struct page_fetch *fetc
     for (fetch->count = 0; row < page->count && fetch->count < PAGE_FETCH_ROWS; fetch->count++) {
         fetch->rows[fetch->count] = (uint16_t)row;
         if (!page->even)
-            prefetch(end_before(page, row));
+            prefetch((const char *)page + fetch->ends + ends_before(page, row) - 1);
         row = tag_search_next(&search);
     }
     fetch->knows_all = row == page->count;
@@ -316,22 +335,50 @@ void page_fetch_ends(const struct page *page, struct page_fetch *fetch)
         find_more(page, fetch);
     if (page->even)
         return;
-    prefetch(end_before(page, fetch->rows[0]));
+    /* Each row begins at the end before its own, which nearly always is in the same line. */
+    const char *ends = (const char *)page + fetch->ends - 1;
+    prefetch(ends + ends_before(page, fetch->rows[0]));
     if (fetch->adds)
-        prefetch(end_before(page, page->count));
+        prefetch(ends + ends_before(page, page->count));
+}
+
+/* As row_start, of a page with wide ends. */
+ALWAYS_INLINE unsigned wide_start(const struct page *page, const struct page_fetch *fetch, unsigned row)
+{
+    uint16_t start = page->begin;
+    if (likely(row > 0))
+        memcpy(&start, (const char *)page + fetch->ends + ends_before(page, row) - sizeof start,
+               sizeof start);
+    return start & PAGE_END_MASK;
+}
+
+/* Where the first element of the row is. */
+ALWAYS_INLINE struct slice place_of(const struct page *page, const struct page_fetch *fetch, unsigned row,
+                                    bool is_wide)
+{
+    if (unlikely(!is_wide)) {
+        struct element element = page_element(page, row, 0);
+        return slice_make(element.data, element.size);
+    }
+    unsigned start = wide_start(page, fetch, row);
+    uint16_t end;
+    memcpy(&end, (const char *)page + fetch->ends + ends_before(page, row), sizeof end);
+    return slice_make((const char *)page + start, (end & PAGE_END_MASK) - start);
 }
 
 void page_fetch_rows(const struct page *page, struct page_fetch *fetch)
 {
+    bool is_wide = !page->even && !page->narrow;
     fetch->places[0] = fetch->places[1] = fetch->behind = (const char *)page;
     if (unlikely(fetch->count == 0))
         return;
-    struct element element = page_element(page, fetch->rows[0], 0);
-    fetch->places[0] = fetch->places[1] = fetch->behind = element.data;
-    if (likely(element.size > 0))
-        fetch->places[1] += element.size - 1;
+    struct slice place = place_of(page, fetch, fetch->rows[0], is_wide);
+    fetch->places[0] = fetch->places[1] = fetch->behind = place.data;
+    if (likely(place.size > 0))
+        fetch->places[1] += place.size - 1;
     if (fetch->adds)
-        fetch->behind = (const char *)page + row_start(page, page->count);
+        fetch->behind = (const char *)page + (likely(is_wide) ? wide_start(page, fetch, page->count)
+                                                              : row_start(page, page->count));
     for (unsigned i = 1; unlikely(i < fetch->count); i++)
         prefetch(page_element(page, fetch->rows[i], 0).data);
 }

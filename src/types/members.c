@@ -92,14 +92,14 @@ bool members_find(const struct tree *rows, struct element member, struct tree_pl
 }
 
 /* A short text needs no memory: its element is in `scratch` or in the text. */
-static struct wanted make_wanted(struct slice text, element_scratch scratch)
+ALWAYS_INLINE void wanted_init(struct wanted *wanted, struct slice text, element_scratch scratch)
 {
-    struct wanted wanted = {.text = text};
-    if (text.size <= ELEMENT_BYTES_MAX) {
-        element_make(text, scratch, &wanted.element);
-        wanted.text.data = NULL;
+    if (unlikely(text.size > ELEMENT_BYTES_MAX)) {
+        wanted->text = text;
+        return;
     }
-    return wanted;
+    element_make(text, scratch, &wanted->element);
+    wanted->text.data = NULL;
 }
 
 static uint64_t hash_of(const struct tree *rows, const struct wanted *wanted)
@@ -111,7 +111,8 @@ static uint64_t hash_of(const struct tree *rows, const struct wanted *wanted)
 bool members_locate(const struct tree *rows, struct slice text, struct tree_place *ret_place)
 {
     element_scratch scratch;
-    struct wanted wanted = make_wanted(text, scratch);
+    struct wanted wanted;
+    wanted_init(&wanted, text, scratch);
     if (rows->depth == 0)
         return find_in_root(rows, &wanted, ret_place);
     return find_below(rows, &wanted, hash_of(rows, &wanted), ret_place);
@@ -133,7 +134,8 @@ static void fetch_add(struct members_fetch *fetch, const struct wanted *wanted, 
 void members_fetch_add(struct members_fetch *fetch, const struct tree *rows, struct slice text, bool adds)
 {
     element_scratch scratch;
-    struct wanted wanted = make_wanted(text, scratch);
+    struct wanted wanted;
+    wanted_init(&wanted, text, scratch);
     unsigned descent = fetch->descent_count++;
     fetch->descending[descent] = (uint8_t)fetch->count;
     tree_descent_begin(&fetch->descents[descent], rows, hash_of(rows, &wanted));
@@ -144,7 +146,8 @@ void members_fetch_add_page(struct members_fetch *fetch, const struct page *page
                             bool adds)
 {
     element_scratch scratch;
-    struct wanted wanted = make_wanted(text, scratch);
+    struct wanted wanted;
+    wanted_init(&wanted, text, scratch);
     fetch->leaves[fetch->count] = page;
     fetch_add(fetch, &wanted, text, adds);
 }
@@ -155,7 +158,7 @@ void members_fetch_all(struct members_fetch *fetch)
     for (unsigned i = 0; i < fetch->descent_count; i++)
         fetch->leaves[fetch->descending[i]] = fetch->descents[i].child->page;
     for (unsigned i = 0; i < fetch->count; i++)
-        page_fetch_tags(fetch->leaves[i]);
+        page_fetch_tags(fetch->leaves[i], &fetch->in_leaves[i]);
     for (unsigned i = 0; i < fetch->count; i++)
         page_fetch_ends(fetch->leaves[i], &fetch->in_leaves[i]);
     for (unsigned i = 0; i < fetch->count; i++)
@@ -200,10 +203,12 @@ bool members_locate_seen(const struct tree *rows, struct slice text, struct memb
                          struct tree_place *ret_place)
 {
     element_scratch scratch;
+    struct element member;
     if (seen.descent == NULL || text.size > ELEMENT_BYTES_MAX ||
         unlikely(!tree_descent_place(rows, seen.descent, ret_place)))
         return members_locate(rows, text, ret_place);
-    return find_in_seen_leaf(rows, make_wanted(text, scratch).element, seen, ret_place);
+    element_make(text, scratch, &member);
+    return find_in_seen_leaf(rows, member, seen, ret_place);
 }
 
 void members_add(struct tree *rows, struct tree_place *place, uint64_t hash, struct row *row)

@@ -474,7 +474,7 @@ static void test_the_last_row_takes_the_place_of_one_as_long(void **state)
 static void assert_fetched(const struct page *page, struct element element, unsigned row)
 {
     struct page_fetch fetch = {.tag = element_tag(element), .adds = row % 2};
-    page_fetch_tags(page);
+    page_fetch_tags(page, &fetch);
     page_fetch_ends(page, &fetch);
     page_fetch_rows(page, &fetch);
     page_fetch_places(&fetch);

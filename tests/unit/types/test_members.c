@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -604,6 +605,86 @@ static void test_a_way_stays_while_members_are_taken(void **state)
     tear_down(fixture);
 }
 
+static int compare_hashes(const void *a, const void *b)
+{
+    uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
+    return one < other ? -1 : one > other;
+}
+
+static void release_all(struct tree *tree)
+{
+    while (!tree_free_some(tree, 3))
+        ;
+}
+
+/* A leaf with the members [first, first + count) of an array of hash and member each. */
+static struct page *leaf_of(struct heap *heap, uint64_t (*members)[2], unsigned first, unsigned count)
+{
+    struct page *leaf = page_new(heap, PAGE_SET);
+    for (unsigned i = first; i < first + count; i++) {
+        char text[TEXT_MAX];
+        element_scratch scratch;
+        struct row row = {0};
+        assert_int_equal(element_make(plain_text((uint32_t)members[i][1], text), scratch, &row.elements[0]),
+                         ST_OK);
+        assert_true(page_insert(heap, &leaf, leaf->count, &row));
+    }
+    return leaf;
+}
+
+/* A level that a snapshot has kept is taken off when a row is, whatever else stays as it is: the way began there (R5). The tree is made
+ * of leaves with one row each, and two in the last one, which alone has another parent. */
+static void test_no_way_stays_when_a_level_is_taken_off(void **state)
+{
+    enum { LEAVES = TREE_FANOUT_MAX + 1 };
+    static uint64_t members[LEAVES + 1][2];
+    struct heap *heap = heap_new();
+    struct tree tree, cut, snapshot;
+    struct tree_place place;
+    char texts[2][TEXT_MAX];
+    for (unsigned i = 0; i < LEAVES + 1; i++) {
+        element_scratch scratch;
+        struct element element;
+        assert_int_equal(element_make(plain_text(3 * i + 2, texts[0]), scratch, &element), ST_OK);
+        members[i][0] = element_hash(element, seed);
+        members[i][1] = 3 * i + 2;
+        element_unref(element);
+    }
+    qsort(members, LEAVES + 1, sizeof members[0], compare_hashes);
+    tree_init_page(&tree, &set_tree, &seed, heap, leaf_of(heap, members, 0, 1));
+    for (unsigned i = 1; i < LEAVES; i++) {
+        tree_last_page(&tree, &place);
+        tree_add_page(&tree, &place, leaf_of(heap, members, i, i + 1 == LEAVES ? 2 : 1),
+                      (struct tree_order){members[i][0], 0});
+    }
+    tree_check(&tree);
+    assert_int_equal(tree.depth, 2);
+    tree_at(&tree, TREE_FANOUT_MAX - 1, &place);
+    tree_cut_front(&tree, &place, &cut);
+    release_all(&cut);
+    tree_snapshot(&tree, &snapshot);
+    tree_at(&tree, 0, &place);
+    tree_remove_page(&tree, &place);
+    release_all(&snapshot);
+    tree_check(&tree);
+    assert_true(tree.depth == 1 && tree_rows(&tree) == 2);
+    struct slice stays = plain_text((uint32_t)members[LEAVES - 1][1], texts[0]);
+    struct slice goes = plain_text((uint32_t)members[LEAVES][1], texts[1]);
+    static struct members_fetch fetch;
+    members_fetch_begin(&fetch);
+    members_fetch_add(&fetch, &tree, stays, false);
+    members_fetch_all(&fetch);
+    struct members_seen seen = members_seen_of(&fetch, stays);
+    assert_true(tree_descent_place(&tree, seen.descent, &place));
+    assert_true(members_locate(&tree, goes, &place));
+    tree_remove(&tree, &place, 1);
+    assert_int_equal(tree.depth, 0);
+    assert_false(tree_descent_place(&tree, seen.descent, &place));
+    assert_true(members_locate_seen(&tree, stays, seen, &place));
+    release_all(&tree);
+    heap_free(heap);
+}
+
 /* Words of other memory are not taken for those that were asked for, nor are any once the next are begun. */
 static void test_nothing_has_been_seen_of_other_words(void **state)
 {
@@ -629,6 +710,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_was_seen_leads_where_a_search_does),
         cmocka_unit_test(test_a_way_stays_while_members_are_taken),
+        cmocka_unit_test(test_no_way_stays_when_a_level_is_taken_off),
         cmocka_unit_test(test_nothing_has_been_seen_of_other_words),
         cmocka_unit_test(test_members_are_a_set),
         cmocka_unit_test(test_fields_are_a_set),

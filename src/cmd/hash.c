@@ -11,6 +11,15 @@
 #include "exec/notify.h"
 #include "gen/args.h"
 
+/* The value of a field of the key's hash, which may be missing, as may the field. `field` is a word of the request, and may have been
+ * looked up ahead. */
+static bool find_value(const struct call *call, const struct key *key, const struct collection_view *hash,
+                       struct slice field, struct element *ret_value)
+{
+    return key->entry != NULL && hash_find_seen(hash->rows, call->exec->keyspace->now_ms, field,
+                                                fetch_seen(call->exec, field), ret_value);
+}
+
 /* ---- Setting ----------------------------------------------------------------------------------------------- */
 
 uint8_t hash_marks_now(const struct call *call, const struct key *key, const struct tree *rows,
@@ -42,7 +51,9 @@ static bool put_pairs(struct call *call, struct key *key, struct collection_view
         added += hash_set(hash->rows, now_ms, pairs[i], pairs[i + 1], expire_ms);
     element_batch_done(&batch);
     *ret_added = added;
-    uint8_t marks = hash_marks_now(call, key, hash->rows, hash_longest(data, batch.count));
+    bool has_grown = key->entry != NULL && key->entry->flags & ENTRY_GROWN; /* for good */
+    uint8_t marks = has_grown ? key->entry->flags & ENTRY_MARKS
+                              : hash_marks_now(call, key, hash->rows, hash_longest(data, batch.count));
     return call_close_collection(call, key, hash, ENTRY_HASH, marks);
 }
 
@@ -78,12 +89,12 @@ void cmd_hsetnx(struct call *call, const struct args_hsetnx *args)
 {
     struct key key;
     struct collection_view hash;
-    struct tree_place place;
+    struct element old;
     int64_t added;
     const struct slice pair[] = {args->field, args->value};
     if (!call_write_collection(call, args->key, ENTRY_HASH, &key, &hash))
         return;
-    if (key.entry != NULL && hash_locate(hash.rows, call->exec->keyspace->now_ms, args->field, &place)) {
+    if (find_value(call, &key, &hash, args->field, &old)) {
         reply_int(call->out, 0);
         return;
     }
@@ -123,7 +134,7 @@ void cmd_hincrby(struct call *call, const struct args_hincrby *args)
     char text[NUM_I64_TEXT_MAX];
     if (!call_write_collection(call, args->key, ENTRY_HASH, &key, &hash))
         return;
-    if (key.entry != NULL && hash_find(hash.rows, call->exec->keyspace->now_ms, args->field, &old)) {
+    if (find_value(call, &key, &hash, args->field, &old)) {
         if (old.kind != ELEMENT_INT) {
             reply_error(call->out, "ERR hash value is not an integer");
             return;
@@ -153,7 +164,7 @@ void cmd_hincrbyfloat(struct call *call, const struct args_hincrbyfloat *args)
     }
     if (!call_write_collection(call, args->key, ENTRY_HASH, &key, &hash))
         return;
-    if (key.entry != NULL && hash_find(hash.rows, call->exec->keyspace->now_ms, args->field, &old) &&
+    if (find_value(call, &key, &hash, args->field, &old) &&
         !num_parse_long_double(element_text(old, scratch), &value)) {
         reply_error(call->out, "ERR hash value is not a float");
         return;
@@ -243,11 +254,10 @@ void cmd_hmget(struct call *call, const struct args_hmget *args)
 void cmd_hexists(struct call *call, const struct args_hexists *args)
 {
     struct key key;
-    struct tree_place place;
     struct collection_view hash;
+    struct element value;
     if (call_read_collection(call, args->key, ENTRY_HASH, &key, &hash))
-        reply_int(call->out, key.entry != NULL &&
-                                 hash_locate(hash.rows, call->exec->keyspace->now_ms, args->field, &place));
+        reply_int(call->out, find_value(call, &key, &hash, args->field, &value));
 }
 
 void cmd_hlen(struct call *call, const struct args_hlen *args)
@@ -266,6 +276,6 @@ void cmd_hstrlen(struct call *call, const struct args_hstrlen *args)
     element_scratch scratch;
     if (!call_read_collection(call, args->key, ENTRY_HASH, &key, &hash))
         return;
-    bool found = key.entry != NULL && hash_find(hash.rows, call->exec->keyspace->now_ms, args->field, &value);
+    bool found = find_value(call, &key, &hash, args->field, &value);
     reply_int(call->out, found ? (int64_t)element_text(value, scratch).size : 0);
 }

@@ -296,20 +296,24 @@ ALWAYS_INLINE const struct command *lookup_next(const struct run *run, const str
     return lookup(argv, argc);
 }
 
-/* Adds the request that has just been found, whose arguments are the run's last ones. */
-ALWAYS_INLINE void add_request(struct conn *conn, struct run *run, struct slice *argv, uint32_t argc,
-                               uint64_t size)
+ALWAYS_INLINE void put_request(struct request *ret_request, const struct command *command,
+                               const struct slice *argv, uint32_t argc, uint64_t size)
 {
-    const struct command *command = lookup_next(run, argv, argc);
+    *ret_request = (struct request){.command = command,
+                                    .argv = argv,
+                                    .argc = argc,
+                                    .bytes = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX};
+}
+
+/* Counts the request that has been put behind the run's others as one of them; `argv` are its words. */
+ALWAYS_INLINE void count_request(struct conn *conn, struct run *run, struct slice *argv)
+{
     struct request *request = &run->requests[run->count++];
-    *request = (struct request){.command = command,
-                                .argv = argv,
-                                .argc = argc,
-                                .bytes = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX};
+    const struct command *command = request->command;
     if (unlikely(command == NULL))
         return;
     run->direct_count += command->direct != NULL;
-    if (command->first_key > 0 && likely(argc > (uint32_t)command->first_key)) {
+    if (command->first_key > 0 && likely(request->argc > (uint32_t)command->first_key)) {
         request->has_key = true;
         request->key_hash = hash_slice(argv[command->first_key], conn->io->group->options.hash_seed);
         if (conn->io->heap != NULL && command->value_arg > 0)
@@ -317,6 +321,13 @@ ALWAYS_INLINE void add_request(struct conn *conn, struct run *run, struct slice 
         if (run->candidates == run->count - 1 && (request->is_plain || command->is_foreseeable))
             run->candidates = run->count;
     }
+}
+
+/* Adds the request that has just been found, whose arguments are the run's last ones. */
+static void add_request(struct conn *conn, struct run *run, struct slice *argv, uint32_t argc, uint64_t size)
+{
+    put_request(&run->requests[run->count], lookup_next(run, argv, argc), argv, argc, size);
+    count_request(conn, run, argv);
 }
 
 /* The same of what the parser has found. False when memory for its arguments is refused. */
@@ -445,8 +456,57 @@ enum filled {
     FILLED_SO_FAR /* the next request is to be answered directly, and waits */
 };
 
-/* Adds the next request if it is a plain one (parser_take_plain). Returns its size; 0: it is not, and nothing has happened. */
-ALWAYS_INLINE size_t add_plain(struct conn *conn, struct run *run, const char *bytes, size_t size)
+/* How a plain request of the run begins: up to the end of its first word, which alone says what command it is. Requests of a pipeline
+ * mostly begin alike, and then there is no need to understand that part of them, and to look the command up, again. */
+struct beginning {
+    const char *bytes; /* in the run's input */
+    size_t size;       /* 0: there is none */
+    size_t name_offset, name_size;
+    uint32_t argc;
+    const struct command *command;
+};
+
+static void note_beginning(struct beginning *beginning, const char *bytes, const struct request *request)
+{
+    const struct command *command = request->command;
+    struct slice name = request->argv[0];
+    bool says_all = command != NULL && command->subcommand_count == 0 && command->parent == NULL;
+    size_t offset = (size_t)(name.data - bytes);
+    *beginning = (struct beginning){
+        bytes, says_all ? offset + name.size + 2 : 0, offset, name.size, request->argc, command};
+}
+
+/* Adds the next requests that are plain and begin like that, at most `most`. Returns their size; 0: the next is not one of them, and nothing
+ * has happened. */
+static size_t add_alike(struct conn *conn, struct run *run, const struct beginning *beginning,
+                        const char *bytes, const char *end, unsigned most)
+{
+    struct request *request = &run->requests[run->count];
+    struct slice *argv = &run->arguments[run->argument_count];
+    const char *at = bytes, *like = beginning->bytes;
+    size_t size = beginning->size, name_offset = beginning->name_offset, name_size = beginning->name_size;
+    uint32_t argc = beginning->argc, room = (uint32_t)(RUN_ARGUMENTS - run->argument_count);
+    unsigned count = 0;
+    while (count < most && room >= argc && (size_t)(end - at) >= size && equal_short(at, like, size)) {
+        const char *behind = parser_take_plain_bulks(at + size, end, argv + 1, argc - 1);
+        if (unlikely(behind == NULL))
+            break;
+        argv[0] = slice_make(at + name_offset, name_size);
+        put_request(request++, beginning->command, argv, argc, (size_t)(behind - at));
+        argv += argc;
+        room -= argc;
+        at = behind;
+        count++;
+    }
+    for (argv = &run->arguments[run->argument_count]; count > 0; count--, argv += argc)
+        count_request(conn, run, argv);
+    run->argument_count = (uint16_t)(RUN_ARGUMENTS - room);
+    return (size_t)(at - bytes);
+}
+
+/* The same of any plain request (parser_take_plain), whose beginning it notes. */
+NO_INLINE static size_t add_plain(struct conn *conn, struct run *run, struct beginning *ret_beginning,
+                                  const char *bytes, size_t size)
 {
     struct slice *argv = &run->arguments[run->argument_count];
     uint32_t argc;
@@ -455,6 +515,7 @@ ALWAYS_INLINE size_t add_plain(struct conn *conn, struct run *run, const char *b
     if (likely(taken > 0)) {
         run->argument_count = (uint16_t)(run->argument_count + argc);
         add_request(conn, run, argv, argc, taken);
+        note_beginning(ret_beginning, bytes, &run->requests[run->count - 1]);
     }
     return taken;
 }
@@ -483,13 +544,19 @@ static enum filled fill_run(struct conn *conn, struct run *run, const struct par
     bool may_wait = conn->io->direct != NULL;
     bool is_plain = parser_may_take_plain(&conn->parser, limits);
     char *bytes = conn->input->data + conn->parsed, *end = conn->input->data + conn->input->end;
+    struct beginning beginning = {.size = 0};
     size_t taken;
     conn->wanted = 0;
     for (; !is_run_full(run, limits); bytes += taken, conn->parsed += taken) {
         unsigned count = run->count;
         if (bytes == end)
             return FILLED_ALL;
-        taken = likely(is_plain) ? add_plain(conn, run, bytes, (size_t)(end - bytes)) : 0;
+        taken = 0;
+        if (likely(is_plain) && beginning.size > 0)
+            taken = add_alike(conn, run, &beginning, bytes, end,
+                              may_wait ? 1 : (unsigned)(RUN_REQUESTS - run->count));
+        if (unlikely(taken == 0) && likely(is_plain))
+            taken = add_plain(conn, run, &beginning, bytes, (size_t)(end - bytes));
         if (unlikely(taken == 0)) {
             if (add_any(conn, run, bytes, (size_t)(end - bytes), limits, &taken) != PARSER_REQUEST)
                 return FILLED_ALL;

@@ -127,13 +127,31 @@ ALWAYS_INLINE bool parser_may_take_plain(const struct parser *parser, const stru
            limits->multibulk_max >= PARSER_PLAIN_ARGS && limits->authenticated;
 }
 
+/* `count` bulk strings of at most PARSER_PLAIN_BULK bytes each, the first at `at`. Writes their values and returns where they end; NULL
+ * when one is another, or not all here. */
+ALWAYS_INLINE const char *parser_take_plain_bulks(const char *at, const char *end, struct slice *ret_values,
+                                                  uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        size_t length;
+        if (unlikely(end - at < PARSER_BULK_MIN))
+            return NULL;
+        const char *value = parser_plain_header(at, &length);
+        if (unlikely(value == NULL || (size_t)(end - value) < length + 2))
+            return NULL;
+        ret_values[i] = slice_make(value, length);
+        at = value + length + 2;
+    }
+    return at;
+}
+
 /* The most usual of requests in one go: an array of at most PARSER_PLAIN_ARGS bulk strings, each of at most PARSER_PLAIN_BULK bytes, all of
  * them here. Writes its arguments, at most `args_max`, and their number, and returns its size, as parser_next would. 0: it is not like that,
  * or not a request at all; that is for parser_next to say. */
 ALWAYS_INLINE size_t parser_take_plain(const char *bytes, size_t size, struct slice *ret_args,
                                        uint32_t args_max, uint32_t *ret_count)
 {
-    const char *end = bytes + size, *at = bytes + 4;
+    const char *at = bytes + 4;
     if (unlikely(size < 5 || bytes[0] != '*'))
         return 0;
     uint32_t count = parser_digit(bytes[1]);
@@ -148,18 +166,11 @@ ALWAYS_INLINE size_t parser_take_plain(const char *bytes, size_t size, struct sl
     }
     if (unlikely(count - 1 >= args_max))
         return 0;
-    for (uint32_t i = 0; i < count; i++) {
-        size_t length;
-        if (unlikely(end - at < PARSER_BULK_MIN))
-            return 0;
-        const char *value = parser_plain_header(at, &length);
-        if (unlikely(value == NULL || (size_t)(end - value) < length + 2))
-            return 0;
-        ret_args[i] = slice_make(value, length);
-        at = value + length + 2;
-    }
+    const char *end = parser_take_plain_bulks(at, bytes + size, ret_args, count);
+    if (unlikely(end == NULL))
+        return 0;
     *ret_count = count;
-    return (size_t)(at - bytes);
+    return (size_t)(end - bytes);
 }
 
 #endif

@@ -32,6 +32,98 @@ static void replies_do_not_depend_on_where_bytes_are_cut(void **state)
     room_done(&room);
 }
 
+static void append_count(struct buf *said, char kind, size_t count)
+{
+    char line[32];
+    snprintf(line, sizeof line, "%c%zu\r\n", kind, count);
+    buf_append_string(said, line);
+}
+
+static void append_request(struct buf *said, size_t count, const char *const *words)
+{
+    append_count(said, '*', count);
+    for (size_t i = 0; i < count; i++) {
+        append_count(said, '$', strlen(words[i]));
+        buf_append_string(said, words[i]);
+        buf_append_string(said, "\r\n");
+    }
+}
+#define WORDS(said, ...)                                                                                     \
+    append_request(said, ARRAY_COUNT(((const char *const[]){__VA_ARGS__})),                                  \
+                   (const char *const[]){__VA_ARGS__})
+
+/* Of requests that follow each other and begin with the same bytes the beginning is understood once. */
+static void requests_that_begin_alike_are_told_apart_by_the_rest(void **state)
+{
+    static const char expected[] =
+        "+OK\r\n+OK\r\n+OK\r\n$-1\r\n$2\r\n22\r\n$0\r\n\r\n$-1\r\n"         /* SET and GET */
+        ":1\r\n:2\r\n:1\r\n:3\r\n"                                          /* INCR */
+        "$-1\r\n:-1\r\n$-1\r\n"                                             /* CLIENT */
+        "+PONG\r\n+PONG\r\n$2\r\nhi\r\n"                                    /* PING */
+        "-ERR unknown command 'NOSUCH', with args beginning with: 'a' \r\n" /* twice */
+        "-ERR unknown command 'NOSUCH', with args beginning with: 'b' \r\n" /* and so on */
+        ":1200\r\n:1\r\n:4\r\n";
+    char large[1201];
+    struct room room;
+    struct wire wire;
+    struct buf said = {0};
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    WORDS(&said, "SET", "k", "1");
+    WORDS(&said, "SET", "k", "22");
+    WORDS(&said, "SET", "empty", "");
+    WORDS(&said, "SET", "k", "3", "NX");
+    WORDS(&said, "GET", "k");
+    WORDS(&said, "GET", "empty");
+    WORDS(&said, "GET", "none of this name");
+    WORDS(&said, "INCR", "n");
+    WORDS(&said, "INCR", "n");
+    WORDS(&said, "INCR", "other");
+    WORDS(&said, "incr", "n");
+    WORDS(&said, "CLIENT", "GETNAME");
+    WORDS(&said, "CLIENT", "GETREDIR");
+    WORDS(&said, "CLIENT", "GETNAME");
+    WORDS(&said, "PING");
+    WORDS(&said, "PING");
+    WORDS(&said, "PING", "hi");
+    WORDS(&said, "NOSUCH", "a");
+    WORDS(&said, "NOSUCH", "b");
+    WORDS(&said, "APPEND", "l", large);
+    WORDS(&said, "DEL", "l");
+    WORDS(&said, "DEL", "k", "empty", "n", "other", "k", "l", "l");
+    room_init(&room);
+    wire_open(&room, &wire);
+    for (size_t first = 0; first < said.size; first++) {
+        wire_say_bytes(&room, &wire, said.data, first);
+        wire_say_bytes(&room, &wire, said.data + first, said.size - first);
+        wire_expect(&wire, expected);
+    }
+    buf_done(&said);
+    room_done(&room);
+}
+
+/* More words than a run has room for, in requests that all begin alike; then one that only begins like them. */
+static void a_long_pipeline_of_requests_that_begin_alike_is_parted_between_them(void **state)
+{
+    struct room room;
+    struct wire wire;
+    struct buf said = {0}, expected = {0};
+    room_init(&room);
+    wire_open(&room, &wire);
+    for (int i = 0; i < 1000; i++) {
+        WORDS(&said, "RPUSH", "l", "a", "b", "c", "d", "e");
+        append_count(&expected, ':', (size_t)(i + 1) * 5);
+    }
+    buf_append_string(&said, "*7\r\n$5\r\nRPUSH\r\n$1\r\nl\r\n$-1\r\n");
+    buf_append_string(&expected, "-ERR Protocol error: invalid bulk length\r\n");
+    wire_say(&room, &wire, buf_string(&said));
+    wire_expect(&wire, buf_string(&expected));
+    assert_true(wire.closed);
+    buf_done(&expected);
+    buf_done(&said);
+    room_done(&room);
+}
+
 static void a_long_pipeline_is_answered_to_its_last_request_before_the_end(void **state)
 {
     struct room room;
@@ -346,6 +438,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replies_do_not_depend_on_where_bytes_are_cut),
+        cmocka_unit_test(requests_that_begin_alike_are_told_apart_by_the_rest),
+        cmocka_unit_test(a_long_pipeline_of_requests_that_begin_alike_is_parted_between_them),
         cmocka_unit_test(a_long_pipeline_is_answered_to_its_last_request_before_the_end),
         cmocka_unit_test(nothing_behind_a_fault_is_executed),
         cmocka_unit_test(a_long_request_is_moved_a_few_times_only),

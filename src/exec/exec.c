@@ -508,10 +508,13 @@ struct window {
         struct request
             *requests; /* some of the run's, which follow each other; NULL: what is foreseen of it */
         uint32_t count;
-        uint32_t repeats; /* a bit for each of them: it has the command and the key of the one before */
+        /* A bit for each of them: */
+        uint32_t repeats; /* it has the command and the key of the one before */
+        uint32_t sought;  /* its entry is asked for */
+        uint32_t goes_on; /* and behind that more: fetch_goes_on */
     } pieces[EXEC_WINDOW];
 };
-_Static_assert(EXEC_WINDOW <= 32, "repeats");
+_Static_assert(EXEC_WINDOW <= 32, "a bit for each");
 
 /* Where the windows' filling has come to in the batch. */
 struct batch_cursor {
@@ -549,19 +552,37 @@ static unsigned window_add(struct window *window, struct run *run, unsigned firs
     struct db *db = run->client->db;
     struct piece *piece = &window->pieces[window->count++];
     unsigned left = run->count - first, room = EXEC_WINDOW - window->keys;
-    *piece = (struct piece){run->client, run, &run->requests[first], left < room ? left : room, 0};
+    const struct request *request = &run->requests[first], *end = request + (left < room ? left : room);
+    uint32_t repeats = 0, sought = 0, goes_on = 0;
+    *piece = (struct piece){.client = run->client,
+                            .run = run,
+                            .requests = &run->requests[first],
+                            .count = (uint32_t)(end - request)};
     window->keys += piece->count;
-    for (unsigned i = 0; i < piece->count; i++) {
-        const struct request *request = &piece->requests[i];
-        if (unlikely(!request->has_key))
+    const struct command *before = NULL;
+    uint64_t hash_before = 0;
+    for (uint32_t bit = 1; request < end; request++, bit <<= 1) {
+        if (unlikely(!request->has_key)) {
+            before = NULL;
             continue;
-        if (i > 0 && request->key_hash == request[-1].key_hash && request->command == request[-1].command)
-            piece->repeats |= 1u << i;
-        else
+        }
+        if (!request->is_plain && fetch_goes_on(request))
+            goes_on |= bit;
+        if (request->key_hash == hash_before && request->command == before) {
+            repeats |= bit;
+        } else {
             fetch_bucket(db, request);
+            if (request->seen_size == 0)
+                sought |= bit;
+        }
+        before = request->command;
+        hash_before = request->key_hash;
         if (request->built && !request_is_whole(request))
             prefetch_write(request->built); /* another core wrote it, and its clock is set */
     }
+    piece->repeats = repeats;
+    piece->sought = sought;
+    piece->goes_on = goes_on;
     return piece->count;
 }
 
@@ -582,24 +603,25 @@ static void window_fill(struct window *window, struct batch_cursor *cursor)
     }
 }
 
-/* NULL when the request has no key, or the key does not seem to exist. */
+/* Of a request with a key: NULL when that does not seem to exist. */
 ALWAYS_INLINE const struct entry *likely_entry(const struct db *db, const struct request *request)
 {
-    return likely(request->has_key) ? table_likely_item(db->keys, request->key_hash) : NULL;
+    return table_likely_item(db->keys, request->key_hash);
 }
 
 static void window_fetch_items(const struct window *window)
 {
     for (const struct piece *piece = window->pieces; piece < &window->pieces[window->count]; piece++) {
         const struct client *client = piece->client;
-        for (unsigned i = 0; i < piece->count; i++) {
+        const struct db *db = client->db;
+        for (uint32_t sought = piece->sought; sought != 0; sought &= sought - 1) {
+            unsigned i = (unsigned)__builtin_ctz(sought);
             const struct request *request = &piece->requests[i];
-            const struct entry *item;
-            if (request->seen_size > 0 || piece->repeats >> i & 1 ||
-                !(item = likely_entry(client->db, request)))
+            const struct entry *item = likely_entry(db, request);
+            if (item == NULL)
                 continue;
             prefetch(item);
-            if (fetch_goes_on(request) && request->command->flags & CMD_WRITE && !request->is_plain)
+            if (piece->goes_on >> i & 1 && request->command->flags & CMD_WRITE)
                 heap_prefetch_release(client->exec->heap, item);
         }
     }
@@ -620,6 +642,15 @@ NO_INLINE static void fetch_rows_of(struct fetch_rows *fetch, const struct wante
 }
 _Static_assert(EXEC_WINDOW <= MEMBERS_FETCH_MAX, "all members of a window are looked up together");
 
+/* Requests that are not plain and have keys. */
+COLD static uint32_t with_keys(const struct piece *piece)
+{
+    uint32_t found = 0;
+    for (unsigned i = 0; i < piece->count; i++)
+        found |= (uint32_t)(piece->requests[i].has_key && !piece->requests[i].is_plain) << i;
+    return found;
+}
+
 static void window_fetch_values(struct exec *exec, const struct window *window)
 {
     struct wanted_rows wanted[EXEC_WINDOW];
@@ -627,14 +658,12 @@ static void window_fetch_values(struct exec *exec, const struct window *window)
     for (const struct piece *piece = window->pieces; piece < &window->pieces[window->count]; piece++) {
         struct db *db = piece->client->db;
         bool has_walks = !list_is_empty(&db->walks);
+        uint32_t asked = unlikely(has_walks) ? with_keys(piece) : piece->goes_on;
         const struct entry *item = NULL;
-        for (unsigned i = 0; i < piece->count; i++) {
+        for (uint32_t left = asked; left != 0; left &= left - 1) {
+            unsigned i = (unsigned)__builtin_ctz(left);
             const struct request *request = &piece->requests[i];
-            bool is_known = piece->repeats >> i & 1 && item;
-            if (request->is_plain || (likely(!has_walks) && !fetch_goes_on(request))) {
-                item = NULL;
-                continue;
-            }
+            bool is_known = (piece->repeats & asked << 1) >> i & 1 && item;
             /* Found once more: it may have been replaced since it was asked for. */
             if (!is_known && !(item = likely_entry(db, request)))
                 continue;

@@ -147,9 +147,9 @@ ALWAYS_INLINE struct table_bucket *table_bucket_at(const struct table *table, ui
 }
 
 /* By a thread that is not the owner: NULL where there is no memory (any more). */
-ALWAYS_INLINE const struct table_bucket *table_bucket_at_shared(const struct table *table,
-                                                                uint64_t bucket_count, uint64_t hash)
+ALWAYS_INLINE const struct table_bucket *table_bucket_at_shared(const struct table *table, uint64_t hash)
 {
+    uint64_t bucket_count = atomic_load_explicit(&table->bucket_count, memory_order_acquire);
     if (unlikely(bucket_count == 0))
         return NULL;
     uint64_t offset;
@@ -243,8 +243,7 @@ ALWAYS_INLINE enum table_seen table_find_shared(const struct table *table, uint6
                                                 table_equal_fn equal, const void *key, void **ret_item)
 {
     uint64_t generation = atomic_load_explicit(&table->generation, memory_order_acquire);
-    uint64_t bucket_count = atomic_load_explicit(&table->bucket_count, memory_order_acquire);
-    const struct table_bucket *bucket = table_bucket_at_shared(table, bucket_count, hash);
+    const struct table_bucket *bucket = table_bucket_at_shared(table, hash);
     uint8_t tag = table_tag_of(hash);
     MUTANT_PAUSE(GENERATION_NOT_RAISED);
     while (bucket) {
@@ -271,22 +270,31 @@ ALWAYS_INLINE enum table_seen table_find_shared(const struct table *table, uint6
 /* The stages before it. The item, NULL when there is none, may be looked at inside the section. */
 ALWAYS_INLINE void table_prefetch_bucket_shared(const struct table *table, uint64_t hash)
 {
-    uint64_t bucket_count = atomic_load_explicit(&table->bucket_count, memory_order_acquire);
-    prefetch(table_bucket_at_shared(table, bucket_count, hash));
+    prefetch(table_bucket_at_shared(table, hash));
 }
 
-ALWAYS_INLINE void *table_likely_item_shared(const struct table *table, uint64_t hash)
+ALWAYS_INLINE void *table_likely_item_in(const struct table_bucket *bucket, uint64_t hash)
 {
-    uint64_t bucket_count = atomic_load_explicit(&table->bucket_count, memory_order_acquire);
-    const struct table_bucket *bucket = table_bucket_at_shared(table, bucket_count, hash);
-    if (!bucket)
-        return NULL;
     unsigned set =
         table_candidates(atomic_load_explicit(&bucket->meta, memory_order_acquire), table_tag_of(hash));
     if (!set)
         return NULL;
     uintptr_t item = atomic_load_explicit(&bucket->slots[__builtin_ctz(set)], memory_order_acquire);
     return item & 1 ? NULL : (void *)item;
+}
+
+/* *ret_child: where there is no such item, the bucket in which it is if it is anywhere, or NULL; may be followed as the item may. */
+ALWAYS_INLINE void *table_likely_item_shared(const struct table *table, uint64_t hash,
+                                             const struct table_bucket **ret_child)
+{
+    const struct table_bucket *bucket = table_bucket_at_shared(table, hash);
+    void *item = bucket ? table_likely_item_in(bucket, hash) : NULL;
+    *ret_child = NULL;
+    if (likely(item != NULL) || !bucket)
+        return item;
+    uintptr_t last = atomic_load_explicit(&bucket->slots[TABLE_SLOTS - 1], memory_order_acquire);
+    *ret_child = last & 1 ? (const struct table_bucket *)(last & ~(uintptr_t)1) : NULL;
+    return NULL;
 }
 
 /* ---- Lookup in stages by the owner ---------------------------------------------------------------- */
@@ -309,14 +317,9 @@ ALWAYS_INLINE void table_prefetch_bucket(const struct table *table, uint64_t has
 ALWAYS_INLINE void *table_likely_item(const struct table *table, uint64_t hash)
 {
     uint64_t bucket_count = atomic_load_explicit(&table->bucket_count, memory_order_relaxed);
-    if (!bucket_count)
-        return NULL;
-    struct table_bucket *bucket = table_bucket_at(table, table_index_of(bucket_count, hash));
-    uint64_t meta = atomic_load_explicit(&bucket->meta, memory_order_relaxed);
-    unsigned set = table_candidates(meta, table_tag_of(hash));
-    if (!set)
-        return NULL;
-    return (void *)atomic_load_explicit(&bucket->slots[__builtin_ctz(set)], memory_order_relaxed);
+    return bucket_count
+               ? table_likely_item_in(table_bucket_at(table, table_index_of(bucket_count, hash)), hash)
+               : NULL;
 }
 
 /* ---- Change -------------------------------------------------------------------------------------- */

@@ -107,8 +107,10 @@ static enum direct_outcome find_keys(struct direct *direct, const struct slice *
         hashes[i] = keyspace_hash(read->keyspace, names[i]);
         shared_prefetch_bucket(read, direct->db, hashes[i]);
     }
-    for (uint32_t i = 0; i < count; i++)
-        shared_prefetch_entry(read, direct->db, hashes[i]);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct table_bucket *child;
+        (void)shared_prefetch_entry(read, direct->db, hashes[i], &child);
+    }
     if (!shared_find_all(read, direct->db, names, hashes, count, ret_entries, &direct->mark))
         return DIRECT_UNSURE;
     for (uint32_t i = 0; i < count; i++) {

@@ -34,6 +34,7 @@ static void fetch_ahead(struct foreseeing *foreseeing)
 {
     const struct request *requests = foreseeing->run->requests;
     const struct shared_read *read = &foreseeing->read;
+    const struct table_bucket *children[RUN_REQUESTS];
     for (unsigned i = 0; i < foreseeing->count; i++) {
         shared_prefetch_bucket(read, foreseeing->db, requests[i].key_hash);
         if (!requests[i].is_plain)
@@ -41,7 +42,11 @@ static void fetch_ahead(struct foreseeing *foreseeing)
     }
     for (unsigned i = 0; i < foreseeing->count; i++)
         foreseeing->entries[i] =
-            (struct entry *)shared_prefetch_entry(read, foreseeing->db, requests[i].key_hash);
+            (struct entry *)shared_prefetch_entry(read, foreseeing->db, requests[i].key_hash, &children[i]);
+    for (unsigned i = 0; i < foreseeing->count; i++)
+        if (unlikely(children[i] != NULL))
+            foreseeing->entries[i] =
+                (struct entry *)shared_prefetch_chained(children[i], requests[i].key_hash);
     for (unsigned i = 0; i < foreseeing->count; i++)
         if (foreseeing->entries[i] != NULL && !requests[i].is_plain)
             direct_prefetch_value(foreseeing->entries[i]);

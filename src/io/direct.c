@@ -46,10 +46,14 @@ static void fetch_ahead(const struct shared_read *read, uint32_t db, const struc
                         unsigned count)
 {
     const struct entry *entries[SECTION_REQUESTS];
+    const struct table_bucket *children[SECTION_REQUESTS];
     for (unsigned i = 0; i < count; i++)
         shared_prefetch_bucket(read, db, requests[i].key_hash);
     for (unsigned i = 0; i < count; i++)
-        entries[i] = shared_prefetch_entry(read, db, requests[i].key_hash);
+        entries[i] = shared_prefetch_entry(read, db, requests[i].key_hash, &children[i]);
+    for (unsigned i = 0; i < count; i++)
+        if (unlikely(children[i] != NULL))
+            entries[i] = shared_prefetch_chained(children[i], requests[i].key_hash);
     for (unsigned i = 0; i < count; i++)
         if (entries[i] != NULL)
             direct_prefetch_value(entries[i]);

@@ -40,6 +40,7 @@ struct fetch {
 static bool fetch_keys(struct io *io, struct fetch *fetch)
 {
     struct entry *entries[FETCH_KEYS];
+    const struct table_bucket *children[FETCH_KEYS];
     unsigned count = fetch->count;
     bool is_plain = fetch->is_plain;
     struct shared_read read;
@@ -51,12 +52,13 @@ static bool fetch_keys(struct io *io, struct fetch *fetch)
         return false;
     for (unsigned i = 0; i < count; i++)
         shared_prefetch_bucket(&read, fetch->keys[i].db, fetch->keys[i].request->key_hash);
-    for (unsigned i = 0; i < count; i++) {
-        entries[i] =
-            (struct entry *)shared_likely_entry(&read, fetch->keys[i].db, fetch->keys[i].request->key_hash);
-        if (entries[i])
-            prefetch(entries[i]);
-    }
+    for (unsigned i = 0; i < count; i++)
+        entries[i] = (struct entry *)shared_prefetch_entry(&read, fetch->keys[i].db,
+                                                           fetch->keys[i].request->key_hash, &children[i]);
+    for (unsigned i = 0; i < count; i++)
+        if (unlikely(children[i] != NULL))
+            entries[i] =
+                (struct entry *)shared_prefetch_chained(children[i], fetch->keys[i].request->key_hash);
     for (unsigned i = 0; is_plain && i < count; i++)
         if (fetch->keys[i].request->is_plain)
             build_see(&read, fetch->keys[i].db, fetch->keys[i].run, fetch->keys[i].request, entries[i]);

@@ -101,18 +101,28 @@ void shared_prefetch_bucket(const struct shared_read *read, uint32_t db, uint64_
     table_prefetch_bucket_shared(keys_of(read, db), hash);
 }
 
-const struct entry *shared_likely_entry(const struct shared_read *read, uint32_t db, uint64_t hash)
+static void prefetch_entry(const struct entry *entry)
 {
-    return table_likely_item_shared(keys_of(read, db), hash);
+    prefetch(entry);
+    prefetch((const char *)entry + CACHE_LINE);
 }
 
-const struct entry *shared_prefetch_entry(const struct shared_read *read, uint32_t db, uint64_t hash)
+const struct entry *shared_prefetch_entry(const struct shared_read *read, uint32_t db, uint64_t hash,
+                                          const struct table_bucket **ret_child)
 {
-    const struct entry *entry = shared_likely_entry(read, db, hash);
-    if (entry) {
-        prefetch(entry);
-        prefetch((const char *)entry + CACHE_LINE);
-    }
+    const struct entry *entry = table_likely_item_shared(keys_of(read, db), hash, ret_child);
+    if (likely(entry != NULL))
+        prefetch_entry(entry);
+    else if (*ret_child != NULL)
+        prefetch(*ret_child);
+    return entry;
+}
+
+const struct entry *shared_prefetch_chained(const struct table_bucket *child, uint64_t hash)
+{
+    const struct entry *entry = table_likely_item_in(child, hash);
+    if (entry != NULL)
+        prefetch_entry(entry);
     return entry;
 }
 

@@ -49,13 +49,13 @@ bool shared_read_begin(struct shared_read *read, struct keyspace *keyspace, uint
 /* Leaves the section. False: what was read in it is not a state that ever was. */
 bool shared_read_end(struct shared_read *read);
 
-/* First and second stage of a lookup, for a batch of keys: the bucket's line, then the likely entry's lines. The second returns
- * the entry that is asked for, which may be looked at inside the section, or NULL. */
+/* Stages of a lookup, for a batch of keys: the bucket's line, then the likely entry's lines. The second returns the entry that is asked
+ * for, which may be looked at inside the section, or NULL. In the latter case the key may be further along the bucket's chain (one in
+ * ten is, in many tables): *ret_child, if it is not NULL, has been asked for, and the third stage does the same with it. */
 void shared_prefetch_bucket(const struct shared_read *read, uint32_t db, uint64_t hash);
-const struct entry *shared_prefetch_entry(const struct shared_read *read, uint32_t db, uint64_t hash);
-
-/* The second stage without asking: the entry that the key most likely has, NULL: none. */
-const struct entry *shared_likely_entry(const struct shared_read *read, uint32_t db, uint64_t hash);
+const struct entry *shared_prefetch_entry(const struct shared_read *read, uint32_t db, uint64_t hash,
+                                          const struct table_bucket **ret_child);
+const struct entry *shared_prefetch_chained(const struct table_bucket *child, uint64_t hash);
 
 /* The epoch of the section, by which the executor knows later whether an entry that was found in it is still the same (P6 in
  * base/epoch.h). Inside a section. */

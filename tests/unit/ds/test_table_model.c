@@ -513,7 +513,10 @@ static enum outcome look_for_hint(struct world *world, unsigned key, unsigned st
     do {
         begin_run(start);
         const struct item *wanted = item_of(world, key, 0);
-        const struct item *item = table_likely_item_shared(table_of(world), wanted->hash);
+        const struct table_bucket *child;
+        const struct item *item = table_likely_item_shared(table_of(world), wanted->hash, &child);
+        if (child)
+            item = table_likely_item_in(child, wanted->hash);
         if (item)
             item_equal(item, &wanted->key);
         if (machine.outcome != FINE)

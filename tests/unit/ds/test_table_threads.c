@@ -208,7 +208,10 @@ static void look(struct reader *reader)
     uint64_t key = kind < 2    ? rng_below(&reader->rng, STEADY)
                    : kind == 2 ? STEADY + rng_below(&reader->rng, CHANGING)
                                : STEADY + CHANGING + rng_below(&reader->rng, CHANGING);
-    const struct item *likely_item = table_likely_item_shared(keys_of(writer), hash_of(writer, key));
+    const struct table_bucket *child;
+    const struct item *likely_item = table_likely_item_shared(keys_of(writer), hash_of(writer, key), &child);
+    if (child)
+        likely_item = table_likely_item_in(child, hash_of(writer, key));
     if (likely_item && likely_item->key != ~likely_item->check)
         reader->fault = "a likely item that is none";
     const struct item *item;

@@ -25,7 +25,11 @@
  * B4  Under AddressSanitizer exactly the bytes of live blocks are not poisoned.
  * B5  Never used are the slabs in [fresh, fresh_end), those of the pieces asked for, and those behind used_slabs of the
  *     newest region.
- * B6  Counters that heap_stats of the first heap reads of its siblings are stored atomically (count). */
+ * B6  Counters that heap_stats of the first heap reads of its siblings are stored atomically (count).
+ * B7  A sibling's blocks that come back go into a magazine of their class, out of which heap_alloc takes the oldest first: whoever replaces
+ *     values needs as many new blocks as come back. Then no record of a slab is touched, and which blocks are next is known,
+ *     so that these are asked for ahead. Slabs and counts know nothing of it: there, what lies in a bag or a magazine is in use.
+ *     What is not taken for a while goes back to the slabs (heap_collect). */
 #include "base/heap.h"
 
 #include <stdatomic.h>
@@ -87,7 +91,14 @@
 #define OWNER_SIBLING 2
 #define OWNER_UNSURE  UINT8_MAX
 
+/* A block on its way back, and the class of its size in the byte that addresses leave free. */
+#define CLASS_SHIFT 56
+
 #define BAG_BLOCKS 62
+
+#define MAGAZINE_BLOCKS 128 /* a power of two: a bag more than MAGAZINE_AHEAD at least */
+#define MAGAZINE_AHEAD  3   /* blocks: building one takes as long as a few misses do */
+#define AHEAD_LINES     12  /* of a block; the processor itself sees what comes behind them */
 
 enum slab_state { SLAB_UNUSED = 0, SLAB_CURRENT, SLAB_FULL, SLAB_PARTIAL, SLAB_EMPTY, SLAB_RETURNED };
 
@@ -125,13 +136,21 @@ struct size_class {
     uint16_t word; /* of the bitmap: where `cached` came from */
     uint16_t full_event;
     struct list_node partial;
+    struct magazine *magazine; /* B7; NULL: none has come back so far */
 } CACHE_ALIGNED;
+
+/* B7: free blocks of one class. */
+struct magazine {
+    uint32_t taken, put;   /* so many since the start: put - taken are in it */
+    uint32_t taken_before; /* when heap_collect looked last */
+    void *blocks[MAGAZINE_BLOCKS];
+};
 
 /* Blocks on their way back to the sibling they came from. */
 struct bag {
     struct bag *next;
     uint64_t count;
-    void *blocks[BAG_BLOCKS];
+    uintptr_t blocks[BAG_BLOCKS]; /* with their classes: CLASS_SHIFT */
 };
 
 /* What of a sibling two threads use. */
@@ -163,6 +182,7 @@ struct heap {
     struct list_node empty;
     struct list_node returned;
     struct heap *first;    /* of a sibling; else NULL */
+    struct bag *arrived;   /* of a sibling: taken off returns.full, to be emptied */
     uint8_t index;         /* OWNER_FIRST, or a sibling's */
     int64_t adopted_bytes; /* of the first heap: siblings' blocks that it counts */
     struct returns returns;
@@ -174,6 +194,7 @@ struct heap {
 _Static_assert(OWNER_SIBLING + HEAP_SIBLINGS_MAX <= OWNER_UNSURE, "an index is a byte");
 _Static_assert(REGION_SIZE == (size_t)1 << REGION_SHIFT, "a slot for each region");
 _Static_assert(sizeof(struct bag) == 512, "as jemalloc has it");
+_Static_assert(BAG_BLOCKS + MAGAZINE_AHEAD <= MAGAZINE_BLOCKS, "there is room for a bag");
 
 #define HEAP_MAP_SIZE ((sizeof(struct heap) + 4095) & ~(size_t)4095)
 
@@ -319,6 +340,9 @@ void heap_free(struct heap *heap)
         heap_free(heap->siblings[i]);
     mem_free(heap->returns.bag);
     bags_free(heap->returns.spare);
+    bags_free(heap->arrived);
+    for (unsigned i = 0; i < CLASS_COUNT; i++)
+        mem_free(heap->classes[i].magazine);
     bags_free(atomic_load_explicit(&heap->returns.full, memory_order_acquire));
     bags_free(atomic_load_explicit(&heap->returns.empty, memory_order_acquire));
     for (unsigned i = 0; i < ASKED_MAX && heap->asked[i]; i++)
@@ -496,7 +520,136 @@ static struct slab *slab_acquire(struct heap *heap, unsigned class_index)
     return slab;
 }
 
-/* ---- Allocation ----------------------------------------------------------------------------------- */
+/* ---- Counting ----------------------------------------------------------------------------------- */
+
+uint64_t heap_stamp(struct heap *heap)
+{
+    return ++heap->last_stamp;
+}
+
+void heap_account(struct heap *heap)
+{
+    if (!heap->first)
+        mem_account(heap->drift_bytes);
+    count(heap->accounted_bytes, heap->drift_bytes);
+    count(heap->drift_bytes, -heap->drift_bytes);
+}
+
+ALWAYS_INLINE void heap_count(struct heap *heap, int64_t delta)
+{
+    count(heap->drift_bytes, delta);
+    if (unlikely(heap->drift_bytes >= HEAP_ACCOUNT_STEP || heap->drift_bytes <= -HEAP_ACCOUNT_STEP))
+        heap_account(heap);
+}
+
+/* ---- Blocks that come back ---------------------------------------------------------------------- */
+
+/* A slab's free_count has reached its event_count. */
+static NO_INLINE void slab_event(struct heap *heap, struct slab *slab)
+{
+    struct size_class *class = &heap->classes[slab->class_index];
+    if (slab->state == SLAB_FULL) {
+        slab->state = SLAB_PARTIAL;
+        slab->event_count = class->block_count;
+        list_append(&class->partial, &slab->node);
+        return;
+    }
+    ASSERT(slab->state == SLAB_PARTIAL);
+    list_remove(&slab->node);
+    slab_put_empty(heap, slab);
+}
+
+/* Gives a block of this very heap back, without counting it. Returns its size. */
+ALWAYS_INLINE size_t slab_release(struct heap *heap, void *block)
+{
+    struct slab *slab = slab_of(block);
+    struct size_class *class = &heap->classes[slab->class_index];
+    uint64_t offset = (uintptr_t)block & (SLAB_SIZE - 1);
+    unsigned index = (unsigned)(offset / 8 * class->reciprocal >> RECIPROCAL_SHIFT);
+    uint64_t bit = (uint64_t)1 << index % WORD_BITS;
+    uint64_t *word = &slab->bitmap[index / WORD_BITS];
+    ASSERT(!(*word & bit));
+    *word |= bit;
+    POISON(block, class->size);
+    if (unlikely(++slab->free_count == slab->event_count))
+        slab_event(heap, slab);
+    return class->size;
+}
+
+static void bag_push(_Atomic(struct bag *) *stack, struct bag *bag)
+{
+    bag->next = atomic_load_explicit(stack, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(stack, &bag->next, bag, memory_order_release,
+                                                  memory_order_relaxed))
+        ;
+}
+
+ALWAYS_INLINE uint32_t magazine_count(const struct magazine *magazine)
+{
+    return magazine->put - magazine->taken;
+}
+
+/* A block of this very heap is free again. */
+static void slab_take_back(struct heap *heap, void *block)
+{
+    heap_count(heap, -(int64_t)slab_release(heap, block));
+}
+
+static void put_back(struct heap *sibling, unsigned class_index, void *block)
+{
+    struct size_class *class = &sibling->classes[class_index];
+    DEBUG_ASSERT(slab_of(block)->class_index == class_index);
+    if (unlikely(class->magazine == NULL))
+        class->magazine = mem_calloc(1, sizeof *class->magazine);
+    struct magazine *magazine = class->magazine;
+    if (likely(magazine_count(magazine) < MAGAZINE_BLOCKS))
+        magazine->blocks[magazine->put++ % MAGAZINE_BLOCKS] = block;
+    else
+        slab_take_back(sibling, block);
+}
+
+static void *bag_block(uintptr_t item)
+{
+    return (void *)(item & (((uintptr_t)1 << CLASS_SHIFT) - 1));
+}
+
+/* Empties one of the sibling's bags. False: there is none. The pages of all its blocks are asked for together, as the processor waits
+ * with nearly everything else for the address of a page of which it does not know it. */
+static NO_INLINE bool bag_unpack(struct heap *sibling)
+{
+    struct returns *returns = &sibling->returns;
+    struct bag *bag = sibling->arrived;
+    if (bag == NULL) {
+        if (likely(atomic_load_explicit(&returns->full, memory_order_relaxed) == NULL))
+            return false;
+        bag = atomic_exchange_explicit(&returns->full, NULL, memory_order_acquire);
+    }
+    sibling->arrived = bag->next;
+    for (uint64_t i = 0; i < bag->count; i++)
+        prefetch_write(bag_block(bag->blocks[i]));
+    for (uint64_t i = 0; i < bag->count; i++)
+        put_back(sibling, (unsigned)(bag->blocks[i] >> CLASS_SHIFT), bag_block(bag->blocks[i]));
+    bag_push(&returns->empty, bag);
+    return true;
+}
+
+/* The block that has been back for longest, NULL: none has come back. */
+ALWAYS_INLINE void *magazine_take(struct heap *sibling, struct size_class *class)
+{
+    struct magazine *magazine = class->magazine;
+    if (unlikely(magazine_count(magazine) <= MAGAZINE_AHEAD))
+        bag_unpack(sibling);
+    if (likely(magazine_count(magazine) > MAGAZINE_AHEAD)) {
+        const char *ahead = magazine->blocks[(magazine->taken + MAGAZINE_AHEAD) % MAGAZINE_BLOCKS];
+        for (uint32_t at = 0; at < class->size && at < AHEAD_LINES * CACHE_LINE; at += CACHE_LINE)
+            prefetch_write(ahead + at);
+    } else if (magazine_count(magazine) == 0) {
+        return NULL;
+    }
+    return magazine->blocks[magazine->taken++ % MAGAZINE_BLOCKS];
+}
+
+/* ---- Allocation --------------------------------------------------------------------------------- */
 
 /* Finds free blocks for a cursor that has none left. False when there is no memory. */
 static NO_INLINE bool cursor_refill(struct heap *heap, unsigned class_index)
@@ -505,7 +658,7 @@ static NO_INLINE bool cursor_refill(struct heap *heap, unsigned class_index)
     struct slab *slab = class->current;
     unsigned word = class->word + 1u;
     if (heap->first)
-        heap_collect(heap);
+        bag_unpack(heap); /* for the blocks after this one */
     if (slab && slab->free_count < class->full_event) {
         slab->state = SLAB_FULL;
         slab->event_count = class->full_event;
@@ -532,26 +685,6 @@ static NO_INLINE bool cursor_refill(struct heap *heap, unsigned class_index)
     return true;
 }
 
-uint64_t heap_stamp(struct heap *heap)
-{
-    return ++heap->last_stamp;
-}
-
-void heap_account(struct heap *heap)
-{
-    if (!heap->first)
-        mem_account(heap->drift_bytes);
-    count(heap->accounted_bytes, heap->drift_bytes);
-    count(heap->drift_bytes, -heap->drift_bytes);
-}
-
-ALWAYS_INLINE void heap_count(struct heap *heap, int64_t delta)
-{
-    count(heap->drift_bytes, delta);
-    if (unlikely(heap->drift_bytes >= HEAP_ACCOUNT_STEP || heap->drift_bytes <= -HEAP_ACCOUNT_STEP))
-        heap_account(heap);
-}
-
 void *heap_alloc(struct heap *heap, size_t size)
 {
     DEBUG_ASSERT(size > 0);
@@ -559,6 +692,13 @@ void *heap_alloc(struct heap *heap, size_t size)
         return mem_try_alloc(size);
     unsigned class_index = class_of(size);
     struct size_class *class = &heap->classes[class_index];
+    if (class->magazine != NULL) {
+        void *back = magazine_take(heap, class);
+        if (likely(back != NULL)) {
+            UNPOISON(back, size);
+            return back;
+        }
+    }
     if (unlikely(class->cached == 0) && !cursor_refill(heap, class_index))
         return NULL;
     char *block = class->cached_base + (size_t)__builtin_ctzll(class->cached) * class->size;
@@ -594,47 +734,7 @@ void heap_prefetch_release(const struct heap *heap, const void *block)
         prefetch_write(slab_of(block));
 }
 
-/* A slab's free_count has reached its event_count. */
-static NO_INLINE void slab_event(struct heap *heap, struct slab *slab)
-{
-    struct size_class *class = &heap->classes[slab->class_index];
-    if (slab->state == SLAB_FULL) {
-        slab->state = SLAB_PARTIAL;
-        slab->event_count = class->block_count;
-        list_append(&class->partial, &slab->node);
-        return;
-    }
-    ASSERT(slab->state == SLAB_PARTIAL);
-    list_remove(&slab->node);
-    slab_put_empty(heap, slab);
-}
-
-/* Gives a block of this very heap back, without counting it. Returns its size. */
-ALWAYS_INLINE size_t slab_release(struct heap *heap, void *block)
-{
-    struct slab *slab = slab_of(block);
-    struct size_class *class = &heap->classes[slab->class_index];
-    uint64_t offset = (uintptr_t)block & (SLAB_SIZE - 1);
-    unsigned index = (unsigned)(offset / 8 * class->reciprocal >> RECIPROCAL_SHIFT);
-    uint64_t bit = (uint64_t)1 << index % WORD_BITS;
-    uint64_t *word = &slab->bitmap[index / WORD_BITS];
-    ASSERT(!(*word & bit));
-    *word |= bit;
-    POISON(block, class->size);
-    if (unlikely(++slab->free_count == slab->event_count))
-        slab_event(heap, slab);
-    return class->size;
-}
-
 /* ---- Siblings ------------------------------------------------------------------------------------- */
-
-static void bag_push(_Atomic(struct bag *) *stack, struct bag *bag)
-{
-    bag->next = atomic_load_explicit(stack, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(stack, &bag->next, bag, memory_order_release,
-                                                  memory_order_relaxed))
-        ;
-}
 
 /* Owner of the first heap: shows what has been collected so far. */
 static void bag_hand_over(struct heap *sibling)
@@ -669,12 +769,12 @@ static NO_INLINE void release_sibling(struct heap *first, uint8_t index, void *b
     first->adopted_bytes -= block_size;
     POISON(block, (size_t)block_size);
     if (!returns->attended) {
-        heap_count(sibling, -(int64_t)slab_release(sibling, block));
+        slab_take_back(sibling, block);
         return;
     }
     if (!returns->bag)
         returns->bag = bag_begin(returns);
-    returns->bag->blocks[returns->bag->count++] = block;
+    returns->bag->blocks[returns->bag->count++] = (uintptr_t)block | (uintptr_t)class_of(size) << CLASS_SHIFT;
     if (returns->bag->count == BAG_BLOCKS)
         bag_hand_over(sibling);
 }
@@ -693,21 +793,32 @@ void heap_disown(struct heap *first, size_t size)
     first->adopted_bytes -= block_size;
 }
 
+/* Empties the magazine of a class into the slabs. */
+static void magazine_empty(struct heap *sibling, struct magazine *magazine)
+{
+    for (uint32_t i = magazine->taken; i != magazine->put; i++)
+        prefetch_write(slab_of(magazine->blocks[i % MAGAZINE_BLOCKS]));
+    for (; magazine->taken != magazine->put; magazine->taken++)
+        slab_take_back(sibling, magazine->blocks[magazine->taken % MAGAZINE_BLOCKS]);
+}
+
+static void magazines_empty(struct heap *sibling, bool idle_only)
+{
+    for (unsigned i = 0; i < CLASS_COUNT; i++) {
+        struct magazine *magazine = sibling->classes[i].magazine;
+        if (magazine == NULL)
+            continue;
+        if (!idle_only || magazine->taken == magazine->taken_before)
+            magazine_empty(sibling, magazine);
+        magazine->taken_before = magazine->taken;
+    }
+}
+
 void heap_collect(struct heap *sibling)
 {
-    struct returns *returns = &sibling->returns;
-    if (!atomic_load_explicit(&returns->full, memory_order_relaxed))
-        return;
-    struct bag *bag = atomic_exchange_explicit(&returns->full, NULL, memory_order_acquire);
-    while (bag) {
-        struct bag *next = bag->next;
-        for (uint64_t i = 0; i < bag->count; i++)
-            prefetch_write(slab_of(bag->blocks[i]));
-        for (uint64_t i = 0; i < bag->count; i++)
-            heap_count(sibling, -(int64_t)slab_release(sibling, bag->blocks[i]));
-        bag_push(&returns->empty, bag);
-        bag = next;
-    }
+    while (bag_unpack(sibling))
+        ;
+    magazines_empty(sibling, true);
 }
 
 void heap_attend(struct heap *sibling, bool attended)
@@ -715,8 +826,10 @@ void heap_attend(struct heap *sibling, bool attended)
     ASSERT(sibling->first);
     sibling->returns.attended = attended;
     bag_hand_over(sibling);
-    if (!attended)
+    if (!attended) {
         heap_collect(sibling);
+        magazines_empty(sibling, false);
+    }
 }
 
 void heap_release(struct heap *heap, void *block, size_t size)

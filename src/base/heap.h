@@ -4,7 +4,7 @@
  * Threads: one owner. Only the owner calls heap_alloc and heap_release.
  *
  * A heap may have siblings, each with an owner of its own, whose blocks end up with the owner of the first heap: that one
- * adopts them, and releases them like its own. They are put into bags, and the sibling takes the full ones back (heap_collect), so that no
+ * adopts them, and releases them like its own. They are put into bags, and the sibling takes the full ones back (heap_alloc, heap_collect), so that no
  * bookkeeping is ever touched by two threads. A sibling whose thread is not there (heap_attend) belongs to the first heap's
  * owner as well. Blocks outlive the threads that took them: siblings go with the first heap only.
  *
@@ -57,8 +57,8 @@ struct heap *heap_new_sibling(struct heap *first);
 /* Whether the sibling has a thread of its own. The owner of `first`, before that thread begins or after it has ended. */
 void heap_attend(struct heap *sibling, bool attended);
 
-/* Takes back what the owner of the first heap has released; heap_alloc does so where it looks for free blocks. The sibling's
- * owner, now and then. */
+/* Takes back what the owner of the first heap has released; heap_alloc does so as far as it needs blocks. Classes of which nothing that
+ * came back has been taken since the last call give it to their slabs. The sibling's owner, now and then. */
 void heap_collect(struct heap *sibling);
 
 /* NULL when memory is exhausted. `size` > 0. */

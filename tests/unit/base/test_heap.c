@@ -337,6 +337,57 @@ static void test_sibling_bags(void **state)
     heap_free(first);
 }
 
+#define MAGAZINE_TEST_BLOCKS 800 /* more than a magazine and the bags beside it hold */
+
+static size_t magazine_size(unsigned i)
+{
+    return i % 3 == 0 ? 100 : 500;
+}
+
+/* What has come back is handed out again in the order in which it came, each block once, however many there are, of whatever sizes;
+ * and what is not needed again goes back to its slabs. */
+static void test_sibling_reuse(void **state)
+{
+    (void)state;
+    struct heap *first = heap_new(), *sibling = heap_new_sibling(first);
+    static unsigned char *blocks[MAGAZINE_TEST_BLOCKS];
+    heap_attend(sibling, true);
+    for (unsigned round = 0; round < 5; round++) {
+        for (unsigned i = 0; i < MAGAZINE_TEST_BLOCKS; i++) {
+            blocks[i] = heap_alloc(sibling, magazine_size(i));
+            assert_ptr_equal(heap_owner(blocks[i]), sibling);
+            memset(blocks[i], (int)(i % 251), magazine_size(i));
+            heap_adopt(first, magazine_size(i));
+        }
+        for (unsigned i = 0; i < MAGAZINE_TEST_BLOCKS; i++) {
+            for (size_t at = 0; at < magazine_size(i); at++)
+                assert_int_equal(blocks[i][at], i % 251); /* nobody else has it */
+            heap_release(first, blocks[i], magazine_size(i));
+        }
+        assert_int_equal(used_bytes(first), 0);
+    }
+    unsigned in_order = 0;
+    void *block, *before = NULL;
+    for (unsigned i = 0; i < 62;
+         i++, before = block) { /* the bag that was filled last, as far as it was filled with these */
+        block = heap_alloc(sibling, 500);
+        for (unsigned k = 2; before != NULL && k < MAGAZINE_TEST_BLOCKS; k++)
+            if (blocks[k] == block && magazine_size(k) == 500)
+                in_order += blocks[k - 1] == before || blocks[k - 2] == before;
+        heap_adopt(first, 500);
+        heap_release(first, block, 500);
+    }
+    assert_true(in_order > 30);
+    heap_trim(first, 1);
+    heap_collect(sibling);
+    assert_true(used_bytes(sibling) > 0); /* they are likely to be needed again */
+    heap_collect(sibling);
+    assert_int_equal(used_bytes(sibling), 0);
+    heap_attend(sibling, false);
+    heap_check(first);
+    heap_free(first);
+}
+
 /* Each block goes back to the one it came from. */
 static void test_many_siblings(void **state)
 {
@@ -417,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_trim_is_bounded_and_keeps_a_reserve),
         cmocka_unit_test(test_sibling),
         cmocka_unit_test(test_sibling_bags),
+        cmocka_unit_test(test_sibling_reuse),
         cmocka_unit_test(test_many_siblings),
         cmocka_unit_test(test_resize),
         cmocka_unit_test(test_refused_sizes),

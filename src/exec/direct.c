@@ -241,12 +241,11 @@ void direct_table_done(struct direct_table *table)
     mem_free(table->command_origin);
 }
 
-struct direct_counters *exec_expect_reader(struct exec *exec, uint32_t index)
+struct direct_counters *exec_direct_counters(struct exec *exec, uint32_t index)
 {
     ASSERT_ROLE(ROLE_EXECUTOR);
     ASSERT(index < EPOCH_READERS_MAX);
     struct direct_table *table = &exec->direct;
-    keyspace_expect_reader(exec->keyspace, index);
     if (table->readers[index] == NULL) {
         table->readers[index] = mem_calloc(1, sizeof *table->readers[index]);
         table->readers[index]->commands = mem_calloc(command_count, sizeof *table->readers[index]->commands);
@@ -254,6 +253,13 @@ struct direct_counters *exec_expect_reader(struct exec *exec, uint32_t index)
     if (index >= table->reader_count)
         table->reader_count = index + 1;
     return table->readers[index];
+}
+
+struct direct_counters *exec_expect_reader(struct exec *exec, uint32_t index)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    keyspace_expect_reader(exec->keyspace, index);
+    return exec_direct_counters(exec, index);
 }
 
 void exec_set_reader_threads(struct exec *exec, unsigned count)

@@ -134,7 +134,10 @@ struct direct_table {
 void direct_table_init(struct direct_table *table);
 void direct_table_done(struct direct_table *table);
 
-/* Before a thread enters its first section as reader `index`. Returns its counters, which live as long as the executor. */
+/* The counters of thread `index`, made when there are none yet; they live as long as the executor. */
+struct direct_counters *exec_direct_counters(struct exec *exec, uint32_t index);
+
+/* Before a thread enters its first section as reader `index`. Returns its counters. */
 struct direct_counters *exec_expect_reader(struct exec *exec, uint32_t index);
 
 /* So many threads take connections from now on. */

@@ -95,14 +95,15 @@ static unsigned answer_some(struct reading *reading, struct direct *direct, unsi
     return count;
 }
 
-void direct_note_commands(struct io *io, const struct request *requests, unsigned count, uint64_t each_ns)
+void direct_note_commands(struct io *io, struct direct_counters *direct, const struct request *requests,
+                          unsigned count, uint64_t each_ns)
 {
     const struct io_options *options = &io->group->options;
     bool tracks = atomic_load_explicit(&options->config->latency_tracking, memory_order_relaxed);
     unsigned same;
     for (unsigned i = 0; i < count; i += same) {
         const struct command *command = requests[i].command;
-        struct direct_command_counters *counters = &io->direct->commands[command->id];
+        struct direct_command_counters *counters = &direct->commands[command->id];
         for (same = 1; i + same < count && requests[i + same].command == command; same++)
             ;
         io_count(&counters->calls, same);
@@ -148,7 +149,7 @@ static enum direct_outcome read_section(struct reading *reading)
         if (answered > 0) {
             reading->end_ticks = clock_ticks(exec->clock);
             uint64_t ns = clock_ticks_to_ns(exec->clock, reading->end_ticks - begin_ticks);
-            direct_note_commands(io, reading->requests + reading->done, answered, ns / answered);
+            direct_note_commands(io, io->direct, reading->requests + reading->done, answered, ns / answered);
             io_count(&io->direct->sections, 1);
             io_count(&io->direct->hits, direct.hits);
             io_count(&io->direct->misses, direct.misses);

@@ -15,7 +15,8 @@ bool conn_must_wait_for_direct(const struct conn *conn);
 
 /* For foresee.c: accounts for requests that have been answered; counts the run's reads that were neither answered nor foreseen, the
  * first of them for this reason. */
-void direct_note_commands(struct io *io, const struct request *requests, unsigned count, uint64_t each_ns);
+void direct_note_commands(struct io *io, struct direct_counters *direct, const struct request *requests,
+                          unsigned count, uint64_t each_ns);
 void direct_count_left(struct conn *conn, const struct run *run, enum direct_outcome why);
 
 #endif

@@ -73,13 +73,21 @@ bool conn_foresee(struct conn *conn, struct run *run)
 
 /* ---- When the run has come back -------------------------------------------------------------------- */
 
+/* Those of the thread that has the connection now. That need not be the one that has foreseen, nor one that reads: while a run waits in
+ * its middle its connection may go to the executor's thread. */
+static struct direct_counters *counters_of(struct io *io)
+{
+    return likely(io->direct != NULL) ? io->direct : exec_direct_counters(io->group->options.exec, io->index);
+}
+
 /* The reads that have held, of one command after the other. */
-static void note_commands(struct io *io, const struct run *run, uint32_t reads)
+static void note_commands(struct io *io, struct direct_counters *direct, const struct run *run,
+                          uint32_t reads)
 {
     while (reads != 0) {
         unsigned first = (unsigned)__builtin_ctz(reads);
         unsigned count = (unsigned)__builtin_ctzll(~((uint64_t)reads >> first));
-        direct_note_commands(io, &run->requests[first], count, run->foreseen_ns);
+        direct_note_commands(io, direct, &run->requests[first], count, run->foreseen_ns);
         reads &= ~(uint32_t)((((uint64_t)1 << count) - 1) << first);
     }
 }
@@ -98,27 +106,28 @@ void conn_note_foreseen(struct conn *conn, struct run *run)
 {
     struct io *io = conn->io;
     const struct foreseen *foreseen = &run->foreseen;
+    struct direct_counters *direct = counters_of(io);
     const struct clock *clock = io->group->options.clock;
     unsigned all = foreseen->count - (unsigned)__builtin_popcount(foreseen->sets);
     uint32_t reads = ~foreseen->sets & (uint32_t)(((uint64_t)1 << foreseen->held) - 1);
     unsigned count = (unsigned)__builtin_popcount(reads);
     if (unlikely(count < all)) {
-        io_count(&io->direct->outcomes[DIRECT_OUTDATED], all - count);
+        io_count(&direct->outcomes[DIRECT_OUTDATED], all - count);
         if (count < all / 2)
             conn->unforeseen = FORESEE_REST; /* J1 */
     }
     if (count == 0)
         return;
-    io_count(&io->direct->sections, 1);
-    io_count(&io->direct->foreseen, count);
-    io_count(&io->direct->outcomes[DIRECT_ANSWERED], count);
-    io_count(&io->direct->hits, (unsigned)__builtin_popcount(run->foreseen_hits & reads));
-    io_count(&io->direct->misses, (unsigned)__builtin_popcount(run->foreseen_misses & reads));
-    note_commands(io, run, reads);
+    io_count(&direct->sections, 1);
+    io_count(&direct->foreseen, count);
+    io_count(&direct->outcomes[DIRECT_ANSWERED], count);
+    io_count(&direct->hits, (unsigned)__builtin_popcount(run->foreseen_hits & reads));
+    io_count(&direct->misses, (unsigned)__builtin_popcount(run->foreseen_misses & reads));
+    note_commands(io, direct, run, reads);
     note_client(conn, run, count);
     if (run_held_read(run, run->followed) && run->executed_ticks != 0) {
         unsigned command = run->requests[run->followed].command->id;
-        durations_note(&direct_times(&io->direct->commands[command])->queue,
+        durations_note(&direct_times(&direct->commands[command])->queue,
                        blame_elapsed_ns(clock, run->arrived_ticks, run->executed_ticks), run->count);
     }
 }

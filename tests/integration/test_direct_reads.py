@@ -322,6 +322,35 @@ def test_what_is_foreseen_is_counted_once(threaded, r, connect, direct):
         assert [row["cmd"] for row in r.client_list() if row["id"] == number] == [last]
 
 
+def test_what_was_foreseen_may_come_back_to_the_executors_thread(threaded, start):
+    """Connections go there when the last I/O thread ends, also those whose pipelines wait in the middle: what has held until there is
+    counted, and what has not."""
+    server = start(slice_us=1, slowlog_log_slower_than=60_000_000)  # nothing is slow: what has waited long is not foreseen
+    r, holder, blocked, held = [server.connect() for _ in range(4)]
+    r("SADD", "numbers", *range(3000))
+    r("MSET a 1 b 2")
+    r("DEBUG SET-LONG-COMMANDS 0")
+    for client in [holder, blocked, held]:
+        assert client("PING") == "PONG"  # it is known to the executor
+    before = {name: int(value) for name, value in r.info("direct").items()}
+    blocked.send_raw(b"".join(encode(*command.split()) for command in ["GET a", "SET b 3", "GET b", "BLPOP list 0", "GET a"]))
+    eventually(lambda: r.info("clients")["blocked_clients"] == "1", "it is blocked")
+    holder.send("SUNIONSTORE held numbers")
+    eventually(lambda: " progress=" in r("CLIENT LIST").decode(), "the key is held")
+    held.send_raw(b"".join(encode(*command.split()) for command in ["GET a", "SET held 1", "GET b"]))
+    eventually(lambda: r.info("clients")["blocked_clients"] == "2", "it waits")
+    assert r("CONFIG SET io-threads 0") == "OK"
+    eventually(lambda: all(row["io-thread"] == "0" for row in r.client_list()), "all have moved")
+    r("DEBUG SET-LONG-COMMANDS 1")
+    assert holder.reply() == 3000
+    assert held.replies(3) == [b"1", "OK", b"3"]
+    assert r("RPUSH list x") == 1
+    assert blocked.replies(5) == [b"1", "OK", b"3", [b"list", b"x"], b"1"]
+    after = {name: int(value) for name, value in r.info("direct").items()}
+    assert foreseen(before, after) == (2, 2)
+    assert r.info("commandstats")["cmdstat_get"].startswith("calls=5,")
+
+
 @pytest.mark.parametrize("value", ["SET k v PX 4102444800000", "HSET k f v", "APPEND k v"])
 def test_what_cannot_be_foreseen_is_read_all_the_same(r, connect, config, value):
     """A key with a time, one of another type, and one that cannot be looked at any more when it is read again."""

@@ -126,6 +126,7 @@ class Command:
     foreseeable: bool  # of those: its answer follows from the string in its one key, and from nothing else
     stores: bool  # its argument "value" becomes the string in its key, as it stands
     overwrites: bool  # with key and value only, it does so whatever the key holds, and answers OK
+    end: "str | None"  # of the list in its key, where it puts something or takes something
     flags: list
     own_categories: list
     tips: list
@@ -440,7 +441,7 @@ def _load_command(where, name, family, table, parent):
         steps=check.choice("steps", ["one", "several"]), direct=check.take("direct", bool, False),
         foreseeable=check.take("foreseeable", bool, False),
         stores=check.take("stores", bool, False),
-        overwrites=check.take("overwrites", bool, False),
+        overwrites=check.take("overwrites", bool, False), end=check.choice("end", ["head", "tail"]),
         flags=check.texts("flags", FLAGS), own_categories=check.texts("categories", CATEGORIES),
         tips=check.texts("tips"), history=_load_history(check), examples=_load_examples(check),
         reply2=check.text("reply2", required=needed), reply3=check.text("reply3"), errors=check.texts("errors"),
@@ -480,6 +481,8 @@ def _check_command(check, command, container):
         check.fail("'stores' belongs to commands that write an argument 'value'")
     if command.overwrites and not command.stores:
         check.fail("'overwrites' belongs to commands that declare 'stores'")
+    if command.end and not ("write" in command.flags and "list" in command.own_categories):
+        check.fail("'end' belongs to commands that write to lists")
     if command.alone and not container:
         check.fail("'alone' belongs to containers")
     if command.excess == "subcommand" and not command.parent:

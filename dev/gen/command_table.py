@@ -178,6 +178,8 @@ def _emit_row(out, command, parent):
             out.line(f".value_arg = {_argument_named(command, ('value',))},")
         if _needs_entry_only(command):
             out.line(".needs_entry_only = true,")
+        if command.end:
+            out.line(f".list_end = LIST_END_{command.end.upper()},")
         if command.overwrites:
             out.line(".overwrites = true,")
         if needs_key_function(specs):

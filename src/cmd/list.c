@@ -61,7 +61,7 @@ void list_resolve_range(uint64_t size, int64_t start, int64_t stop, uint64_t *re
 /* ---- Pushing ----------------------------------------------------------------------------------------------- */
 
 /* Pushes one text after the other. False: memory for a long one was refused, and none of them is in the list. */
-static bool push_all(struct tree *rows, bool at_head, const struct slice *texts, uint32_t count)
+static bool push_texts(struct tree *rows, bool at_head, const struct slice *texts, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         element_scratch scratch;
@@ -75,31 +75,85 @@ static bool push_all(struct tree *rows, bool at_head, const struct slice *texts,
     return true;
 }
 
-static void push(struct call *call, struct slice name, bool at_head, const struct slice *texts,
-                 uint32_t count, bool must_exist)
+/* After elements have been pushed. */
+ALWAYS_INLINE void tell_pushed(struct call *call, struct slice name, bool at_head, uint64_t size)
 {
-    struct key key;
+    call_changed(call, NOTIFY_LIST, at_head ? "lpush" : "rpush", name);
+    reply_int(call->out, (int64_t)size);
+}
+
+/* Whether a list that will have `rows` elements has the mark already that list_marks would give it. `page`: a small one's; NULL:
+ * it is a tree. False: it is not told here. */
+ALWAYS_INLINE bool keeps_marks(const struct call *call, const struct entry *entry, const struct page *page,
+                               uint64_t rows)
+{
+    const int64_t limit = call->exec->config->list_max_listpack_size;
+    const bool is_grown = entry_flags(entry) & ENTRY_GROWN;
+    if (unlikely(limit >= 0))
+        return (rows > (uint64_t)limit >> is_grown) == is_grown;
+    if (is_grown)
+        return list_rows_are_many(rows, limit, true);
+    return page != NULL && list_page_is_compact(page, limit, false);
+}
+
+/* Most pushes are of one element into a list of which nothing moves. False: this one is not, and nothing has changed. */
+ALWAYS_INLINE bool push_in_place(struct call *call, struct entry *entry, bool at_head, struct slice text,
+                                 uint64_t *ret_size)
+{
+    element_scratch scratch;
+    struct element element;
+    if (text.size > ELEMENT_BYTES_MAX || element_make(text, scratch, &element) != ST_OK)
+        return false; /* no blob is made here */
+    if (entry_encoding(entry) == ENTRY_TREE) {
+        struct tree *rows = &entry_collection(entry)->rows;
+        *ret_size = tree_rows(rows) + 1;
+        return keeps_marks(call, entry, NULL, *ret_size) && list_push_in_place(rows, at_head, element);
+    }
+    struct page *page = entry_page(entry);
+    *ret_size = page->count + 1u;
+    if (!keeps_marks(call, entry, page, *ret_size) || !list_push_in_page(page, at_head, element))
+        return false;
+    keyspace_set_page(call->exec->keyspace, entry, page);
+    return true;
+}
+
+/* The same of any number of elements, and of a key that need not be there. */
+NO_INLINE static void push_some(struct call *call, struct key *key, bool at_head, const struct slice *texts,
+                                uint32_t count, bool must_exist)
+{
     struct collection_view list;
-    if (!call_write_collection(call, name, ENTRY_LIST, &key, &list))
+    if (!call_open_collection(call, ENTRY_LIST, key, &list))
         return;
-    if (key.entry == NULL) {
+    if (key->entry == NULL) {
         if (must_exist) {
             reply_int(call->out, 0);
             return;
         }
         collection_begin(&list, call->exec->keyspace, ENTRY_LIST);
     }
-    bool pushed = push_all(list.rows, at_head, texts, count);
+    bool pushed = push_texts(list.rows, at_head, texts, count);
     uint64_t size = tree_rows(list.rows);
-    if (!close_list(call, &key, &list))
+    if (!close_list(call, key, &list))
         return;
     if (!pushed) {
         call_oom(call);
         return;
     }
-    call_changed(call, NOTIFY_LIST, at_head ? "lpush" : "rpush", name);
     call->exec->stats.dirty += count - 1;
-    reply_int(call->out, (int64_t)size);
+    tell_pushed(call, key->name, at_head, size);
+}
+
+static void push(struct call *call, struct slice name, bool at_head, const struct slice *texts,
+                 uint32_t count, bool must_exist)
+{
+    struct key key;
+    uint64_t size;
+    call_write_key(call, name, &key);
+    if (likely(key.entry != NULL && count == 1) && entry_type(key.entry) == ENTRY_LIST &&
+        likely(push_in_place(call, key.entry, at_head, texts[0], &size)))
+        tell_pushed(call, name, at_head, size);
+    else
+        push_some(call, &key, at_head, texts, count, must_exist);
 }
 
 void cmd_lpush(struct call *call, const struct args_lpush *args)
@@ -195,11 +249,39 @@ void list_pop_one(struct call *call, struct key *key, struct collection_view *li
     tell_popped(call, key, at_head, 1);
 }
 
+/* Most pops are of one element from a list of which no more than that end changes. False: this one is not, and nothing has
+ * changed. */
+ALWAYS_INLINE bool pop_in_place(struct call *call, struct entry *entry, bool at_head)
+{
+    if (entry_encoding(entry) == ENTRY_TREE) {
+        struct tree *rows = &entry_collection(entry)->rows;
+        if (tree_rows(rows) < 2 || !keeps_marks(call, entry, NULL, tree_rows(rows) - 1))
+            return false;
+        call_reply_element(call, list_end(rows, at_head));
+        list_drop_end(rows, at_head);
+        return true;
+    }
+    struct page *page = entry_page(entry);
+    struct element element;
+    if (page->count < 2 || !keeps_marks(call, entry, page, page->count - 1u) ||
+        !list_drop_in_page(page, at_head, &element))
+        return false;
+    keyspace_set_page(call->exec->keyspace, entry, page);
+    call_reply_element(call, element);
+    return true;
+}
+
 static void pop(struct call *call, struct slice name, bool at_head, bool has_count, int64_t count)
 {
     struct key key;
     struct collection_view list;
-    if (!call_write_collection(call, name, ENTRY_LIST, &key, &list))
+    call_write_key(call, name, &key);
+    if (likely(key.entry != NULL && !has_count) && entry_type(key.entry) == ENTRY_LIST &&
+        likely(pop_in_place(call, key.entry, at_head))) {
+        tell_popped(call, &key, at_head, 1);
+        return;
+    }
+    if (!call_open_collection(call, ENTRY_LIST, &key, &list))
         return;
     if (key.entry == NULL) {
         if (has_count)
@@ -255,7 +337,7 @@ static bool push_moved(struct call *call, struct slice name, bool at_head, struc
         return false;
     if (key.entry == NULL)
         collection_begin(&list, call->exec->keyspace, ENTRY_LIST);
-    bool pushed = push_all(list.rows, at_head, &text, 1);
+    bool pushed = push_texts(list.rows, at_head, &text, 1);
     if (!close_list(call, &key, &list))
         return false;
     if (!pushed)

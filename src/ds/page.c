@@ -189,21 +189,84 @@ ALWAYS_INLINE bool append_row(struct page *page, const struct row *row)
     return true;
 }
 
+/* The ends of a list's page that is wide, from the first slot on; of an even one, its rows' size. Lists have no numbers, and so no
+ * base before them. */
+ALWAYS_INLINE uint16_t *list_wide_slots(const struct page *page)
+{
+    return (uint16_t *)(page + 1);
+}
+
+/* The bytes of a wide or an even page of a list get an element, and slot `slot` where it ends. */
+ALWAYS_INLINE void list_write(struct page *page, unsigned slot, unsigned start, struct element element)
+{
+    copy_short((char *)page + start, element.data, element.size);
+    if (page->even)
+        return;
+    list_wide_slots(page)[slot] =
+        (uint16_t)((start + element.size) | (unsigned)element.kind << PAGE_END_BITS);
+    if (unlikely(element.kind == ELEMENT_BLOB))
+        page->has_blobs = true;
+}
+
+/* The same in a narrow one. */
+static bool list_write_narrow(struct page *page, unsigned slot, unsigned start, struct element element)
+{
+    uint8_t *ends = (uint8_t *)(page + 1), *kinds = page_kinds(page) + slot / 8;
+    copy_short((char *)page + start, element.data, element.size);
+    ends[slot] = (uint8_t)((int)(start + element.size) - page_origin(page));
+    *kinds = (uint8_t)((*kinds & ~(1u << slot % 8)) | (unsigned)element.kind << slot % 8);
+    page->count++;
+    return true;
+}
+
+NO_INLINE static bool prepend_narrow(struct page *page, struct element element)
+{
+    if (page->first == 0 || element.kind == ELEMENT_BLOB || page->begin < text_floor(page) + element.size)
+        return false;
+    page->begin = (uint16_t)(page->begin - element.size);
+    page->first--;
+    return list_write_narrow(page, page->first, page->begin, element);
+}
+
+NO_INLINE static bool append_narrow(struct page *page, struct element element)
+{
+    unsigned slot = page->first + page->count, start = row_start(page, page->count);
+    if (slot >= page->capacity || element.kind == ELEMENT_BLOB || start + element.size > page->size)
+        return false;
+    return list_write_narrow(page, slot, start, element);
+}
+
 bool page_prepend(struct page *page, struct element element)
 {
     DEBUG_ASSERT(!page_is_shared(page) && page->layout == PAGE_LIST);
-    unsigned size = element.size, end = page->begin, slots = page->even ? 1u : page->capacity;
-    if (page->first == 0 || page->narrow || (page->even && page_sizes(page)[0] != size_and_kind(element)) ||
-        end < sizeof *page + slots * sizeof(uint16_t) + size)
+    unsigned slot = page->first, end = page->begin, slots = page->even ? 1u : page->capacity;
+    if (unlikely(page->narrow))
+        return prepend_narrow(page, element);
+    if (slot == 0 || (page->even && *list_wide_slots(page) != size_and_kind(element)) ||
+        end < sizeof *page + slots * sizeof(uint16_t) + element.size)
         return false;
-    page->begin = (uint16_t)(end - size);
-    page->first--;
+    page->begin = (uint16_t)(end - element.size);
+    page->first = (uint16_t)(slot - 1);
     page->count++;
-    copy_short((char *)page + page->begin, element.data, size);
+    list_write(page, slot - 1, end - element.size, element);
+    return true;
+}
+
+bool page_append(struct page *page, struct element element)
+{
+    DEBUG_ASSERT(!page_is_shared(page) && page->layout == PAGE_LIST);
+    unsigned slot = page->first + page->count, start = page->begin;
+    if (unlikely(page->narrow))
+        return append_narrow(page, element);
     if (page->even)
-        return true;
-    page_wide_ends(page)[0] = (uint16_t)(end | (unsigned)element.kind << PAGE_END_BITS);
-    page->has_blobs |= element.kind == ELEMENT_BLOB;
+        start += page->count * (*list_wide_slots(page) & PAGE_END_MASK);
+    else if (page->count > 0)
+        start = list_wide_slots(page)[slot - 1] & PAGE_END_MASK;
+    if (slot >= page->capacity || (page->even && *list_wide_slots(page) != size_and_kind(element)) ||
+        start + element.size > page->size)
+        return false;
+    page->count++;
+    list_write(page, slot, start, element);
     return true;
 }
 
@@ -272,15 +335,36 @@ static void close_rows(struct page *page, unsigned at, unsigned count)
     page->count = (uint16_t)(page->count - count);
 }
 
+/* Whether a page with so many rows, and bytes of elements, is to move to a smaller block. */
+ALWAYS_INLINE bool is_sparse(const struct page *page, unsigned rows, unsigned bytes)
+{
+    if (page->size <= PAGE_SHRINK_MIN || bytes >= page->size / 2u)
+        return false;
+    struct plan plan = plan_of(page);
+    return sizeof *page + rows * plan_row_size(&plan) + plan_kinds_size(&plan, rows) + bytes <
+           page->size / 2u;
+}
+
 static void shrink(struct heap *heap, struct page **page)
 {
     struct page *target = *page;
-    if (target->size <= PAGE_SHRINK_MIN || page_text_size(target) >= target->size / 2u)
-        return;
-    if (sizeof *target + page_used(target) < target->size / 2) {
+    if (is_sparse(target, target->count, (unsigned)page_text_size(target))) {
         target->roomy = false;
         page_rebuild(heap, page, &(struct growth){0});
     }
+}
+
+bool page_drop_end(struct page *page, bool at_start)
+{
+    DEBUG_ASSERT(!page_is_shared(page) && page->layout == PAGE_LIST && page->count > 0);
+    unsigned rows = page->count - 1u, begin = row_start(page, at_start ? 1 : 0);
+    unsigned end = row_start(page, at_start ? page->count : rows);
+    if (page->has_blobs || is_sparse(page, rows, end - begin))
+        return false;
+    page->begin = (uint16_t)begin;
+    page->first = (uint16_t)(page->first + at_start);
+    page->count = (uint16_t)rows;
+    return true;
 }
 
 void page_take_rows(struct heap *heap, struct page **page, unsigned at, unsigned count)

@@ -287,9 +287,14 @@ void page_unref(struct heap *heap, struct page *page);
  * references of blobs. False: the page would be over PAGE_SIZE_MAX, and nothing has changed. Not shared. */
 bool page_insert(struct heap *heap, struct page **page, unsigned at, const struct row *row);
 
-/* Puts a row before the first one of a list's page, where there is room and nothing but the row has to be written. Takes over
- * the reference of a blob. False: nothing has changed, page_insert may do it all the same. Not shared. */
+/* Puts a row before the first one, or behind the last one, of a list's page, where there is room and nothing but the row has to be
+ * written. Takes over the reference of a blob. False: nothing has changed, page_insert may do it all the same. Not shared. */
 bool page_prepend(struct page *page, struct element element);
+bool page_append(struct page *page, struct element element);
+
+/* Takes the first row or the last one of a list's page out, where nothing but the header has to be written: the bytes of its element
+ * stay where they are. False: nothing has changed, page_remove may do it all the same. Not shared. */
+bool page_drop_end(struct page *page, bool at_start);
 
 /* Takes `count` rows from row `at` on out and drops their blobs. The page may be moved to a smaller block. */
 void page_remove(struct heap *heap, struct page **page, unsigned at, unsigned count);

@@ -1,4 +1,4 @@
-/* The ends of a tree. Entry: tree_push, tree_pop. Threads: see tree.h. */
+/* The ends of a tree. Entry: tree_push, tree_push_in_place, tree_pop. Threads: see tree.h. */
 #include "ds/tree_ends.h"
 
 #include <stdatomic.h>
@@ -37,24 +37,53 @@ ALWAYS_INLINE void count_row(const struct tree *tree, const struct way *way, int
         way->children[level]->rows += (uint64_t)delta;
 }
 
-ALWAYS_INLINE bool push_to_page(struct heap *heap, struct page **page, bool at_start, const struct row *row)
+/* A leaf's block may become another one. */
+ALWAYS_INLINE bool push_to_leaf(struct heap *heap, struct page **page, bool at_start, struct element element)
 {
-    if (at_start && likely(page_prepend(*page, row->elements[0])))
+    if (likely(at_start ? page_prepend(*page, element) : page_append(*page, element)))
         return true;
-    return page_insert(heap, page, at_start ? 0 : (*page)->count, row);
+    struct row row = {.elements[0] = element};
+    return page_insert(heap, page, at_start ? 0 : (*page)->count, &row);
 }
 
-void tree_push(struct tree *tree, bool at_start, const struct row *row)
+void tree_push(struct tree *tree, bool at_start, struct element element)
 {
     struct way way;
     struct tree_child *leaf = own_leaf(tree, at_start, &way);
-    if (likely(leaf != NULL) && push_to_page(tree->heap, &leaf->page, at_start, row)) {
+    if (likely(leaf != NULL) && push_to_leaf(tree->heap, &leaf->page, at_start, element)) {
         count_row(tree, &way, 1);
         return;
     }
     struct tree_place place;
+    struct row row = {.elements[0] = element};
     tree_at(tree, at_start ? 0 : tree_rows(tree), &place);
-    tree_insert(tree, &place, row, (struct tree_order){0, 0});
+    tree_insert(tree, &place, &row, (struct tree_order){0, 0});
+}
+
+/* Takes back what the way down to `end` has counted. */
+NO_INLINE static bool uncount(struct tree *tree, bool at_start, const struct tree_child *end)
+{
+    struct tree_child *child = &tree->root;
+    for (; child != end; child = end_child(child, at_start))
+        child->rows--;
+    child->rows--;
+    return false;
+}
+
+bool tree_push_in_place(struct tree *tree, bool at_start, struct element element)
+{
+    struct tree_child *child = &tree->root;
+    child->rows++; /* R1 */
+    for (unsigned levels = tree->depth; levels > 0; levels--) {
+        if (unlikely(atomic_load_explicit(&child->node->refs, memory_order_acquire) > 1))
+            return uncount(tree, at_start, child);
+        child = end_child(child, at_start);
+        child->rows++;
+    }
+    if (unlikely(page_is_shared(child->page)))
+        return uncount(tree, at_start, child);
+    bool is_pushed = at_start ? page_prepend(child->page, element) : page_append(child->page, element);
+    return likely(is_pushed) ? true : uncount(tree, at_start, child);
 }
 
 void tree_pop(struct tree *tree, bool at_start)

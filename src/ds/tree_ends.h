@@ -1,7 +1,7 @@
 /* The two ends of a tree whose rows have only positions (a list's): looked at, pushed to and taken from with less work than at
  * any other place.
  *
- * Principal entry points: tree_end_page, tree_push, tree_pop.
+ * Principal entry points: tree_end_page, tree_push, tree_push_in_place, tree_pop.
  * Threads: as tree.h. */
 #ifndef SKUA_DS_TREE_ENDS_H
 #define SKUA_DS_TREE_ENDS_H
@@ -17,8 +17,11 @@ ALWAYS_INLINE const struct page *tree_end_page(const struct tree *tree, bool at_
     return child->page;
 }
 
-/* Puts a row before the first one or behind the last one. Takes over its blobs. */
-void tree_push(struct tree *tree, bool at_start, const struct row *row);
+/* Puts a row before the first one or behind the last one. Takes over the element's blob. */
+void tree_push(struct tree *tree, bool at_start, struct element element);
+
+/* The same where nothing but the leaf at that end changes, which has room. False: it is not that easy, and nothing has changed. */
+bool tree_push_in_place(struct tree *tree, bool at_start, struct element element);
 
 /* Takes the first row or the last one out, of a tree that has any. */
 void tree_pop(struct tree *tree, bool at_start);

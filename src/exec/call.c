@@ -162,8 +162,8 @@ bool call_write_string(struct call *call, struct slice name, struct key *ret_key
     return is_string_or_missing(call, ret_key);
 }
 
-static bool open_collection(struct call *call, enum entry_type type, const struct key *key,
-                            struct collection_view *ret_view)
+ALWAYS_INLINE bool open_collection(struct call *call, enum entry_type type, const struct key *key,
+                                   struct collection_view *ret_view)
 {
     if (key->entry == NULL)
         return true;
@@ -173,6 +173,12 @@ static bool open_collection(struct call *call, enum entry_type type, const struc
     }
     collection_open(ret_view, call->exec->keyspace, key->entry);
     return true;
+}
+
+bool call_open_collection(struct call *call, enum entry_type type, const struct key *key,
+                          struct collection_view *ret_view)
+{
+    return open_collection(call, type, key, ret_view);
 }
 
 bool call_read_collection(struct call *call, struct slice name, enum entry_type type, struct key *ret_key,

@@ -85,6 +85,10 @@ bool call_read_collection(struct call *call, struct slice name, enum entry_type 
 bool call_write_collection(struct call *call, struct slice name, enum entry_type type, struct key *ret_key,
                            struct collection_view *ret_view);
 
+/* Their second half, of a key that has been looked up. */
+bool call_open_collection(struct call *call, enum entry_type type, const struct key *key,
+                          struct collection_view *ret_view);
+
 /* Puts what was opened or begun and has changed back: the key is stored, or removed when no row is left (that is all:
  * events are the caller's). `marks`: ENTRY_MARKS of the entry. On ST_NOMEM, which only a new key can meet, answers -OOM
  * and returns false. */

@@ -64,6 +64,12 @@ struct key_reference {
     uint8_t access; /* enum key_access; 0: a shard channel, which has a slot like a key but is none */
 };
 
+enum list_end {
+    LIST_END_NONE,
+    LIST_END_HEAD,
+    LIST_END_TAIL,
+};
+
 struct command {
     const char *name;      /* lower case; a subcommand's own word ("list") */
     const char *full_name; /* "client|list"; same as name for a plain command */
@@ -86,6 +92,8 @@ struct command {
     /* The argument that becomes the string in the first key, as it stands; 0: there is none. Its block may be built ahead
      * (exec/build.h). */
     uint8_t value_arg;
+    /* The end of a list at which it does something; what lies there is asked for ahead. */
+    uint8_t list_end; /* enum list_end */
     /* Of its key nothing is worth asking for ahead but the entry (exec/fetch.h): it changes strings, mostly short ones. */
     bool needs_entry_only;
     /* With key and value only, the value is stored whatever the key holds, and the answer is OK (exec/plain.h). */

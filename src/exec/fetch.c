@@ -41,7 +41,9 @@ void fetch_value_slow(const struct entry *entry, const struct request *request)
         else if (request->command->value_arg > 0 && request->built == NULL)
             prefetch_string(entry, true); /* which the value goes over: keyspace_overwrite */
         break;
-    case ENTRY_PAGE: prefetch_lines(entry_page(entry), 0, PAGE_LINES); break;
+    case ENTRY_PAGE:
+        prefetch_lines(entry_page(entry), 0, request->command->list_end == LIST_END_NONE ? PAGE_LINES : 1);
+        break;
     case ENTRY_TREE:
         prefetch_lines(entry_collection(entry), 0, sizeof(struct collection) / CACHE_LINE + 1);
         break;
@@ -66,6 +68,25 @@ static void add_scored(struct fetch_rows *fetch, const struct tree *rows, const 
         add_leaf(fetch, zset_likely_leaf(rows, score, request->argv[SCORED_MEMBER_ARG]));
 }
 
+/* Of a small list, the place of the first row or of the last one, and of that before or behind it; all of the page where it has to move
+ * to another block for a new row. */
+static void add_list(struct fetch_rows *fetch, const struct page *page, const struct command *command)
+{
+    bool at_head = command->list_end == LIST_END_HEAD, pushes = command->flags & CMD_DENYOOM;
+    unsigned slot = at_head ? page->first : page->first + page->count;
+    if (page->layout != PAGE_LIST)
+        return;
+    if (unlikely(pushes && slot == (at_head ? 0 : page->capacity))) {
+        prefetch_lines(page, 1, page->size / CACHE_LINE + 1u);
+        return;
+    }
+    prefetch_write(page_columns(page) + (slot > 0 ? slot - 1 : 0) * (page->narrow ? 1 : sizeof(uint16_t)));
+    if (at_head)
+        prefetch_write((const char *)page + page->begin - pushes);
+    else
+        fetch->leaves[fetch->leaf_count++] = page;
+}
+
 void fetch_rows_add(struct fetch_rows *fetch, const struct entry *entry, const struct request *request)
 {
     const struct command *command = request->command;
@@ -73,6 +94,11 @@ void fetch_rows_add(struct fetch_rows *fetch, const struct entry *entry, const s
     if (entry_encoding(entry) == ENTRY_OBJECT) {
         if (writes && entry_type(entry) == ENTRY_STREAM)
             add_leaf(fetch, stream_last_leaf((const struct stream *)entry_object(entry)));
+        return;
+    }
+    if (command->list_end != LIST_END_NONE) {
+        if (entry_encoding(entry) == ENTRY_PAGE)
+            add_list(fetch, entry_page(entry), command);
         return;
     }
     uint32_t member = command->member_arg;
@@ -92,11 +118,16 @@ void fetch_rows_add(struct fetch_rows *fetch, const struct entry *entry, const s
         add_scored(fetch, &collection->rows, request);
 }
 
-/* Of a stream, where its end is; of a sorted set, the scores, among which one is searched for by halves. */
+/* Of a stream or a list, where its end is; of a sorted set, the scores, among which one is searched for by halves. */
 static void fetch_in_leaf(const struct page *leaf)
 {
     if (leaf->layout == PAGE_LOG) {
         prefetch_write((const char *)leaf + log_of(leaf)->end);
+        return;
+    }
+    if (leaf->layout == PAGE_LIST) {
+        struct element last = page_element(leaf, leaf->count - 1u, 0);
+        prefetch_write(last.data + last.size);
         return;
     }
     size_t width = leaf->form & NUMBER_WIDTH_MASK;

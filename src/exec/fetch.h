@@ -32,7 +32,7 @@ static inline void fetch_value(const struct entry *entry, const struct request *
 /* The rows in question of several requests, which are looked up together. */
 struct fetch_rows {
     struct members_fetch members;
-    unsigned leaf_count; /* other leaves, whose headers have been asked for: they are found without waiting */
+    unsigned leaf_count; /* other leaves, of which what is told by their headers has been asked for */
     const struct page *leaves[MEMBERS_FETCH_MAX];
 };
 
@@ -58,7 +58,8 @@ ALWAYS_INLINE bool fetch_has_rows(const struct entry *entry, const struct reques
 {
     enum entry_encoding encoding = entry_encoding(entry);
     return encoding == ENTRY_OBJECT ||
-           ((encoding == ENTRY_PAGE || encoding == ENTRY_TREE) && request->command->member_arg > 0);
+           ((encoding == ENTRY_PAGE || encoding == ENTRY_TREE) && request->command->member_arg > 0) ||
+           (encoding == ENTRY_PAGE && request->command->list_end != LIST_END_NONE);
 }
 
 #endif

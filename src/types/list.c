@@ -9,14 +9,33 @@ const struct tree_type list_tree = {.layout = PAGE_LIST};
 
 void list_push(struct tree *rows, bool at_head, struct element element)
 {
-    struct row row = {.elements[0] = element};
-    tree_push(rows, at_head, &row);
+    tree_push(rows, at_head, element);
+}
+
+bool list_push_in_place(struct tree *rows, bool at_head, struct element element)
+{
+    return tree_push_in_place(rows, at_head, element);
+}
+
+bool list_push_in_page(struct page *page, bool at_head, struct element element)
+{
+    if (unlikely(page_is_shared(page)))
+        return false;
+    return at_head ? page_prepend(page, element) : page_append(page, element);
 }
 
 struct element list_end(const struct tree *rows, bool at_head)
 {
     const struct page *page = tree_end_page(rows, at_head);
     return page_element(page, at_head ? 0 : page->count - 1u, 0);
+}
+
+bool list_drop_in_page(struct page *page, bool at_head, struct element *ret_element)
+{
+    if (unlikely(page_is_shared(page)))
+        return false;
+    *ret_element = page_element(page, at_head ? 0 : page->count - 1u, 0);
+    return page_drop_end(page, at_head);
 }
 
 void list_drop_end(struct tree *rows, bool at_head)
@@ -80,11 +99,6 @@ enum list_found list_search_next(struct list_search *search, uint64_t *ret_posit
 
 /* ---- Encodings --------------------------------------------------------------------------------------------- */
 
-#define LISTPACK_FRAME 7 /* header and end mark */
-
-/* The limits that -1 to -5 stand for. */
-static const size_t listpack_limits[] = {4096, 8192, 16384, 32768, 65536};
-
 /* What an element would take in a listpack. */
 static size_t listpack_size(struct element element)
 {
@@ -111,19 +125,17 @@ static size_t listpack_size(struct element element)
     return size + back;
 }
 
-#define LISTPACK_MORE_MAX 5 /* an integer of five bytes takes ten */
-
 /* An element takes one to five bytes more in a listpack than in a page, so that most lists need not be read. Blobs are only
  * told of. */
 static void listpack_bounds(const struct tree *rows, size_t bytes_max, size_t *ret_least, size_t *ret_most)
 {
-    size_t least = LISTPACK_FRAME, most = LISTPACK_FRAME;
+    size_t least = LIST_COMPACT_FRAME, most = LIST_COMPACT_FRAME;
     bool has_blobs = false;
     struct tree_place place;
     tree_at(rows, 0, &place);
     do {
         least += page_text_size(place.page) + place.page->count;
-        most += page_text_size(place.page) + LISTPACK_MORE_MAX * place.page->count;
+        most += page_text_size(place.page) + LIST_COMPACT_MORE_MAX * place.page->count;
         has_blobs |= place.page->has_blobs;
     } while (least <= bytes_max && tree_next_page(rows, &place));
     *ret_least = least;
@@ -132,12 +144,9 @@ static void listpack_bounds(const struct tree *rows, size_t bytes_max, size_t *r
 
 bool list_is_compact_slow(const struct tree *rows, int64_t limit, bool half)
 {
-    unsigned share = half ? 2 : 1;
     if (limit >= 0)
-        return tree_rows(rows) <= (uint64_t)limit / share;
-    size_t bytes_max = listpack_limits[limit < -5 ? 4 : -limit - 1] / share, bytes = LISTPACK_FRAME;
-    if (tree_rows(rows) > bytes_max / 2) /* none takes less than two bytes */
-        return false;
+        return tree_rows(rows) <= (uint64_t)limit >> half;
+    size_t bytes_max = list_bytes_max(limit, half), bytes = LIST_COMPACT_FRAME;
     size_t least, most;
     listpack_bounds(rows, bytes_max, &least, &most);
     if (least > bytes_max || most <= bytes_max)

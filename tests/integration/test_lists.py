@@ -1,4 +1,5 @@
 """Lists: both ends, positions, searching and removing; against a plain Python list over every size and kind of element."""
+import collections
 import random
 
 import pytest
@@ -440,3 +441,33 @@ def test_a_move_is_one_change(r):
     assert changes() == before + 4
     r("RPOPLPUSH k k")
     assert changes() == before + 5
+
+
+@pytest.mark.parametrize("limit", ["-1", "-2", "40"])
+def test_single_pushes_and_pops_at_both_ends_through_all_sizes(r, config, limit):
+    """Narrow pages, even ones, wide ones and trees, and the way back: order, length and encoding are as if it had come at once."""
+    config(list_max_listpack_size=limit)
+    rng = random.Random(7)
+    words = [b"item:%06d" % number for number in range(100)] + [b"%d" % number for number in range(0, 90000, 1000)]
+    model = collections.deque()
+
+    def assert_same():
+        assert r("LRANGE l 0 -1") == list(model)
+        assert r("RPUSH", "whole", *model) == len(model)
+        assert r("OBJECT ENCODING l") == r("OBJECT ENCODING whole")
+        assert r("DEL whole") == 1
+
+    for count in range(900):
+        word = words[0] if count < 100 else b"x" * 700 if count == 500 else rng.choice(words)
+        at_head = rng.random() < 0.5
+        assert r("LPUSH" if at_head else "RPUSH", "l", word) == count + 1
+        model.appendleft(word) if at_head else model.append(word)
+        if count % 60 == 59 or count in (39, 40):
+            assert_same()
+    while len(model) > 1:
+        at_head = rng.random() < 0.5
+        assert r("LPOP l" if at_head else "RPOP l") == (model.popleft() if at_head else model.pop())
+        if len(model) % 100 == 0:
+            assert r("LRANGE l 0 -1") == list(model)
+    assert r("LPOP l") == model[0]
+    assert r("EXISTS l") == 0

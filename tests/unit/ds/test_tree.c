@@ -254,7 +254,9 @@ static void list_grow(struct fixture *fixture)
     struct row row;
     make_element(added.member, text, scratch, &row.elements[0]);
     if (kind < 2 && rng_below(&fixture->rng, 2) == 0) {
-        tree_push(&fixture->tree, kind == 0, &row);
+        bool in_place = rng_below(&fixture->rng, 2) == 0;
+        if (!in_place || !tree_push_in_place(&fixture->tree, kind == 0, row.elements[0]))
+            tree_push(&fixture->tree, kind == 0, row.elements[0]);
     } else {
         struct tree_place place;
         tree_at(&fixture->tree, at, &place);

@@ -243,7 +243,7 @@ void blame_follow(struct client *client, struct run *run)
     const struct command *command = run->requests[run->followed].command;
     /* A request that was refused or queued has not been executed; the answer to one that waits comes when it may. */
     if (!exec->blame.tracking || command == NULL || client->last_command != command ||
-        client->flags & (CLIENT_BLOCKED | CLIENT_CLOSING | CLIENT_IN_TRANSACTION))
+        client->flags & (CLIENT_BLOCKED | CLIENT_PAUSED | CLIENT_CLOSING | CLIENT_IN_TRANSACTION))
         return;
     struct command_times *times = blame_times(exec, &exec->command_stats[command->id].times);
     const struct blame_request *request = &exec->blame.request;

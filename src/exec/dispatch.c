@@ -521,6 +521,7 @@ NO_INLINE static bool is_to_be_executed_slow(struct client *client, const struct
     if (!is_allowed(client, request))
         return false;
     if (unlikely(dispatch_must_pause(client, request->command))) {
+        client->last_command = request->command; /* its line tells what it waits with */
         client_wait_in(client, &client->exec->paused);
         return false;
     }
@@ -529,8 +530,10 @@ NO_INLINE static bool is_to_be_executed_slow(struct client *client, const struct
         return false;
     }
     if (unlikely(
-            hold_must_wait(&client->exec->holds, client, request->command, request->argv, request->argc)))
+            hold_must_wait(&client->exec->holds, client, request->command, request->argv, request->argc))) {
+        client->last_command = request->command;
         return false;
+    }
     if (unlikely(client->exec->is_replica && client->exec->role_change_waits != NULL))
         return !role_change_must_wait(client, request->command, request->argv, request->argc);
     return true;

@@ -334,6 +334,7 @@ def test_pause_write_lets_reads_through(r, connect):
     assert reader("GET k") is None
     writer.send("SET k 1")
     eventually(lambda: "b" in line_of(reader, writer_id)["flags"], "the writer is held")
+    assert line_of(reader, writer_id)["cmd"] == "set"
     assert reader("GET k") is None
     assert reader("CLIENT UNPAUSE") == "OK"
     assert writer.reply() == "OK"

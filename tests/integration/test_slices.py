@@ -346,6 +346,16 @@ def test_whoever_writes_everything_waits_for_all(r, begin, blocked):
     assert r("DBSIZE") == 0
 
 
+def test_the_line_of_a_client_that_waits_tells_what_it_waits_with(r, begin, blocked):
+    fill(r, "SADD", "k")
+    begin("SUNIONSTORE d k")
+    writers = [blocked("SADD d x"), blocked("DEL d")]
+    waiting = [client["cmd"] for client in r.client_list() if "b" in client["flags"] and "progress" not in client]
+    assert sorted(waiting) == ["del", "sadd"]
+    go_on(r)
+    assert [writer.reply() for writer in writers] == [1, 1]
+
+
 def weigh(r, count=COUNT):
     """w:m0 … are the weights of m0 …, descending."""
     for first in range(0, count, 500):

@@ -159,8 +159,6 @@ bool num_parse_memory(struct slice text, int64_t *ret_bytes)
     return false;
 }
 
-#define SHORT_END 100000000 /* the first number with nine digits */
-
 static unsigned count_digits(uint64_t value)
 {
     static const uint64_t powers[U64_DIGITS_MAX] = {
@@ -191,34 +189,10 @@ static unsigned count_digits(uint64_t value)
     return guess + (value >= powers[guess]);
 }
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
-               "eight digits are one number, the first one lowest");
-
-/* Eight digits of a number below 10^8, the first one lowest: halves, pairs and digits are each divided side by side. The factors are
- * 1 / 100 and 1 / 10, a little high, and exact in these ranges. */
-ALWAYS_INLINE uint64_t eight_digits(uint32_t value)
-{
-    uint64_t halves = value / 10000 | (uint64_t)(value % 10000) << 32;
-    uint64_t hundreds = (halves * 5243 >> 19) & UINT64_C(0x0000007f0000007f);
-    uint64_t pairs = hundreds | (halves - hundreds * 100) << 16;
-    uint64_t tens = (pairs * 103 >> 10) & UINT64_C(0x000f000f000f000f);
-    return tens | (pairs - tens * 10) << 8;
-}
-
-/* Of a number with fewer than nine digits: stores eight bytes, of which the last are of no account. */
-ALWAYS_INLINE size_t format_short(uint32_t value, char *ret_text)
-{
-    uint64_t digits = eight_digits(value);
-    unsigned zeros = (unsigned)__builtin_ctzll(digits | UINT64_C(1) << 56) / 8; /* one that leads is left */
-    uint64_t text = (digits | UINT64_C(0x3030303030303030)) >> 8 * zeros;
-    memcpy(ret_text, &text, sizeof text);
-    return 8 - zeros;
-}
-
 size_t num_format_u64(uint64_t value, char ret_text[static NUM_I64_TEXT_MAX])
 {
-    if (likely(value < SHORT_END))
-        return format_short((uint32_t)value, ret_text);
+    if (likely(value < NUM_SHORT_END))
+        return num_format_short((uint32_t)value, ret_text);
     unsigned size = count_digits(value);
     char *at = ret_text + size;
     while (value >= 100) {

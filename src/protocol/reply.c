@@ -273,17 +273,28 @@ void reply_error(struct reply *reply, const char *format, ...)
     line(reply, '-', slice_make(text, size));
 }
 
-void reply_int(struct reply *reply, int64_t value)
+/* Of more digits, or where there is no room. */
+NO_INLINE static void long_int(struct reply *reply, int64_t value)
 {
     need_room(reply, HEADER_MAX);
-    if (likely(value >= 0)) {
-        reply->cursor = write_header(reply->cursor, ':', (uint64_t)value);
+    char *at = reply->cursor;
+    *at++ = ':';
+    reply->cursor = write_line_end(at + num_format_i64(value, at));
+}
+
+void reply_int(struct reply *reply, int64_t value)
+{
+    if (unlikely((uint64_t)value >= NUM_SHORT_END || !has_room(reply, HEADER_MAX))) {
+        long_int(reply, value);
         return;
     }
     char *at = reply->cursor;
     *at++ = ':';
-    *at++ = '-';
-    reply->cursor = write_line_end(at + num_format_u64(0 - (uint64_t)value, at));
+    if (value < 10)
+        *at++ = (char)('0' + value);
+    else
+        at += num_format_short((uint32_t)value, at);
+    reply->cursor = write_line_end(at);
 }
 
 /* ---- Strings -------------------------------------------------------------------------------------- */

@@ -63,7 +63,8 @@ static void writes_strings_and_lines(void **state)
 
 static void writes_integers(void **state)
 {
-    static const int64_t values[] = {0, 9, 10, 99, 100, 999, 1000, 123456789, INT64_MAX, -1, -10, INT64_MIN};
+    static const int64_t values[] = {0,     9,        10,        99,        100, 999, 1000,     9999,
+                                     10000, 99999999, 100000000, INT64_MAX, -1,  -10, INT64_MIN};
     struct reply reply;
     reply_init(&reply, &pool, 2);
     struct buf expected = {0};

@@ -47,6 +47,8 @@ ALWAYS_INLINE bool copy_words_differ(const char *a, const char *b)
 ALWAYS_INLINE bool equal_short(const char *a, const char *b, size_t size)
 {
     if (likely(size >= 8)) {
+        if (likely(size <= 16))
+            return !copy_words_differ(a, b) && !copy_words_differ(a + size - 8, b + size - 8);
         if (unlikely(size > EQUAL_SHORT_MAX))
             return memcmp(a, b, size) == 0;
         for (size_t done = 0; done + 8 < size; done += 8)

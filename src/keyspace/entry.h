@@ -133,6 +133,12 @@ ALWAYS_INLINE enum entry_encoding entry_encoding(const struct entry *entry)
     return (enum entry_encoding)(entry->type_encoding >> 4);
 }
 
+/* Whether it is a string that is an integer, by one comparison. */
+ALWAYS_INLINE bool entry_is_int(const struct entry *entry)
+{
+    return entry->type_encoding == (ENTRY_STRING | ENTRY_INT << 4);
+}
+
 /* Relaxed, as the marks change while others look at the rest. */
 ALWAYS_INLINE unsigned entry_flags(const struct entry *entry)
 {

@@ -97,8 +97,14 @@ ALWAYS_INLINE bool entry_key_equal(const void *item, const void *key)
 {
     const struct entry *entry = item;
     const struct slice *wanted = key;
-    return entry_key_size(entry) == wanted->size &&
-           equal_short(entry_key_data(entry), wanted->data, wanted->size);
+    unsigned flags = entry_flags(entry);
+    size_t size = entry->key_size, offset = sizeof *entry + (flags & ENTRY_HAS_EXPIRE) * 8;
+    if (unlikely(flags & ENTRY_LONG_KEY)) {
+        size = entry_key_size(entry);
+        offset += 8;
+    }
+    offset += entry_encoding(entry) == ENTRY_INLINE ? 0 : 8;
+    return size == wanted->size && equal_short((const char *)entry + offset, wanted->data, size);
 }
 
 /* Of an entry whose address is the key: it is not looked at. The caller knows that nothing else can have this address. */
@@ -250,14 +256,31 @@ ALWAYS_INLINE void keyspace_stamp_entry(struct keyspace *keyspace, const struct 
         stamps_raise(&keyspace->stamps, keyspace_hash(keyspace, entry_key(entry)));
 }
 
-/* Puts another integer into a published entry that holds one; `hash` is its key's. */
-ALWAYS_INLINE void keyspace_set_int(struct keyspace *keyspace, struct entry *entry, uint64_t hash,
-                                    int64_t value)
+/* The word of a published entry that holds an integer gets another one; `hash` is its key's. */
+ALWAYS_INLINE void keyspace_set_word(struct keyspace *keyspace, int64_t *word, uint64_t hash, int64_t value)
 {
     keyspace_note_untracked(keyspace);
     keyspace_count_step(keyspace);
-    __atomic_store_n(entry_word(entry), value, __ATOMIC_RELAXED);
+    __atomic_store_n(word, value, __ATOMIC_RELAXED);
     keyspace_stamp(keyspace, hash);
+}
+
+/* Puts another integer into a published entry that holds one. */
+ALWAYS_INLINE void keyspace_set_int(struct keyspace *keyspace, struct entry *entry, uint64_t hash,
+                                    int64_t value)
+{
+    keyspace_set_word(keyspace, entry_word(entry), hash, value);
+}
+
+/* Adds to it. False: the sum has more than 64 bits, and nothing has changed. */
+ALWAYS_INLINE bool keyspace_add_int(struct keyspace *keyspace, struct entry *entry, uint64_t hash,
+                                    int64_t increment, int64_t *ret_value)
+{
+    int64_t *word = entry_word(entry);
+    if (unlikely(__builtin_add_overflow(__atomic_load_n(word, __ATOMIC_RELAXED), increment, ret_value)))
+        return false;
+    keyspace_set_word(keyspace, word, hash, *ret_value);
+    return true;
 }
 
 /* Whether a value may be put where that of a published entry lies: nobody else looks (K6). */

@@ -14,7 +14,7 @@
  *     raised by one. From the first moment of one generation to the last of the next, and through the stretch in which the
  *     executor compares, there are fewer than 2^16.
  * G4  Every change goes through one of few places: an entry becomes, or ceases to be, what a table has for a key in db_insert,
- *     db_replace, db_take and store() in exec/plain.c; an integer changes in keyspace_set_int, a time to live in db_set_expire; a
+ *     db_replace, db_take and store() in exec/plain.c; an integer changes in keyspace_set_word, a time to live in db_set_expire; a
  *     database gets another table in db_flush and keyspace_swap. All else that lies in an entry's block stays as it is while readers
  *     may look (D3 of decision 009). Collections and large strings may change beyond their blocks: reads of those are not foreseen.
  *     Builds with debug checks read each key once more, and compare the answers (exec/plain.c).

@@ -125,6 +125,7 @@ class Command:
     direct: bool  # I/O threads may answer it: there is a function direct_<name>
     foreseeable: bool  # of those: its answer follows from the string in its one key, and from nothing else
     stores: bool  # its argument "value" becomes the string in its key, as it stands
+    brief: bool  # there is a function brief_<name> for its plain case
     overwrites: bool  # with key and value only, it does so whatever the key holds, and answers OK
     end: "str | None"  # of the list in its key, where it puts something or takes something
     flags: list
@@ -441,6 +442,7 @@ def _load_command(where, name, family, table, parent):
         steps=check.choice("steps", ["one", "several"]), direct=check.take("direct", bool, False),
         foreseeable=check.take("foreseeable", bool, False),
         stores=check.take("stores", bool, False),
+        brief=check.take("brief", bool, False),
         overwrites=check.take("overwrites", bool, False), end=check.choice("end", ["head", "tail"]),
         flags=check.texts("flags", FLAGS), own_categories=check.texts("categories", CATEGORIES),
         tips=check.texts("tips"), history=_load_history(check), examples=_load_examples(check),
@@ -479,6 +481,8 @@ def _check_command(check, command, container):
         check.fail("'foreseeable' belongs to commands that declare 'direct'")
     if command.stores and not ("write" in command.flags and any(arg.name == "value" for arg in command.args)):
         check.fail("'stores' belongs to commands that write an argument 'value'")
+    if command.brief and not any(arg.access for arg in command.args):
+        check.fail("'brief' belongs to commands with a key")
     if command.overwrites and not command.stores:
         check.fail("'overwrites' belongs to commands that declare 'stores'")
     if command.end and not ("write" in command.flags and "list" in command.own_categories):

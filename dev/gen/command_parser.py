@@ -103,6 +103,8 @@ def emit_args_header(commands):
             else:
                 _emit_fields(out, f"args_{name}", command.args)
         out.line(f"void cmd_{name}(struct call *call, const struct args_{name} *args);")
+        if command.brief:
+            out.line(f"bool brief_{name}(struct call *call);")
         if command.direct:
             out.line(f"enum direct_outcome direct_{name}(struct direct *direct, const struct request *request);")
     out.line()

@@ -190,6 +190,8 @@ def _emit_row(out, command, parent):
         if command.foreseeable:
             out.line(".is_foreseeable = true,")
         out.line(f".run = {_run_function(command)},")
+        if command.brief:
+            out.line(f".brief = brief_{command.c_name},")
         if command.is_container:
             out.line(f".subcommands = subcommands_{command.c_name},")
             out.line(f".subcommand_count = {len(command.subcommands)},")

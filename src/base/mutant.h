@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-/* Each: what of decision 009 it breaks, of 010, or of 022. */
+/* Each: what of decision 009 it breaks, of 010, of 022, or which other rule. */
 #define MUTANT_LIST(X)                                                                                       \
     X(LIMBO_RELEASES_AT_ONCE) /* D2 */                                                                       \
     X(MOVE_CLEARS_FIRST)      /* D4: a split takes items away before their new place can be found */         \
@@ -26,7 +26,8 @@
     X(OPEN_PAGE_EDITED)       /* D10: an open page has no reference of the readers */                        \
     X(SEEN_IS_BELIEVED)       /* 010, V2: an address that was seen is taken for the same entry for ever */   \
     X(STAMP_NOT_RAISED)       /* 022, S1: a plain SET leaves no stamp */                                     \
-    X(STAMP_NOT_LOOKED_AT)    /* 022, S4: what was foreseen is taken for true */
+    X(STAMP_NOT_LOOKED_AT)    /* 022, S4: what was foreseen is taken for true */                             \
+    X(HEARD_IS_PLAIN)         /* 010: stretches where a key is watched, monitored or walked over */
 
 #ifdef SKUA_MUTANTS
 

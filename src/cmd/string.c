@@ -3,6 +3,7 @@
  * Principal entry points: the cmd_ functions of gen/args.h. Threads: executor only.
  * See also: cmd/string_edit.c (parts of strings), cmd/string_number.c (counters). */
 #include "base/alloc.h"
+#include "exec/brief.h"
 #include "exec/call.h"
 #include "exec/notify.h"
 #include "gen/args.h"
@@ -246,6 +247,16 @@ void cmd_get(struct call *call, const struct args_get *args)
     struct key key;
     if (likely(call_read_string(call, args->key, &key)))
         reply_value(call, key.entry);
+}
+
+bool brief_get(struct call *call)
+{
+    struct entry *entry = brief_find(call);
+    if (entry == NULL || entry_type(entry) != ENTRY_STRING)
+        return false;
+    brief_note_read(call, entry);
+    call_reply_string(call, entry);
+    return true;
 }
 
 void cmd_getdel(struct call *call, const struct args_getdel *args)

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "exec/brief.h"
 #include "exec/call.h"
 #include "exec/notify.h"
 #include "gen/args.h"
@@ -13,21 +14,20 @@
 static void add(struct call *call, struct slice name, int64_t increment)
 {
     struct key key;
+    int64_t value = 0;
     if (!call_write_string(call, name, &key))
         return;
     bool is_int = key.entry != NULL && entry_encoding(key.entry) == ENTRY_INT;
-    int64_t value = is_int ? entry_int(key.entry) : 0;
     if (!is_int && key.entry != NULL && !string_get_i64(key.entry, &value)) {
         call_not_integer(call);
         return;
     }
-    if (__builtin_add_overflow(value, increment, &value)) {
+    if (is_int ? !keyspace_add_int(call->exec->keyspace, key.entry, key.hash, increment, &value)
+               : __builtin_add_overflow(value, increment, &value)) {
         reply_error(call->out, "ERR increment or decrement would overflow");
         return;
     }
-    if (likely(is_int)) {
-        keyspace_set_int(call->exec->keyspace, key.entry, key.hash, value);
-    } else {
+    if (unlikely(!is_int)) {
         struct entry_options options = call_entry_options(call, &key, true);
         if (!call_store(call, &key, entry_new_int(call->exec->heap, name, value, &options)))
             return;
@@ -58,6 +58,43 @@ void cmd_decrby(struct call *call, const struct args_decrby *args)
         return;
     }
     add(call, args->key, -args->decrement);
+}
+
+/* The same of an integer that is stored as one. */
+ALWAYS_INLINE bool add_briefly(struct call *call, int64_t increment)
+{
+    struct entry *entry = brief_find(call);
+    int64_t value;
+    if (entry == NULL || !entry_is_int(entry) ||
+        !keyspace_add_int(call->exec->keyspace, entry, call->key_hash, increment, &value))
+        return false;
+    brief_note_use(call, entry);
+    call->exec->stats.dirty++;
+    reply_int(call->out, value);
+    return true;
+}
+
+bool brief_incr(struct call *call)
+{
+    return add_briefly(call, 1);
+}
+
+bool brief_decr(struct call *call)
+{
+    return add_briefly(call, -1);
+}
+
+bool brief_incrby(struct call *call)
+{
+    int64_t increment;
+    return num_parse_i64(call->argv[2], &increment) && add_briefly(call, increment);
+}
+
+bool brief_decrby(struct call *call)
+{
+    int64_t decrement;
+    return num_parse_i64(call->argv[2], &decrement) && decrement != INT64_MIN &&
+           add_briefly(call, -decrement);
 }
 
 /* Stores a number's text as text, even if it is an integer's: as Redis, whose OBJECT ENCODING shows it. */

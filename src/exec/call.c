@@ -311,7 +311,7 @@ struct entry_options call_entry_options(const struct call *call, const struct ke
     };
 }
 
-/* Whoever else hears of changes from here on has its place in plain.c, is_unheard, as well. */
+/* Whoever else hears of changes from here on has its place in plain.c, plain_is_unheard, as well. */
 NO_INLINE static void tell_changed(struct call *call, struct db *db, unsigned event_class, const char *event,
                                    struct slice key)
 {

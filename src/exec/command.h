@@ -107,6 +107,8 @@ struct command {
     /* Parses the arguments and calls the command's function. NULL for a container, unless its name alone is a
      * command too (COMMAND); arity and args_min say how few words that takes. */
     void (*run)(struct call *call);
+    /* The same in its plain case only (exec/dispatch.h, Z5). False: it is another one, and nothing has been done. NULL: there is none. */
+    bool (*brief)(struct call *call);
     /* Finds keys where first/last/step do not say everything; NULL otherwise. */
     int (*keys)(const struct slice *argv, uint32_t argc, struct key_reference *ret_keys, int capacity);
     const struct command *subcommands;

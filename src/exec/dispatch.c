@@ -25,6 +25,7 @@
 #include "exec/notify.h"
 #include "exec/pause.h"
 #include "exec/permit.h"
+#include "exec/plain.h"
 #include "exec/role_change.h"
 #include "exec/sliced.h"
 #include "exec/tracking.h"
@@ -637,23 +638,63 @@ static bool may_stretch(const struct client *client, const struct run *run)
            (int64_t)(exec->tick_mark - run->arrived_ticks) < (int64_t)(exec->blame.slow_ticks / 2);
 }
 
+/* Has the call be that of another of the stretch's requests: what a brief form needs to know of it, and the rest. */
+ALWAYS_INLINE void next_brief_call(struct call *call, const struct request *request)
+{
+    call->argv = request->argv;
+    call->argc = request->argc;
+    call->key_hash = request->key_hash;
+}
+
+ALWAYS_INLINE void next_call(struct call *call, struct request *request)
+{
+    next_brief_call(call, request);
+    call->built = &request->built;
+    call->taken = NULL;
+    call->has_changed = call->is_replaced = false;
+}
+
+/* Z5: executes the call's request and those behind it, as far as the brief form does. Returns how many; the call is that of the next one,
+ * if that is one for the stretch. */
+ALWAYS_INLINE unsigned execute_briefly(struct call *call, const struct stretch *stretch,
+                                       struct request *requests, unsigned count_max)
+{
+    unsigned done = 0;
+    while (stretch->command->brief(call)) {
+        check_written_keys(call);
+        if (++done == count_max || !fits(stretch, &requests[done]))
+            return done;
+        next_brief_call(call, &requests[done]);
+    }
+    next_call(call, &requests[done]);
+    return done;
+}
+
 /* Executes up to `count_max` requests, the first of which is one for the stretch. Returns how many. */
 ALWAYS_INLINE unsigned execute_stretch(struct client *client, const struct stretch *stretch,
                                        struct request *requests, unsigned count_max)
 {
     struct exec *exec = client->exec;
     bool is_limited = needs_room(exec, stretch->command);
+    bool is_brief = stretch->command->brief != NULL && plain_is_unheard(exec, client->db);
+    struct call call;
     unsigned done = 0;
-    do {
-        struct call call;
-        begin_call(&call, client, &requests[done]);
-        exec->executing = client;
+    begin_call(&call, client, &requests[0]);
+    exec->executing = client;
+    for (;;) {
+        if (is_brief) {
+            done += execute_briefly(&call, stretch, &requests[done], count_max - done);
+            if (done == count_max || !fits(stretch, &requests[done]))
+                break;
+        }
         run_whole(&call);
         tell_ended(&call);
         propagate_end_unit(exec);
-        exec->executing = NULL;
-        done++;
-    } while (done < count_max && fits(stretch, &requests[done]) && is_undisturbed(client, is_limited));
+        if (++done == count_max || !fits(stretch, &requests[done]) || !is_undisturbed(client, is_limited))
+            break;
+        next_call(&call, &requests[done]);
+    }
+    exec->executing = NULL;
     return done;
 }
 
@@ -675,7 +716,7 @@ unsigned dispatch_stretch(struct client *client, struct run *run, unsigned count
 {
     struct exec *exec = client->exec;
     struct request *requests = &run->requests[run->next];
-    unsigned left = (unsigned)(run->stop - run->next);
+    unsigned left = (unsigned)(run->count - run->next);
     struct stretch stretch;
     if (count_max > left)
         count_max = left;

@@ -6,13 +6,17 @@
  * Z1  Requests of one command that follow each other in a run, all of them short (by the command's declaration and by their words: they
  *     take keys, look at few things, wait for nothing), are executed by dispatch_stretch. What hinders clients is looked at once, before
  *     the first; and the time of the stretch is divided among them.
- * Z2  A stretch ends at the run's next stop at the latest, so the request that is followed is timed (exec/blame.h), and none goes beyond its
- *     run.
+ * Z2  A stretch ends with its run at the latest. When the request that is followed is one of it (exec/blame.h), its waiting and its
+ *     execution are taken to end when those of the stretch do: no reply is on its way before that.
  * Z3  A stretch that took long is told as one command that did, its last. Where requests have waited for half as long as is told of,
  *     or every command is told of, there are no stretches; nor where something hinders the client, or it is in any mode.
  * Z4  Nothing but its commands happens within a stretch: it ends before clients that wait are served, before memory is made, and before what
  *     was pushed to the client is put behind its reply. Its commands cannot change what was looked at before the first but for what is looked
- *     at between any two (is_undisturbed): commands that set modes, options or pauses take no keys. */
+ *     at between any two (is_undisturbed): commands that set modes, options or pauses take no keys.
+ * Z5  A command may have a brief form, which does what the command does in its plain case and nothing else: it finds its first key as it is
+ *     wanted, looks or changes it in place, by one step, and answers; it needs no memory but the reply's, and answers no error. In a
+ *     stretch it is tried first, if nobody hears of what is done (plain_is_unheard): then there is nothing to be looked at, told or
+ *     written behind it, and nothing that it could disturb. Where it does not do, nothing has been done, and the command is executed. */
 #ifndef SKUA_EXEC_DISPATCH_H
 #define SKUA_EXEC_DISPATCH_H
 

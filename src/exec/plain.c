@@ -35,11 +35,17 @@ bool plain_never(const struct exec *exec)
            exec->hindrances != 0;
 }
 
+bool plain_is_unheard(const struct exec *exec, const struct db *db)
+{
+    return !plain_never(exec) &&
+           ((table_size(&exec->watch->keys) == 0 && exec->monitor_count == 0 && list_is_empty(&db->walks)) ||
+            MUTANT(HEARD_IS_PLAIN));
+}
+
 /* Y3, Y5 */
 static bool is_unheard(const struct exec *exec, const struct db *db)
 {
-    return !plain_never(exec) && table_size(&exec->watch->keys) == 0 && table_size(&exec->block->keys) == 0 &&
-           exec->monitor_count == 0 && list_is_empty(&db->walks);
+    return plain_is_unheard(exec, db) && table_size(&exec->block->keys) == 0;
 }
 
 /* Y6 */
@@ -63,7 +69,7 @@ static bool is_free(const struct client *client, const struct run *run)
 
 unsigned plain_count(const struct client *client, const struct run *run, unsigned count_max)
 {
-    unsigned left = (unsigned)(run->stop - run->next), count = 0;
+    unsigned left = (unsigned)(run->count - run->next), count = 0;
     if (count_max > left)
         count_max = left;
     while (count < count_max && run->requests[run->next + count].is_plain)

@@ -3,7 +3,7 @@
  * Principal entry points: plain_count (how many), plain_execute; plain_execute_foreseen.
  * Most writes of most loads are SETs of a key and a value, which do nothing but put a block that a reader has built in the place of
  * another one. What the executor looks at, counts and measures for each command is the same for all of them, so here it is done once
- * for a stretch: a few requests of one run, up to the one whose way is measured (exec/blame.h). What is left for each is the bucket,
+ * for a stretch of one run. What is left for each is the bucket,
  * and the first line of the old block where the thread that parsed has not found it already; the new block stays in that one's cache.
  * Threads: executor only. Decision 010 has figures.
  *
@@ -52,7 +52,7 @@
 
 #include "exec/exec.h"
 
-/* How many of the run's next requests, at most `count_max`, may be executed together: those to the next stop that are plain, if
+/* How many of the run's next requests, at most `count_max`, may be executed together: those up to the first that is not plain, if
  * nothing is in the way (Y1 to Y3, Y5, Y6). `run` is the client's oldest pending one. */
 unsigned plain_count(const struct client *client, const struct run *run, unsigned count_max);
 
@@ -65,5 +65,8 @@ unsigned plain_execute_foreseen(struct client *client, struct run *run);
 
 /* Whether there is a lasting reason why there are no stretches. */
 bool plain_never(const struct exec *exec);
+
+/* Y3 but for clients that wait for keys: whether nobody hears of it when a key of the database is looked at, or changes in place. */
+bool plain_is_unheard(const struct exec *exec, const struct db *db);
 
 #endif

@@ -1,13 +1,15 @@
 /* Proves that stretches of plain SETs (exec/plain.h) do what dispatch does request by request: random runs of two clients go through
  * an executor that may make stretches and through one that may not, while keys have times and other types, are watched, waited for
  * and walked over, and others listen, monitor, pause and read the log. Everything that a client could ask for is the same. So it is where
- * reads among the SETs have been foreseen, whatever happens between the look and the execution. */
+ * reads among the SETs have been foreseen, whatever happens between the look and the execution; and so with brief forms of commands
+ * (exec/dispatch.h, Z5). */
 #include <stdio.h>
 
 #include "../../support/command_fixture.h"
 #include "base/rng.h"
 #include "exec/build.h"
 #include "exec/call.h"
+#include "exec/dispatch.h"
 #include "exec/evict.h"
 #include "exec/foresee.h"
 #include "exec/plain.h"
@@ -207,8 +209,15 @@ static void take_back(struct side *side, unsigned index, bool is_last)
     }
 }
 
-/* The same lines for both sides. */
-static void write_line(struct rng *rng, char *line, unsigned share)
+/* What the runs consist of mostly. */
+enum load {
+    LOAD_SETS,
+    LOAD_READS, /* among them, of which some are foreseen */
+    LOAD_BRIEF, /* one command each */
+};
+
+/* The same lines for both sides. Of `often`, if there is one, most are. */
+static void write_line(struct rng *rng, char *line, enum load load, const char *often)
 {
     static const char *const others[] = {
         "SET %s%u v NX",
@@ -231,12 +240,17 @@ static void write_line(struct rng *rng, char *line, unsigned share)
         "HSET %s%u f v",
         "STRLEN %s%u",
         "CLIENT NO-TOUCH OFF",
+        "SET %s%u 9223372036854775%u",
+        "INCRBY %s%u x",
+        "DECRBY %s%u -9223372036854775808",
     };
     const char *prefix = rng_below(rng, 6) == 0 ? LONG_KEY : "k";
     unsigned key = (unsigned)rng_below(rng, KEYS), value = (unsigned)rng_below(rng, 1000);
     static const char *const reads[] = {"GET %s%u", "STRLEN %s%u", "GETRANGE %s%u 0 3", "GETBIT %s%u 3"};
     unsigned kind = (unsigned)rng_below(rng, 100);
-    if (kind < share)
+    if (often && kind < 80)
+        snprintf(line, LINE_SIZE, often, prefix, key, value);
+    else if (load == LOAD_READS && kind < 60)
         snprintf(line, LINE_SIZE, reads[rng_below(rng, ARRAY_COUNT(reads))], prefix, key);
     else if (kind < 92)
         snprintf(line, LINE_SIZE, "SET %s%u %s%u", prefix, key, rng_below(rng, 3) ? "value-" : "", value);
@@ -260,11 +274,13 @@ static void interfere(struct side *const *sides, struct rng *rng)
         fixture_send(sides[s]->fixture, &sides[s]->fixture->listener, line);
 }
 
-/* A share of `reads` percent are reads. */
-static void send_runs(struct side *const *sides, struct rng *rng, unsigned reads)
+static void send_runs(struct side *const *sides, struct rng *rng, enum load load)
 {
+    static const char *const brief[] = {"INCR %s%u", "DECR %s%u", "INCRBY %s%u %u", "DECRBY %s%u %u",
+                                        "GET %s%u"};
+    bool reads = load == LOAD_READS;
     unsigned run_count = 1 + (unsigned)rng_below(rng, 2);
-    bool is_same_client = reads > 0 && rng_below(rng, 3) == 0;
+    bool is_same_client = reads && rng_below(rng, 3) == 0;
     struct run *runs[2];
     for (unsigned r = 0; r < run_count; r++) {
         unsigned count = 1 + (unsigned)rng_below(rng, 20);
@@ -277,8 +293,9 @@ static void send_runs(struct side *const *sides, struct rng *rng, unsigned reads
             run->followed = (uint16_t)followed;
             run->stop = (uint16_t)(followed + 1);
         }
+        const char *often = load == LOAD_BRIEF ? brief[rng_below(rng, ARRAY_COUNT(brief))] : NULL;
         for (unsigned i = 0; i < count; i++) {
-            write_line(rng, sides[0]->lines[r][i], reads);
+            write_line(rng, sides[0]->lines[r][i], load, often);
             memcpy(sides[1]->lines[r][i], sides[0]->lines[r][i], LINE_SIZE);
             for (unsigned s = 0; s < 2; s++)
                 add_request(sides[s], &sides[s]->runs[r], sides[s]->lines[r][i]);
@@ -291,11 +308,11 @@ static void send_runs(struct side *const *sides, struct rng *rng, unsigned reads
     for (unsigned s = 0; s < 2; s++) {
         for (unsigned r = 0; r < run_count; r++) {
             runs[r] = &sides[s]->runs[r];
-            if (reads == 0 || s == 1 || look_ahead(sides[s], runs[r]) == 0)
+            if (!reads || s == 1 || look_ahead(sides[s], runs[r]) == 0)
                 see(sides[s], runs[r], some >> r);
         }
     }
-    if (reads > 0 && rng_below(rng, 4) == 0)
+    if (reads && rng_below(rng, 4) == 0)
         interfere(sides, rng);
     for (unsigned s = 0; s < 2; s++) {
         for (unsigned r = 0; r < run_count; r++)
@@ -436,7 +453,7 @@ static void assert_same(struct side *const *sides)
     }
 }
 
-static void stretches_do_what_dispatch_does(void **state)
+static void compare_sides(enum load load)
 {
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         struct rng rng;
@@ -448,12 +465,22 @@ static void stretches_do_what_dispatch_does(void **state)
                 for (unsigned s = 0; s < 2; s++)
                     disturb(sides[s], what, how);
             }
-            send_runs(sides, &rng, 0);
+            send_runs(sides, &rng, load);
             assert_same(sides);
         }
         for (unsigned s = 0; s < 2; s++)
             side_free(sides[s]);
     }
+}
+
+static void stretches_do_what_dispatch_does(void **state)
+{
+    compare_sides(LOAD_SETS);
+}
+
+static void brief_forms_do_what_commands_do(void **state)
+{
+    compare_sides(LOAD_BRIEF);
 }
 
 /* Reads are foreseen on one side, where the gate is open; the other executes all requests one by one. */
@@ -470,7 +497,7 @@ static void what_is_foreseen_is_what_dispatch_does(void **state)
                 for (unsigned s = 0; s < 2; s++)
                     disturb(sides[s], what, how);
             }
-            send_runs(sides, &rng, 60);
+            send_runs(sides, &rng, LOAD_READS);
             assert_same(sides);
         }
         held += sides[0]->held;
@@ -504,8 +531,8 @@ static void there_are_stretches(void **state)
     struct run *run = MAKE_RUN(side, "SET a 1", "SET b 2", "SET c 3", "GET a", "SET a 4");
     assert_int_equal(plain_count(client, run, RUN_REQUESTS), 3);
     assert_int_equal(plain_count(client, run, 2), 2);
-    run->stop = 1;
-    assert_int_equal(plain_count(client, run, RUN_REQUESTS), 1);
+    run->stop = 1; /* the request that is followed is one of them */
+    assert_int_equal(plain_count(client, run, RUN_REQUESTS), 3);
     fixture_send(side->fixture, &side->other, "WATCH other");
     assert_int_equal(plain_count(client, run, RUN_REQUESTS), 0);
     fixture_send(side->fixture, &side->other, "UNWATCH");
@@ -635,6 +662,62 @@ static void what_took_long_is_told(void **state)
     side_free(side);
 }
 
+/* Z5: what is there before, and whether the brief form is enough. Where it is not, nothing has been done. */
+static void brief_forms_are_for_plain_cases(void **state)
+{
+    static const struct {
+        const char *before, *said, *answer; /* NULL: it is not enough */
+    } cases[] = {
+        {"SET k 10", "INCR k", ":11\r\n"},
+        {"SET k 0", "DECR k", ":-1\r\n"},
+        {"SET k 10", "INCRBY k -9223372036854775808", ":-9223372036854775798\r\n"},
+        {"SET k 10", "DECRBY k 100000010", ":-100000000\r\n"},
+        {"SET k 99999998", "INCR k", ":99999999\r\n"},
+        {"SET k 99999999", "INCR k", ":100000000\r\n"},
+        {"SET k 10 PX 100", "INCR k", ":11\r\n"},
+        {"SET k 10 PX 1", "INCR k", NULL}, /* it is at its time */
+        {"DEL k", "INCR k", NULL},
+        {"SET k text", "INCR k", NULL},
+        {"SET k 010", "INCR k", NULL},
+        {"RPUSH k 1", "INCR k", NULL},
+        {"SET k 9223372036854775807", "INCR k", NULL},
+        {"SET k -9223372036854775808", "DECR k", NULL},
+        {"SET k 10", "INCRBY k x", NULL},
+        {"SET k -1", "DECRBY k -9223372036854775808", NULL},
+        {"SET k 10", "GET k", "$2\r\n10\r\n"},
+        {"SET k text", "GET k", "$4\r\ntext\r\n"},
+        {"SET k text PX 100", "GET k", "$4\r\ntext\r\n"},
+        {"SET k text PX 1", "GET k", NULL},
+        {"DEL k", "GET k", NULL},
+        {"RPUSH k 1", "GET k", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct side *side = side_new(false, true);
+        struct fixture *fixture = side->fixture;
+        struct exec *exec = fixture->exec;
+        fixture_send(fixture, &side->other, cases[i].before);
+        fixture->now_ms += 10;
+        keyspace_set_time(exec->keyspace, fixture->now_ms);
+        struct run *run = MAKE_RUN(side, cases[i].said);
+        uint64_t dirty = exec->stats.dirty, hits = exec->stats.keyspace_hits,
+                 bytes = fixture->user.received.size;
+        struct client *client = fixture->user.client;
+        struct call call;
+        dispatch_init_call(&call, client, &run->requests[0]);
+        call.key_hash = run->requests[0].key_hash;
+        bool is_write = call.command->flags & CMD_WRITE;
+        if (call.command->brief(&call) != (cases[i].answer != NULL))
+            fail_msg("%s, then %s", cases[i].before, cases[i].said);
+        assert_int_equal(exec->stats.dirty - dirty, is_write && cases[i].answer ? 1 : 0);
+        assert_int_equal(exec->stats.keyspace_hits - hits, !is_write && cases[i].answer ? 1 : 0);
+        client_mark_dirty(client);
+        exec_flush_output(exec);
+        assert_string_equal(buf_string(&fixture->user.received) + bytes,
+                            cases[i].answer ? cases[i].answer : "");
+        side_free(side);
+    }
+}
+
 /* What comes between the look and the execution, and how many of "GET a", "SET b 2", "GET b", "GET none", "GETRANGE a 0 1", "GET n" are
  * answered as foreseen. */
 static void what_has_changed_is_read_again_or_ends_what_was_foreseen(void **state)
@@ -755,6 +838,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stretches_do_what_dispatch_does),
+        cmocka_unit_test(brief_forms_do_what_commands_do),
+        cmocka_unit_test(brief_forms_are_for_plain_cases),
         cmocka_unit_test(what_is_foreseen_is_what_dispatch_does),
         cmocka_unit_test(what_has_changed_is_read_again_or_ends_what_was_foreseen),
         cmocka_unit_test(what_was_foreseen_outlives_one_generation),

@@ -17,8 +17,6 @@
 uint8_t set_marks_now(const struct call *call, const struct tree *rows, uint8_t before,
                       const struct element *added)
 {
-    if (before & ENTRY_GROWN) /* for good, whatever the limits are */
-        return before;
     const struct config *config = call->exec->config;
     const struct set_limits limits = {(uint64_t)config->set_max_intset_entries,
                                       (uint64_t)config->set_max_listpack_entries,

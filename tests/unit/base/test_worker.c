@@ -101,6 +101,15 @@ static void wait_at_gate(void *argument)
     pthread_mutex_unlock(&gate->lock);
 }
 
+/* Until a worker waits at the gate. */
+static void await_entered(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->lock);
+    while (!atomic_load(&gate->entered))
+        pthread_cond_wait(&gate->opened, &gate->lock);
+    pthread_mutex_unlock(&gate->lock);
+}
+
 static void nothing(void *argument)
 {
 }
@@ -117,10 +126,7 @@ static void a_full_queue_slows_the_submitter(void **state)
     struct worker_pool *pool = worker_pool_new(1, 0);
     _Atomic bool on_submitter = false;
     worker_submit(pool, wait_at_gate, &gate);
-    pthread_mutex_lock(&gate.lock);
-    while (!atomic_load(&gate.entered))
-        pthread_cond_wait(&gate.opened, &gate.lock);
-    pthread_mutex_unlock(&gate.lock);
+    await_entered(&gate);
     for (unsigned i = 0; i < WORKER_QUEUE_MAX; i++)
         worker_submit(pool, nothing, NULL);
     assert_int_equal(worker_pending(pool), WORKER_QUEUE_MAX + 1);
@@ -182,10 +188,7 @@ static void bulk_work_that_fills_its_queue_is_done_by_others(void **state)
     struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
     struct worker_pool *pool = worker_pool_new(1, 1);
     worker_submit_bulk(pool, wait_at_gate, &gate);
-    pthread_mutex_lock(&gate.lock);
-    while (!atomic_load(&gate.entered))
-        pthread_cond_wait(&gate.opened, &gate.lock);
-    pthread_mutex_unlock(&gate.lock);
+    await_entered(&gate);
     for (unsigned i = 0; i < WORKER_QUEUE_MAX; i++)
         worker_submit_bulk(pool, nothing, NULL);
     for (unsigned tries = 0; worker_pending(pool) > WORKER_QUEUE_MAX / 2 && tries < 1000; tries++) {
@@ -214,10 +217,7 @@ static void a_large_block_is_freed_by_a_worker(void **state)
     struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
     struct worker_pool *pool = worker_pool_new(1, 0);
     worker_submit(pool, wait_at_gate, &gate);
-    pthread_mutex_lock(&gate.lock);
-    while (!atomic_load(&gate.entered))
-        pthread_cond_wait(&gate.opened, &gate.lock);
-    pthread_mutex_unlock(&gate.lock);
+    await_entered(&gate);
     void *small = mem_alloc(WORKER_FREE_MIN / 2), *large = mem_alloc(WORKER_FREE_MIN);
     size_t before = mem_used(), small_size = mem_usable_size(small), large_size = mem_usable_size(large);
     worker_free(pool, small);

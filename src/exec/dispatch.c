@@ -513,7 +513,7 @@ bool dispatch_is_unhindered(const struct client *client)
     return client->authenticated &&
            !(client->flags & (CLIENT_IN_TRANSACTION | CLIENT_MONITOR | CLIENT_REPLICA | CLIENT_RESTRICTED)) &&
            client->subscriptions == NULL && exec->hindrances == 0 && exec->pause_until_ms == 0 &&
-           !hold_is_any(&exec->holds);
+           !hold_is_any(&exec->holds) && !exec->is_replica;
 }
 
 /* Returns false when the request was refused, queued or must wait. */
@@ -535,7 +535,7 @@ NO_INLINE static bool is_to_be_executed_slow(struct client *client, const struct
         client->last_command = request->command;
         return false;
     }
-    if (unlikely(client->exec->is_replica && client->exec->role_change_waits != NULL))
+    if (client->exec->is_replica && client->exec->role_change_waits != NULL)
         return !role_change_must_wait(client, request->command, request->argv, request->argc);
     return true;
 }

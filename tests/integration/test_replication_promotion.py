@@ -81,9 +81,10 @@ def wait_received(client, size):
 
 @pytest.mark.parametrize("how", ["alone", "in a transaction"])
 @pytest.mark.parametrize("link", ["there", "lost"])
-def test_what_was_received_is_applied_first(servers, play, how, link):
+@pytest.mark.parametrize("read_only", ["yes", "no"])
+def test_what_was_received_is_applied_first(servers, play, how, link, read_only):
     primary = play(slow_stream())
-    replica = servers()
+    replica = servers(replica_read_only=read_only)
     client = follow(replica, primary.port)
     wait_received(client, len(primary.stream))
     if link == "lost":

@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-/* Each: what of decision 009 it breaks, of 010, of 022, or which other rule. */
+/* Each: what of decision 009 it breaks, or of decision 010 or decision 022 where that is said. */
 #define MUTANT_LIST(X)                                                                                       \
     X(LIMBO_RELEASES_AT_ONCE) /* D2 */                                                                       \
     X(MOVE_CLEARS_FIRST)      /* D4: a split takes items away before their new place can be found */         \

@@ -9,8 +9,8 @@
  *
  * O1  Every value satisfies its declaration at any time.
  * O2  A change takes effect wholly or not at all: when a handler refuses, every value is back to what it was
- * and the handlers that had already acted have been called once more. O3  An option that is fixed at the
- * start, or needs a handler and has none, cannot be changed after config_start. */
+ *     and the handlers that had already acted have been called once more.
+ * O3  An option that is fixed at the start, or needs a handler and has none, cannot be changed after config_start. */
 #ifndef SKUA_CONFIG_CONFIG_H
 #define SKUA_CONFIG_CONFIG_H
 

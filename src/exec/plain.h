@@ -59,7 +59,7 @@ unsigned plain_count(const struct client *client, const struct run *run, unsigne
 /* Executes them, up to the first that dispatch has to (Y4). Returns how many were executed; the caller moves run->next on. */
 unsigned plain_execute(struct client *client, struct run *run, unsigned count);
 
-/* Q1 to Q6: answers the run's first requests, which have been foreseen, as far as what was foreseen holds. Returns how many; the caller
+/* Q1 to Q7: answers the run's first requests, which have been foreseen, as far as what was foreseen holds. Returns how many; the caller
  * moves run->next on. `run` is the client's oldest pending one, and nothing of it has been executed. */
 unsigned plain_execute_foreseen(struct client *client, struct run *run);
 

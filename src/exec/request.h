@@ -66,7 +66,7 @@ static inline bool request_is_whole(const struct request *request)
 }
 
 /* What the thread that parsed a run has foreseen: the answers to its first requests, plain SETs and reads, which are in run->spare and
- * hold if nothing has changed when the executor comes to them (exec/plain.h, Q1 to Q6). */
+ * hold if nothing has changed when the executor comes to them (exec/plain.h, Q1 to Q7). */
 struct foreseen {
     uint64_t generation; /* of the stamps */
     uint32_t sets;       /* a bit for each request: it is a plain SET */

@@ -7,7 +7,7 @@
  *             answers in run->spare     to be executed one by one
  *
  * The executor stores what the SETs have, and lets the answers go where what was read has not changed: exec/plain.h has the rules (Q1
- * to Q6) and the reasons, exec/foresee.c does the looking. Without this, a read behind a SET is executed, or waits until that has been
+ * to Q7) and the reasons, exec/foresee.c does the looking. Without this, a read behind a SET is executed, or waits until that has been
  * answered, and a pipeline goes to the executor and back as often as writes and reads take turns.
  *
  * J1  A connection of which little can be foreseen, or holds, goes without for FORESEE_REST runs: what it does is likely to be the same. */

@@ -5,7 +5,7 @@
  *
  * T1  stream.wants and source.interest say the same while a stream is attached, but for LOOP_ERROR while the kernel has to tell of pinned sends: a
  *     change of what is wanted costs one system call, asking again for the same costs none.
- * T2  A stream that wants nothing is not watched at all (loop E3), so the end of its peer cannot make the
+ * T2  A stream that wants nothing is not watched at all (loop/loop.c, E3), so the end of its peer cannot make the
  *     loop spin; it is noticed when the stream wants something again.
  * T3  A listener accepts at most ACCEPTS_PER_POLL connections a poll; the rest is reported again.
  * T4  When descriptors or memory are short, a listener rests for ACCEPT_PAUSE_NS: the waiting connection

@@ -93,13 +93,13 @@ static void scan_visit(void *item, void *context)
     }
 }
 
-/* As lenient as Redis: whatever strtoul uses up wholly, if it does not begin with a space; nothing at all is 0. False after
- * having answered. */
+/* As lenient as Redis: whatever strtoul uses up wholly, if it does not begin with a space; nothing at all is 0. But a sign in front
+ * makes it a number below zero, which is no cursor. False after having answered. */
 static bool parse_cursor(struct call *call, struct slice text, uint64_t *ret_cursor)
 {
     char copy[32];
     bool is_text = text.size < sizeof copy && !(text.size > 0 && isspace((unsigned char)text.data[0])) &&
-                   !memchr(text.data, 0, text.size);
+                   !memchr(text.data, 0, text.size) && !(text.size > 0 && text.data[0] == '-');
     if (is_text) {
         memcpy(copy, text.data, text.size);
         copy[text.size] = 0;

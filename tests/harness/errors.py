@@ -17,3 +17,8 @@ def wrong_arity(command):
 def invalid_expire(command):
     """For a time to live that is out of range."""
     return Error(f"ERR invalid expire time in '{command}' command")
+
+
+def out_of_bounds(least, greatest):
+    """For an integer that is smaller or greater than what is taken."""
+    return Error(f"ERR value is out of range, value must between {least} and {greatest}")

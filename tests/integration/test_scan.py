@@ -175,11 +175,20 @@ def test_cursors_are_checked(r, cursor):
     assert r("SCAN", cursor) == INVALID_CURSOR
 
 
-@pytest.mark.parametrize("cursor", ["18446744073709551615", "-1", "+1", "00", "", "123456789"])
+@pytest.mark.parametrize("cursor", ["18446744073709551615", "+1", "00", "", "123456789"])
 def test_any_number_is_a_cursor(r, cursor):
     fill(r, "key:", 100)
     reply = r("SCAN", cursor)
     assert isinstance(reply, list) and len(reply) == 2
+
+
+@pytest.mark.skua_only("since Valkey 8")
+@pytest.mark.parametrize("cursor", ["-1", "-0", "-18446744073709551615"])
+def test_cursors_are_not_negative(r, cursor):
+    r("RPUSH list 1")
+    assert r("SCAN", cursor) == INVALID_CURSOR
+    for command in ("SSCAN", "HSCAN", "ZSCAN"):
+        assert r(command, "list", cursor) == r(command, "none", cursor) == INVALID_CURSOR
 
 
 def test_scan_refuses_nonsense(r):

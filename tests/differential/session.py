@@ -1,16 +1,21 @@
 """Runs sequences of commands on two servers at once and compares every reply, every message and what is stored.
 
-Entry: Duel.run (one sequence), shrink (the shortest sequence that still shows a difference).
+Entry: Duel.run (one sequence), Duel.run_pipelined (the same, many commands at a time), shrink (the shortest sequence that
+still shows a difference).
 
 A step is (connection, words). Each server has three connections: 0 speaks RESP2, 1 speaks RESP3, "s" subscribes to
-keyspace events and to channels and is read after each other step.
+keyspace events and to channels and is read after each other step. PAUSE is a step, too: nothing is sent for a moment.
 """
+import time
+
 from harness.digest import digest_of_key
 from harness.resp import Client, Incomplete, Reader, encode
 
 from .rules import explain
 
 DATABASES = (0, 1, 2, 15)
+PAUSE = (None, [b"(pause)"])  # keys with a millisecond to live are over behind it
+PAUSE_S = 0.004
 
 
 class Tree(Reader):
@@ -97,6 +102,32 @@ class Duel:
                 if messages[0] != messages[1]:
                     raise Difference(number, [b"(messages after)", *words], *messages)
         self._compare_contents(len(steps))
+
+    def run_pipelined(self, steps, apart):
+        """Like run, without keyspace events: steps of one connection that follow each other are sent at once. `apart`: the
+        two connections do not touch each other's keys, and what they send is sent to both before any reply is read."""
+        self._reset(events=False)
+        queued = {0: None, 1: None}
+        first = 0
+        while first < len(steps):
+            after = first + 1
+            while after < len(steps) and steps[after] != PAUSE != steps[first] and (apart or steps[after][0] == steps[first][0]):
+                after += 1
+            if steps[first] == PAUSE:
+                time.sleep(PAUSE_S)
+            else:
+                self._run_batch(first, steps[first:after], queued)
+            first = after
+        self._compare_contents(len(steps))
+
+    def _run_batch(self, first, batch, queued):
+        for pair in self.connections:
+            for connection in (0, 1):
+                pair[connection].send_raw(b"".join(encode(*words) for number, words in batch if number == connection))
+        for number, (connection, words) in enumerate(batch, first):
+            ours, theirs = (pair[connection].read() for pair in self.connections)
+            self.count += 1
+            self._compare_queued(number, connection, words, ours, theirs, queued)
 
     def _reset(self, events):
         for pair in self.connections or ():
@@ -195,13 +226,13 @@ def scan_all(client, *options):
 # ---- Reports --------------------------------------------------------------------------------------------
 
 
-def shrink(duel, steps, events, tries=400):
-    """The shortest sequence found that still shows some difference: drops halves, quarters, … single steps."""
+def shrink(run, steps, tries=400):
+    """The shortest sequence found that still shows some difference when it is run: drops halves, quarters, … single steps."""
     def differs(candidate):
         nonlocal tries
         tries -= 1
         try:
-            duel.run(candidate, events)
+            run(candidate)
         except Difference as difference:
             return difference
         return None
@@ -235,4 +266,5 @@ def show(words):
 
 
 def show_steps(steps):
-    return "\n".join(f"  connection {connection} (RESP{connection + 2}): {show(words)}" for connection, words in steps)
+    return "\n".join("  (pause)" if connection is None else f"  connection {connection} (RESP{connection + 2}): {show(words)}"
+                     for connection, words in steps)

@@ -96,7 +96,7 @@ def test_random_commands_get_the_same_replies(servers, part):
         try:
             duel.run(steps, events)
         except Difference as first:
-            steps, smallest = shrink(duel, steps, events)
+            steps, smallest = shrink(lambda shorter: duel.run(shorter, events), steps)
             pytest.fail(f"SKUA_SEED={SEED} part {part}: an unexplained difference.\n{smallest or first}\n"
                         f"Shortest sequence ({'with' if events else 'without'} keyspace events):\n"
                         f"{show_steps(steps) if smallest else '(it does not show again by itself)'}", pytrace=False)

@@ -204,8 +204,10 @@ static void switch_on(struct call *call, const struct tracking_options *options)
     }
     if (!check_prefixes(call, options))
         return;
-    tracking_enable(call->client, options);
-    reply_ok(call->out);
+    if (tracking_enable(call->client, options))
+        reply_ok(call->out);
+    else
+        call_oom(call);
 }
 
 void cmd_client_tracking(struct call *call, const struct args_client_tracking *args)

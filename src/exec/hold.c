@@ -58,17 +58,22 @@ bool hold_has_slow(const struct hold_table *table, struct slice name)
     return table->everything_count > 0 || find(table, name) != NULL;
 }
 
+/* NULL when memory is refused. */
 static struct held_key *intern(struct hold_table *table, struct slice name)
 {
     struct held_key *key = find(table, name);
     if (key != NULL)
         return key;
-    key = mem_alloc(sizeof *key + name.size);
+    key = mem_try_alloc(sizeof *key + name.size);
+    if (key == NULL)
+        return NULL;
     *key = (struct held_key){.hash = keyspace_hash(table->exec->keyspace, name), .size = name.size};
     list_init(&key->waiters);
     memcpy(key->name, name.data, name.size);
-    if (table_insert(&table->keys, key->hash, key) != ST_OK)
-        fatal("out of memory for a held key");
+    if (table_insert(&table->keys, key->hash, key) != ST_OK) {
+        mem_free(key);
+        return NULL;
+    }
     return key;
 }
 
@@ -80,16 +85,20 @@ struct command_keys {
     struct key_reference inlined[KEYS_INLINE];
 };
 
-static void find_keys(struct command_keys *keys, const struct command *command, const struct slice *argv,
+/* False: memory for them is refused. */
+static bool find_keys(struct command_keys *keys, const struct command *command, const struct slice *argv,
                       uint32_t argc)
 {
     int count = command_keys(command, argv, argc, keys->inlined, KEYS_INLINE);
     keys->references = keys->inlined;
     keys->count = count > 0 ? (uint32_t)count : 0;
     if (count <= KEYS_INLINE)
-        return;
-    keys->references = mem_alloc((size_t)count * sizeof *keys->references);
+        return true;
+    keys->references = mem_try_alloc((size_t)count * sizeof *keys->references);
+    if (keys->references == NULL)
+        return false;
     command_keys(command, argv, argc, keys->references, count);
+    return true;
 }
 
 static void forget_keys(struct command_keys *keys)
@@ -127,7 +136,8 @@ struct list_node *hold_obstacle(struct hold_table *table, const struct command *
         return table->writer_count > 0 ? &table->everyone : NULL;
     if (scope == HOLD_WRITES || table_size(&table->keys) == 0) /* a writer has been asked before it began */
         return NULL;
-    find_keys(&keys, command, argv, argc);
+    if (!find_keys(&keys, command, argv, argc))
+        return &table->everyone; /* something is held, so its turn comes */
     for (uint32_t i = 0; i < keys.count && waiters == NULL; i++) {
         struct held_key *key = find(table, argv[keys.references[i].index]);
         if (key != NULL && is_closed(key))
@@ -137,27 +147,41 @@ struct list_node *hold_obstacle(struct hold_table *table, const struct command *
     return waiters;
 }
 
-struct held_key **hold_take(struct hold_table *table, const struct command *command, const struct slice *argv,
-                            uint32_t argc, enum hold_scope scope, uint32_t *ret_count)
+/* Takes the keys, and puts them into `held`. Returns how many; fewer when memory is refused. */
+static uint32_t take_keys(struct hold_table *table, const struct command *command, const struct slice *argv,
+                          const struct command_keys *keys, struct held_key **held)
 {
-    struct command_keys keys;
-    table->everything_count += scope == HOLD_EVERYTHING;
-    find_keys(&keys, command, argv, argc);
-    struct held_key **held = mem_alloc((keys.count + 1) * sizeof(struct held_key *));
     uint32_t count = 0;
-    for (uint32_t i = 0; i < keys.count; i++) {
-        const struct key_reference *reference = &keys.references[i];
+    for (; count < keys->count; count++) {
+        const struct key_reference *reference = &keys->references[count];
         struct held_key *key = intern(table, argv[reference->index]);
+        if (key == NULL)
+            break;
         if (changes_key(command, reference) && !key->has_writer) {
             key->has_writer = true;
             table->writer_count++;
         }
         key->holders++;
-        held[count++] = key;
+        held[count] = key;
     }
+    return count;
+}
+
+struct held_key **hold_take(struct hold_table *table, const struct command *command, const struct slice *argv,
+                            uint32_t argc, enum hold_scope scope, uint32_t *ret_count)
+{
+    struct command_keys keys;
+    if (!find_keys(&keys, command, argv, argc))
+        return NULL;
+    struct held_key **held = mem_try_alloc((keys.count + 1) * sizeof(struct held_key *));
+    table->everything_count += scope == HOLD_EVERYTHING;
+    *ret_count = held != NULL ? take_keys(table, command, argv, &keys, held) : 0;
+    bool is_whole = *ret_count == keys.count;
     forget_keys(&keys);
-    *ret_count = count;
-    return held;
+    if (held != NULL && is_whole)
+        return held;
+    hold_release(table, held, *ret_count, scope);
+    return NULL;
 }
 
 static void resume_all(struct list_node *clients)
@@ -201,7 +225,8 @@ static struct list_node *conflict(const struct hold_table *table, const struct c
     bool is_long_writer = command->cost == COST_SLICEABLE;
     if (!(command->flags & CMD_WRITE))
         return NULL;
-    find_keys(&keys, command, argv, argc);
+    if (!find_keys(&keys, command, argv, argc))
+        return (struct list_node *)&table->everyone; /* something is held, so its turn comes */
     if (keys.count == 0)
         waiters = (struct list_node *)&table->everyone;
     for (uint32_t i = 0; i < keys.count && waiters == NULL; i++) {

@@ -54,8 +54,8 @@ enum hold_scope {
 struct list_node *hold_obstacle(struct hold_table *table, const struct command *command,
                                 const struct slice *argv, uint32_t argc, enum hold_scope scope);
 
-/* Holds the keys of a command. Returns them and how many; to be given to hold_release. There is no
- * obstacle. */
+/* Holds the keys of a command. Returns them and how many; to be given to hold_release. NULL when memory is refused. There
+ * is no obstacle. */
 struct held_key **hold_take(struct hold_table *table, const struct command *command, const struct slice *argv,
                             uint32_t argc, enum hold_scope scope, uint32_t *ret_count);
 

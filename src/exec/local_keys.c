@@ -51,11 +51,13 @@ void local_keys_note(struct exec *exec, const struct db *db, struct slice key)
     uint64_t hash = hash_slice(key, exec->keyspace->hash_seed + db->number);
     if (table_find(&keys->keys, hash, is_equal, &wanted))
         return;
-    struct local_key *local = mem_alloc(sizeof *local + key.size);
+    struct local_key *local = mem_try_alloc(sizeof *local + key.size);
+    if (local == NULL)
+        return; /* the key stays longer than it should, and nobody sees it */
     *local = (struct local_key){.db = db->number, .hash = hash, .size = key.size};
     memcpy(local->name, key.data, key.size);
     if (table_insert(&keys->keys, hash, local) != ST_OK)
-        mem_free(local); /* no memory: the key stays longer than it should, and nobody sees it */
+        mem_free(local); /* the same */
 }
 
 static void forget(struct local_keys *keys, struct local_key *local)

@@ -141,7 +141,17 @@ static void look_later(struct sliced *sliced)
     sliced->credit = sliced->credit_given;
 }
 
-/* S2 to S4. False: there is no place. */
+/* What the command has to hold while it is long. False: memory is refused. */
+static bool take_holds(struct sliced *sliced)
+{
+    struct call *call = &sliced->call;
+    sliced->held = hold_take(&call->exec->holds, call->command, call->argv, call->argc, sliced->scope,
+                             &sliced->held_count);
+    return sliced->held != NULL;
+}
+
+/* S2 to S4. False: there is no place, or no memory for what it holds: then its slice goes on to
+ * its end. */
 static bool become_long(struct sliced *sliced)
 {
     struct call *call = &sliced->call;
@@ -157,11 +167,12 @@ static bool become_long(struct sliced *sliced)
             hold_obstacle(&call->exec->holds, call->command, call->argv, call->argc, sliced->scope);
     if (sliced->try_again_in != NULL)
         return false;
+    if (holds && !take_holds(sliced)) {
+        sliced->length_ns = UINT64_MAX;
+        return false;
+    }
     reply_split(&client->out, sliced->reply_before, &sliced->out);
     call->out = &sliced->out;
-    if (holds)
-        sliced->held = hold_take(&call->exec->holds, call->command, call->argv, call->argc, sliced->scope,
-                                 &sliced->held_count);
     end_borrowing(sliced);
     sliced->is_long = true;
     call->exec->stats.sliced_commands++;
@@ -187,7 +198,7 @@ bool sliced_pause_slow(struct sliced *sliced, uint32_t work)
     if (clock_ticks_to_ns(clock, clock_ticks(clock) - sliced->begin_ticks) < sliced->length_ns)
         return true;
     if (!sliced->is_long && !become_long(sliced))
-        return false;
+        return sliced->try_again_in == NULL;
     fiber_pause(sliced->fiber);
     return !(client->flags & CLIENT_CLOSING);
 }

@@ -113,31 +113,59 @@ static struct client_tracking *client_tracking_of(struct client *client)
     return one;
 }
 
-static void join_prefix(struct client_tracking *one, struct slice name)
-{
-    struct broadcast_prefix *prefix = broadcast_join(&one->client->exec->tracking->broadcast, name, one);
-    buf_append(&one->prefixes, &prefix, sizeof prefix);
-}
-
-void tracking_enable(struct client *client, const struct tracking_options *options)
-{
-    ASSERT_ROLE(ROLE_EXECUTOR);
-    struct client_tracking *one = client_tracking_of(client);
-    one->redirect = options->redirect;
-    one->modes = options->modes;
-    one->is_broken = false;
-    if (!(options->modes & TRACKING_BROADCAST))
-        return;
-    tracking_send_noted(client->exec); /* P3 of tracking_broadcast.h */
-    for (uint32_t i = 0; i < options->prefix_count; i++)
-        join_prefix(one, options->prefixes[i]);
-    if (one->prefixes.size == 0)
-        join_prefix(one, SLICE(""));
-}
-
 static struct broadcast_prefix *prefix_at(const struct client_tracking *one, uint32_t index)
 {
     return ((struct broadcast_prefix **)one->prefixes.data)[index];
+}
+
+/* False: memory is refused. */
+static bool join_prefix(struct client_tracking *one, struct slice name)
+{
+    struct broadcast_prefix *prefix = broadcast_join(&one->client->exec->tracking->broadcast, name, one);
+    if (prefix == NULL)
+        return false;
+    buf_append(&one->prefixes, &prefix, sizeof prefix);
+    return true;
+}
+
+/* Of the prefixes only the first `count` are kept. */
+static void leave_prefixes(struct client_tracking *one, uint32_t count)
+{
+    struct broadcast *broadcast = &one->client->exec->tracking->broadcast;
+    for (uint32_t i = count; i < tracking_prefix_count(one->client); i++)
+        broadcast_leave(broadcast, prefix_at(one, i), one);
+    one->prefixes.size = count * sizeof(struct broadcast_prefix *);
+}
+
+/* False: memory is refused, and nothing has changed. */
+static bool join_prefixes(struct client_tracking *one, const struct tracking_options *options)
+{
+    uint32_t before = tracking_prefix_count(one->client);
+    bool has_joined = true;
+    tracking_send_noted(one->client->exec); /* P3 of tracking_broadcast.h */
+    for (uint32_t i = 0; has_joined && i < options->prefix_count; i++)
+        has_joined = join_prefix(one, options->prefixes[i]);
+    if (has_joined && one->prefixes.size == 0)
+        has_joined = join_prefix(one, SLICE(""));
+    if (!has_joined)
+        leave_prefixes(one, before);
+    return has_joined;
+}
+
+bool tracking_enable(struct client *client, const struct tracking_options *options)
+{
+    ASSERT_ROLE(ROLE_EXECUTOR);
+    bool was_on = client->tracking != NULL;
+    struct client_tracking *one = client_tracking_of(client);
+    if (options->modes & TRACKING_BROADCAST && !join_prefixes(one, options)) {
+        if (!was_on)
+            tracking_disable(client);
+        return false;
+    }
+    one->redirect = options->redirect;
+    one->modes = options->modes;
+    one->is_broken = false;
+    return true;
 }
 
 void tracking_disable(struct client *client)
@@ -150,8 +178,7 @@ void tracking_disable(struct client *client)
     struct tracking *tracking = exec->tracking;
     if (one->prefixes.size > 0)
         tracking_send_noted(exec);
-    for (uint32_t i = 0; i < tracking_prefix_count(client); i++)
-        broadcast_leave(&tracking->broadcast, prefix_at(one, i), one);
+    leave_prefixes(one, 0);
     buf_done(&one->prefixes);
     reply_drop(&one->late, exec->workers);
     list_remove(&one->in_tracking);
@@ -327,12 +354,16 @@ static void remember(struct client_tracking *one, const struct command *command,
         return;
     int count = command_keys(command, argv, argc, keys, KEYS_INLINE);
     if (count > KEYS_INLINE) {
-        keys = mem_alloc((size_t)count * sizeof *keys);
+        keys = mem_try_alloc((size_t)count * sizeof *keys);
+        if (keys == NULL) {
+            tell_everything(one); /* what cannot be remembered must not be kept */
+            return;
+        }
         command_keys(command, argv, argc, keys, count);
     }
     for (int i = 0; i < count; i++)
         if (tracking_table_add(exec->tracking->table, argv[keys[i].index], one->client->id) != ST_OK)
-            tell_key(one, argv[keys[i].index]); /* what cannot be remembered must not be kept */
+            tell_key(one, argv[keys[i].index]); /* the same */
     if (count > 0 && evict(exec, EVICT_READ + (uint64_t)count))
         exec_task_wake(exec, &exec->tracking->shrinking);
     if (keys != keys_inline)

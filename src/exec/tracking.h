@@ -34,8 +34,8 @@ struct tracking_options {
 };
 
 /* Begins to track, or goes on as `options` say. TRACKING_BROADCAST is as it was if the client tracked already; its prefixes are added, none
- * of which overlaps with another. */
-void tracking_enable(struct client *client, const struct tracking_options *options);
+ * of which overlaps with another. False: memory for a prefix is refused, and nothing has changed. */
+bool tracking_enable(struct client *client, const struct tracking_options *options);
 /* Ends it; nothing happens when the client does not track. */
 void tracking_disable(struct client *client);
 

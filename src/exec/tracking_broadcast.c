@@ -131,14 +131,19 @@ static struct broadcast_prefix *find_prefix(const struct broadcast *broadcast, s
     return table_find(&broadcast->prefixes, hash_slice(name, broadcast->hash_seed), prefix_is, &name);
 }
 
+/* NULL when memory is refused. */
 static struct broadcast_prefix *add_prefix(struct broadcast *broadcast, struct slice name)
 {
-    struct broadcast_prefix *prefix = mem_alloc(sizeof *prefix + name.size);
+    struct broadcast_prefix *prefix = mem_try_alloc(sizeof *prefix + name.size);
+    if (prefix == NULL)
+        return NULL;
     *prefix = (struct broadcast_prefix){.hash = hash_slice(name, broadcast->hash_seed), .size = name.size};
     if (name.size > 0)
         memcpy(prefix->name, name.data, name.size);
-    if (table_insert(&broadcast->prefixes, prefix->hash, prefix) != ST_OK)
-        fatal("out of memory for a prefix");
+    if (table_insert(&broadcast->prefixes, prefix->hash, prefix) != ST_OK) {
+        mem_free(prefix);
+        return NULL;
+    }
     count_length(broadcast, name.size, 1);
     return prefix;
 }
@@ -149,6 +154,8 @@ struct broadcast_prefix *broadcast_join(struct broadcast *broadcast, struct slic
     struct broadcast_prefix *prefix = find_prefix(broadcast, name);
     if (prefix == NULL)
         prefix = add_prefix(broadcast, name);
+    if (prefix == NULL)
+        return NULL;
     append_pointer(&prefix->members, member);
     return prefix;
 }

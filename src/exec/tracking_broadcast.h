@@ -45,7 +45,8 @@ void broadcast_init(struct broadcast *broadcast, uint64_t hash_seed);
 /* All members have left. Drops what is noted. */
 void broadcast_done(struct broadcast *broadcast);
 
-/* The member wants to hear of names under this prefix. Returns the place where it is a member; a member joins each prefix once. */
+/* The member wants to hear of names under this prefix. Returns the place where it is a member, NULL when memory is refused; a
+ * member joins each prefix once. */
 struct broadcast_prefix *broadcast_join(struct broadcast *broadcast, struct slice prefix, void *member);
 void broadcast_leave(struct broadcast *broadcast, struct broadcast_prefix *prefix, void *member);
 

@@ -1,5 +1,7 @@
 """Limits on everything that a client can make grow: connections, idle time, query and output buffers, and what
 strangers may send before they have logged in."""
+import re
+import resource
 import socket
 
 import pytest
@@ -328,3 +330,47 @@ def test_writes_are_refused_over_maxmemory_and_reads_and_deletes_are_not(r, conf
     assert r("DEL k") == 1
     config(maxmemory="0")
     assert r("SET k w") == "OK"
+
+
+# ---- Memory that the system refuses ----------------------------------------------------------------------
+
+MEGABYTE = 1 << 20
+PIECE, LONG = 8 * MEGABYTE, 40 * MEGABYTE
+
+
+def address_space(server):
+    with open(f"/proc/{server.pid}/status") as status:
+        return int(re.search(r"VmSize:\s+(\d+) kB", status.read())[1]) << 10
+
+
+def starve(server):
+    """From now on the server gets no piece of memory from the system, and has none itself."""
+    resource.prlimit(server.pid, resource.RLIMIT_AS, (address_space(server) + 2 * PIECE, resource.RLIM_INFINITY))
+    client = server.connect()
+    for number in range(1000):
+        try:
+            if client("SET", f"piece{number}", b"x" * PIECE) != "OK":
+                return
+        except (EOFError, ConnectionResetError, BrokenPipeError):
+            return
+    raise AssertionError("it has got all that it wanted")
+
+
+@pytest.mark.once
+@pytest.mark.not_over_shm("whose rings want memory of their own")
+@pytest.mark.skua_only("redis-server ends when memory is refused")
+@pytest.mark.skipif(is_slow_build(), reason="the sanitizer's allocator ends the process")
+@pytest.mark.parametrize("words", [("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", LONG), ("SUNIONSTORE", LONG, "s")],
+                         ids=["prefix", "held"])
+def test_words_for_which_memory_is_refused_end_no_server(start, words):
+    server = start(slice_us=1)
+    watcher, client = server.connect(), server.connect()
+    watcher("SADD", "s", *range(5000))
+    request = encode(*(b"k" * word if isinstance(word, int) else word for word in words))
+    client.send_raw(request[:-1])
+    eventually(lambda: any(int(one["qbuf"]) == len(request) - 1 for one in watcher.client_list()), "it has arrived")
+    starve(server)
+    client.send_raw(request[-1:])
+    assert client.reply() == Error("OOM not enough memory for this command")
+    assert watcher("PING") == "PONG" and watcher("SCARD s") == 5000
+    assert watcher("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", "short") == "OK"

@@ -17,6 +17,7 @@ SCORES = [b"0", b"1", b"1", b"2", b"-3", b"1.5", b"1e300", b"-1e300", b"inf", b"
 FLOATS = [b"1", b"0.5", b"-0.25", b"3", b"nan", b"inf", b"-inf", b"x", b"1e5000", b""]
 INDICES = [b"0", b"0", b"1", b"-1", b"-2", b"3", b"100", b"-100", b"x"]
 COUNTS = [b"0", b"1", b"1", b"2", b"3", b"100", b"-1", b"x", b"9223372036854775807"]
+LARGE = 600  # elements: more than a page of memory has
 FAR_S, FAR_MS = b"10000000", b"9999999999"
 
 # Each family's commands: name, and which arguments follow the key. Those with a brief form stand twice.
@@ -39,6 +40,9 @@ FAMILIES = {
 }
 GENERAL = ["del", "del", "unlink", "exists", "type", "ttl", "pttl", "expire FAR", "persist", "touch", "rename KEY", "copy KEY",
            "pexpire PAST", "expire PAST"]
+# Without most of them values grow.
+TAKES_AWAY = {"del", "unlink", "rename", "copy", "pexpire", "expire", "set", "getdel", "lpop", "rpop", "ltrim", "lrem", "hdel", "srem", "zrem", "zpopmin",
+              "zpopmax", "setex", "mset"}
 SET_OPTIONS = [[b"NX"], [b"XX"], [b"GET"], [b"KEEPTTL"], [b"EX", FAR_S], [b"PX", FAR_MS], [b"XX", b"GET"], [b"NX", b"EX", FAR_S],
                [b"KEEPTTL", b"XX"], [b"EX", b"0"], [b"NX", b"XX"], [b"FOO"]]
 ZADD_OPTIONS = [[b"NX"], [b"XX"], [b"GT"], [b"LT"], [b"CH"], [b"INCR"], [b"XX", b"INCR"], [b"NX", b"INCR"], [b"GT", b"CH"], [b"NX", b"GT"]]
@@ -50,7 +54,7 @@ class Pipelines:
     def __init__(self, rng):
         self.rng = rng
         self.families = list(FAMILIES)
-        self.prefix, self.keys, self.members = b"", 2, 4
+        self.prefix, self.keys, self.members, self.grows = b"", 2, 4, False
 
     def sequence(self, length):
         """Returns (steps, apart); see Duel.run_pipelined."""
@@ -58,7 +62,13 @@ class Pipelines:
         apart = rng.random() < 0.4
         self.families = rng.choice([["string"], ["list"], ["hash"], ["set"], ["zset"], ["string", "list"], list(FAMILIES)])
         self.keys, self.members = rng.choice([1, 2, 2, 5, 20]), rng.choice([2, 5, 20, 60])
+        self.grows = rng.random() < 0.4
         steps, connection = [], 0
+        if rng.random() < 0.4:
+            self.members = LARGE
+            for connection in (0, 1):
+                self.prefix = b"%d:" % connection if apart else b""
+                steps += [(connection, self.large_value()) for _ in range(self.keys)]
         while len(steps) < length:
             if rng.random() < 0.15:
                 connection = 1 - connection
@@ -67,6 +77,18 @@ class Pipelines:
             if rng.random() < 0.03:
                 steps += [*((connection, words) for words in self.brief_lives()), PAUSE]
         return steps, apart
+
+    def large_value(self):
+        """What makes a large value of a key."""
+        rng = self.rng
+        family = rng.choice(self.families)
+        numbers = range(rng.randrange(LARGE))
+        texts = [b"%d" % number for number in numbers] if rng.random() < 0.5 else [b"member:%d" % number for number in numbers]
+        if family == "string":
+            return [b"SET", self.key(), b"long" * rng.randrange(4000)]
+        pairs = [word for text in texts for word in ((text, self.value()) if family == "hash" else (rng.choice(SCORES[:9]), text))]
+        name, words = {"list": (b"RPUSH", texts), "set": (b"SADD", texts), "hash": (b"HSET", pairs), "zset": (b"ZADD", pairs)}[family]
+        return [name, self.key(), *words]
 
     # ---- Rows -----------------------------------------------------------------------------------------
 
@@ -90,7 +112,10 @@ class Pipelines:
 
     def shape(self):
         rng = self.rng
-        return rng.choice(GENERAL) if rng.random() < 0.15 else rng.choice(FAMILIES[rng.choice(self.families)])
+        while True:
+            shape = rng.choice(GENERAL) if rng.random() < 0.15 else rng.choice(FAMILIES[rng.choice(self.families)])
+            if not self.grows or shape.split()[0] not in TAKES_AWAY or rng.random() < 0.15:
+                return shape
 
     def brief_lives(self):
         """Keys that are over behind the pause, and are not looked at before it: the last of what is sent."""

@@ -56,7 +56,8 @@ static struct limbo_bag *bag_get(struct limbo *limbo)
         bag = mem_alloc(sizeof *bag);
     }
     bag->next = NULL;
-    bag->count = 0;
+    bag->room = LIMBO_BAG_ITEMS;
+    bag->block_count = bag->item_count = 0;
     return bag;
 }
 
@@ -74,12 +75,12 @@ static void bag_put(struct limbo *limbo, struct limbo_bag *bag)
 static void bag_release(struct limbo *limbo, struct limbo_bag *bag)
 {
     limbo->releasing = true;
-    /* What has waited is in no cache: most of it are blocks of a heap, of which only the bookkeeping is needed. */
-    for (uint32_t i = 0; limbo->heap && i < bag->count; i++)
-        heap_prefetch_release(limbo->heap, bag->items[i].block);
-    for (uint32_t i = 0; i < bag->count; i++) {
+    limbo->items -= bag->block_count + bag->item_count;
+    for (uint32_t i = 0; i < bag->block_count; i++)
+        limbo->bytes -= bag->blocks[i].size;
+    heap_release_all(limbo->heap, bag->blocks, bag->block_count);
+    for (uint32_t i = 0; i < bag->item_count; i++) {
         struct limbo_item *item = &bag->items[i];
-        limbo->items--;
         limbo->bytes -= item->size;
         item->release(item->context, item->block, item->size);
     }
@@ -146,25 +147,48 @@ void limbo_step_kept(struct limbo *limbo, unsigned bags_max)
         bags_max--;
 }
 
-void limbo_add_slow(struct limbo *limbo, limbo_release_fn release, void *context, void *block, size_t size)
+/* The bag for one more, of so many bytes. */
+static struct limbo_bag *bag_open(struct limbo *limbo, size_t size)
 {
-    if (MUTANT(LIMBO_RELEASES_AT_ONCE)) {
-        release(context, block, size);
-        return;
-    }
     if (!limbo->open)
         limbo->open = bag_get(limbo);
-    struct limbo_bag *bag = limbo->open;
-    bag->items[bag->count++] = (struct limbo_item){release, context, block, size};
+    limbo->open->room--;
     limbo->items++;
     limbo->bytes += size;
-    if (bag->count < LIMBO_BAG_ITEMS)
+    return limbo->open;
+}
+
+static void bag_close_if_full(struct limbo *limbo)
+{
+    if (limbo->open->room > 0)
         return;
     /* What a release function adds waits for the next step, so that a long chain of blocks does not become a deep recursion. */
     if (limbo->releasing)
         seal(limbo);
     else
         limbo_step_kept(limbo, STEP_BAGS_SOON);
+}
+
+void limbo_add_slow(struct limbo *limbo, limbo_release_fn release, void *context, void *block, size_t size)
+{
+    if (MUTANT(LIMBO_RELEASES_AT_ONCE)) {
+        release(context, block, size);
+        return;
+    }
+    struct limbo_bag *bag = bag_open(limbo, size);
+    bag->items[bag->item_count++] = (struct limbo_item){release, context, block, size};
+    bag_close_if_full(limbo);
+}
+
+void limbo_add_block_slow(struct limbo *limbo, void *block, size_t size)
+{
+    if (!limbo->on || MUTANT(LIMBO_RELEASES_AT_ONCE)) {
+        heap_release(limbo->heap, block, size);
+        return;
+    }
+    struct limbo_bag *bag = bag_open(limbo, size);
+    bag->blocks[bag->block_count++] = (struct heap_block){block, size};
+    bag_close_if_full(limbo);
 }
 
 /* ---- On and off ------------------------------------------------------------------------------------ */

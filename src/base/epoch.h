@@ -26,6 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/heap.h"
 #include "base/macros.h"
 
 #define EPOCH_READERS_MAX 130
@@ -72,8 +73,6 @@ uint64_t epoch_oldest(const struct epoch *epoch);
 
 /* ---- Limbo (the owner) ---------------------------------------------------------------------------- */
 
-struct heap; /* base/heap.h */
-
 typedef void (*limbo_release_fn)(void *context, void *block, size_t size);
 
 struct limbo_item {
@@ -86,16 +85,18 @@ struct limbo_item {
 struct limbo_bag {
     struct limbo_bag *next;
     uint64_t epoch; /* P3 */
-    uint32_t count;
-    struct limbo_item items[LIMBO_BAG_ITEMS];
+    uint32_t room;  /* of LIMBO_BAG_ITEMS, for both kinds together */
+    uint32_t block_count, item_count;
+    struct heap_block blocks[LIMBO_BAG_ITEMS]; /* of the limbo's heap: most of what there is */
+    struct limbo_item items[LIMBO_BAG_ITEMS];  /* all else */
 };
 
 struct limbo {
     struct epoch *epoch;
-    const struct heap *heap; /* of most of what waits: its bookkeeping is asked for ahead; NULL: of none */
-    bool on;                 /* P4 */
-    bool releasing;          /* a release function is being called */
-    uint32_t items_kept;     /* P6 */
+    struct heap *heap;      /* of limbo_add_block; NULL: there are no such blocks */
+    bool on;                /* P4 */
+    bool releasing;         /* a release function is being called */
+    uint32_t items_kept;    /* P6 */
     uint64_t released;      /* P6: the greatest epoch of which something has been released; UINT64_MAX: off */
     struct limbo_bag *open; /* being filled; NULL: none */
     struct limbo_bag *head, *tail; /* sealed, oldest first */
@@ -127,6 +128,22 @@ ALWAYS_INLINE void limbo_add(struct limbo *limbo, limbo_release_fn release, void
         release(context, block, size);
     else
         limbo_add_slow(limbo, release, context, block, size);
+}
+
+void limbo_add_block_slow(struct limbo *limbo, void *block, size_t size);
+
+/* The same for a block of limbo->heap, which goes back there, with others at once. */
+ALWAYS_INLINE void limbo_add_block(struct limbo *limbo, void *block, size_t size)
+{
+    struct limbo_bag *bag = limbo->open;
+    if (unlikely(bag == NULL || bag->room == 1)) {
+        limbo_add_block_slow(limbo, block, size);
+        return;
+    }
+    bag->room--;
+    bag->blocks[bag->block_count++] = (struct heap_block){block, size};
+    limbo->items++;
+    limbo->bytes += size;
 }
 
 /* Seals what has been added and releases what may be, at most `bags_max` bags. Returns true when there is more that could be

@@ -760,37 +760,51 @@ static struct bag *bag_begin(struct returns *returns)
     return bag;
 }
 
-static NO_INLINE void release_sibling(struct heap *first, uint8_t index, void *block, size_t size)
+ALWAYS_INLINE void collect(struct heap *sibling, void *block, unsigned class_index)
 {
-    struct heap *sibling = index == OWNER_UNSURE ? heap_owner(block) : first->siblings[index - OWNER_SIBLING];
     struct returns *returns = &sibling->returns;
-    int64_t block_size = first->classes[class_of(size)].size;
-    heap_count(first, -block_size);
-    first->adopted_bytes -= block_size;
-    POISON(block, (size_t)block_size);
-    if (!returns->attended) {
-        slab_take_back(sibling, block);
-        return;
-    }
-    if (!returns->bag)
+    if (unlikely(!returns->bag))
         returns->bag = bag_begin(returns);
-    returns->bag->blocks[returns->bag->count++] = (uintptr_t)block | (uintptr_t)class_of(size) << CLASS_SHIFT;
-    if (returns->bag->count == BAG_BLOCKS)
+    struct bag *bag = returns->bag;
+    bag->blocks[bag->count++] = (uintptr_t)block | (uintptr_t)class_index << CLASS_SHIFT;
+    if (unlikely(bag->count == BAG_BLOCKS))
         bag_hand_over(sibling);
 }
 
-void heap_adopt(struct heap *first, size_t size)
+/* Releases the first of the blocks, which is a sibling's, and those behind it as long as they are the same one's. Returns how many. */
+static NO_INLINE unsigned release_siblings(struct heap *first, uint8_t index, const struct heap_block *blocks,
+                                           unsigned count)
 {
-    int64_t block_size = first->classes[class_of(size)].size;
-    heap_count(first, block_size);
-    first->adopted_bytes += block_size;
+    struct heap *sibling =
+        index == OWNER_UNSURE ? heap_owner(blocks->block) : first->siblings[index - OWNER_SIBLING];
+    unsigned done = 0;
+    size_t bytes = 0;
+    do {
+        void *block = blocks[done].block;
+        unsigned class_index = class_of(blocks[done].size);
+        size_t block_size = first->classes[class_index].size;
+        bytes += block_size;
+        POISON(block, block_size);
+        if (likely(sibling->returns.attended))
+            collect(sibling, block, class_index);
+        else
+            slab_take_back(sibling, block);
+    } while (++done < count && index != OWNER_UNSURE && blocks[done].size <= HEAP_BLOCK_MAX &&
+             owner_index(first, blocks[done].block) == index);
+    heap_disown(first, bytes);
+    return done;
 }
 
-void heap_disown(struct heap *first, size_t size)
+void heap_adopt(struct heap *first, size_t bytes)
 {
-    int64_t block_size = first->classes[class_of(size)].size;
-    heap_count(first, -block_size);
-    first->adopted_bytes -= block_size;
+    heap_count(first, (int64_t)bytes);
+    first->adopted_bytes += (int64_t)bytes;
+}
+
+void heap_disown(struct heap *first, size_t bytes)
+{
+    heap_count(first, -(int64_t)bytes);
+    first->adopted_bytes -= (int64_t)bytes;
 }
 
 /* Empties the magazine of a class into the slabs. */
@@ -832,22 +846,37 @@ void heap_attend(struct heap *sibling, bool attended)
     }
 }
 
-void heap_release(struct heap *heap, void *block, size_t size)
+/* Releases the first of the blocks, and perhaps some behind it. Returns how many. */
+ALWAYS_INLINE unsigned release_some(struct heap *heap, const struct heap_block *blocks, unsigned count)
 {
-    if (unlikely(size > HEAP_BLOCK_MAX)) {
+    void *block = blocks->block;
+    if (unlikely(blocks->size > HEAP_BLOCK_MAX)) {
         mem_free(block);
-        return;
+        return 1;
     }
     if (unlikely(heap->sibling_count > 0)) {
         uint8_t index = owner_index(heap, block);
-        if (index != OWNER_FIRST && (index != OWNER_UNSURE || heap_owner(block) != heap)) {
-            release_sibling(heap, index, block, size);
-            return;
-        }
+        if (index != OWNER_FIRST && (index != OWNER_UNSURE || heap_owner(block) != heap))
+            return release_siblings(heap, index, blocks, count);
     }
     DEBUG_ASSERT(heap_owner(block) == heap);
-    ASSERT(slab_of(block)->class_index == class_of(size));
+    ASSERT(slab_of(block)->class_index == class_of(blocks->size));
     heap_count(heap, -(int64_t)slab_release(heap, block));
+    return 1;
+}
+
+void heap_release(struct heap *heap, void *block, size_t size)
+{
+    struct heap_block one = {block, size};
+    release_some(heap, &one, 1);
+}
+
+void heap_release_all(struct heap *heap, const struct heap_block *blocks, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        heap_prefetch_release(heap, blocks[i].block);
+    for (unsigned i = 0; i < count;)
+        i += release_some(heap, &blocks[i], count - i);
 }
 
 /* ---- Upkeep --------------------------------------------------------------------------------------- */

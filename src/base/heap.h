@@ -63,12 +63,21 @@ void heap_collect(struct heap *sibling);
 
 /* NULL when memory is exhausted. `size` > 0. */
 void *heap_alloc(struct heap *heap, size_t size);
-/* From now on a sibling's block, of this size (at most HEAP_BLOCK_MAX), counts; or again not. The owner of the first heap. */
-void heap_adopt(struct heap *first, size_t size);
-void heap_disown(struct heap *first, size_t size);
+/* From now on blocks of siblings, heap_block_size of each of which is in the sum `bytes`, count; or again not. The owner of the first
+ * heap. */
+void heap_adopt(struct heap *first, size_t bytes);
+void heap_disown(struct heap *first, size_t bytes);
 
 /* A block of this heap, or of a sibling if `heap` is the first, which has adopted it. */
 void heap_release(struct heap *heap, void *block, size_t size);
+
+struct heap_block {
+    void *block;
+    size_t size;
+};
+
+/* heap_release of each. They need not be in a cache. */
+void heap_release_all(struct heap *heap, const struct heap_block *blocks, unsigned count);
 
 /* Whether a block of `size` bytes, at most HEAP_BLOCK_MAX, can become one of `new_size` where it is, and is no larger than that needs. */
 bool heap_can_resize(size_t size, size_t new_size);

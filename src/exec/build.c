@@ -31,7 +31,7 @@ static bool make_plain(struct request *request, struct slice key)
 {
     bool is_short = key.size > 0 && key.size <= REQUEST_SHORT_KEY;
     request->is_plain = true;
-    request->built_size = (uint16_t)entry_block_size(request->built);
+    request->built_bytes = (uint16_t)heap_block_size(entry_block_size(request->built));
     request->short_key_size = is_short ? (uint8_t)key.size : 0;
     if (likely(is_short))
         copy_short(request->short_key, key.data, key.size);
@@ -93,7 +93,7 @@ void build_release(struct heap *heap, struct run *run)
         struct request *request = &run->requests[i];
         if (request->is_faulty || request->built == NULL)
             continue;
-        heap_adopt(heap, entry_block_size(request->built));
+        heap_adopt(heap, heap_block_size(entry_block_size(request->built)));
         entry_free(heap, request->built);
         request->built = NULL;
         run->built_count--;

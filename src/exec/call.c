@@ -251,7 +251,7 @@ struct entry *call_take_built(struct call *call, uint32_t clock, int64_t expire_
     *call->built = NULL;
     call->client->pending_head->built_count--;
     call->taken = entry;
-    heap_adopt(call->exec->heap, entry_block_size(entry));
+    heap_adopt(call->exec->heap, heap_block_size(entry_block_size(entry)));
     entry_set_clock(entry, clock);
     if (entry_has_expire(entry))
         *entry_expire_field(entry) = expire_ms;
@@ -265,7 +265,7 @@ static void give_back(struct call *call, struct entry *entry)
         *call->built = entry;
         call->client->pending_head->built_count++;
         call->taken = NULL;
-        heap_disown(call->exec->heap, entry_block_size(entry));
+        heap_disown(call->exec->heap, heap_block_size(entry_block_size(entry)));
     } else {
         entry_free(call->exec->heap, entry);
     }

@@ -23,9 +23,7 @@ struct foreseeing {
     struct entry *entries[RUN_REQUESTS]; /* likely ones; NULL: none */
     struct reply out;
     unsigned set_count;
-    struct {
-        uint16_t slot, index;
-    } sets[FORESEE_SETS_MAX];
+    const struct request *sets[FORESEE_SETS_MAX];
     enum direct_outcome refusal; /* of the read at which it ended; DIRECT_ANSWERED: there is none */
 };
 
@@ -58,8 +56,9 @@ static bool foresee_set(struct foreseeing *foreseeing, unsigned index)
     struct request *request = &foreseeing->run->requests[index];
     if (foreseeing->set_count == FORESEE_SETS_MAX)
         return false;
-    foreseeing->sets[foreseeing->set_count].slot = stamps_slot(request->key_hash);
-    foreseeing->sets[foreseeing->set_count++].index = (uint16_t)index;
+    foreseeing->sets[foreseeing->set_count++] = request;
+    foreseeing->run->foreseen_reads[index] =
+        (struct foreseen_read){0}; /* which is looked at, and not minded */
     build_see(&foreseeing->read, foreseeing->db, foreseeing->run, request, foreseeing->entries[index]);
     foreseeing->run->foreseen.sets |= (uint32_t)1 << index;
     reply_ok(&foreseeing->out);
@@ -71,22 +70,15 @@ static struct slice key_of(const struct request *request)
     return request->argv[request->command->first_key];
 }
 
-/* L2: how often SETs before it will have raised the stamp by then, and what the last one of the key itself stores, NULL: none does. */
-static unsigned look_back(const struct foreseeing *foreseeing, const struct request *request,
-                          struct entry **ret_own)
+/* L2: what the last SET of the key before it stores; NULL: there is none. */
+static struct entry *look_back(const struct foreseeing *foreseeing, const struct request *request)
 {
-    uint16_t slot = stamps_slot(request->key_hash);
-    unsigned raises = 0;
-    *ret_own = NULL;
-    for (unsigned i = 0; i < foreseeing->set_count; i++) {
-        if (likely(foreseeing->sets[i].slot != slot))
-            continue;
-        const struct request *set = &foreseeing->run->requests[foreseeing->sets[i].index];
-        raises++;
-        if (set->key_hash == request->key_hash && slice_equal(key_of(set), key_of(request)))
-            *ret_own = set->built;
+    for (unsigned i = foreseeing->set_count; i-- > 0;) {
+        const struct request *set = foreseeing->sets[i];
+        if (unlikely(set->key_hash == request->key_hash) && slice_equal(key_of(set), key_of(request)))
+            return set->built;
     }
-    return raises;
+    return NULL;
 }
 
 static bool foresee_read(struct foreseeing *foreseeing, struct direct *direct, unsigned index)
@@ -94,11 +86,11 @@ static bool foresee_read(struct foreseeing *foreseeing, struct direct *direct, u
     struct foreseen *foreseen = &foreseeing->run->foreseen;
     const struct request *request = &foreseeing->run->requests[index];
     const struct command *command = request->command;
-    unsigned raises = look_back(foreseeing, request, &direct->given);
+    direct->given = look_back(foreseeing, request);
     foreseen->own |= (uint32_t)(direct->given != NULL) << index;
     foreseeing->run->foreseen_reads[index].slot = stamps_slot(request->key_hash);
     foreseeing->run->foreseen_reads[index].stamp =
-        (uint16_t)(shared_stamp(&foreseeing->read, request->key_hash) + raises); /* L1, L2 */
+        shared_stamp(&foreseeing->read, request->key_hash); /* L1 */
     uint32_t hits = direct->hits, misses = direct->misses;
     bool is_right = request->argc >= command->args_min && request->argc <= command->args_max;
     foreseeing->refusal = is_right ? command->direct(direct, request) : DIRECT_NOT_PLAIN;

@@ -5,8 +5,7 @@
  * Threads: a reader (keyspace/shared.h), outside of its sections; the executor, where it is said.
  *
  * L1  Stamps are loaded before the keys are looked up, and the generation before the stamps.
- * L2  A read of a key that a SET before it in the run writes is answered from the block that was built for that; of another key with the
- *     same stamp, so many raises more are expected as there are such SETs.
+ * L2  A read of a key that a SET before it in the run writes is answered from the block that was built for that.
  * L3  The answers are in one standard chunk: what does not fit is not foreseen. */
 #ifndef SKUA_EXEC_FORESEE_H
 #define SKUA_EXEC_FORESEE_H

@@ -115,44 +115,44 @@ ALWAYS_INLINE bool locate_seen(struct db *db, const struct run *run, const struc
            likely(table_locate(db->keys, request->key_hash, entry_is_same, request->seen, ret_position));
 }
 
+/* What of a stretch has been stored. */
+struct stored {
+    unsigned count;
+    size_t bytes;         /* of blocks, which the heap is to adopt */
+    struct request *last; /* count > 0 */
+};
+
 /* The block is the keyspace's from now on. */
-ALWAYS_INLINE void take_over(struct keyspace *keyspace, const struct run *run, const struct request *request)
+ALWAYS_INLINE void note_stored(struct stored *stored, struct request *request)
 {
-    heap_adopt(keyspace->heap, request->built_size);
-    if (unlikely(run->built_clock != keyspace->use.clock_new))
-        entry_set_clock(request->built, keyspace->use.clock_new);
-}
-
-/* Of a key that is not there. False: no memory, which dispatch is to tell. */
-static bool insert(struct db *db, const struct run *run, struct request *request)
-{
-    struct keyspace *keyspace = db->keyspace;
-    take_over(keyspace, run, request);
-    if (unlikely(db_insert(db, request->built, request->key_hash) != ST_OK)) {
-        heap_disown(keyspace->heap, request->built_size);
-        return false;
-    }
+    stored->count++;
+    stored->bytes += request->built_bytes;
+    stored->last = request;
     request->built = NULL;
-    return true;
 }
 
-/* False: Y4. */
-ALWAYS_INLINE bool store(struct db *db, const struct run *run, struct request *request)
+/* False: Y4; or no memory, which dispatch is to tell. */
+ALWAYS_INLINE bool store(struct db *db, const struct run *run, struct request *request, struct stored *stored)
 {
     struct keyspace *keyspace = db->keyspace;
     struct entry *built = request->built;
     struct table_position position;
     size_t old_size;
-    if (!locate_seen(db, run, request, &position, &old_size)) {
-        enum located located = locate(db, request, &position, &old_size);
-        if (located != LOCATED_PLAIN)
-            return located == LOCATED_NOTHING && insert(db, run, request);
+    enum located located = LOCATED_PLAIN;
+    if (!locate_seen(db, run, request, &position, &old_size))
+        located = locate(db, request, &position, &old_size);
+    if (unlikely(located == LOCATED_OTHER))
+        return false;
+    if (unlikely(run->built_clock != keyspace->use.clock_new))
+        entry_set_clock(built, keyspace->use.clock_new);
+    if (likely(located == LOCATED_PLAIN)) {
+        keyspace_retire_block(keyspace, table_replace(db->keys, &position, built), old_size);
+        if (!MUTANT(STAMP_NOT_RAISED))
+            keyspace_stamp(keyspace, request->key_hash);
+    } else if (unlikely(db_insert(db, built, request->key_hash) != ST_OK)) {
+        return false;
     }
-    take_over(keyspace, run, request);
-    keyspace_retire_block(keyspace, table_replace(db->keys, &position, built), old_size);
-    if (!MUTANT(STAMP_NOT_RAISED))
-        keyspace_stamp(keyspace, request->key_hash);
-    request->built = NULL;
+    note_stored(stored, request);
     return true;
 }
 
@@ -164,10 +164,14 @@ NO_INLINE static void tell(struct client *client, struct request *request, uint6
     dispatch_tell_long(&call, ns);
 }
 
-/* Of `count` SETs, `last` the last of them. */
-static void account(struct client *client, struct request *last, unsigned count)
+/* Some SETs of the run. */
+static void account(struct client *client, struct run *run, const struct stored *stored)
 {
     struct exec *exec = client->exec;
+    struct request *last = stored->last;
+    unsigned count = stored->count;
+    run->built_count = (uint16_t)(run->built_count - count);
+    heap_adopt(exec->heap, stored->bytes);
     struct command_stats *stats = &exec->command_stats[last->command->id];
     uint64_t begin_ticks = exec->tick_mark;
     exec->tick_mark = clock_ticks(exec->clock);
@@ -193,23 +197,20 @@ unsigned plain_execute(struct client *client, struct run *run, unsigned count)
 {
     struct exec *exec = client->exec;
     struct request *requests = &run->requests[run->next];
-    unsigned done = 0;
+    struct stored stored = {0};
     exec->blame.request.arrived_ticks = run->arrived_ticks;
     exec->blame.request.begin_ticks = exec->tick_mark;
-    while (done < count && likely(store(client->db, run, &requests[done])))
-        done++;
-    if (unlikely(done == 0))
+    while (stored.count < count && likely(store(client->db, run, &requests[stored.count], &stored)))
+        ;
+    if (unlikely(stored.count == 0))
         return 0;
-    run->built_count = (uint16_t)(run->built_count - done);
     client_expect_reply(client, run);
-    reply_raw(&client->out, ok_texts, (size_t)done * OK_SIZE);
-    account(client, &requests[done - 1], done);
-    return done;
+    reply_raw(&client->out, ok_texts, (size_t)stored.count * OK_SIZE);
+    account(client, run, &stored);
+    return stored.count;
 }
 
 /* ---- What has been foreseen ------------------------------------------------------------------------ */
-
-_Static_assert(RUN_REQUESTS <= STAMPS_STRETCH, "Q2");
 
 /* Q3, and of Q2 what concerns all keys */
 static bool is_as_foreseen(const struct client *client, const struct run *run)
@@ -222,28 +223,42 @@ static bool is_as_foreseen(const struct client *client, const struct run *run)
            atomic_load_explicit(&exec->keyspace->gate, memory_order_relaxed) == 0 && is_free(client, run);
 }
 
-/* Q2, Q7 */
-ALWAYS_INLINE bool holds(struct client *client, struct run *run, unsigned index)
+/* Q2: a bit for each read whose key's stamp is another. Without a branch for each: mostly there is none. */
+ALWAYS_INLINE uint32_t changed_reads(const struct client *client, const struct run *run)
 {
-    const struct foreseen_read *read = &run->foreseen_reads[index];
-    return likely(stamps_hold(&client->exec->keyspace->stamps, read->slot, read->stamp)) ||
-           run->foreseen.own >> index & 1 || MUTANT(STAMP_NOT_LOOKED_AT) || foresee_again(client, run, index);
+    const struct stamps *stamps = &client->exec->keyspace->stamps;
+    const struct foreseen *foreseen = &run->foreseen;
+    uint32_t changed = 0;
+    for (unsigned i = 0; i < foreseen->count; i++) {
+        const struct foreseen_read *read = &run->foreseen_reads[i];
+        changed |= (uint32_t)!stamps_hold(stamps, read->slot, read->stamp) << i;
+    }
+    return MUTANT(STAMP_NOT_LOOKED_AT) ? 0 : changed & ~(foreseen->sets | foreseen->own);
+}
+
+/* G4: of the requests from `begin` on, what is foreseen of the reads is what they would answer now. */
+static void check_reads(struct client *client, struct run *run, unsigned begin, unsigned end)
+{
+    (void)client;
+    for (unsigned i = begin; i < end; i++)
+        DEBUG_ASSERT(run->foreseen.sets >> i & 1 || foresee_is_true(client, run, i));
 }
 
 /* Q4: goes through what is as it was; returns how many requests that is. */
-static unsigned go_through(struct client *client, struct run *run)
+static unsigned go_through(struct client *client, struct run *run, struct stored *ret_stored)
 {
     const struct foreseen *foreseen = &run->foreseen;
-    for (unsigned i = 0; i < foreseen->count; i++) {
-        if (foreseen->sets >> i & 1) {
-            if (unlikely(!store(client->db, run, &run->requests[i])))
-                return i;
-        } else {
-            if (unlikely(!holds(client, run, i)))
-                return i;
-            DEBUG_ASSERT(foresee_is_true(client, run, i)); /* G4 */
-        }
+    uint32_t sets = foreseen->sets;
+    unsigned next = 0;
+    for (uint32_t left = sets | changed_reads(client, run); left != 0; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctz(left);
+        check_reads(client, run, next, i);
+        if (unlikely(sets >> i & 1 ? !store(client->db, run, &run->requests[i], ret_stored)
+                                   : !foresee_again(client, run, i))) /* Q7 */
+            return i;
+        next = i + 1;
     }
+    check_reads(client, run, next, foreseen->count);
     return foreseen->count;
 }
 
@@ -264,19 +279,16 @@ unsigned plain_execute_foreseen(struct client *client, struct run *run)
 {
     struct exec *exec = client->exec;
     struct foreseen *foreseen = &run->foreseen;
+    struct stored stored = {0};
     unsigned held = 0;
     exec->blame.request.arrived_ticks = run->arrived_ticks;
     exec->blame.request.begin_ticks = exec->tick_mark;
     if (likely(is_as_foreseen(client, run)))
-        held = go_through(client, run);
+        held = go_through(client, run, &stored);
     foreseen->is_settled = true;
     foreseen->held = (uint8_t)held;
     answer_foreseen(client, run, held);
-    uint32_t sets = foreseen->sets & (uint32_t)(((uint64_t)1 << held) - 1);
-    if (likely(sets != 0)) {
-        unsigned count = (unsigned)__builtin_popcount(sets);
-        run->built_count = (uint16_t)(run->built_count - count);
-        account(client, &run->requests[31 - __builtin_clz(sets)], count);
-    }
+    if (likely(stored.count > 0))
+        account(client, run, &stored);
     return held;
 }

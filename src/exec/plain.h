@@ -33,8 +33,8 @@
  *     holds a string that is all in its block, without any time. So what else could matter is the connection's (Q3).
  * Q2  its key is now what it was when it was read: the generation of all stamps is the same or the next one, and the key's stamp the same, as its
  *     thread loaded them before it looked (keyspace/stamps.h, G2). That says all, whoever has changed whatever in between: other connections,
- *     earlier runs of this one, or a SET of this stretch. Of a key that a SET of the stretch stores, the answer was taken from what that
- *     stores; and where SETs of other keys before it in the stretch share its stamp, so many more raises are expected, one for each.
+ *     or earlier runs of this one. All stamps are compared before the stretch begins, and what changes from then on is what its own SETs
+ *     store: a read behind a SET of its key was answered with what that stores, whatever the stamp.
  * Q3  the client is in no mode, has the database and the protocol that were taken for its own, and may do everything: it has no flags, and
  *     nothing is in its way (Y2). Nobody wants to see the read (the gate is open, and nobody hears of anything: Y3), or is told of it (Y6).
  *     All of this is looked at when the stretch begins, and cannot change within it.

@@ -48,7 +48,7 @@ struct request {
     bool is_faulty;         /* a protocol error; always the last */
     bool is_plain;          /* exec/plain.h, Y1; the rest is of those */
     uint8_t short_key_size; /* 0: the key is longer, or empty, or not here any more */
-    uint16_t built_size;    /* of the block */
+    uint16_t built_bytes;   /* heap_block_size of `built` */
     uint16_t seen_size;     /* of the block of `seen`; 0: there is a short key in its place, or nothing */
     union {
         char short_key[REQUEST_SHORT_KEY];

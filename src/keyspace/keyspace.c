@@ -304,11 +304,6 @@ static void release_large(struct keyspace *keyspace, struct large_string *large)
 }
 
 /* Of the limbo. */
-static void release_block(void *heap, void *block, size_t size)
-{
-    heap_release(heap, block, size);
-}
-
 static void release_readers_page(void *heap, void *page, size_t size)
 {
     (void)size;
@@ -322,10 +317,8 @@ static void release_readers_large(void *keyspace, void *large, size_t size)
 }
 
 /* Many bytes do not wait for company. */
-static void wait_for_readers(struct keyspace *keyspace, limbo_release_fn release, void *context, void *block,
-                             size_t size)
+ALWAYS_INLINE void note_unsealed(struct keyspace *keyspace, size_t size)
 {
-    limbo_add(&keyspace->limbo, release, context, block, size);
     keyspace->unsealed_bytes += size;
     if (unlikely(keyspace->unsealed_bytes >= LIMBO_SEAL_MAX)) {
         keyspace->unsealed_bytes = 0;
@@ -333,13 +326,22 @@ static void wait_for_readers(struct keyspace *keyspace, limbo_release_fn release
     }
 }
 
+static void wait_for_readers(struct keyspace *keyspace, limbo_release_fn release, void *context, void *block,
+                             size_t size)
+{
+    limbo_add(&keyspace->limbo, release, context, block, size);
+    note_unsealed(keyspace, size);
+}
+
 /* The block of a published entry. */
 ALWAYS_INLINE void retire_block(struct keyspace *keyspace, struct entry *entry, size_t size)
 {
-    if (likely(!keyspace->has_readers))
+    if (likely(!keyspace->has_readers)) {
         heap_release(keyspace->heap, entry, size);
-    else
-        wait_for_readers(keyspace, release_block, keyspace->heap, entry, size);
+        return;
+    }
+    limbo_add_block(&keyspace->limbo, entry, size);
+    note_unsealed(keyspace, size);
 }
 
 /* The readers' reference of a page; of what only they refer to, the bytes are as good as free when they have gone on. */

@@ -11,8 +11,7 @@
  * G2  Where both are as said there has been no change since that left one, and the reader saw all before: it has read the key as it
  *     is. A change that it saw before its stamp was raised makes it differ now.
  * G3  A stamp cannot come back to the same number in between: it has 2^16, and after STAMPS_RAISED_MAX raises of any the generation is
- *     raised by one. From the first moment of one generation to the last of the next, and through the stretch in which the
- *     executor compares, there are fewer than 2^16.
+ *     raised by one. From the first moment of one generation to the last of the next there are fewer than 2^16.
  * G4  Every change goes through one of few places: an entry becomes, or ceases to be, what a table has for a key in db_insert,
  *     db_replace, db_take and store() in exec/plain.c; an integer changes in keyspace_set_word, a time to live in db_set_expire; a
  *     database gets another table in db_flush and keyspace_swap. All else that lies in an entry's block stays as it is while readers
@@ -31,9 +30,7 @@
 
 #define STAMPS_BITS       16 /* 128 KB: they stay in the second level of both cores' caches */
 #define STAMPS_RAISED_MAX 32000
-#define STAMPS_STRETCH                                                                                       \
-    1024 /* raises between comparing the generation and the last comparison of a stamp, at most */
-_Static_assert(2 * STAMPS_RAISED_MAX + STAMPS_STRETCH <= UINT16_MAX, "G3");
+_Static_assert(2 * STAMPS_RAISED_MAX <= UINT16_MAX, "G3");
 
 struct stamps {
     uint32_t left; /* raises until the generation is raised (G3); executor */
@@ -95,7 +92,7 @@ ALWAYS_INLINE bool stamps_are_of(const struct stamps *stamps, uint64_t generatio
     return atomic_load_explicit(&stamps->generation, memory_order_relaxed) - generation <= 1;
 }
 
-/* Whether the stamp in this slot is what it was. stamps_are_of has said yes, and no more than STAMPS_STRETCH have been raised since. */
+/* Whether the stamp in this slot is what it was. stamps_are_of has said yes, and none has been raised since. */
 ALWAYS_INLINE bool stamps_hold(const struct stamps *stamps, uint16_t slot, uint16_t stamp)
 {
     return atomic_load_explicit(&stamps->numbers[slot], memory_order_relaxed) == stamp;

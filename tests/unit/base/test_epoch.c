@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/epoch.h"
+#include "base/heap.h"
 #include "base/rng.h"
 
 #define READERS     5
@@ -320,6 +321,48 @@ static void test_many_bytes_are_not_kept(void **state)
     tear_down(fixture);
 }
 
+static uint64_t used_bytes(const struct heap *heap)
+{
+    struct heap_stats stats;
+    heap_stats(heap, &stats);
+    return stats.used_bytes;
+}
+
+/* Blocks of the limbo's heap go back there, under the same rules, whatever else is in their bags. */
+static void test_blocks_of_a_heap(void **state)
+{
+    (void)state;
+    struct fixture *fixture = set_up(false);
+    struct limbo *limbo = &fixture->limbo;
+    struct heap *heap = limbo->heap = heap_new();
+    limbo_add_block(limbo, heap_alloc(heap, 100), 100);
+    assert_int_equal(used_bytes(heap), 0);
+
+    limbo_turn_on(limbo);
+    enter(fixture, 0);
+    for (unsigned i = 0; i < 5 * LIMBO_BAG_ITEMS; i++) {
+        limbo_add_block(limbo, heap_alloc(heap, 100), 100);
+        if (i % 3 == 0)
+            add(fixture);
+    }
+    limbo_step(limbo, UINT32_MAX);
+    assert_int_equal(used_bytes(heap), 5 * LIMBO_BAG_ITEMS * heap_block_size(100));
+    assert_int_equal(limbo->items, 5 * LIMBO_BAG_ITEMS + fixture->added);
+    leave(fixture, 0);
+    assert_true(limbo_step(limbo, 1));
+    assert_int_equal(limbo->items, 4 * LIMBO_BAG_ITEMS + fixture->added); /* both kinds are in one bag */
+    limbo_step(limbo, UINT32_MAX);
+    assert_int_equal(used_bytes(heap), 0);
+    assert_int_equal(fixture->released, fixture->added);
+    for (unsigned i = 0; i < 2 * LIMBO_BAG_ITEMS; i++) {
+        limbo_add_block(limbo, heap_alloc(heap, 100), 100);
+        assert_true(limbo->items < LIMBO_BAG_ITEMS); /* a full bag needs no step */
+    }
+    tear_down(fixture);
+    heap_check(heap);
+    heap_free(heap);
+}
+
 static void test_memory_is_given_back(void **state)
 {
     (void)state;
@@ -347,6 +390,7 @@ int main(void)
         cmocka_unit_test(test_scans_look_at_expected_readers),
         cmocka_unit_test(test_what_was_seen_is_the_same_until_it_is_released),
         cmocka_unit_test(test_many_bytes_are_not_kept),
+        cmocka_unit_test(test_blocks_of_a_heap),
         cmocka_unit_test(test_memory_is_given_back),
     };
     return cmocka_run_group_tests_name("epoch", tests, NULL, NULL);

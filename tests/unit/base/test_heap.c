@@ -263,7 +263,7 @@ static void borrow(struct heap *first, struct lender *lender)
             sched_yield();
         ring_retire(&lender->ring);
         if (lent_size(i) <= HEAP_BLOCK_MAX)
-            heap_adopt(first, lent_size(i));
+            heap_adopt(first, heap_block_size(lent_size(i)));
         for (size_t at = 0; at < lent_size(i); at++)
             assert_int_equal(block[at], i % 251);
         unsigned place = i * 37 % 64;
@@ -311,11 +311,11 @@ static void test_sibling_bags(void **state)
     assert_ptr_equal(heap_owner(block), sibling);
     assert_ptr_equal(heap_first(block), first);
     assert_int_equal(used_bytes(first), 0);
-    heap_adopt(first, 500);
+    heap_adopt(first, heap_block_size(500));
     assert_int_equal(used_bytes(first), heap_block_size(500));
-    heap_disown(first, 500);
+    heap_disown(first, heap_block_size(500));
     assert_int_equal(used_bytes(first), 0);
-    heap_adopt(first, 500);
+    heap_adopt(first, heap_block_size(500));
     heap_release(first, block, 500);
     assert_int_equal(used_bytes(first), 0);
     heap_collect(sibling);
@@ -327,7 +327,7 @@ static void test_sibling_bags(void **state)
 
     block = heap_alloc(sibling, 500);
     heap_prefetch_release(first, block);
-    heap_adopt(first, 500);
+    heap_adopt(first, heap_block_size(500));
     heap_release(first, block, 500);
     heap_check(first);
     assert_int_equal(used_bytes(first), 0);
@@ -357,7 +357,7 @@ static void test_sibling_reuse(void **state)
             blocks[i] = heap_alloc(sibling, magazine_size(i));
             assert_ptr_equal(heap_owner(blocks[i]), sibling);
             memset(blocks[i], (int)(i % 251), magazine_size(i));
-            heap_adopt(first, magazine_size(i));
+            heap_adopt(first, heap_block_size(magazine_size(i)));
         }
         for (unsigned i = 0; i < MAGAZINE_TEST_BLOCKS; i++) {
             for (size_t at = 0; at < magazine_size(i); at++)
@@ -374,7 +374,7 @@ static void test_sibling_reuse(void **state)
         for (unsigned k = 2; before != NULL && k < MAGAZINE_TEST_BLOCKS; k++)
             if (blocks[k] == block && magazine_size(k) == 500)
                 in_order += blocks[k - 1] == before || blocks[k - 2] == before;
-        heap_adopt(first, 500);
+        heap_adopt(first, heap_block_size(500));
         heap_release(first, block, 500);
     }
     assert_true(in_order > 30);
@@ -400,12 +400,43 @@ static void test_many_siblings(void **state)
     }
     void *own = heap_alloc(first, 100);
     for (unsigned i = 0; i < 20; i++) {
-        heap_adopt(first, 100 + i);
+        heap_adopt(first, heap_block_size(100 + i));
         heap_release(first, blocks[i], 100 + i);
     }
     heap_release(first, own, 100);
     heap_check(first);
     assert_int_equal(used_bytes(first), 0);
+    heap_free(first);
+}
+
+#define MIXED_BLOCKS 300
+
+/* Released together: blocks of the first heap and of three siblings, one of which has a thread, in stretches and alone, with large ones
+ * in between. */
+static void test_release_all(void **state)
+{
+    (void)state;
+    struct heap *first = heap_new();
+    struct heap *owners[] = {first, heap_new_sibling(first), heap_new_sibling(first),
+                             heap_new_sibling(first)};
+    struct heap_block blocks[MIXED_BLOCKS];
+    heap_attend(owners[1], true);
+    for (unsigned i = 0; i < MIXED_BLOCKS; i++) {
+        size_t size = i % 50 == 49 ? HEAP_BLOCK_MAX + i : 1 + i * 7 % HEAP_BLOCK_MAX;
+        struct heap *owner = owners[(i < 150 ? i / 8 : i * 5) % 4];
+        blocks[i] = (struct heap_block){heap_alloc(owner, size), size};
+        memset(blocks[i].block, 1, size);
+        if (owner != first && size <= HEAP_BLOCK_MAX)
+            heap_adopt(first, heap_block_size(size));
+    }
+    assert_true(used_bytes(first) > 0);
+    heap_release_all(first, blocks, MIXED_BLOCKS);
+    assert_int_equal(used_bytes(first), 0);
+    assert_int_equal(used_bytes(owners[2]) + used_bytes(owners[3]), 0);
+    heap_attend(owners[1], false);
+    assert_int_equal(used_bytes(owners[1]), 0);
+    heap_check(first);
+    heap_release_all(first, NULL, 0);
     heap_free(first);
 }
 
@@ -470,6 +501,7 @@ int main(void)
         cmocka_unit_test(test_sibling_bags),
         cmocka_unit_test(test_sibling_reuse),
         cmocka_unit_test(test_many_siblings),
+        cmocka_unit_test(test_release_all),
         cmocka_unit_test(test_resize),
         cmocka_unit_test(test_refused_sizes),
         cmocka_unit_test(test_accounting),

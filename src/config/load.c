@@ -275,6 +275,18 @@ static enum status apply_words(const struct source *source, const struct slice *
     return ST_OK;
 }
 
+/* `words` is to be done in any case. */
+static enum status split_line(const struct source *source, struct slice line, struct config_words *words,
+                              struct buf *ret_error)
+{
+    enum status status = config_words_split(line, words);
+    if (status == ST_OK)
+        return ST_OK;
+    say_where(source, ret_error);
+    buf_append_string(ret_error, status == ST_LIMIT ? "too many words" : "unbalanced quotes");
+    return ST_INVALID;
+}
+
 static enum status apply_line(const struct source *source, struct slice line, struct buf *ret_error)
 {
     while (line.size > 0 && (line.data[0] == ' ' || line.data[0] == '\t' || line.data[0] == '\r'))
@@ -282,16 +294,12 @@ static enum status apply_line(const struct source *source, struct slice line, st
     if (line.size == 0 || line.data[0] == '#')
         return ST_OK;
     struct config_words words;
-    enum status status = config_words_split(line, &words);
-    if (status != ST_OK) {
-        say_where(source, ret_error);
-        buf_append_string(ret_error, status == ST_LIMIT ? "too many words" : "unbalanced quotes");
-        status = ST_INVALID;
-    } else if (words.count == 2 && slice_equal_nocase(words.items[0], "include")) {
+    enum status status = split_line(source, line, &words, ret_error);
+    if (status == ST_OK && words.count == 2 && slice_equal_nocase(words.items[0], "include")) {
         char *path = mem_strndup(words.items[1].data, words.items[1].size);
         status = read_included(source, path, ret_error);
         mem_free(path);
-    } else if (words.count > 0) {
+    } else if (status == ST_OK && words.count > 0) {
         status = apply_words(source, words.items, words.count, ret_error);
     }
     config_words_done(&words);
@@ -382,6 +390,28 @@ static bool is_option(const char *argument)
     return argument[0] == '-' && argument[1] == '-';
 }
 
+/* argv[*next] is an option; *next moves behind its last word. The option and its words may also be one argument, as scripts that have
+ * them in one variable pass it: "--maxmemory 4gb". */
+static enum status apply_option(const struct source *source, int argc, char *const *argv, int *next,
+                                struct buf *ret_error)
+{
+    struct config_words line = {0};
+    struct slice words[CONFIG_WORDS_MAX];
+    words[0] = slice_from_string(argv[(*next)++] + 2);
+    enum status status = ST_OK;
+    if (strchr(words[0].data, ' ') != NULL)
+        status = split_line(source, words[0], &line, ret_error);
+    for (uint32_t i = 0; i < line.count; i++)
+        words[i] = line.items[i];
+    uint32_t count = line.count > 0 ? line.count : 1;
+    while (*next < argc && !is_option(argv[*next]) && count < CONFIG_WORDS_MAX)
+        words[count++] = slice_from_string(argv[(*next)++]);
+    if (status == ST_OK)
+        status = apply_words(source, words, count, ret_error);
+    config_words_done(&line);
+    return status;
+}
+
 enum status config_load_arguments(struct config *config, int argc, char *const *argv, struct buf *ret_error)
 {
     struct source source = {.config = config, .name = "command line", .includes = true};
@@ -397,12 +427,7 @@ enum status config_load_arguments(struct config *config, int argc, char *const *
             buf_printf(ret_error, "expected --option before '%s'", argv[next]);
             return ST_INVALID;
         }
-        struct slice words[CONFIG_WORDS_MAX];
-        uint32_t count = 0;
-        words[count++] = slice_from_string(argv[next++] + 2);
-        while (next < argc && !is_option(argv[next]) && count < CONFIG_WORDS_MAX)
-            words[count++] = slice_from_string(argv[next++]);
-        enum status status = apply_words(&source, words, count, ret_error);
+        enum status status = apply_option(&source, argc, argv, &next, ret_error);
         if (status != ST_OK)
             return status;
     }

@@ -203,6 +203,16 @@ static void test_command_line(void **state)
     char *one_word[] = {"skua-server", "--bind", "10.0.0.2 ::2", NULL};
     assert_int_equal(load_arguments(config, one_word, &message), ST_OK);
     assert_value(config, "bind", "10.0.0.2 ::2");
+    char *one_argument[] = {"skua-server", "--maxmemory 64mb", "--bind  '10.0.0.3' ::3",
+                            "::4",         "--port 7001",      NULL};
+    assert_int_equal(load_arguments(config, one_argument, &message), ST_OK);
+    assert_value(config, "maxmemory", "67108864");
+    assert_value(config, "bind", "10.0.0.3 ::3 ::4");
+    assert_int_equal(config->port, 7001);
+    char *unbalanced[] = {"skua-server", "--bind '10.0.0.3", NULL};
+    assert_int_equal(load_arguments(config, unbalanced, &message), ST_INVALID);
+    assert_string_equal(buf_string(&message), "command line: unbalanced quotes");
+    buf_clear(&message);
     char *bad[] = {"skua-server", "--prot", "7000", NULL};
     assert_int_equal(load_arguments(config, bad, &message), ST_INVALID);
     assert_string_equal(buf_string(&message), "command line: unknown option \"prot\"; did you mean 'port'?");

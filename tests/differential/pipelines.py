@@ -57,9 +57,10 @@ class Pipelines:
         self.prefix, self.keys, self.members, self.grows = b"", 2, 4, False
 
     def sequence(self, length):
-        """Returns (steps, apart); see Duel.run_pipelined."""
+        """Returns (steps, apart, events); see Duel.run_pipelined."""
         rng = self.rng
         apart = rng.random() < 0.4
+        events = not apart and rng.random() < 0.3
         self.families = rng.choice([["string"], ["list"], ["hash"], ["set"], ["zset"], ["string", "list"], list(FAMILIES)])
         self.keys, self.members = rng.choice([1, 2, 2, 5, 20]), rng.choice([2, 5, 20, 60])
         self.grows = rng.random() < 0.4
@@ -73,10 +74,12 @@ class Pipelines:
             if rng.random() < 0.15:
                 connection = 1 - connection
             self.prefix = b"%d:" % connection if apart else b""
+            if not apart and rng.random() < 0.06:
+                steps += self.somebody_waits() if rng.random() < 0.4 and "list" in self.families else self.somebody_watches()
             steps += [(connection, words) for words in self.row()]
-            if rng.random() < 0.03:
+            if rng.random() < 0.03 and not events:  # when a key is found to be over is open
                 steps += [*((connection, words) for words in self.brief_lives()), PAUSE]
-        return steps, apart
+        return steps, apart, events
 
     def large_value(self):
         """What makes a large value of a key."""
@@ -109,6 +112,17 @@ class Pipelines:
             excess = [b"more"] if rng.random() < 0.5 and words[0].lower() not in LONGER_SINCE else []
             return [words[:rng.randrange(1, len(words) + 1)] + excess]
         return [self.filled(self.shape()) for _ in range(length)]
+
+    def somebody_waits(self):
+        """Rows of one connection, during which the other one waits for a list."""
+        key, rng = self.key(), self.rng
+        waiting = rng.choice([[b"BLPOP", key, b"0"], [b"BRPOP", key, b"0"], [b"BLMOVE", key, self.key(), b"LEFT", b"RIGHT", b"0"]])
+        return [(None, waiting), *((0, words) for _ in range(rng.choice([1, 3])) for words in self.row())]
+
+    def somebody_watches(self):
+        """Rows of one connection, of which the other one's transaction depends."""
+        return [(1, [b"WATCH", self.key(), self.key()]), *((0, words) for words in self.row()),
+                (1, [b"MULTI"]), *((1, self.filled(self.shape())) for _ in range(2)), (1, [b"EXEC"])]
 
     def shape(self):
         rng = self.rng

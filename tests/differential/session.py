@@ -4,7 +4,8 @@ Entry: Duel.run (one sequence), Duel.run_pipelined (the same, many commands at a
 still shows a difference).
 
 A step is (connection, words). Each server has three connections: 0 speaks RESP2, 1 speaks RESP3, "s" subscribes to
-keyspace events and to channels and is read after each other step. PAUSE is a step, too: nothing is sent for a moment.
+keyspace events and to channels and is read after each other step. In pipelines PAUSE is a step, too (nothing is sent for
+a moment), and so is (None, words of a BLPOP or the like): connection 1 waits until something serves it.
 """
 import time
 
@@ -16,6 +17,7 @@ from .rules import explain
 DATABASES = (0, 1, 2, 15)
 PAUSE = (None, [b"(pause)"])  # keys with a millisecond to live are over behind it
 PAUSE_S = 0.004
+WAITS_MAX = 2000
 
 
 class Tree(Reader):
@@ -97,28 +99,60 @@ class Duel:
             self.count += 1
             self._compare_queued(number, connection, words, ours, theirs, queued)
             if events or words[0].lower() in (b"publish", b"spublish"):
-                nonce = b"nonce-%d" % number
-                messages = [pair["s"].drain(nonce) for pair in self.connections]
-                if messages[0] != messages[1]:
-                    raise Difference(number, [b"(messages after)", *words], *messages)
+                self._compare_messages(number, words)
         self._compare_contents(len(steps))
 
-    def run_pipelined(self, steps, apart):
-        """Like run, without keyspace events: steps of one connection that follow each other are sent at once. `apart`: the
-        two connections do not touch each other's keys, and what they send is sent to both before any reply is read."""
-        self._reset(events=False)
+    def run_pipelined(self, steps, apart, events):
+        """Like run, but steps of one connection that follow each other are sent at once. `apart`: the two connections do not
+        touch each other's keys, and what they send is sent to both before any reply is read."""
+        self._reset(events)
         queued = {0: None, 1: None}
+        waiter = None
         first = 0
         while first < len(steps):
             after = first + 1
-            while after < len(steps) and steps[after] != PAUSE != steps[first] and (apart or steps[after][0] == steps[first][0]):
+            while after < len(steps) and None not in (steps[first][0], steps[after][0]) and \
+                    (apart or steps[after][0] == steps[first][0]):
                 after += 1
+            if waiter and steps[first][0] != 0:
+                waiter = self._serve(first, waiter)
             if steps[first] == PAUSE:
                 time.sleep(PAUSE_S)
+            elif steps[first][0] is None:
+                waiter = self._wait(steps[first][1])
             else:
                 self._run_batch(first, steps[first:after], queued)
+            if events:
+                self._compare_messages(first, steps[first][1])
             first = after
+        if waiter:
+            self._serve(len(steps) - 1, waiter)
+        time.sleep(PAUSE_S)
         self._compare_contents(len(steps))
+
+    def _wait(self, words):
+        """Has connection 1 wait for a list, which is not there: words of a command, the second one the key."""
+        for pair in self.connections:
+            pair["control"].do([b"DEL", words[1]])
+            pair[1].send_raw(encode(*words))
+            for _ in range(WAITS_MAX):  # in a transaction, which a shortened sequence may have left open, it does not wait
+                if b"blocked_clients:1\r" in pair["control"].do([b"INFO", b"clients"])[1]:
+                    break
+        return words
+
+    def _serve(self, number, words):
+        """If nothing of what has been sent has served it, this does."""
+        for pair in self.connections:
+            pair["control"].do([b"DEL", words[1]])
+            pair["control"].do([b"RPUSH", words[1], b"served"])
+        ours, theirs = (pair[1].read() for pair in self.connections)
+        self._compare(number, words, ours, theirs)
+
+    def _compare_messages(self, number, words):
+        nonce = b"nonce-%d" % number
+        messages = [pair["s"].drain(nonce) for pair in self.connections]
+        if messages[0] != messages[1]:
+            raise Difference(number, [b"(messages after)", *words], *messages)
 
     def _run_batch(self, first, batch, queued):
         for pair in self.connections:
@@ -136,7 +170,7 @@ class Duel:
         self.connections = []
         for server in self.servers:
             pair = {0: Connection(server.address, 2), 1: Connection(server.address, 3)}
-            pair["s"] = Connection(server.address, 2)
+            pair["s"], pair["control"] = Connection(server.address, 2), Connection(server.address, 2)
             pair[0].do([b"FLUSHALL"])
             pair[0].do([b"CONFIG", b"SET", b"notify-keyspace-events", b"KEA" if events else b""])
             pair["s"].do([b"SUBSCRIBE", b"k0"])
@@ -266,5 +300,5 @@ def show(words):
 
 
 def show_steps(steps):
-    return "\n".join("  (pause)" if connection is None else f"  connection {connection} (RESP{connection + 2}): {show(words)}"
+    return "\n".join(f"  (until it is served) {show(words)}" if connection is None else f"  connection {connection} (RESP{connection + 2}): {show(words)}"
                      for connection, words in steps)

@@ -30,13 +30,13 @@ def test_pipelines_get_the_same_replies(io_threads):
     with Server(kind, "unix", io_threads, CONFIG | (OURS if kind == SKUA else {})) as ours, Server(REDIS, "unix", 0, CONFIG) as theirs:
         duel = Duel(ours, theirs, None)
         while duel.count < COMMANDS:
-            steps, apart = pipelines.sequence(STEPS)
+            steps, apart, events = pipelines.sequence(STEPS)
             try:
-                duel.run_pipelined(steps, apart)
+                duel.run_pipelined(steps, apart, events)
             except Difference as first:
-                steps, smallest = shrink(lambda shorter: duel.run_pipelined(shorter, apart), steps)
+                steps, smallest = shrink(lambda shorter: duel.run_pipelined(shorter, apart, events), steps)
                 pytest.fail(f"SKUA_SEED={SEED}: an unexplained difference.\n{smallest or first}\n"
-                            f"Shortest sequence ({'connections apart' if apart else 'connections in turns'}):\n"
+                            f"Shortest sequence ({'connections apart' if apart else 'in turns'}{', with events' if events else ''}):\n"
                             f"{show_steps(steps) if smallest else '(it does not show again by itself)'}", pytrace=False)
         if io_threads > 0 and kind == SKUA:
             assert int(ours.connect().info("direct")["direct_reads_foreseen"]) > 0, "no SET stood beside a read"

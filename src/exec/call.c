@@ -6,6 +6,7 @@
 #include "base/role.h"
 #include "exec/block.h"
 #include "exec/dispatch.h"
+#include "exec/expire.h"
 #include "exec/local_keys.h"
 #include "exec/notify.h"
 #include "exec/tracking.h"
@@ -33,9 +34,9 @@ NO_INLINE static void expire_located(struct call *call, struct key *key)
         return;
     if (unlikely(call->exec->local_keys != NULL) && call->command->flags & CMD_WRITE &&
         !call->exec->propagate.is_applying)
-        dispatch_expire_local(call->exec, call->db, key->name, key->hash);
+        expire_local(call->exec, call->db, key->name, key->hash);
     else
-        dispatch_expire_key(call->exec, call->db, key->name, key->hash);
+        expire_key(call->exec, call->db, key->name, key->hash);
     /* It may have been only some of its fields. */
     key->entry = db_locate(call->db, key->name, key->hash, &key->position);
     if (key->entry && db_is_expired(call->db, key->entry))

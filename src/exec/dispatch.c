@@ -1,294 +1,23 @@
-/* One request on its way through the executor: checks, transaction queue, execution, accounting.
+/* One request on its way through the executor: checks (admit.c), execution, accounting.
  *
  * Principal entry points: dispatch_request, exec_call.
  * See also: exec.c (batches), call.c (what commands use), transaction.c.
- * Threads: executor only.
- *
- * The order of the checks is the order in which Redis makes them, because clients see which error wins:
- * protocol fault, unknown command, arity, authentication, what MULTI forbids, permission, memory, hindrances (exec_hindrance), subscriber mode,
- * MONITOR, pause, queueing, keys that a long command holds. */
+ * Threads: executor only. */
 #include "exec/dispatch.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
-#include "base/alloc.h"
-#include "base/buf.h"
 #include "base/log.h"
 #include "base/role.h"
 #include "config/config.h"
+#include "exec/admit.h"
 #include "exec/block.h"
 #include "exec/call.h"
 #include "exec/check.h"
 #include "exec/error_stats.h"
 #include "exec/evict.h"
-#include "exec/notify.h"
 #include "exec/pause.h"
-#include "exec/permit.h"
 #include "exec/plain.h"
-#include "exec/role_change.h"
 #include "exec/sliced.h"
 #include "exec/tracking.h"
-#include "exec/transaction.h"
-#include "exec/watch.h"
-#include "types/hash.h"
-
-#define SHOWN_COMMAND_MAX 128 /* bytes of an unknown command's name, and of all its arguments, in the error */
-
-/* ---- Refusals ------------------------------------------------------------------------------------- */
-
-/* An error before execution: also spoils an open transaction. */
-static void refuse(struct client *client, const struct command *command, const char *format, ...)
-    PRINTF_LIKE(3, 4);
-
-static void refuse(struct client *client, const struct command *command, const char *format, ...)
-{
-    char text[512];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    if (client->flags & CLIENT_IN_TRANSACTION)
-        client->flags |= CLIENT_DIRTY_EXEC;
-    if (command)
-        client->exec->command_stats[command->id].rejected++;
-    if (unlikely(command && strcmp(command->full_name, "exec") == 0)) {
-        /* The transaction can never run any more: it ends, and the reason is told without a code that says nothing. */
-        const char *reason = strncmp(text, "ERR ", 4) == 0 ? text + 4 : text;
-        reply_error(&client->out, "EXECABORT Transaction discarded because of: %s", reason);
-        transaction_discard(client);
-        return;
-    }
-    reply_error(&client->out, "%s", text);
-}
-
-static int shown_size(struct slice slice, size_t size_max)
-{
-    return (int)(slice.size < size_max ? slice.size : size_max);
-}
-
-/* The first words of requests that browsers can be made to send to any port: nothing that follows is run. */
-static bool is_http(struct slice name)
-{
-    return slice_equal_nocase(name, "post") || slice_equal_nocase(name, "host:");
-}
-
-static void refuse_unknown(struct client *client, const struct request *request)
-{
-    const struct slice *argv = request->argv;
-    if (is_http(argv[0])) {
-        log_write(client->exec->log, LOG_WARNING,
-                  "client id=%llu addr=%s speaks HTTP: its connection is closed",
-                  (unsigned long long)client->id, client->shared->peer);
-        client_close(client, CLOSE_NOW);
-        return;
-    }
-    struct buf shown = {0};
-    for (uint32_t i = 1; i < request->argc && shown.size < SHOWN_COMMAND_MAX; i++)
-        buf_printf(&shown, "'%.*s' ", shown_size(argv[i], SHOWN_COMMAND_MAX - shown.size), argv[i].data);
-    refuse(client, NULL, "ERR unknown command '%.*s', with args beginning with: %s",
-           shown_size(argv[0], SHOWN_COMMAND_MAX), argv[0].data, buf_string(&shown));
-    buf_done(&shown);
-}
-
-static void refuse_unknown_subcommand(struct client *client, const struct request *request)
-{
-    char container[32];
-    size_t size = 0;
-    for (const char *c = request->command->name; *c && size < sizeof container - 1; c++)
-        container[size++] = (char)(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
-    container[size] = 0;
-    refuse(client, request->command, "ERR unknown subcommand '%.*s'. Try %s HELP.",
-           shown_size(request->argv[1], SHOWN_COMMAND_MAX), request->argv[1].data, container);
-}
-
-/* ---- Checks --------------------------------------------------------------------------------------- */
-
-/* Says what is not well-formed about the request. */
-NO_INLINE static bool is_well_formed_slow(struct client *client, const struct request *request)
-{
-    const struct command *command = request->command;
-    if (unlikely(!command)) {
-        refuse_unknown(client, request);
-        return false;
-    }
-    if (unlikely(command->flags & CMD_CONTAINER && request->argc > 1)) {
-        refuse_unknown_subcommand(client, request);
-        return false;
-    }
-    if (unlikely(request->argc < command->args_min || request->argc > command->args_max || !command->run)) {
-        refuse(client, command, "ERR wrong number of arguments for '%s' command", command->full_name);
-        return false;
-    }
-    return true;
-}
-
-/* A container is one for the long way, with its name alone as well. */
-ALWAYS_INLINE bool is_well_formed(struct client *client, const struct request *request)
-{
-    const struct command *command = request->command;
-    if (likely(command != NULL && !(command->flags & CMD_CONTAINER) && request->argc >= command->args_min &&
-               request->argc <= command->args_max))
-        return true;
-    return is_well_formed_slow(client, request);
-}
-
-static bool is_allowed_in_subscriber_mode(const struct command *command)
-{
-    static const char *const names[] = {"ping",         "subscribe",    "unsubscribe",
-                                        "psubscribe",   "punsubscribe", "ssubscribe",
-                                        "sunsubscribe", "quit",         "reset"};
-    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
-        if (strcmp(command->full_name, names[i]) == 0)
-            return true;
-    return false;
-}
-
-/* What the command does; of EXEC what the transaction does, too. */
-static unsigned flags_of(const struct client *client, const struct command *command)
-{
-    const struct transaction *transaction = client->transaction;
-    if (likely(transaction == NULL) || strcmp(command->full_name, "exec") != 0)
-        return command->flags;
-    return (command->flags & (transaction->flags_all | ~(uint32_t)(CMD_STALE | CMD_LOADING))) |
-           (transaction->flags_any & ~(uint32_t)(CMD_STALE | CMD_LOADING));
-}
-
-static void refuse_memory(struct client *client, const struct command *command)
-{
-    refuse(client, command, "OOM command not allowed when used memory > 'maxmemory'.");
-}
-
-/* What the hindrances that there are mean for a command. True: it was refused. The words are the protocol's. */
-NO_INLINE static bool is_hindered(struct client *client, const struct command *command)
-{
-    unsigned hindrances = client->exec->hindrances;
-    unsigned flags = flags_of(client, command);
-    const char *text = NULL;
-    char log_text[128];
-    if (client->flags & CLIENT_PRIMARY)
-        return false;
-    if (flags & CMD_WRITE || strcmp(command->full_name, "ping") == 0) {
-        if (hindrances & EXEC_SAVE_FAILS)
-            text =
-                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to "
-                "disk. Commands that may modify the data set are disabled, because this instance is "
-                "configured to report errors during writes if RDB snapshotting fails "
-                "(stop-writes-on-bgsave-error option). Please check the Redis logs for details about the "
-                "RDB error.";
-        else if (hindrances & EXEC_LOG_FAILS) {
-            snprintf(log_text, sizeof log_text, "MISCONF Errors writing to the AOF file: %s",
-                     client->exec->durable.error);
-            text = log_text;
-        }
-    }
-    if (!text && flags & CMD_WRITE) {
-        if (hindrances & EXEC_TOO_FEW_REPLICAS)
-            text = "NOREPLICAS Not enough good replicas to write.";
-        else if (hindrances & EXEC_READ_ONLY_REPLICA)
-            text = "READONLY You can't write against a read only replica.";
-    }
-    if (!text && hindrances & EXEC_STALE_REPLICA && !(flags & CMD_STALE))
-        text = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
-    if (!text && hindrances & EXEC_LOADING && !(flags & CMD_LOADING))
-        text = "LOADING Redis is loading the dataset in memory";
-    if (text)
-        refuse(client, command, "%s", text);
-    return text != NULL;
-}
-
-static bool is_permitted(struct client *client, const struct request *request)
-{
-    struct buf text = {0};
-    bool permitted =
-        permit_request(client, request->command, request->argv, request->argc, PERMIT_ARRIVED, &text);
-    if (!permitted)
-        refuse(client, request->command, "%s", buf_string(&text));
-    buf_done(&text);
-    return permitted;
-}
-
-static bool is_allowed(struct client *client, const struct request *request)
-{
-    const struct command *command = request->command;
-    struct exec *exec = client->exec;
-    if (unlikely(!client->authenticated && !(command->flags & CMD_NO_AUTH))) {
-        refuse(client, command, "NOAUTH Authentication required.");
-        return false;
-    }
-    if (unlikely(client->flags & CLIENT_IN_TRANSACTION && command->flags & CMD_NO_MULTI)) {
-        refuse(client, command, "ERR Command not allowed inside a transaction");
-        return false;
-    }
-    if (client->flags & CLIENT_RESTRICTED && !is_permitted(client, request))
-        return false;
-    if (flags_of(client, command) & CMD_DENYOOM && unlikely(!evict_make_room(exec))) {
-        refuse_memory(client, command);
-        return false;
-    }
-    if (unlikely(exec->hindrances) && is_hindered(client, command))
-        return false;
-    if (unlikely(client->subscriptions && client->out.resp == 2 && client_subscription_count(client) > 0 &&
-                 !is_allowed_in_subscriber_mode(command))) {
-        refuse(client, command,
-               "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
-               "allowed in "
-               "this context",
-               command->full_name);
-        return false;
-    }
-    if (unlikely(client->flags & (CLIENT_MONITOR | CLIENT_REPLICA) &&
-                 command->flags & (CMD_WRITE | CMD_READONLY | CMD_MAY_REPLICATE))) {
-        refuse(client, command, "ERR Replica can't interact with the keyspace");
-        return false;
-    }
-    return true;
-}
-
-bool dispatch_must_pause_slow(const struct client *client, const struct command *command)
-{
-    if (client->flags & (CLIENT_REPLICA | CLIENT_PRIMARY))
-        return false;
-    return !client->exec->pause_writes_only || flags_of(client, command) & (CMD_WRITE | CMD_MAY_REPLICATE);
-}
-
-/* Inside MULTI everything waits for EXEC but the commands that end or watch over the transaction. */
-static bool must_queue(const struct client *client, const struct command *command)
-{
-    if (likely(!(client->flags & CLIENT_IN_TRANSACTION)))
-        return false;
-    static const char *const names[] = {"exec", "discard", "multi", "watch", "quit", "reset"};
-    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
-        if (strcmp(command->full_name, names[i]) == 0)
-            return false;
-    return true;
-}
-
-/* What waits for EXEC counts as a part of the query buffer, as in Redis. */
-static void enforce_query_limit(struct client *client)
-{
-    if (client->flags & CLIENT_PRIMARY)
-        return;
-    if (likely(client->transaction->memory <= (uint64_t)client->exec->config->client_query_buffer_limit))
-        return;
-    log_write(client->exec->log, LOG_WARNING,
-              "client id=%llu addr=%s closed for exceeding its query buffer limit with a transaction",
-              (unsigned long long)client->id, client->shared->peer);
-    client->exec->stats.query_closed++;
-    client_close(client, CLOSE_NOW);
-}
-
-static void queue(struct client *client, const struct request *request)
-{
-    switch (transaction_queue(client, request->command, request->argv, request->argc)) {
-    case ST_OK:
-        reply_literal(&client->out, "+QUEUED\r\n");
-        enforce_query_limit(client);
-        return;
-    case ST_LIMIT: refuse(client, request->command, "ERR too many commands in a transaction"); return;
-    default: refuse(client, request->command, "OOM not enough memory to queue the command"); return;
-    }
-}
 
 /* ---- Execution ------------------------------------------------------------------------------------ */
 
@@ -516,44 +245,6 @@ bool dispatch_is_unhindered(const struct client *client)
            !hold_is_any(&exec->holds) && !exec->is_replica;
 }
 
-/* Returns false when the request was refused, queued or must wait. */
-NO_INLINE static bool is_to_be_executed_slow(struct client *client, const struct request *request)
-{
-    if (!is_allowed(client, request))
-        return false;
-    if (unlikely(dispatch_must_pause(client, request->command))) {
-        client->last_command = request->command; /* its line tells what it waits with */
-        client_wait_in(client, &client->exec->paused);
-        return false;
-    }
-    if (unlikely(must_queue(client, request->command))) {
-        queue(client, request);
-        return false;
-    }
-    if (unlikely(
-            hold_must_wait(&client->exec->holds, client, request->command, request->argv, request->argc))) {
-        client->last_command = request->command;
-        return false;
-    }
-    if (client->exec->is_replica && client->exec->role_change_waits != NULL)
-        return !role_change_must_wait(client, request->command, request->argv, request->argc);
-    return true;
-}
-
-/* The same, with a short way for most requests. */
-ALWAYS_INLINE bool is_to_be_executed(struct client *client, const struct request *request)
-{
-    if (unlikely(!is_well_formed(client, request)))
-        return false;
-    if (unlikely(!dispatch_is_unhindered(client)))
-        return is_to_be_executed_slow(client, request);
-    if (request->command->flags & CMD_DENYOOM && unlikely(!evict_make_room(client->exec))) {
-        refuse_memory(client, request->command);
-        return false;
-    }
-    return true;
-}
-
 void dispatch_request(struct client *client, struct run *run, struct request *request)
 {
     struct exec *exec = client->exec;
@@ -571,7 +262,7 @@ void dispatch_request(struct client *client, struct run *run, struct request *re
             client; /* what the checks push to it (a key is evicted) is no part of the reply either */
     }
     uint32_t errors = client->out.error_count;
-    bool is_executed = is_to_be_executed(client, request);
+    bool is_executed = admit(client, request);
     if (likely(is_executed))
         execute(client, request);
     else if (client->out.error_count != errors)
@@ -738,92 +429,12 @@ void dispatch_applied(struct client *client, struct request *request)
     struct exec *exec = client->exec;
     uint32_t errors = client->out.error_count;
     client->flags |= CLIENT_EXECUTING; /* nothing is sliced, nothing waits */
-    if (unlikely(!is_well_formed(client, request)))
+    if (unlikely(!admit_well_formed(client, request)))
         error_stats_count(exec, client->out.error_code, client->out.error_count - errors);
-    else if (unlikely(must_queue(client, request->command)))
-        queue(client, request);
+    else if (unlikely(admit_must_queue(client, request->command)))
+        admit_queue(client, request);
     else if (likely(!hold_must_wait(&exec->holds, client, request->command, request->argv, request->argc)))
         execute(client, request);
     client->flags &= ~(uint32_t)CLIENT_EXECUTING;
     client_take_deferred(client);
-}
-
-/* ---- Expiry --------------------------------------------------------------------------------------- */
-
-struct expiring {
-    struct exec *exec;
-    const struct db *db;
-    struct slice key;
-};
-
-/* Each for itself, as Redis writes it: a large hash may lose many at a time. */
-static void field_expired(void *context, struct element field)
-{
-    const struct expiring *expiring = context;
-    element_scratch scratch;
-    const struct slice words[] = {SLICE("HDEL"), expiring->key, element_text(field, scratch)};
-    propagate_words(expiring->exec, expiring->db, words, ARRAY_COUNT(words));
-}
-
-/* Takes expired fields out of a hash, and the key when none is left. Of a large hash it is a step: who looks at one passes
- * over the fields that are still there. */
-static void expire_fields(struct exec *exec, struct db *db, struct slice key, struct table_position *position)
-{
-    struct entry *entry = table_item_at(position), *none;
-    struct collection_view hash;
-    int64_t due_ms;
-    bool is_large = entry_encoding(entry) == ENTRY_TREE;
-    db_note_change(db, entry, keyspace_hash(exec->keyspace, key));
-    collection_open(&hash, exec->keyspace, entry);
-    struct expiring expiring = {exec, db, key};
-    const struct hash_listener listener = {propagate_is_on(exec) ? field_expired : NULL, &expiring};
-    uint64_t count = is_large ? hash_expire_some(entry_collection(entry), exec->keyspace->now_ms, listener)
-                              : hash_expire(hash.rows, exec->keyspace->now_ms, listener, &due_ms);
-    if (count > 0) { /* what a large hash keeps is a bound */
-        exec->stats.dirty += count;
-        exec->stats.expired_fields += count;
-        watch_touch(exec->watch, db, key);
-        tracking_changed(exec, NULL, key);
-        notify_publish(exec, NOTIFY_HASH, "hexpired", key, db);
-    }
-    if (collection_close(&hash, entry, key, ENTRY_HASH, NULL, &none) == COLLECTION_EMPTY) {
-        notify_publish(exec, NOTIFY_GENERIC, "del", key, db);
-        db_remove(db, position);
-    }
-}
-
-static void expire_key(struct exec *exec, struct db *db, struct slice key, uint64_t hash,
-                       struct table_position *position)
-{
-    exec->stats.expired_keys++;
-    exec->stats.dirty++;
-    watch_touch(exec->watch, db, key);
-    tracking_changed(exec, NULL, key);
-    notify_publish(exec, NOTIFY_EXPIRED, "expired", key, db);
-    block_key_lost(exec->block, db, entry_type(table_item_at(position)), key, hash);
-    propagate_deleted(exec, db, key);
-    db_remove(db, position);
-}
-
-void dispatch_expire_key(struct exec *exec, struct db *db, struct slice key, uint64_t hash)
-{
-    if (!exec->is_replica) /* whose keys and fields go when its primary says so */
-        dispatch_expire_local(exec, db, key, hash);
-}
-
-void dispatch_expire_local(struct exec *exec, struct db *db, struct slice key, uint64_t hash)
-{
-    struct table_position position;
-    struct entry *entry = db_locate(db, key, hash, &position);
-    if (entry == NULL || exec->pause_until_ms != 0) /* in a pause nothing changes */
-        return;
-    if (db_is_expired(db, entry) && hold_has(&exec->holds, key))
-        return;
-    /* Readers leave what is at its time to the executor: that it goes is no step that they could see. */
-    uint32_t steps = exec->keyspace->steps_made;
-    if (db_is_expired(db, entry))
-        expire_key(exec, db, key, hash, &position);
-    else
-        expire_fields(exec, db, key, &position);
-    exec->keyspace->steps_made = steps;
 }

@@ -66,19 +66,6 @@ void dispatch_tell_long(struct call *call, uint64_t ns);
  * a key that is held, and must be executed again. Serves nobody. */
 void dispatch_applied(struct client *client, struct request *request);
 
-/* Deletes a key that is past its time, or takes such fields out of a hash, with everything that belongs to it (event,
- * watchers, statistics). A key that a long command holds stays as it is. */
-void dispatch_expire_key(struct exec *exec, struct db *db, struct slice key, uint64_t hash);
-/* The same on a replica, where a client writes or has written. */
-void dispatch_expire_local(struct exec *exec, struct db *db, struct slice key, uint64_t hash);
-
-/* Whether CLIENT PAUSE holds this command of the client up. */
-bool dispatch_must_pause_slow(const struct client *client, const struct command *command);
-static inline bool dispatch_must_pause(const struct client *client, const struct command *command)
-{
-    return unlikely(client->exec->pause_until_ms != 0) && dispatch_must_pause_slow(client, command);
-}
-
 /* Whether what the call changes may become visible in several steps, so that it is to be bracketed (exec_begin_steps). */
 bool dispatch_takes_steps_slow(const struct call *call);
 

@@ -18,6 +18,7 @@
 #include "exec/dispatch.h"
 #include "exec/error_stats.h"
 #include "exec/evict.h"
+#include "exec/expire.h"
 #include "exec/fetch.h"
 #include "exec/local_keys.h"
 #include "exec/pause.h"
@@ -785,7 +786,7 @@ void exec_expect_run(const struct run *run)
 
 static void expired_by_sweep(struct db *db, struct slice key, uint64_t hash, void *context)
 {
-    dispatch_expire_key(context, db, key, hash);
+    expire_key(context, db, key, hash);
     propagate_end_unit(context);
 }
 

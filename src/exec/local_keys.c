@@ -2,8 +2,8 @@
 #include "exec/local_keys.h"
 
 #include "base/alloc.h"
-#include "exec/dispatch.h"
 #include "exec/exec.h"
+#include "exec/expire.h"
 #include "exec/notify.h"
 
 #define STEP_KEYS 4096 /* looked at in one step */
@@ -90,7 +90,7 @@ static void look_at(struct exec *exec, struct local_key *local)
     struct table_position position;
     const struct entry *entry = db_locate(db, name, hash, &position);
     if (entry != NULL && db_is_expired(db, entry)) {
-        dispatch_expire_local(exec, db, name, hash);
+        expire_local(exec, db, name, hash);
         entry = db_locate(db, name, hash, &position); /* it may be held */
     }
     if (entry == NULL || !(entry_flags(entry) & ENTRY_HAS_EXPIRE))

@@ -1,7 +1,7 @@
 /* What clients may do: requests against the rights of users, and changes of users carried to the clients. Contract in permit.h.
  *
  * Principal entry points: permit_request, permit_login, permit_users_changed.
- * See also: acl/ (users and rules), dispatch.c (who asks). Threads: executor only. */
+ * See also: acl/ (users and rules), admit.c (who asks). Threads: executor only. */
 #include "exec/permit.h"
 
 #include <string.h>

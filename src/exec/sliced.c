@@ -8,6 +8,7 @@
 #include "base/role.h"
 #include "base/worker.h"
 #include "config/config.h"
+#include "exec/admit.h"
 #include "exec/block.h"
 #include "exec/dispatch.h"
 #include "exec/hold.h"
@@ -407,7 +408,7 @@ static void resume(struct sliced *sliced)
 static bool is_runnable(const struct sliced *sliced)
 {
     const struct call *call = &sliced->call;
-    return !(call->client->flags & CLIENT_MOVING) && !dispatch_must_pause(call->client, call->command);
+    return !(call->client->flags & CLIENT_MOVING) && !admit_must_pause(call->client, call->command);
 }
 
 static struct sliced *next_of(const struct sliced_table *table)

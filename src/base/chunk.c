@@ -5,12 +5,14 @@
  *
  * C3  A chunk of its own memory is one block, header first; it is a standard one if and only if its capacity
  *     is CHUNK_CAPACITY.
- * C4  pool->count is the length of the list pool->free, and at most pool->count_max. */
+ * C4  pool->stock.count is at most pool->count_max. */
 #include "base/chunk.h"
 
 #include "base/alloc.h"
 #include "base/bug.h"
 #include "base/worker.h"
+
+_Static_assert(offsetof(struct chunk, next) == 0, "S2");
 
 static struct chunk *chunk_init(struct chunk *chunk, size_t capacity)
 {
@@ -34,21 +36,23 @@ void chunk_pool_init(struct chunk_pool *pool, uint32_t count_max)
 
 void chunk_pool_done(struct chunk_pool *pool)
 {
-    while (pool->free) {
-        struct chunk *next = pool->free->next;
-        mem_free(pool->free);
-        pool->free = next;
+    for (void *chunk; (chunk = stock_take(&pool->stock)) != NULL;)
+        mem_free(chunk);
+}
+
+void chunk_pool_rest(struct chunk_pool *pool)
+{
+    for (struct stock_block *block = stock_rest(&pool->stock), *next; block; block = next) {
+        next = block->next;
+        mem_free(block);
     }
-    pool->count = 0;
 }
 
 struct chunk *chunk_pool_get(struct chunk_pool *pool)
 {
-    struct chunk *chunk = pool->free;
+    struct chunk *chunk = stock_take(&pool->stock);
     if (unlikely(chunk == NULL))
-        return chunk_init(mem_alloc(CHUNK_BLOCK_SIZE), CHUNK_CAPACITY);
-    pool->free = chunk->next;
-    pool->count--;
+        chunk = mem_alloc(CHUNK_BLOCK_SIZE);
     return chunk_init(chunk, CHUNK_CAPACITY);
 }
 
@@ -85,13 +89,11 @@ void chunk_put(struct chunk_pool *pool, struct chunk *chunk)
         mem_free(chunk);
         return;
     }
-    if (chunk->capacity != CHUNK_CAPACITY || pool->count >= pool->count_max) {
+    if (chunk->capacity != CHUNK_CAPACITY || pool->stock.count >= pool->count_max) {
         mem_free(chunk);
         return;
     }
-    chunk->next = pool->free;
-    pool->free = chunk;
-    pool->count++;
+    stock_put(&pool->stock, chunk);
 }
 
 void chunk_list_append(struct chunk_list *list, struct chunk *chunk)

@@ -1,6 +1,6 @@
 /* Chunks: the pieces of memory that bytes travel in, from a socket to the parser and from a reply to a socket.
  *
- * Principal entry points: chunk_pool_get, chunk_new, chunk_put, chunk_list_append, chunk_list_move,
+ * Principal entry points: chunk_pool_get, chunk_new, chunk_put, chunk_pool_rest, chunk_list_append, chunk_list_move,
  * chunk_list_drop.
  * A chunk carries bytes [start, end) of its own memory, or refers to bytes that somebody else keeps alive
  * (a large value): then `pinned` is set, and `release` is called when the bytes are no longer needed.
@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/macros.h"
+#include "base/stock.h"
 
 struct worker_pool;
 
@@ -26,8 +27,8 @@ struct worker_pool;
 #define CHUNK_BLOCK_SIZE 14336
 
 struct chunk {
-    struct chunk *next;
-    char *data; /* the memory behind this header, or foreign bytes when pinned */
+    struct chunk *next; /* in a list or a pool; first: base/stock.h */
+    char *data;         /* the memory behind this header, or foreign bytes when pinned */
     uint64_t start;
     uint64_t end;
     uint64_t capacity; /* bytes at `data` */
@@ -53,13 +54,21 @@ struct chunk_list {
 
 /* Free standard chunks, kept for reuse up to a limit. */
 struct chunk_pool {
-    struct chunk *free;
-    uint32_t count;
+    struct stock stock;
     uint32_t count_max;
 };
 
 void chunk_pool_init(struct chunk_pool *pool, uint32_t count_max);
 void chunk_pool_done(struct chunk_pool *pool);
+
+/* Now and then: gives back half of what has not been needed since the last call. */
+void chunk_pool_rest(struct chunk_pool *pool);
+
+/* Bytes that it keeps. */
+static inline uint64_t chunk_pool_bytes(const struct chunk_pool *pool)
+{
+    return pool->stock.count * (uint64_t)CHUNK_BLOCK_SIZE;
+}
 
 /* An empty chunk with at least CHUNK_CAPACITY bytes. Never NULL. */
 struct chunk *chunk_pool_get(struct chunk_pool *pool);

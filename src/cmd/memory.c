@@ -17,7 +17,8 @@
 
 static void measure(struct call *call, struct memory_figures *ret_figures)
 {
-    memory_measure(call->exec, &observe_of(call->exec)->metrics->memory, ret_figures);
+    struct metrics *metrics = observe_of(call->exec)->metrics;
+    memory_measure(call->exec, metrics->io, &metrics->memory, ret_figures);
 }
 
 /* ---- MEMORY USAGE --------------------------------------------------------------------------------- */

@@ -96,54 +96,6 @@ static void ring_send(struct ring *ring, struct io_overflow *overflow, void *mes
     overflow_push(overflow, message);
 }
 
-/* ---- Runs (owner of the io) ----------------------------------------------------------------------- */
-
-struct run *io_run_get(struct io *io)
-{
-    struct run *run = io->free_runs;
-    if (run) {
-        io->free_runs = run->link;
-        io->free_run_count--;
-    } else {
-        run = mem_alloc(sizeof *run);
-        run->spare = NULL;
-    }
-    run->link = NULL;
-    run->count = run->next = run->direct_count = run->argument_count = 0;
-    run->whole_count = run->built_count = 0;
-    run->built_clock =
-        atomic_load_explicit(&io->group->options.exec->keyspace->use_shared.clock_now, memory_order_relaxed);
-    run->extra_arguments = NULL;
-    run->client = NULL;
-    run->seen_epoch = 0;
-    run->candidates = 0;
-    run->foreseen.count = run->foreseen.held = 0;
-    run->foreseen.is_settled = false;
-    run->foreseen.sets = run->foreseen.own = 0;
-    run->executed_ticks = run->report = 0;
-    if (io->index != 0 && !run->spare)
-        run->spare = chunk_pool_get(io->chunks);
-    return run;
-}
-
-void io_run_put(struct io *io, struct run *run)
-{
-    if (--run->input->refs == 0)
-        chunk_put(io->chunks, run->input);
-    mem_free(run->extra_arguments);
-    if (run->spare)
-        run->spare->end = 0; /* what was foreseen, and never came to be executed */
-    if (io->free_run_count >= IO_RUNS_KEPT) {
-        if (run->spare)
-            chunk_put(io->chunks, run->spare);
-        mem_free(run);
-        return;
-    }
-    run->link = io->free_runs;
-    io->free_runs = run;
-    io->free_run_count++;
-}
-
 /* ---- Executor: what it says ------------------------------------------------------------------------ */
 
 /* Says what has been held back. */
@@ -234,6 +186,7 @@ static void executor_hear(struct io *io, enum io_message message, void *subject)
         pthread_join(io->thread, NULL); /* it said so as its last act */
         io->running = false;
         heap_attend(io->heap, false);
+        io_drop_spare(io);
         break;
     default: BUG("io message %d", message);
     }

@@ -295,18 +295,10 @@ static void io_done(struct io *io)
 {
     ASSERT(list_is_empty(&io->conns) && list_is_empty(&io->drains));
     pinning_end(&io->pinning);
-    while (io->free_runs) {
-        struct run *run = io->free_runs;
-        io->free_runs = run->link;
-        if (run->spare)
-            chunk_put(io->chunks, run->spare);
-        mem_free(run);
-    }
+    io_drop_spare(io);
     for (unsigned i = 0; i < command_count; i++)
         mem_free(atomic_load_explicit(&io->reply_times[i], memory_order_relaxed));
     mem_free(io->reply_times);
-    chunk_pool_done(&io->chunks_own);
-    io_overflow_done(&io->to_exec_overflow);
     io_overflow_done(&io->from_exec_overflow);
     if (io->index) {
         ring_done(&io->to_exec);

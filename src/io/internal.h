@@ -10,6 +10,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/ring.h"
+#include "base/stock.h"
 #include "exec/port.h"
 #include "io/follow.h"
 #include "io/io.h"
@@ -32,10 +33,11 @@
 #define IO_MOVING_MAX     32            /* of one io on their way at a time */
 #define IO_IDLE_NS        1000000000ull /* how long a thread without connections sleeps */
 #define IO_TICK_NS        100000000ull
-#define IO_RETRY_NS       100000 /* how long a producer sleeps whose ring had no room for all */
-#define IO_SPIN_NS        40000  /* about one wake-up of a sleeping core */
-#define IO_BELL_NS        500000 /* how long what was published waits for the bell at most: B3 */
-#define IO_BELL_RUNS      8      /* with fewer at the executor it does not wait */
+#define IO_REST_NS        1000000000ull /* half of what has not been needed for so long is given back */
+#define IO_RETRY_NS       100000        /* how long a producer sleeps whose ring had no room for all */
+#define IO_SPIN_NS        40000         /* about one wake-up of a sleeping core */
+#define IO_BELL_NS        500000        /* how long what was published waits for the bell at most: B3 */
+#define IO_BELL_RUNS      8             /* with fewer at the executor it does not wait */
 
 /* Both directions of a ring carry pointers whose low bits say what they are. */
 enum io_message {
@@ -114,8 +116,7 @@ struct io {
     struct chunk_pool *chunks; /* io 0: the executor's, others: chunks_own */
     /* for the blocks that it builds: a sibling of the keyspace's; NULL: io 0, which builds none */
     struct heap *heap;
-    struct run *free_runs;
-    uint32_t free_run_count;
+    struct stock runs;
     struct list_node conns;
     struct list_node ready;       /* conns with readiness not looked at */
     struct list_node unsent;      /* conns with output to send */
@@ -136,6 +137,7 @@ struct io {
     bool spread_rests;
     uint64_t unforgotten; /* conns reported as closed and not forgotten by the executor yet */
     uint64_t next_tick_ns;
+    uint64_t next_rest_ns;
     bool draining;
 
     /* pinned.c */
@@ -165,6 +167,7 @@ struct io {
     bool inbox_closed; /* guarded by inbox_lock */
     _Atomic bool inbox_filled;
 
+    _Atomic uint64_t spare_bytes; /* P1 */
     struct io_counters counters;
     struct work work;               /* io 0: the executor's */
     struct direct_counters *direct; /* of its direct reads; NULL: it makes none */
@@ -299,8 +302,15 @@ void io_announce_uring(const struct io_group *group);
 /* Owner, each tick: hears what was held back while completions were paused. */
 void io_settle_pins(struct io *io);
 
+/* ---- spare.c --------------------------------------------------------------------------------------- */
+
+/* Owner. */
 struct run *io_run_get(struct io *io);
 void io_run_put(struct io *io, struct run *run);
+/* Owner, each tick: gives back what has not been needed for a while. */
+void io_rest(struct io *io);
+/* Gives all of it back, of an io whose thread has ended. Executor. */
+void io_drop_spare(struct io *io);
 
 static inline void io_count(_Atomic uint64_t *counter, uint64_t by)
 {

@@ -121,6 +121,12 @@ void io_group_totals(const struct io_group *group, struct io_totals *ret_totals)
 void io_group_thread_totals(const struct io_group *group, unsigned index, struct io_totals *ret_totals);
 /* Sessions of shared memory. Any thread. */
 void io_group_shm_totals(const struct io_group *group, struct shm_totals *ret_totals);
+/* Memory of its own, in bytes. Executor. */
+struct io_memory {
+    uint64_t threads; /* what each thread takes from its start on */
+    uint64_t spare;   /* buffers that wait for the next requests: what each io had at its last tick */
+};
+void io_group_memory(const struct io_group *group, struct io_memory *ret_memory);
 /* Sends without copying. Any thread. */
 void io_group_pinning_totals(const struct io_group *group, struct pinning_totals *ret_totals);
 /* How long replies of a command took (exec/blame.h) in all ios, added to `sum`; and starts counting anew. Executor. */

@@ -350,6 +350,7 @@ bool io_turn(struct io *io)
         close_idle(io);
         close_lingering(io);
         io_settle_pins(io);
+        io_rest(io);
         if (io->heap) {
             heap_collect(io->heap);
             heap_trim(io->heap, TRIM_TICK_SLABS);

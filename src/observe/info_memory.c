@@ -209,6 +209,16 @@ void metric_maxmemory_policy(const struct metric_source *source, struct buf *ret
     config_value_text(source->config, CONFIG_OPTION_MAXMEMORY_POLICY, ret_text);
 }
 
+void metric_mem_io_threads(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, source->memory.io.threads);
+}
+
+void metric_mem_io_spare(const struct metric_source *source, struct buf *ret_text)
+{
+    write_bytes(ret_text, source->memory.io.spare);
+}
+
 void metric_mem_clients_normal(const struct metric_source *source, struct buf *ret_text)
 {
     write_bytes(ret_text, source->memory.clients);

@@ -58,7 +58,8 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-void memory_measure(const struct exec *exec, struct memory_watch *watch, struct memory_figures *ret_figures)
+void memory_measure(const struct exec *exec, const struct io_group *io, struct memory_watch *watch,
+                    struct memory_figures *ret_figures)
 {
     struct memory_figures figures = {0};
     memory_watch_sample(watch);
@@ -70,8 +71,11 @@ void memory_measure(const struct exec *exec, struct memory_watch *watch, struct 
         figures.tables += table_memory(exec->keyspace->dbs[i].keys);
         figures.keys += table_size(exec->keyspace->dbs[i].keys);
     }
-    uint64_t spare_chunks = exec->chunks ? exec->chunks->count * (uint64_t)CHUNK_BLOCK_SIZE : 0;
-    figures.overhead = least(figures.startup + figures.clients + figures.tables + spare_chunks, figures.used);
+    if (io)
+        io_group_memory(io, &figures.io);
+    uint64_t overhead =
+        figures.startup + figures.clients + figures.tables + figures.io.threads + figures.io.spare;
+    figures.overhead = least(overhead, figures.used);
     figures.dataset = figures.used - figures.overhead;
     figures.process = resident_bytes();
 

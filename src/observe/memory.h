@@ -9,6 +9,7 @@
 
 #include "base/ahead.h"
 #include "base/heap.h"
+#include "io/io.h"
 #include "observe/allocator.h"
 
 struct exec;
@@ -29,10 +30,12 @@ struct memory_figures {
     uint64_t used; /* asked for by the server: mem_used */
     uint64_t peak;
     uint64_t startup;
-    uint64_t overhead; /* what is not data: start-up, clients, tables, spare chunks */
+    uint64_t
+        overhead; /* what is not data: start-up, clients, tables, I/O threads and what they keep for reuse */
     uint64_t dataset;
     uint64_t clients; /* structures and buffers of all clients */
     uint64_t tables;  /* buckets of all databases */
+    struct io_memory io;
     uint64_t keys;    /* number */
     uint64_t process; /* resident set of the process as the system counts it */
     struct heap_stats slabs;
@@ -40,8 +43,9 @@ struct memory_figures {
     struct allocator_figures allocator; /* general allocator and slabs together */
 };
 
-/* Costs one pass over the clients and one look at /proc: for people who ask, not for every request. */
-void memory_measure(const struct exec *exec, struct memory_watch *watch, struct memory_figures *ret_figures);
+/* Costs one pass over the clients and one look at /proc: for people who ask, not for every request. `io` may be NULL. */
+void memory_measure(const struct exec *exec, const struct io_group *io, struct memory_watch *watch,
+                    struct memory_figures *ret_figures);
 
 /* a / b, 0 when b is 0. */
 static inline double memory_ratio(uint64_t a, uint64_t b)

@@ -285,7 +285,7 @@ static void collect(struct metrics *metrics, const bool *wanted, struct metric_s
     source.pinned_origin = &metrics->pinned_origin;
     exec_direct_totals(exec, &source.direct);
     if (wanted[METRIC_SECTION_MEMORY])
-        memory_measure(exec, &metrics->memory, &source.memory);
+        memory_measure(exec, metrics->io, &metrics->memory, &source.memory);
     getrusage(RUSAGE_SELF, &source.process);
     getrusage(RUSAGE_THREAD, &source.thread);
     getrusage(RUSAGE_CHILDREN, &source.children);

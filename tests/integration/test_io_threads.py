@@ -557,3 +557,34 @@ def test_killing_connections_under_load(server, connect):
         stop.set()
         thread.join()
     assert connect()("PING") == "PONG"
+
+
+def memory(client):
+    return {name: int(value) for name, value in client.info("memory").items() if value.isdigit()}
+
+
+@pytest.mark.cells("tcp:0", "tcp:4", "shm:4")
+@pytest.mark.skua_only("redis-server keeps no buffers for the next requests")
+@pytest.mark.parametrize("threads_stay", [True, False])
+def test_buffers_for_a_load_that_has_gone_are_given_back(start, threads_stay):
+    """They count as used memory: keys would be evicted for them."""
+    server = start()
+    control = server.connect()
+    assert control("SET", "k", "x" * 400) == "OK"
+    clients = [server.connect() for _ in range(100)]
+    before = memory(control)
+
+    def load():
+        for client in clients:
+            client.send_raw(encode("GET", "k") * 300)
+        for client in clients:
+            assert client.replies(300) == [b"x" * 400] * 300
+        return memory(control)
+
+    assert (before["mem_io_threads"] > 0) == (server.io_threads > 0)
+    eventually(lambda: load()["mem_io_spare"] > before["mem_io_spare"] + 1_000_000, "buffers are kept while they are needed")
+    assert memory(control)["used_memory_overhead"] > before["used_memory_overhead"] + 1_000_000
+    if not threads_stay:
+        assert control("CONFIG SET io-threads 0") == "OK"
+    eventually(lambda: memory(control)["used_memory"] < before["used_memory"] + 400_000, "they have been given back")
+    eventually(lambda: memory(control)["mem_io_spare"] < 400_000, "and it shows")

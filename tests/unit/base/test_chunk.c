@@ -23,10 +23,10 @@ static void a_chunk_from_the_pool_is_empty(void **state)
     chunk->end = 10;
     chunk->next = chunk;
     chunk_put(&pool, chunk);
-    assert_int_equal(pool.count, 1);
+    assert_int_equal(pool.stock.count, 1);
     struct chunk *again = chunk_pool_get(&pool);
     assert_ptr_equal(again, chunk);
-    assert_int_equal(pool.count, 0);
+    assert_int_equal(pool.stock.count, 0);
     assert_int_equal(again->start, 0);
     assert_int_equal(again->end, 0);
     assert_int_equal(again->refs, 0);
@@ -45,10 +45,10 @@ static void the_pool_keeps_no_more_than_its_limit(void **state)
         chunks[i] = chunk_pool_get(&pool);
     for (int i = 0; i < 5; i++)
         chunk_put(&pool, chunks[i]);
-    assert_int_equal(pool.count, 2);
+    assert_int_equal(pool.stock.count, 2);
     chunk_pool_done(&pool);
-    assert_int_equal(pool.count, 0);
-    assert_null(pool.free);
+    assert_int_equal(pool.stock.count, 0);
+    assert_null(pool.stock.free);
     assert_int_equal(mem_used(), before);
 }
 
@@ -64,10 +64,10 @@ static void large_chunks_do_not_enter_the_pool(void **state)
     assert_true(large->capacity >= CHUNK_CAPACITY + 1);
     memset(large->data, 1, large->capacity);
     chunk_put(&pool, large);
-    assert_int_equal(pool.count, 0);
+    assert_int_equal(pool.stock.count, 0);
     chunk_put(&pool, small);
     chunk_put(&pool, standard);
-    assert_int_equal(pool.count, 2);
+    assert_int_equal(pool.stock.count, 2);
     chunk_pool_done(&pool);
 }
 
@@ -99,7 +99,7 @@ static void what_is_pinned_is_released_once(void **state)
     assert_int_equal(released, 0);
     chunk_put(&pool, chunk);
     assert_int_equal(released, 1);
-    assert_int_equal(pool.count, 0);
+    assert_int_equal(pool.stock.count, 0);
     chunk_put(&pool, chunk_new_pinned(bytes, 1, NULL, NULL));
     chunk_pool_done(&pool);
 }
@@ -145,7 +145,7 @@ static void lists_keep_order_and_sum(void **state)
     assert_list(&b, "abc", 35);
     chunk_list_clear(&b, &pool);
     assert_list(&b, "", 0);
-    assert_int_equal(pool.count, 3);
+    assert_int_equal(pool.stock.count, 3);
     chunk_pool_done(&pool);
 }
 
@@ -161,7 +161,7 @@ static void a_long_list_is_dropped_elsewhere(void **state)
     chunk_list_append(&list, filled(&pool, 'a', 10));
     chunk_list_drop(&list, &pool, workers);
     assert_list(&list, "", 0);
-    assert_int_equal(pool.count, 1);
+    assert_int_equal(pool.stock.count, 1);
     chunk_pool_done(&pool);
     for (unsigned i = 1; i < CHUNK_DROP_MIN; i++)
         chunk_list_append(&list, chunk_pool_get(&pool));
@@ -170,7 +170,7 @@ static void a_long_list_is_dropped_elsewhere(void **state)
     assert_list(&list, "", 0);
     while (worker_pending(workers) > 0)
         sched_yield();
-    assert_int_equal(pool.count, 0);
+    assert_int_equal(pool.stock.count, 0);
     assert_int_equal(released, 1);
     chunk_pool_done(&pool);
     assert_int_equal(mem_used(), before);

@@ -175,8 +175,13 @@ static enum status start_thread(struct io_group *group, unsigned index)
         io->direct = exec_expect_reader(group->options.exec, index);
         atomic_store_explicit(&group->io_count, index + 1, memory_order_release);
     }
+    if (io->running && io->draining_asked) {
+        if (!io_ask(io, IO_STAY, NULL))
+            return ST_AGAIN; /* it is ending */
+        io->draining_asked = false;
+    }
     if (io->running)
-        return io->draining_asked ? ST_AGAIN : ST_OK;
+        return ST_OK;
     io->draining = io->draining_asked = false;
     pthread_mutex_lock(&io->inbox_lock);
     io->inbox_closed = false;

@@ -75,6 +75,7 @@ enum io_request_kind {
     IO_GIVE_LISTENERS, /* hand all listeners to the group's acceptor */
     IO_SPREAD,         /* move connections so that all active ios carry the same, and the others none */
     IO_DRAIN,          /* move everything away, then end the thread */
+    IO_STAY,           /* or rather do not: the thread is wanted again */
     IO_CLOSE_ALL,      /* close every connection after its output */
     IO_DROP_ALL,       /* close every connection now */
     IO_CLOSE_LISTENER, /* struct listener, if it is here */

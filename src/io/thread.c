@@ -154,6 +154,7 @@ static void carry_out(struct io *io, const struct io_request *request)
         give_listeners(io);
         io_spread(io);
         break;
+    case IO_STAY: io->draining = false; break;
     case IO_CLOSE_ALL:
         /* What the executor published before it asked still goes out: the inbox may have overtaken the ring. */
         if (io->index != 0)
@@ -366,8 +367,20 @@ bool io_turn(struct io *io)
     return some;
 }
 
+/* Nothing is left that a draining io owns. */
+static bool is_drained(const struct io *io)
+{
+    return io->draining && list_is_empty(&io->conns) && list_is_empty(&io->closing) && !io->outstanding &&
+           !io->to_exec_overflow.count &&
+           !atomic_load_explicit(&io->counters.connections, memory_order_relaxed) && !io->listener_count &&
+           !io->unforgotten && list_is_empty(&io->drains) &&
+           !atomic_load_explicit(&io->link_count, memory_order_acquire);
+}
+
 bool io_must_go_on(const struct io *io)
 {
+    if (unlikely(io->draining) && is_drained(io))
+        return true; /* to its end, unless something has come meanwhile */
     if (unlikely(!list_is_empty(&io->stalled)) && io_has_room(io))
         return true;
     if (unlikely(!list_is_empty(&io->sending) || !list_is_empty(&io->links_ready) ||
@@ -390,10 +403,7 @@ bool io_poll(struct io *io, bool some, uint64_t wait_ns)
 /* A draining io may end when nothing is left that it owns and nobody can give it anything any more. */
 static bool may_exit(struct io *io)
 {
-    if (!io->draining || !list_is_empty(&io->conns) || !list_is_empty(&io->closing) || io->outstanding ||
-        io->to_exec_overflow.count || atomic_load_explicit(&io->counters.connections, memory_order_relaxed) ||
-        io->listener_count || io->unforgotten || !list_is_empty(&io->drains) ||
-        atomic_load_explicit(&io->link_count, memory_order_acquire))
+    if (!is_drained(io))
         return false;
     pthread_mutex_lock(&io->inbox_lock);
     bool empty = io->inbox_head == NULL;

@@ -1,6 +1,9 @@
 """I/O threads: many connections at once, order per connection, changing their number under load, and following it."""
+import os
+import pathlib
 import random
 import socket
+import subprocess
 import threading
 import time
 
@@ -10,6 +13,9 @@ from harness.resp import Client, Error, encode, eventually
 from harness.server import free_port, is_slow_build
 
 pytestmark = [pytest.mark.core, pytest.mark.threads]
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BENCH = os.environ.get("SKUA_BENCH", str(ROOT / "build" / "bin" / "skua-bench"))
 
 ROUNDS = 80 if is_slow_build() else 100
 
@@ -155,6 +161,35 @@ def test_a_number_that_is_given_up_halfway_leaves_no_thread_behind(start):
                 assert client("CONFIG", "SET", "io-threads", count) == "OK"
             assert others[turn % len(others)]("PING") == "PONG"
     server.stop()
+
+
+def threads_of(server):
+    """Names of its I/O threads, as the system knows them."""
+    names = set()
+    for comm in pathlib.Path(f"/proc/{server.pid}/task").glob("*/comm"):
+        try:
+            name = comm.read_text().strip()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended between the two looks
+        if name.startswith("skua-io-"):
+            names.add(name)
+    return names
+
+
+@pytest.mark.once
+@pytest.mark.skua_only("it cannot change them at run time")
+def test_threads_that_are_not_wanted_end_at_once(start):
+    """Each that slept for a second before it looked whether it may end took a minute and a half for all of this."""
+    server = start(transport="tcp", io_threads="0")
+    client = server.connect()
+
+    started = time.monotonic()
+    for _ in range(100):
+        for count in (2, 0):
+            assert client("CONFIG", "SET", "io-threads", count) == "OK"
+            assert client.info("threads")["io_threads"] == str(count)
+            eventually(lambda: len(threads_of(server)) == count, f"{count} threads")
+    assert time.monotonic() - started < 60
 
 
 @pytest.mark.skua_only("it cannot change them at run time")
@@ -557,6 +592,51 @@ def test_killing_connections_under_load(server, connect):
         stop.set()
         thread.join()
     assert connect()("PING") == "PONG"
+
+
+LOADS = [["--ratio", "1:4", "-P", "32", "-c", "20", "-r", "1000", "-d", "10-3000"], ["--command", "GET big", "-P", "20", "-c", "5"],
+         ["--command", "BLPOP nolist 0", "-c", "10"], ["--command", "MONITOR", "-c", "2"], ["-t", "get", "-k", "0", "-c", "5"],
+         ["--command", "LPUSH l {value}", "--command", "LRANGE l 0 99 @3", "--command", "LTRIM l 0 200", "-P", "8", "-c", "10"]]
+
+
+@pytest.mark.once
+@pytest.mark.skua_only("it has no shared memory")
+@pytest.mark.parametrize("scheme", ["redis", "unix", "shm"])
+def test_programs_that_are_killed_in_the_middle_of_their_pipelines_leave_nothing(start, scheme):
+    server = start(transport="tcp", io_threads="4")
+    changes = Changes(server)
+    client = server.connect()
+    client("SET", "big", "b" * 300_000)
+    url = f"redis://127.0.0.1:{server.port}" if scheme == "redis" else f"{scheme}://{server.socket_path}"
+    programs = []
+
+    def one_goes_and_one_comes(turn):
+        if len(programs) == 3:
+            gone = programs.pop(turn % 3)
+            gone.kill()
+            gone.wait()
+        before = int(client.info("stats")["total_connections_received"])
+        programs.append(subprocess.Popen([BENCH, "-u", url, "--duration", "600", *LOADS[turn % len(LOADS)]],
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        eventually(lambda: int(client.info("stats")["total_connections_received"]) > before, "it has come")
+        time.sleep(turn % 4 * 0.01)  # so that they go at different places; nothing depends on it
+
+    def many(round_number):
+        for turn in range(2 * len(LOADS)):
+            one_goes_and_one_comes(turn)
+
+    try:
+        run_all([changes, lambda: changes.until(many)])
+    finally:
+        for program in programs:
+            program.kill()
+            program.wait()
+    # The test's own two are left.
+    eventually(lambda: client.info("clients")["connected_clients"] == "2", "all of them are forgotten")
+    assert client.info("clients")["blocked_clients"] == "0"
+    assert client.info("shm")["shm_sessions"] == "0" and client.info("shm")["shm_memory"] == "0"
+    assert client("FLUSHALL") == "OK"
+    eventually(lambda: memory(client)["used_memory"] < 8_000_000, "and so is what was meant for them")
 
 
 def memory(client):

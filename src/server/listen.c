@@ -2,6 +2,7 @@
  *
  * Threads: executor. */
 #include <errno.h>
+#include <grp.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -21,13 +22,14 @@ static struct server_listener *find(struct server *server, const struct transpor
 
 /* Listens on one more address, unless it does already. */
 static enum status open_one(struct server *server, const struct transport *transport, const char *address,
-                            uint16_t port, struct buf *ret_error)
+                            uint16_t port, const gid_t *group, struct buf *ret_error)
 {
     struct listen_options options = {
         .address = address,
         .port = port,
         .backlog = (int)server->config->tcp_backlog,
         .permissions = (unsigned)server->config->unixsocketperm,
+        .group = group,
         .accepted = io_group_accept,
         .context = server->io,
     };
@@ -72,18 +74,31 @@ static enum status open_tcp(struct server *server, struct buf *ret_error)
     const struct config_strings *bind = &server->config->bind;
     uint16_t port = (uint16_t)server->config->port;
     for (uint32_t i = 0; port && i < bind->count; i++) {
-        enum status status = open_one(server, &transport_tcp, bind->items[i], port, ret_error);
+        enum status status = open_one(server, &transport_tcp, bind->items[i], port, NULL, ret_error);
         if (status != ST_OK)
             return status;
     }
     return ST_OK;
 }
 
+static enum status open_unix(struct server *server, struct buf *ret_error)
+{
+    const char *name = server->config->unixsocketgroup;
+    if (*name == '\0')
+        return open_one(server, &transport_unix, server->config->unixsocket, 0, NULL, ret_error);
+    const struct group *group = getgrnam(name);
+    if (group == NULL) {
+        buf_printf(ret_error, "unixsocketgroup: there is no group '%s'", name);
+        return ST_NOT_FOUND;
+    }
+    return open_one(server, &transport_unix, server->config->unixsocket, 0, &group->gr_gid, ret_error);
+}
+
 enum status server_listen(struct server *server, struct buf *ret_error)
 {
     enum status status = open_tcp(server, ret_error);
     if (status == ST_OK && server->config->unixsocket[0])
-        status = open_one(server, &transport_unix, server->config->unixsocket, 0, ret_error);
+        status = open_unix(server, ret_error);
     if (status == ST_OK && server->listener_count == 0) {
         buf_append_string(ret_error, "there is nothing to listen on: set port, or unixsocket");
         status = ST_INVALID;

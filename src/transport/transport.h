@@ -27,6 +27,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/slice.h"
 #include "base/status.h"
@@ -105,6 +106,7 @@ struct listen_options {
     uint16_t port;       /* tcp; 0: any (tests; see listener->port) */
     int backlog;
     unsigned permissions; /* unix: mode bits of the socket, 0: leave */
+    const gid_t *group;   /* unix: whom the socket belongs to, NULL: leave */
     /* S1. Called with each accepted stream, which is attached to no loop yet and now belongs to the callee. */
     void (*accepted)(void *context, struct stream *stream);
     void *context;

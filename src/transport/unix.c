@@ -6,7 +6,7 @@
  * U1  A listener removes only what is certainly its own or dead: at its start a socket at which nobody
  *     answers, at its end the file that it made itself (same device and inode). Anything else at the path
  *     stays.
- * U2  The file has its permissions before listen is called, so nobody can connect with wider ones. */
+ * U2  The file has its group and its permissions before listen is called, so nobody can connect with wider ones. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -132,7 +132,14 @@ static void unix_listener_close(struct listener *listener)
     socket_listener_close(listener);
 }
 
-/* Binds, sets the permissions and listens; on failure no file is left. */
+/* U2 */
+static bool restrict_file(const char *path, const struct listen_options *options)
+{
+    return (options->group == NULL || chown(path, (uid_t)-1, *options->group) == 0) &&
+           (options->permissions == 0 || chmod(path, options->permissions) == 0);
+}
+
+/* Binds, sets group and permissions and listens; on failure no file is left. */
 static enum status open_listening(const struct sockaddr_un *address, const struct listen_options *options,
                                   int *ret_fd, struct stat *ret_file)
 {
@@ -141,8 +148,8 @@ static enum status open_listening(const struct sockaddr_un *address, const struc
         return ST_IO;
     if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) != 0)
         return socket_give_up(fd, ST_IO);
-    if ((options->permissions != 0 && chmod(address->sun_path, options->permissions) != 0) ||
-        lstat(address->sun_path, ret_file) != 0 || listen(fd, options->backlog) != 0) {
+    if (!restrict_file(address->sun_path, options) || lstat(address->sun_path, ret_file) != 0 ||
+        listen(fd, options->backlog) != 0) {
         int error = errno;
         unlink(address->sun_path);
         errno = error;

@@ -1,4 +1,5 @@
 """CONFIG: options are shown by pattern, changed all together or not at all, and written back into the file."""
+import grp
 import json
 import os
 import pathlib
@@ -379,6 +380,26 @@ def test_a_mistake_on_the_command_line():
     result = run_server("/nonexistent/skua.conf")
     assert result.returncode == 1
     assert "No such file or directory" in result.stderr
+
+
+@pytest.mark.once
+@pytest.mark.skua_only("since Valkey 8")
+def test_the_group_of_the_unix_socket(start):
+    others = [group for group in grp.getgrall() if group.gr_gid != os.getegid() and (os.geteuid() == 0 or group.gr_gid in os.getgroups())]
+    if not others:
+        pytest.skip("this user is in one group only")
+    server = start(unixsocketgroup=others[-1].gr_name, unixsocketperm=770)
+    found = os.stat(server.socket_path)
+    assert (found.st_gid, found.st_mode & 0o777) == (others[-1].gr_gid, 0o770)
+    assert server.connect()("CONFIG GET unixsocketgroup") == [b"unixsocketgroup", others[-1].gr_name.encode()]
+
+
+@pytest.mark.once
+@pytest.mark.skua_only("since Valkey 8")
+def test_a_group_that_there_is_not(tmp_path):
+    result = run_server("--port", "0", "--unixsocket", str(tmp_path / "socket"), "--unixsocketgroup", "no-such-group")
+    assert result.returncode == 1
+    assert "unixsocketgroup: there is no group 'no-such-group'" in result.stdout + result.stderr
 
 
 @pytest.mark.once

@@ -2,8 +2,8 @@
  *
  * Principal entry points: block_wait, block_key_ready, block_serve_ready.
  * A command that finds nothing calls block_wait. Whatever makes a key appear, or gives it more of what is waited for,
- * calls block_key_ready: call_store does so for every key that is created or gets another value. After the command, the
- * whole transaction or the whole script, block_serve_ready lets those who wait for the keys that became ready try
+ * calls block_key_ready: call_store does so for every key that is created or gets another value. After the command, or
+ * the whole transaction, block_serve_ready lets those who wait for the keys that became ready try
  * again: keys in the order in which they became ready, the clients of a key in the order in which they came.
  * Serving one may make further keys ready (BLMOVE): they are served in the same step.
  * Threads: executor only.

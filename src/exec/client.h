@@ -202,7 +202,7 @@ int64_t client_idle_ms(const struct client *client);
 /* It is on this machine: over the loopback, a Unix socket or shared memory. */
 bool client_is_local(const struct client *client);
 
-/* "normal", "pubsub", "replica" (and "master" in later versions). */
+/* "normal", "pubsub", "replica" or "master", as CLIENT LIST and KILL call them. */
 const char *client_type_name(const struct client *client);
 
 #endif

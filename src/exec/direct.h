@@ -1,6 +1,6 @@
 /* Direct reads: commands that an I/O thread answers from the keyspace itself. Decision 009 has the rules.
  *
- * Principal entry points: direct_fn (what a command provides: cmd/direct_*.c), direct_read_key, direct_read_page (what it uses);
+ * Principal entry points: direct_<name> (what a command provides: cmd/direct_*.c), direct_read_key, direct_read_collection (what it uses);
  * exec_update_gate, client_update_direct, direct_table_* (executor). io/direct.c calls the functions.
  * A command declares `direct = true` (commands/<family>.toml), and a function `direct_<name>` answers its plain cases. All else is
  * left to the executor: wrong arguments, wrong types, expired keys, anything that is not plainly there to be read.

@@ -131,16 +131,6 @@ static inline void client_take_deferred(struct client *client)
         reply_move(&client->out, &client->exec->deferred);
 }
 
-/* ---- exec.c, for durable.c -------------------------------------------------------------------------- */
-
-/* Counts output that has not been sent, and closes the client if that is more than its limit. */
-void client_count_output(struct client *client, uint64_t size);
-
-/* Hands over output that has been counted, and gives the runs back behind it; with `drop` only the runs. */
-void client_hand_over_held(struct client *client, struct chunk_list *bytes, struct run *runs, bool drop);
-
-/* ---- client.c -------------------------------------------------------------------------------------- */
-
 /* Makes the client wait, in a list of whoever will call client_resume; its request will be executed again. */
 void client_wait_in(struct client *client, struct list_node *waiting);
 
@@ -155,5 +145,13 @@ void client_end_due_blocks(struct exec *exec);
 
 /* The client is going: ends its waiting without a reply. */
 void client_forget_block(struct client *client);
+
+/* ---- exec.c, for durable.c -------------------------------------------------------------------------- */
+
+/* Counts output that has not been sent, and closes the client if that is more than its limit. */
+void client_count_output(struct client *client, uint64_t size);
+
+/* Hands over output that has been counted, and gives the runs back behind it; with `drop` only the runs. */
+void client_hand_over_held(struct client *client, struct chunk_list *bytes, struct run *runs, bool drop);
 
 #endif

@@ -280,7 +280,7 @@ ALWAYS_INLINE void propagate_end_unit(struct exec *exec)
         propagate_end_unit_slow(exec);
 }
 
-/* Executes one command as if the client had sent it (EXEC's queue; scripts later). */
+/* Executes one command as if the client had sent it (EXEC's queue). */
 void exec_call(struct call *call);
 
 #endif

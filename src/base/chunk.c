@@ -12,7 +12,9 @@
 #include "base/bug.h"
 #include "base/worker.h"
 
-_Static_assert(offsetof(struct chunk, next) == 0, "S2");
+#define CHUNKS_GIVEN_BACK 128 /* in one call of chunk_pool_rest, at most */
+
+_Static_assert(offsetof(struct chunk, next) == 0, "base/stock.h, S2");
 
 static struct chunk *chunk_init(struct chunk *chunk, size_t capacity)
 {
@@ -42,10 +44,8 @@ void chunk_pool_done(struct chunk_pool *pool)
 
 void chunk_pool_rest(struct chunk_pool *pool)
 {
-    for (struct stock_block *block = stock_rest(&pool->stock), *next; block; block = next) {
-        next = block->next;
-        mem_free(block);
-    }
+    for (uint32_t left = stock_surplus(&pool->stock, CHUNKS_GIVEN_BACK); left > 0; left--)
+        mem_free(stock_take(&pool->stock));
 }
 
 struct chunk *chunk_pool_get(struct chunk_pool *pool)

@@ -61,7 +61,7 @@ struct chunk_pool {
 void chunk_pool_init(struct chunk_pool *pool, uint32_t count_max);
 void chunk_pool_done(struct chunk_pool *pool);
 
-/* Now and then: gives back half of what has not been needed since the last call. */
+/* Now and then: gives back half of what has not been needed since the last call. Bounded. */
 void chunk_pool_rest(struct chunk_pool *pool);
 
 /* Bytes that it keeps. */

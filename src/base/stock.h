@@ -1,12 +1,11 @@
 /* A stock of blocks kept for reuse, which grows with the load and shrinks when the load has gone.
  *
- * Principal entry points: stock_take, stock_put, stock_rest.
- * What is put back is taken again first, so those deepest in the stock are those that nobody has needed for longest. At times
- * the owner lets all of it rest (stock_rest); what still rests the next time has not been needed in between, and half of that
- * is given back. Taking and putting know nothing of this: who finds `free` empty looks among the resting.
+ * Principal entry points: stock_take, stock_put, stock_surplus.
+ * What is put back is taken again first. The least number that there has been for a while says how many nobody has needed in it, and half
+ * of so many may go.
  * Threads: one owner.
  *
- * S1  count is the length of `free` and `resting` together, resting_count that of `resting`.
+ * S1  count is the length of `free`; idle is the least that it has been since stock_surplus.
  * S2  A block begins with a pointer, which is the stock's while the block lies in it. */
 #ifndef SKUA_BASE_STOCK_H
 #define SKUA_BASE_STOCK_H
@@ -21,26 +20,20 @@ struct stock_block {
 };
 
 struct stock {
-    struct stock_block *free;    /* put back since stock_rest */
-    struct stock_block *resting; /* not needed since then */
+    struct stock_block *free;
     uint32_t count;
-    uint32_t resting_count;
+    uint32_t idle;
 };
 
 /* The block that was put last, NULL: there is none. */
 ALWAYS_INLINE void *stock_take(struct stock *stock)
 {
     struct stock_block *block = stock->free;
-    if (unlikely(block == NULL)) {
-        block = stock->resting;
-        if (block == NULL)
-            return NULL;
-        stock->resting = block->next;
-        stock->resting_count--;
-    } else {
-        stock->free = block->next;
-    }
-    stock->count--;
+    if (unlikely(block == NULL))
+        return NULL;
+    stock->free = block->next;
+    if (--stock->count < stock->idle)
+        stock->idle = stock->count;
     return block;
 }
 
@@ -52,8 +45,13 @@ ALWAYS_INLINE void stock_put(struct stock *stock, void *block)
     stock->count++;
 }
 
-/* Half of what has not been needed since the last call, rounded up, leaves the stock: the first of a chain that the caller frees,
- * or NULL. */
-struct stock_block *stock_rest(struct stock *stock);
+/* How many blocks the caller should take and free: half of what nobody has needed since the last call, rounded up, at most `max`. */
+static inline uint32_t stock_surplus(struct stock *stock, uint32_t max)
+{
+    uint32_t half = stock->idle - stock->idle / 2;
+    uint32_t surplus = half < max ? half : max;
+    stock->idle = stock->count - surplus;
+    return surplus;
+}
 
 #endif

@@ -3,14 +3,16 @@
  * Principal entry points: io_run_get, io_run_put, io_rest, io_drop_spare.
  * Threads: the owner of the io, unless said.
  *
- * It counts as used memory, so it must not outlive the load that needed it: every IO_REST_NS half of what none has needed since is
- * given back. Threads without connections wake up that often, too.
+ * It counts as used memory, so it must not outlive the load that needed it: every IO_REST_NS half of what none has needed since, but no
+ * more than takes some microseconds, is given back. Threads without connections wake up that often, too.
  *
  * P1  spare_bytes is what io_rest or io_drop_spare has seen last; nobody but INFO reads it. */
 #include "base/alloc.h"
 #include "base/role.h"
 #include "exec/exec.h"
 #include "io/internal.h"
+
+#define RUNS_GIVEN_BACK 128 /* at a time, at most */
 
 _Static_assert(offsetof(struct run, link) == 0, "base/stock.h, S2");
 
@@ -87,10 +89,8 @@ static void rest_answers(struct io_group *group)
 
 static void rest_all(struct io *io)
 {
-    for (struct stock_block *block = stock_rest(&io->runs), *next; block; block = next) {
-        next = block->next;
-        run_free(io, (struct run *)block); /* its chunk goes to the pool, which rests next */
-    }
+    for (uint32_t left = stock_surplus(&io->runs, RUNS_GIVEN_BACK); left > 0; left--)
+        run_free(io, stock_take(&io->runs)); /* its chunk goes to the pool */
     chunk_pool_rest(io->chunks);
     rest_overflow(&io->to_exec_overflow);
     if (io->index == 0)

@@ -1,5 +1,5 @@
-/* Proves: what was put last is taken first, resting or not; of what nobody needs half is given back at each rest, the part that was
- * put back longest ago, until nothing is left; what is needed stays. */
+/* Proves: what was put last is taken first; of what nobody needs half is given back each time, until nothing is left; what is needed
+ * stays. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,18 +18,13 @@ static void put_all(struct stock *stock)
         stock_put(stock, &blocks[i]);
 }
 
-static uint32_t length(const struct stock_block *block)
+static void give_back(struct stock *stock, uint32_t expected, uint32_t max)
 {
-    uint32_t count = 0;
-    for (; block; block = block->next)
-        count++;
-    return count;
-}
-
-static void check(const struct stock *stock)
-{
-    assert_int_equal(stock->resting_count, length(stock->resting));
-    assert_int_equal(stock->count, length(stock->free) + length(stock->resting));
+    uint32_t count = stock->count, surplus = stock_surplus(stock, max);
+    assert_int_equal(surplus, expected);
+    while (surplus-- > 0)
+        assert_non_null(stock_take(stock));
+    assert_int_equal(stock->count, count - expected);
 }
 
 static void the_last_comes_first(void **state)
@@ -37,34 +32,24 @@ static void the_last_comes_first(void **state)
     struct stock stock = {0};
     assert_null(stock_take(&stock));
     put_all(&stock);
-    assert_ptr_equal(stock_take(&stock), &blocks[BLOCKS - 1]);
-    assert_null(stock_rest(&stock));
-    check(&stock);
-    assert_ptr_equal(stock_take(&stock), &blocks[BLOCKS - 2]);
-    check(&stock);
-    stock_put(&stock, &blocks[BLOCKS - 2]);
-    assert_ptr_equal(stock_take(&stock), &blocks[BLOCKS - 2]);
-    for (int i = BLOCKS - 3; i >= 0; i--)
+    for (int round = 0; round < 3; round++) {
+        assert_ptr_equal(stock_take(&stock), &blocks[BLOCKS - 1]);
+        stock_put(&stock, &blocks[BLOCKS - 1]);
+    }
+    for (int i = BLOCKS - 1; i >= 0; i--)
         assert_ptr_equal(stock_take(&stock), &blocks[i]);
     assert_null(stock_take(&stock));
-    check(&stock);
+    assert_int_equal(stock.count, 0);
 }
 
 static void what_nobody_needs_is_given_back_by_halves(void **state)
 {
+    static const uint32_t expected[] = {8, 4, 2, 1, 1, 0};
     struct stock stock = {0};
     put_all(&stock);
-    assert_null(stock_rest(&stock)); /* nobody knows yet whether it is needed */
-    uint32_t expected[] = {8, 4, 2, 1, 1, 0};
-    for (unsigned i = 0; i < sizeof expected / sizeof expected[0]; i++) {
-        uint32_t before = stock.count;
-        const struct stock_block *given_back = stock_rest(&stock);
-        assert_int_equal(length(given_back), expected[i]);
-        assert_int_equal(stock.count, before - expected[i]);
-        if (i == 0)
-            assert_ptr_equal(given_back, &blocks[BLOCKS / 2 - 1]); /* and all that were put before it */
-        check(&stock);
-    }
+    give_back(&stock, 0, UINT32_MAX); /* nobody knows yet whether it is needed */
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++)
+        give_back(&stock, expected[i], UINT32_MAX);
     assert_int_equal(stock.count, 0);
 }
 
@@ -74,15 +59,27 @@ static void what_is_needed_stays(void **state)
     struct stock_block *taken[3];
     put_all(&stock);
     for (int round = 0; round < 20; round++) {
-        (void)stock_rest(&stock);
+        uint32_t surplus = stock_surplus(&stock, UINT32_MAX);
+        while (surplus-- > 0)
+            assert_non_null(stock_take(&stock));
         for (int i = 0; i < 3; i++)
-            taken[i] = stock_take(&stock);
+            assert_non_null(taken[i] = stock_take(&stock));
         for (int i = 2; i >= 0; i--)
             stock_put(&stock, taken[i]);
-        check(&stock);
     }
     assert_int_equal(stock.count, 3);
-    assert_ptr_equal(stock_take(&stock), &blocks[BLOCKS - 1]);
+    give_back(&stock, 0, UINT32_MAX); /* all three have been needed */
+}
+
+static void a_step_is_bounded(void **state)
+{
+    struct stock stock = {0};
+    put_all(&stock);
+    give_back(&stock, 0, 5);
+    give_back(&stock, 5, 5);
+    give_back(&stock, 5, 5);
+    give_back(&stock, 3, 5);
+    assert_int_equal(stock.count, 3);
 }
 
 int main(void)
@@ -91,6 +88,7 @@ int main(void)
         cmocka_unit_test(the_last_comes_first),
         cmocka_unit_test(what_nobody_needs_is_given_back_by_halves),
         cmocka_unit_test(what_is_needed_stays),
+        cmocka_unit_test(a_step_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,6 +53,7 @@ struct pubsub {
     struct table topics[PUBSUB_KIND_COUNT];
     struct table subscriptions;
     struct list_node patterns; /* topics, oldest first */
+    uint64_t clients;          /* that have subscriptions */
 };
 
 /* ---- Names ---------------------------------------------------------------------------------------- */
@@ -192,6 +193,7 @@ static enum status join(struct pubsub *pubsub, struct topic *topic, struct clien
         return ST_NOMEM;
     }
     struct subscriptions *subscriptions = subscriptions_of(client);
+    pubsub->clients += total_count(subscriptions) == 0;
     list_append(&topic->subscribers, &subscription->in_topic);
     list_append(&subscriptions->lists[topic->kind], &subscription->in_client);
     topic->count++;
@@ -212,6 +214,7 @@ static void leave(struct pubsub *pubsub, struct subscription *subscription)
     list_remove(&subscription->in_topic);
     list_remove(&subscription->in_client);
     subscriptions->counts[topic->kind]--;
+    pubsub->clients -= total_count(subscriptions) == 0;
     subscriptions->memory -= subscription_memory(subscription);
     mem_free(subscription);
     if (--topic->count == 0)
@@ -390,6 +393,11 @@ bool pubsub_has_listeners(const struct pubsub *pubsub)
 }
 
 /* ---- Looking -------------------------------------------------------------------------------------- */
+
+uint64_t pubsub_clients(const struct pubsub *pubsub)
+{
+    return pubsub->clients;
+}
 
 uint64_t pubsub_name_count(const struct pubsub *pubsub, enum pubsub_kind kind)
 {

@@ -54,6 +54,9 @@ enum status pubsub_publish(struct pubsub *pubsub, enum pubsub_kind kind, struct 
 /* Whether anything published on a channel could reach somebody. */
 bool pubsub_has_listeners(const struct pubsub *pubsub);
 
+/* Clients with at least one subscription. */
+uint64_t pubsub_clients(const struct pubsub *pubsub);
+
 /* Names with at least one subscriber. */
 uint64_t pubsub_name_count(const struct pubsub *pubsub, enum pubsub_kind kind);
 uint64_t pubsub_subscriber_count(const struct pubsub *pubsub, enum pubsub_kind kind, struct slice name);

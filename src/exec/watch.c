@@ -105,6 +105,7 @@ bool watch_add(struct watch_table *watch, struct client *client, struct db *db, 
     entry->client = client;
     entry->key = key;
     entry->was_expired = is_past_its_time(watch, db, name);
+    watch->clients += list_is_empty(&client->watched);
     list_append(&key->watchers, &entry->in_key);
     list_append(&client->watched, &entry->in_client);
     return true;
@@ -121,6 +122,7 @@ static void forget_key(struct watch_table *watch, struct watched_key *key)
 
 void watch_remove_all(struct watch_table *watch, struct client *client)
 {
+    watch->clients -= !list_is_empty(&client->watched);
     list_for_each(&client->watched, node)
     {
         struct watch *entry = list_entry(node, struct watch, in_client);

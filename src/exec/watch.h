@@ -17,6 +17,7 @@
 struct watch_table {
     struct exec *exec;
     struct table keys; /* struct watched_key */
+    uint64_t clients;  /* that watch some */
 };
 
 struct watch_table *watch_table_new(struct exec *exec);

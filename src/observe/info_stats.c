@@ -50,12 +50,12 @@ void metric_blocked_clients(const struct metric_source *source, struct buf *ret_
 
 void metric_pubsub_clients(const struct metric_source *source, struct buf *ret_text)
 {
-    write_count(ret_text, source->metrics->clients.subscribers);
+    write_count(ret_text, pubsub_clients(source->exec->pubsub));
 }
 
 void metric_watching_clients(const struct metric_source *source, struct buf *ret_text)
 {
-    write_count(ret_text, source->metrics->clients.watching);
+    write_count(ret_text, source->exec->watch->clients);
 }
 
 void metric_total_watched_keys(const struct metric_source *source, struct buf *ret_text)

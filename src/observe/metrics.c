@@ -10,7 +10,6 @@
 #include "base/role.h"
 #include "exec/error_stats.h"
 #include "exec/exec.h"
-#include "exec/watch.h"
 #include "observe/observe.h"
 #include "repl/primary.h"
 #include "repl/repl.h"
@@ -103,8 +102,6 @@ static void sample_client(void *item, void *context)
     uint64_t output = conn_shared_unsent(shared);
     step->seen++;
     metrics->pass.buffer_bytes += input + output + sizeof *client;
-    metrics->pass.subscribers += client_subscription_count(client) > 0;
-    metrics->pass.watching += watch_count(client) > 0;
     metrics->pass.with_deadline += (client->flags & CLIENT_BLOCKED) != 0 && client->block_deadline_ns != 0;
     metrics->recent_input_max_bytes[0] = larger(metrics->recent_input_max_bytes[0], input);
     metrics->recent_output_max_bytes[0] = larger(metrics->recent_output_max_bytes[0], output);

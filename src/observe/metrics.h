@@ -67,11 +67,7 @@ struct metric_rate {
 /* What one pass over all clients found. */
 struct metric_client_pass {
     uint64_t buffer_bytes;
-    uint64_t input_max_bytes;
-    uint64_t output_max_bytes;
-    uint64_t subscribers;
     uint64_t with_deadline;
-    uint64_t watching;
 };
 
 struct metrics {

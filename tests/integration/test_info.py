@@ -208,12 +208,34 @@ def test_fields_that_tools_read(r):
 
 
 @pytest.mark.skua_only("since Redis 7.4 and Valkey 8")
+def test_clients_that_subscribe(r, connect):
+    first, second = connect(), connect()
+    for names in (["SUBSCRIBE", "a"], ["PSUBSCRIBE", "b*"], ["SSUBSCRIBE", "a"]):
+        first.send(*names)
+        first.reply()
+    second.send("SUBSCRIBE", "a")
+    second.reply()
+    assert r.info("clients")["pubsub_clients"] == "2"
+    for names in (["UNSUBSCRIBE"], ["PUNSUBSCRIBE"], ["SUNSUBSCRIBE"]):
+        assert r.info("clients")["pubsub_clients"] == "2"
+        first.send(*names)
+        first.reply()
+    assert r.info("clients")["pubsub_clients"] == "1"
+    second.close()
+    eventually(lambda: r.info("clients")["pubsub_clients"] == "0", "who has gone has no subscription")
+
+
+@pytest.mark.skua_only("since Redis 7.4 and Valkey 8")
 def test_clients_that_watch_and_clients_that_are_held(r, connect):
     watcher = connect()
     assert watcher("WATCH a b") == "OK" and r("WATCH b") == "OK"
-    assert r.info("clients")["total_watched_keys"] == "2"
-    eventually(lambda: r.info("clients")["watching_clients"] == "2", "a sample has seen both")
-    assert r("UNWATCH") == watcher("UNWATCH") == "OK"
+    assert watcher("WATCH c") == "OK"
+    assert r.info("clients")["total_watched_keys"] == "3"
+    assert r.info("clients")["watching_clients"] == "2"
+    assert r("UNWATCH") == "OK"
+    assert r.info("clients")["watching_clients"] == "1"
+    watcher.close()
+    eventually(lambda: r.info("clients")["watching_clients"] == "0", "who has gone watches nothing")
     assert r.info("clients")["total_watched_keys"] == "0"
     held = ("paused_reason", "paused_actions")
     assert [r.info("clients")[name] for name in held] == ["none", "none"]

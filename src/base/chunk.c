@@ -12,8 +12,6 @@
 #include "base/bug.h"
 #include "base/worker.h"
 
-#define CHUNKS_GIVEN_BACK 128 /* in one call of chunk_pool_rest, at most */
-
 _Static_assert(offsetof(struct chunk, next) == 0, "base/stock.h, S2");
 
 static struct chunk *chunk_init(struct chunk *chunk, size_t capacity)
@@ -44,7 +42,7 @@ void chunk_pool_done(struct chunk_pool *pool)
 
 void chunk_pool_rest(struct chunk_pool *pool)
 {
-    for (uint32_t left = stock_surplus(&pool->stock, CHUNKS_GIVEN_BACK); left > 0; left--)
+    for (uint32_t left = stock_surplus(&pool->stock); left > 0; left--)
         mem_free(stock_take(&pool->stock));
 }
 

@@ -82,6 +82,7 @@ struct limbo_item {
     size_t size;
 };
 
+/* Its blocks are released before its items: what is released does not look at what else is. */
 struct limbo_bag {
     struct limbo_bag *next;
     uint64_t epoch; /* P3 */

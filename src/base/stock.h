@@ -15,6 +15,8 @@
 
 #include "base/macros.h"
 
+#define STOCK_SURPLUS_MAX 128 /* to free so many takes some microseconds */
+
 struct stock_block {
     struct stock_block *next;
 };
@@ -45,11 +47,12 @@ ALWAYS_INLINE void stock_put(struct stock *stock, void *block)
     stock->count++;
 }
 
-/* How many blocks the caller should take and free: half of what nobody has needed since the last call, rounded up, at most `max`. */
-static inline uint32_t stock_surplus(struct stock *stock, uint32_t max)
+/* How many blocks the caller should take and free: half of what nobody has needed since the last call, rounded up, at most
+ * STOCK_SURPLUS_MAX. */
+static inline uint32_t stock_surplus(struct stock *stock)
 {
     uint32_t half = stock->idle - stock->idle / 2;
-    uint32_t surplus = half < max ? half : max;
+    uint32_t surplus = half < STOCK_SURPLUS_MAX ? half : STOCK_SURPLUS_MAX;
     stock->idle = stock->count - surplus;
     return surplus;
 }

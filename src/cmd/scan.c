@@ -98,8 +98,9 @@ static void scan_visit(void *item, void *context)
 static bool parse_cursor(struct call *call, struct slice text, uint64_t *ret_cursor)
 {
     char copy[32];
-    bool is_text = text.size < sizeof copy && !(text.size > 0 && isspace((unsigned char)text.data[0])) &&
-                   !memchr(text.data, 0, text.size) && !(text.size > 0 && text.data[0] == '-');
+    char first = text.size > 0 ? text.data[0] : '0';
+    bool is_text = text.size < sizeof copy && !isspace((unsigned char)first) && first != '-' &&
+                   !memchr(text.data, 0, text.size);
     if (is_text) {
         memcpy(copy, text.data, text.size);
         copy[text.size] = 0;

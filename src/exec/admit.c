@@ -7,7 +7,6 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "exec/dispatch.h"
 #include "exec/permit.h"
 #include "exec/role_change.h"
 #include "exec/transaction.h"

@@ -115,10 +115,11 @@ ALWAYS_INLINE bool locate_seen(struct db *db, const struct run *run, const struc
            likely(table_locate(db->keys, request->key_hash, entry_is_same, request->seen, ret_position));
 }
 
-/* What of a stretch has been stored. */
+/* What of a stretch has been stored. The heap adopts all of it at the end; a block that the stretch itself has replaced may have been
+ * released by then, so that for a moment too little counts. */
 struct stored {
     unsigned count;
-    size_t bytes;         /* of blocks, which the heap is to adopt */
+    size_t bytes;         /* heap_block_size of each block */
     struct request *last; /* count > 0 */
 };
 

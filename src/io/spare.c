@@ -12,8 +12,6 @@
 #include "exec/exec.h"
 #include "io/internal.h"
 
-#define RUNS_GIVEN_BACK 128 /* at a time, at most */
-
 _Static_assert(offsetof(struct run, link) == 0, "base/stock.h, S2");
 
 /* ---- Runs ----------------------------------------------------------------------------------------- */
@@ -89,7 +87,7 @@ static void rest_answers(struct io_group *group)
 
 static void rest_all(struct io *io)
 {
-    for (uint32_t left = stock_surplus(&io->runs, RUNS_GIVEN_BACK); left > 0; left--)
+    for (uint32_t left = stock_surplus(&io->runs); left > 0; left--)
         run_free(io, stock_take(&io->runs)); /* its chunk goes to the pool */
     chunk_pool_rest(io->chunks);
     rest_overflow(&io->to_exec_overflow);

@@ -30,8 +30,7 @@ struct memory_figures {
     uint64_t used; /* asked for by the server: mem_used */
     uint64_t peak;
     uint64_t startup;
-    uint64_t
-        overhead; /* what is not data: start-up, clients, tables, I/O threads and what they keep for reuse */
+    uint64_t overhead; /* what is not data: start-up, clients, tables, `io` */
     uint64_t dataset;
     uint64_t clients; /* structures and buffers of all clients */
     uint64_t tables;  /* buckets of all databases */

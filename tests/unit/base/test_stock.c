@@ -10,7 +10,7 @@
 
 #define BLOCKS 16
 
-static struct stock_block blocks[BLOCKS];
+static struct stock_block blocks[BLOCKS], more[3 * STOCK_SURPLUS_MAX];
 
 static void put_all(struct stock *stock)
 {
@@ -18,9 +18,9 @@ static void put_all(struct stock *stock)
         stock_put(stock, &blocks[i]);
 }
 
-static void give_back(struct stock *stock, uint32_t expected, uint32_t max)
+static void give_back(struct stock *stock, uint32_t expected)
 {
-    uint32_t count = stock->count, surplus = stock_surplus(stock, max);
+    uint32_t count = stock->count, surplus = stock_surplus(stock);
     assert_int_equal(surplus, expected);
     while (surplus-- > 0)
         assert_non_null(stock_take(stock));
@@ -47,9 +47,9 @@ static void what_nobody_needs_is_given_back_by_halves(void **state)
     static const uint32_t expected[] = {8, 4, 2, 1, 1, 0};
     struct stock stock = {0};
     put_all(&stock);
-    give_back(&stock, 0, UINT32_MAX); /* nobody knows yet whether it is needed */
+    give_back(&stock, 0); /* nobody knows yet whether it is needed */
     for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++)
-        give_back(&stock, expected[i], UINT32_MAX);
+        give_back(&stock, expected[i]);
     assert_int_equal(stock.count, 0);
 }
 
@@ -59,7 +59,7 @@ static void what_is_needed_stays(void **state)
     struct stock_block *taken[3];
     put_all(&stock);
     for (int round = 0; round < 20; round++) {
-        uint32_t surplus = stock_surplus(&stock, UINT32_MAX);
+        uint32_t surplus = stock_surplus(&stock);
         while (surplus-- > 0)
             assert_non_null(stock_take(&stock));
         for (int i = 0; i < 3; i++)
@@ -68,18 +68,18 @@ static void what_is_needed_stays(void **state)
             stock_put(&stock, taken[i]);
     }
     assert_int_equal(stock.count, 3);
-    give_back(&stock, 0, UINT32_MAX); /* all three have been needed */
+    give_back(&stock, 0); /* all three have been needed */
 }
 
 static void a_step_is_bounded(void **state)
 {
     struct stock stock = {0};
-    put_all(&stock);
-    give_back(&stock, 0, 5);
-    give_back(&stock, 5, 5);
-    give_back(&stock, 5, 5);
-    give_back(&stock, 3, 5);
-    assert_int_equal(stock.count, 3);
+    for (size_t i = 0; i < sizeof more / sizeof more[0]; i++)
+        stock_put(&stock, &more[i]);
+    give_back(&stock, 0);
+    give_back(&stock, STOCK_SURPLUS_MAX);
+    give_back(&stock, STOCK_SURPLUS_MAX);
+    give_back(&stock, STOCK_SURPLUS_MAX / 2);
 }
 
 int main(void)
